@@ -1,0 +1,275 @@
+"""Debian packages: what dpkg says is there, what apt can give, and the install that is missing.
+
+ansible-core's own apt module needs python3-apt on the managed host and fails in check mode without it; this needs
+dpkg and apt alone, so a minimal container that has no package lists yet works too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from .errors import LabError
+from .plan import Step
+
+LISTS_GROW_OLD_S = 24 * 3600
+LOCK_PATIENCE_S = 300
+LOCK_RETRY_S = 3
+
+QUERY = ["dpkg-query", "-W", "-f", "${Package}\\t${Version}\\t${db:Status-Status}\\n"]
+APT_GET = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE_S}", "-o", "Dpkg::Use-Pty=0"]
+KEEP_CONFIGURATION = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
+INSTALL = [*APT_GET, *KEEP_CONFIGURATION, "-y", "--no-install-recommends", "install"]
+# Without these two apt writes its caches even when it is only asked.
+READ_ONLY = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "LANGUAGE": "",
+    "DEBIAN_FRONTEND": "noninteractive",
+    # Ubuntu's needrestart would restart services of the machine that are none of ours.
+    "NEEDRESTART_MODE": "l",
+}
+LOCKED = re.compile(r"could not get lock|unable to lock|lock was locked by another process", re.IGNORECASE)
+
+
+class Run(Protocol):
+    """Runs a command: ``AnsibleModule.run_command``, or a transcript in a test."""
+
+    def __call__(
+        self, args: list[str], *, environ_update: dict[str, str] | None = None
+    ) -> tuple[int, str, str]: ...
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where the machine keeps what we look at; tests point it elsewhere."""
+
+    lists: Path = Path("/var/lib/apt/lists")
+    journal: Path = Path("/var/lib/dpkg/updates")
+    os_release: Path = Path("/etc/os-release")
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def release(self) -> str:
+        """The release's own name for itself."""
+        for line in self.os_release.read_text().splitlines():
+            if line.startswith("PRETTY_NAME="):
+                return line.partition("=")[2].strip("\"'")
+        return "this release"
+
+    def has_lists(self) -> bool:
+        return any(self.lists.glob("*_Packages*"))
+
+    def lists_are_old(self) -> bool:
+        """Whether no refresh touched the lists for a day (single lists keep their server's time)."""
+        touched = [path.stat().st_mtime for path in (self.lists, self.lists / "partial") if path.is_dir()]
+        return not touched or self.now() - max(touched) > LISTS_GROW_OLD_S
+
+    def dpkg_was_cut_off(self) -> bool:
+        """What dpkg itself tests before it says 'dpkg was interrupted'."""
+        return self.journal.is_dir() and any(entry.name.isdigit() for entry in self.journal.iterdir())
+
+
+@dataclass(frozen=True)
+class State:
+    """The asked items (``clang``, or ``linux-tools-generic|bpftool``) and what stands for each.
+
+    Attributes:
+        present: item -> (package, version).
+        missing: items for which no package is installed.
+        unfinished: a dpkg run was cut off and left packages half done (only looked at when items are missing).
+        available: package -> version that apt would install (only looked at when items are missing).
+    """
+
+    present: dict[str, tuple[str, str]]
+    missing: tuple[str, ...]
+    unfinished: bool = False
+    available: dict[str, str] = field(default_factory=dict)
+
+
+class Packages:
+    """The asked packages on one machine: ``read``, ``plan`` and ``predict`` for ``converge``.
+
+    Args:
+        wanted: package names; ``a|b`` is satisfied by either, and installs the first that the release has.
+        run: runs a command.
+        host: the machine's files.
+        check: nothing will be installed; so what cannot be installed has to be found by asking apt.
+    """
+
+    def __init__(self, wanted: Iterable[str], run: Run, host: Host, *, check: bool) -> None:
+        self.wanted = tuple(dict.fromkeys(wanted))
+        self._run = run
+        self._host = host
+        self._check = check
+
+    def read(self) -> State:
+        if not self.wanted:
+            return State({}, ())
+        names = [name for item in self.wanted for name in _alternatives(item)]
+        # dpkg-query fails when it does not know one of the names, and still prints the others.
+        _, listed, _ = self._command([*QUERY, *names])
+        installed = parse_installed(listed)
+        present = {}
+        for item in self.wanted:
+            found = [(name, installed[name]) for name in _alternatives(item) if name in installed]
+            if found:
+                present[item] = found[0]
+        missing = tuple(item for item in self.wanted if item not in present)
+        if not missing:
+            return State(present, ())
+        return State(present, missing, self._unfinished(), self._available(missing))
+
+    def plan(self, state: State) -> list[Step]:
+        if not state.missing:
+            return []
+        if self._check:
+            self._refuse_in_check_mode(state)
+        steps = []
+        if state.unfinished:
+            steps.append(Step("finish the dpkg run that was cut off", self._finish))
+        names = [_choose(item, state.available) for item in state.missing]
+        steps.append(Step(f"install {' '.join(names)}", lambda: self._install(state)))
+        return steps
+
+    def predict(self, state: State) -> State:
+        chosen = {item: _choose(item, state.available) for item in state.missing}
+        coming = {item: (name, state.available.get(name, "newest")) for item, name in chosen.items()}
+        return replace(state, present=state.present | coming, missing=(), unfinished=False)
+
+    def _unfinished(self) -> bool:
+        if self._host.dpkg_was_cut_off():
+            return True
+        _, audit, _ = self._command(["dpkg", "--audit"])
+        return bool(audit.strip())
+
+    def _available(self, items: Sequence[str]) -> dict[str, str]:
+        if not self._host.has_lists():
+            return {}
+        names = [name for item in items for name in _alternatives(item)]
+        _, policy, _ = self._command(["apt-cache", *READ_ONLY, "policy", *names])
+        return parse_candidates(policy)
+
+    def _refuse_in_check_mode(self, state: State) -> None:
+        """Refuse what the real run would refuse, as far as that can be known without refreshing the lists."""
+        if not self._host.has_lists() or self._host.lists_are_old() or state.unfinished:
+            return
+        names = self._names(state.missing, state.available)
+        code, _, errors = self._command([*INSTALL, "--simulate", *READ_ONLY, *names])
+        if code:
+            raise self._refused(names, errors)
+
+    def _names(self, items: Sequence[str], available: dict[str, str]) -> list[str]:
+        unknown = [item for item in items if not any(name in available for name in _alternatives(item))]
+        if unknown:
+            raise LabError(
+                asked=f"the package(s) {', '.join(item.replace('|', ' or ') for item in unknown)}",
+                found=f"the package lists of {self._host.release()} have no package of that name to install",
+                fix="correct the name for this release, or enable the archive component that holds it in "
+                "/etc/apt and run apt-get update",
+            )
+        return [_choose(item, available) for item in items]
+
+    def _install(self, state: State) -> None:
+        available = state.available
+        fresh = False
+        unknown = any(not any(name in available for name in _alternatives(item)) for item in state.missing)
+        if unknown or self._host.lists_are_old():
+            self._refresh()
+            fresh = True
+            available = self._available(state.missing)
+        names = self._names(state.missing, available)
+        code, _, errors = self._patiently([*INSTALL, *names])
+        if code and "Failed to fetch" in errors and not fresh:
+            # The lists are young, and yet name a version that the mirror has already replaced.
+            self._refresh()
+            code, _, errors = self._patiently([*INSTALL, *names])
+        if code:
+            raise self._refused(names, errors)
+
+    def _refused(self, names: Sequence[str], errors: str) -> LabError:
+        return LabError(
+            asked=f"install {' '.join(names)} on {self._host.release()}",
+            found=f"apt says: {apt_errors(errors)}",
+            fix="mend what apt names (space, network, a held package, another apt that runs), then run again",
+        )
+
+    def _refresh(self) -> None:
+        code, _, errors = self._patiently([*APT_GET, "update"])
+        if code:
+            raise LabError(
+                asked="fresh package lists (apt-get update)",
+                found=f"apt says: {apt_errors(errors)}",
+                fix="look at the archives in /etc/apt/sources.list and /etc/apt/sources.list.d and at the network, "
+                "then run again",
+            )
+
+    def _finish(self) -> None:
+        code, _, errors = self._patiently(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
+        if code:
+            # What is left waits for packages that the cut-off run had not unpacked yet: apt brings those.
+            code, _, errors = self._patiently([*INSTALL, "--fix-broken"])
+        if code:
+            raise LabError(
+                asked="finish the dpkg run that was cut off (dpkg --configure -a, apt-get install --fix-broken)",
+                found=f"apt says: {apt_errors(errors)}",
+                fix="finish it by hand as that message says, then run again",
+            )
+
+    def _patiently(self, args: list[str]) -> tuple[int, str, str]:
+        """Run; wait while another apt or dpkg holds a lock (apt itself waits for only one of its three)."""
+        give_up = self._host.now() + LOCK_PATIENCE_S
+        while True:
+            code, out, errors = self._command(args)
+            if not code or not LOCKED.search(errors) or self._host.now() > give_up:
+                return code, out, errors
+            self._host.sleep(LOCK_RETRY_S)
+
+    def _command(self, args: list[str]) -> tuple[int, str, str]:
+        return self._run(args, environ_update=ENVIRONMENT)
+
+
+def render(state: State) -> str:
+    """A state as text: one asked item a line."""
+    lines = [f"{name} {version}" for name, version in state.present.values()]
+    lines += [f"{item} absent" for item in state.missing]
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def parse_installed(listed: str) -> dict[str, str]:
+    """Packages that are wholly installed, with their versions, from ``dpkg-query``."""
+    rows = (line.split("\t") for line in listed.splitlines())
+    return {name: version for name, version, status in rows if status == "installed"}
+
+
+def parse_candidates(policy: str) -> dict[str, str]:
+    """Packages that apt could install, with the version, from ``apt-cache policy``."""
+    candidates = {}
+    name = ""
+    for line in policy.splitlines():
+        if line and not line.startswith(" "):
+            name = line.rstrip(":")
+        elif line.startswith("  Candidate: ") and not line.endswith("(none)"):
+            candidates[name] = line.removeprefix("  Candidate: ")
+    return candidates
+
+
+def apt_errors(errors: str) -> str:
+    """What apt and dpkg call errors, in their own words; all they said where nothing is called that."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    marked = [line for line in lines if line.startswith(("E:", "dpkg: error"))]
+    return " ".join(marked or lines[-10:]) or "nothing on its error output"
+
+
+def _alternatives(item: str) -> list[str]:
+    return [name.strip() for name in item.split("|")]
+
+
+def _choose(item: str, available: dict[str, str]) -> str:
+    """The first alternative that can be had; the first of all where that is not known."""
+    names = _alternatives(item)
+    return next((name for name in names if name in available), names[0])
