@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Ansible module: the NVMe/TCP target as a supervised service."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: csd_target_service
+short_description: Keep an SPDK target running
+description:
+  - Runs an SPDK application as a systemd unit where systemd is PID 1, else under C(daemon) with pidfile, log and
+    respawn, and waits until its JSON-RPC answers.
+  - Restarts it exactly when the running process is not what is declared (arguments, program file, supervisor), so
+    that a run that was cut off between a change and a handler converges all the same.
+  - Before anything is changed it refuses a core or an RPC socket that another process holds (naming it), a
+    configuration that is not JSON, and memory that the hugepage pool does not have.
+  - A stale RPC socket (its owner is dead) is removed at start.
+options:
+  state:
+    description: C(absent) stops the target and removes the service, its log, run folder and configuration.
+    choices: [started, absent]
+    default: started
+    type: str
+  name:
+    description: Name of the service.
+    default: csd_target
+    type: str
+  program:
+    description: Path of the SPDK application. Needed unless O(state=absent).
+    type: path
+    required: true
+  rpc_socket:
+    description: Path of the JSON-RPC socket. Its folder is the service's own, mode 0700.
+    type: path
+    required: true
+  config_file:
+    description: JSON configuration loaded at every start; made empty when missing. M(spdk_target) keeps it.
+    type: path
+    required: true
+  log:
+    description: Where the output goes without systemd. With systemd it goes to the journal.
+    type: path
+    required: true
+  core_mask:
+    description: Hexadecimal mask of the cores that reactors spin on.
+    default: "0x1"
+    type: str
+  memory_megabytes:
+    description: Hugepage memory reserved at start, in MiB.
+    default: 1024
+    type: int
+  pci:
+    description: Let SPDK take over PCI devices. Off, it touches none.
+    default: false
+    type: bool
+  share_cores:
+    description: Accept cores on which another SPDK application spins.
+    default: false
+    type: bool
+  extra_arguments:
+    description: Further arguments for the application.
+    default: []
+    type: list
+    elements: str
+  ready_seconds:
+    description: How long RPC may take to answer after a start.
+    default: 30
+    type: int
+author: hello_eBPF
+"""
+
+EXAMPLES = r"""
+- name: Keep the target running
+  csd_target_service:
+    program: /opt/hello_ebpf/spdk/current/bin/nvmf_tgt
+    rpc_socket: /run/hello_ebpf/spdk.sock
+    config_file: /etc/hello_ebpf/csd_target.json
+    log: /var/log/hello_ebpf/csd_target.log
+    core_mask: "0x1"
+    memory_megabytes: 1024
+"""
+
+RETURN = r"""
+actions:
+  description: The changes made, or in check mode the changes that would be made, in words.
+  returned: always
+  type: list
+  elements: str
+version:
+  description: What the target's RPC says of itself; null when it does not run.
+  returned: always
+  type: str
+  sample: SPDK v20.07
+supervisor:
+  description: What keeps the process running.
+  returned: always
+  type: str
+  sample: Systemd
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.supervisors import Service, choose
+from ansible.module_utils.hello_ebpf.target_service import (
+    Target,
+    TargetService,
+    online_cores,
+    parse_core_mask,
+    render,
+)
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+    "name": {"type": "str", "default": "csd_target"},
+    "program": {"type": "path", "required": True},
+    "rpc_socket": {"type": "path", "required": True},
+    "config_file": {"type": "path", "required": True},
+    "log": {"type": "path", "required": True},
+    "core_mask": {"type": "str", "default": "0x1"},
+    "memory_megabytes": {"type": "int", "default": 1024},
+    "pci": {"type": "bool", "default": False},
+    "share_cores": {"type": "bool", "default": False},
+    "extra_arguments": {"type": "list", "elements": "str", "default": []},
+    "ready_seconds": {"type": "int", "default": 30},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
+    argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
+    # Unlinked at start, the pages of a killed target go back to the pool by themselves.
+    argv += ["--huge-unlink", "--num-trace-entries", "1024"]
+    if not asked["pci"]:
+        argv += ["--no-pci", "--iova-mode", "va"]
+    service = Service(
+        name=asked["name"],
+        description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
+        argv=(*argv, *asked["extra_arguments"]),
+        run_folder=Path(asked["rpc_socket"]).parent,
+        log=Path(asked["log"]),
+    )
+    try:
+        target = Target(
+            rpc_socket=Path(asked["rpc_socket"]),
+            config_file=Path(asked["config_file"]),
+            cores=parse_core_mask(asked["core_mask"], online_cores()) if asked["state"] == "started" else (),
+            memory_megabytes=asked["memory_megabytes"],
+            ready_seconds=asked["ready_seconds"],
+            share_cores=asked["share_cores"],
+            state=asked["state"],
+        )
+        supervisor = choose(service)
+        work = TargetService(target, supervisor, check=module.check_mode)
+        outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+    except LabError as error:
+        module.fail_json(msg=str(error))
+    exit_with(
+        module,
+        outcome,
+        render,
+        version=outcome.after.version,
+        supervisor=type(supervisor).__name__,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Processes as /proc shows them: who runs, with which arguments, on which core, holding which lock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process.
+
+    Attributes:
+        pid: its process id.
+        argv: its arguments, the program first.
+        executable: the file it runs; ends in " (deleted)" when that file was replaced or removed since.
+    """
+
+    pid: int
+    argv: tuple[str, ...]
+    executable: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({' '.join(self.argv) or self.executable})"
+
+
+def running(proc: Path = PROC) -> Iterator[Process]:
+    """Every process with a command line (kernel threads have none), zombies left out."""
+    for folder in proc.iterdir():
+        if folder.name.isdigit():
+            process = find(int(folder.name), proc)
+            if process is not None and process.argv:
+                yield process
+
+
+def find(pid: int, proc: Path = PROC) -> Process | None:
+    """The process with this id; None when there is none (any more)."""
+    folder = proc / str(pid)
+    with contextlib.suppress(OSError):
+        argv = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
+        return Process(pid, tuple(filter(None, argv)), str((folder / "exe").readlink()))
+    return None
+
+
+def reactors(core: int, proc: Path = PROC) -> list[Process]:
+    """The SPDK applications that spin on this core: each names its thread there ``reactor_<core>``."""
+    return [process for process in running(proc) if f"reactor_{core}" in _thread_names(process.pid, proc)]
+
+
+def lock_holder(path: Path, proc: Path = PROC) -> Process | None:
+    """The process that holds an advisory lock on the file; None when the file is missing or nobody locks it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    identity = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for line in (proc / "locks").read_text().splitlines():
+        match = re.match(r"\d+: \w+ +\w+ +\w+ +(-?\d+) (\S+) ", line)
+        if match and match[2] == identity:
+            return find(int(match[1]), proc) or Process(int(match[1]), (), "in another pid namespace")
+    return None
+
+
+def _thread_names(pid: int, proc: Path) -> set[str]:
+    names = set()
+    with contextlib.suppress(OSError):
+        for task in (proc / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                names.add((task / "comm").read_text().strip())
+    return names

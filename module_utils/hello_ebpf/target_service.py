@@ -1,0 +1,332 @@
+"""The target as a running service: preflight, start, wait until its RPC answers, stop, leave nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LabError
+from .jsonrpc import Client
+from .plan import Step
+from .processes import PROC, Process, lock_holder, reactors, running
+from .supervisors import Supervisor, stop_process
+
+EMPTY_CONFIG = '{"subsystems": []}\n'
+CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one for each core
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is asked of the service.
+
+    Attributes:
+        rpc_socket: path of the JSON-RPC socket; also what tells our process from other SPDK applications.
+        config_file: the configuration it starts with; made empty when missing.
+        cores: the cores its reactors spin on.
+        memory_megabytes: hugepage memory it reserves at start.
+        ready_seconds: how long RPC may take to answer after a start.
+        share_cores: accept a core on which another SPDK application spins.
+        state: ``started`` or ``absent``.
+    """
+
+    rpc_socket: Path
+    config_file: Path
+    cores: tuple[int, ...]
+    memory_megabytes: int
+    ready_seconds: int
+    share_cores: bool
+    state: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there.
+
+    Attributes:
+        definition: what the supervisor was told to run; None when nothing.
+        process: the process that serves our RPC socket.
+        current: that process runs the declared command, from the file that lies there now.
+        version: what its RPC answers; None when it does not.
+        socket: state of the RPC socket's path: ``none``, ``served`` or ``stale``.
+        leftovers: files that only a target of ours can have left.
+    """
+
+    definition: str | None
+    process: Process | None
+    current: bool
+    version: str | None
+    socket: str
+    leftovers: tuple[Path, ...]
+
+
+def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
+    """Core numbers of a mask such as ``0x3``.
+
+    Raises:
+        LabError: not a hexadecimal number, empty, or names a core that this machine does not have.
+    """
+    try:
+        bits = int(mask, 16)
+    except ValueError:
+        bits = 0
+    cores = tuple(core for core in range(bits.bit_length()) if bits >> core & 1)
+    if not cores:
+        raise LabError(
+            asked=f"core mask {mask!r}",
+            found="not a hexadecimal mask with at least one core",
+            fix="write it like 0x1 (core 0) or 0x6 (cores 1 and 2)",
+        )
+    if missing := [core for core in cores if core not in online]:
+        raise LabError(
+            asked=f"core mask {mask} (cores {_list(cores)})",
+            found=f"core {_list(missing)} is not among this machine's cores {_list(sorted(online))}",
+            fix="set csd_target_core_mask to cores that are there",
+        )
+    return cores
+
+
+class TargetService:
+    """Reads, plans and predicts for ``plan.converge``."""
+
+    def __init__(self, target: Target, supervisor: Supervisor, *, check: bool, proc: Path = PROC) -> None:
+        self.target = target
+        self.supervisor = supervisor
+        self.check = check
+        self.proc = proc
+
+    # ---- read
+
+    def read(self) -> Found:
+        """The present state, from the processes, the supervisor and the RPC itself."""
+        process = self._process()
+        return Found(
+            definition=self.supervisor.definition(),
+            process=process,
+            current=process is not None and self._is_current(process),
+            version=self._version() if process else None,
+            socket=self._socket_state(process),
+            leftovers=tuple(self._leftovers()),
+        )
+
+    def _process(self) -> Process | None:
+        """Our process: the one started with our RPC socket (a supervisor's own command line does not count)."""
+        wanted = ("-r", str(self.target.rpc_socket))
+        for process in running(self.proc):
+            pairs = zip(process.argv, process.argv[1:], strict=False)
+            if wanted in pairs and Path(process.executable).name.split(" ")[0] == self._program().name:
+                return process
+        return None
+
+    def _program(self) -> Path:
+        return Path(os.path.realpath(self.supervisor.service.argv[0]))
+
+    def _is_current(self, process: Process) -> bool:
+        return process.argv == self.supervisor.service.argv and process.executable == str(self._program())
+
+    def _version(self) -> str | None:
+        try:
+            with Client(self.target.rpc_socket, timeout=5) as client:
+                return str(client.call("spdk_get_version")["version"])
+        except LabError:
+            return None
+
+    def _socket_state(self, process: Process | None) -> str:
+        if not self.target.rpc_socket.exists():
+            return "none"
+        return "served" if process or self._socket_holder() else "stale"
+
+    def _socket_holder(self) -> Process | None:
+        """SPDK keeps a lock on <socket>.lock for as long as it serves the socket."""
+        return lock_holder(Path(f"{self.target.rpc_socket}.lock"), self.proc)
+
+    def _leftovers(self) -> list[Path]:
+        service = self.supervisor.service
+        return [path for path in (service.run_folder, service.log, self.target.config_file) if path.exists()]
+
+    # ---- plan
+
+    def plan(self, found: Found) -> Sequence[Step]:
+        """The missing steps.
+
+        Raises:
+            LabError: the socket, a core or the memory is somebody else's, or the configuration is not JSON.
+        """
+        return self._plan_absent(found) if self.target.state == "absent" else self._plan_started(found)
+
+    def _plan_started(self, found: Found) -> list[Step]:
+        steps = []
+        service = self.supervisor.service
+        if not self.target.config_file.exists():
+            steps.append(Step(f"write an empty configuration to {self.target.config_file}", self._write_config))
+        defined = found.definition == self.supervisor.wanted()
+        if not defined:
+            steps.append(Step(f"define {service.name} as declared", self.supervisor.install))
+        if not (defined and found.current and found.version):
+            self._preflight(found)
+            what = "start" if found.process is None else "restart"
+            steps.append(Step(f"{what} {service.name} and wait until its RPC answers", lambda: self._start(found)))
+        return steps
+
+    def _plan_absent(self, found: Found) -> list[Step]:
+        steps = []
+        if found.definition is not None or found.process is not None:
+            steps.append(Step(f"stop and remove {self.supervisor.service.name}", lambda: self._stop(found)))
+        if found.leftovers:
+            names = ", ".join(map(str, found.leftovers))
+            steps.append(Step(f"remove {names}", lambda: self._clean(found.leftovers)))
+        return steps
+
+    def _preflight(self, found: Found) -> None:
+        """Everything that would make a start fail or harm somebody, before anything is changed."""
+        self._check_socket(found)
+        self._check_cores(found)
+        self._check_config()
+        if not (self.check and not self._program().exists()):
+            # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
+            self._check_program()
+            if not self.check:
+                self._check_memory(found)
+
+    def _check_socket(self, found: Found) -> None:
+        holder = self._socket_holder()
+        if holder and (found.process is None or holder.pid != found.process.pid):
+            raise LabError(
+                asked=f"serve RPC on {self.target.rpc_socket}",
+                found=f"it is served by {holder}",
+                fix="stop that process, or set csd_target_rpc_socket to another path",
+            )
+
+    def _check_cores(self, found: Found) -> None:
+        if self.target.share_cores:
+            return
+        ours = found.process.pid if found.process else None
+        for core in self.target.cores:
+            holders = reactors(core, self.proc)
+            locked = lock_holder(Path(CORE_LOCK.format(core=core)), self.proc)
+            for holder in [*holders, *([locked] if locked else [])]:
+                if holder.pid != ours:
+                    raise LabError(
+                        asked=f"run a reactor on core {core}",
+                        found=f"core {core} is taken by {holder}",
+                        fix="stop that process, give csd_target_core_mask another core, or accept a shared core "
+                        "with csd_target_share_cores: true (both will be slow)",
+                    )
+
+    def _check_config(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                json.loads(self.target.config_file.read_text())
+            except ValueError as error:
+                raise LabError(
+                    asked=f"start with the configuration in {self.target.config_file}",
+                    found=f"the file is not JSON: {error}",
+                    fix="restore it, or remove it: the next run writes it again from what is declared",
+                ) from error
+
+    def _check_program(self) -> None:
+        program = self.supervisor.service.argv[0]
+        if not os.access(program, os.X_OK):
+            raise LabError(
+                asked=f"run {program}",
+                found="no such program" if not Path(program).exists() else "it is not executable",
+                fix="run the role `spdk` first (site.yml does), or set csd_target_program",
+            )
+
+    def _check_memory(self, found: Found) -> None:
+        meminfo = dict(line.split(":", 1) for line in (self.proc / "meminfo").read_text().splitlines())
+        page_kilobytes = int(meminfo["Hugepagesize"].split()[0])
+        free = int(meminfo["HugePages_Free"]) - int(meminfo["HugePages_Rsvd"])
+        free += _hugepages_of(found.process, self.proc)
+        needed = -(-self.target.memory_megabytes * 1024 // page_kilobytes)
+        if free < needed:
+            raise LabError(
+                asked=f"{self.target.memory_megabytes} MiB of hugepages ({needed} pages of {page_kilobytes} KiB)",
+                found=f"{free} of {int(meminfo['HugePages_Total'])} pages are free",
+                fix="raise hugepages_megabytes, lower csd_target_memory_megabytes, or stop what holds the pages",
+            )
+
+    # ---- steps
+
+    def _write_config(self) -> None:
+        self.target.config_file.parent.mkdir(parents=True, exist_ok=True)
+        self.target.config_file.write_text(EMPTY_CONFIG)
+        self.target.config_file.chmod(0o600)
+
+    def _start(self, found: Found) -> None:
+        if found.process is not None:
+            # Also ends an orphan, whose supervisor was killed and that nothing would restart.
+            self.supervisor.stop()
+            stop_process(found.process.pid)
+        if found.socket == "stale" and self._socket_holder() is None:
+            self.target.rpc_socket.unlink(missing_ok=True)
+        self.supervisor.start()
+        deadline = time.monotonic() + self.target.ready_seconds
+        while self._version() is None:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    asked=f"{self.supervisor.service.name} answers RPC within {self.target.ready_seconds} s",
+                    found=f"no answer; its last words: {self.supervisor.last_words()}",
+                    fix="mend what they name; csd_target_ready_seconds sets the limit",
+                )
+            time.sleep(0.05)
+
+    def _stop(self, found: Found) -> None:
+        self.supervisor.stop()
+        self.supervisor.remove()
+        if found.process is not None:
+            stop_process(found.process.pid)
+
+    def _clean(self, leftovers: Sequence[Path]) -> None:
+        for path in leftovers:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    # ---- render
+
+    def predict(self, found: Found) -> Found:
+        """The state after the planned steps."""
+        if self.target.state == "absent":
+            return Found(None, None, False, None, "none", ())
+        process = Process(0, self.supervisor.service.argv, str(self._program()))
+        return Found(self.supervisor.wanted(), process, True, "answers", "served", ())
+
+
+def render(found: Found) -> str:
+    """The state as text for ``--diff``."""
+    process = " ".join(found.process.argv) if found.process else "none"
+    lines = [f"process: {process}", f"rpc: {'answers' if found.version else 'no answer'}", "definition:"]
+    lines += [f"  {line}" for line in (found.definition or "none").splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def online_cores(path: Path = Path("/sys/devices/system/cpu/online")) -> frozenset[int]:
+    """The cores that this process may use, out of the machine's."""
+    cores: set[int] = set()
+    for part in path.read_text().strip().split(","):
+        first, _, last = part.partition("-")
+        cores |= set(range(int(first), int(last or first) + 1))
+    return frozenset(cores & os.sched_getaffinity(0))
+
+
+def _hugepages_of(process: Process | None, proc: Path) -> int:
+    """Hugepages that a process has mapped."""
+    if process is None:
+        return 0
+    pages = 0
+    with contextlib.suppress(OSError):
+        for line in (proc / str(process.pid) / "numa_maps").read_text().splitlines():
+            if " huge " in f"{line} ":
+                pages += sum(int(word.partition("=")[2]) for word in line.split() if word.startswith("N"))
+    return pages
+
+
+def _list(cores: Sequence[int]) -> str:
+    return ", ".join(map(str, cores))
