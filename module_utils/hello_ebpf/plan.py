@@ -91,17 +91,23 @@ def _take(steps: Sequence[Step]) -> None:
         try:
             step.apply()
         except Exception as error:
-            not_undone = _undo(done)
-            undone = f"{len(done) - len(not_undone)} earlier step(s) were undone"
-            left = f"; NOT undone: {'; '.join(not_undone)}" if not_undone else ""
-            raise LabError(
-                asked=step.summary,
-                found=f"{error} ({undone}{left})",
-                fix="mend the cause and run again; what was there before this run is as it was"
-                if not not_undone
-                else "mend the cause, look at what is named as not undone, and run again",
-            ) from error
+            raise _failure(step, error, len(done), _undo(done)) from error
         done.append(step)
+
+
+def _failure(step: Step, error: Exception, done: int, not_undone: Sequence[str]) -> LabError:
+    """What to tell about a failed step; a LabError of the step itself keeps its own words."""
+    undone = f"{done - len(not_undone)} earlier step(s) were undone"
+    left = f"; NOT undone: {'; '.join(not_undone)}" if not_undone else ""
+    if isinstance(error, LabError):
+        return LabError(error.asked, f"{error.found} ({undone}{left})" if done else error.found, error.fix)
+    return LabError(
+        asked=step.summary,
+        found=f"{error} ({undone}{left})",
+        fix="mend the cause and run again; what was there before this run is as it was"
+        if not not_undone
+        else "mend the cause, look at what is named as not undone, and run again",
+    )
 
 
 def _undo(done: Sequence[Step]) -> list[str]:
