@@ -1,0 +1,77 @@
+# The verbs of the lab. `make` alone lists them.
+#
+# Needs root, Python >= 3.11 and a package mirror; everything else is installed by what stands here.
+
+PYTHON ?= python3
+INVENTORY ?= inventory/local
+# Further arguments for ansible-playbook, e.g. make lab ARGS='-e spdk_source=git'
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PLAYBOOK := ANSIBLE_CALLBACK_RESULT_FORMAT=yaml $(BIN)/ansible-playbook -i $(INVENTORY) $(ARGS)
+
+.PHONY: help
+help: ## List what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: lab
+lab: $(VENV)/.run ## Bring the whole lab up on this machine and write reports/latest/report.json
+	$(PLAYBOOK) site.yml
+
+.PHONY: plan
+plan: $(VENV)/.run ## Show what `make lab` would change, and change nothing
+	$(PLAYBOOK) site.yml --check --diff
+
+.PHONY: bench
+bench: $(VENV)/.run ## Measure again on the running lab and write a new report
+	$(PLAYBOOK) playbooks/bench.yml -e csd_bench_measure=true
+
+.PHONY: teardown
+teardown: $(VENV)/.run ## Take everything down
+	$(PLAYBOOK) playbooks/teardown.yml
+
+.PHONY: check
+check: lint unit c-tests ## The quick tests: lint, unit tests, C tests; no service is started
+
+.PHONY: test
+test: check integration ## Everything that CI runs
+
+.PHONY: test-all
+test-all: test ## Everything, with the slow repeats
+
+.PHONY: lint
+lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-config
+	tests/lint.sh
+
+.PHONY: unit
+unit: $(VENV)/.test ## Unit tests of modules and module_utils
+	$(BIN)/pytest tests/unit
+
+.PHONY: c-tests
+c-tests: ## Tests of the C code under AddressSanitizer and UBSan
+	tests/c_tests.sh
+
+.PHONY: integration
+integration: $(VENV)/.test ## The lab on this machine: check, converge, again, verify, teardown, errors, interrupts
+	tests/integration/run.sh
+
+.PHONY: pin
+pin: $(VENV)/.test ## Pin requirements*.txt anew from requirements*.in, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	for name in requirements requirements-test; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-annotate $$name.in -o $$name.txt; \
+	done
+
+.PHONY: clean
+clean: ## Remove the Python environment (reports stay)
+	rm -rf $(VENV)
+
+# The environments are made anew when the pinned requirements change. Each stamp holds the digest of what was installed.
+$(VENV)/.run: requirements.txt scripts/python_environment.sh
+	scripts/python_environment.sh $(PYTHON) $(VENV) requirements.txt $@
+
+$(VENV)/.test: requirements-test.txt scripts/python_environment.sh
+	scripts/python_environment.sh $(PYTHON) $(VENV) requirements-test.txt $@
+	touch $(VENV)/.run

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+# Every linter over the whole tree; the first complaint ends it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+set -x
+ansible-config validate
+ruff check .
+ruff format --check .
+mypy library/*.py
+mypy module_utils/hello_ebpf plugins tests
+yamllint --strict .
+git ls-files '*.sh' .ci/run | xargs shellcheck
+ansible-playbook --syntax-check site.yml playbooks/*.yml
+ansible-lint
