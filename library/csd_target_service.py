@@ -14,7 +14,7 @@ description:
     that a run that was cut off between a change and a handler converges all the same.
   - Before anything is changed it refuses a core or an RPC socket that another process holds (naming it), a
     configuration that is not JSON, and memory that the hugepage pool does not have.
-  - A stale RPC socket (its owner is dead) is removed at start.
+  - A stale RPC socket (its owner is dead) is no obstacle, SPDK replaces it.
 options:
   state:
     description: C(absent) stops the target and removes the service, its log, run folder and configuration.

@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from .errors import LabError
-from .processes import find
+from .processes import Process, find
 
 STOP_SECONDS = 20
 
@@ -39,7 +40,8 @@ class Service:
 class Supervisor(Protocol):
     """What starts a service, starts it again when it ends, and stops it.
 
-    ``definition`` is what it was told to run, as text; None when it was told nothing.
+    ``definition`` is what it was told to run, as text; None when it was told nothing. ``owns`` tells the processes
+    that it started, those included that outlived it, from others with the same arguments.
     """
 
     service: Service
@@ -51,6 +53,7 @@ class Supervisor(Protocol):
     def stop(self) -> None: ...
     def remove(self) -> None: ...
     def last_words(self) -> str: ...
+    def owns(self, process: Process) -> bool: ...
 
 
 def choose(service: Service, root: Path = Path("/")) -> Supervisor:
@@ -134,6 +137,14 @@ WantedBy=multi-user.target
     def last_words(self) -> str:
         return _run("journalctl", "--unit", self.unit, "--lines", "15", "--output", "cat", "--no-pager").strip()
 
+    def owns(self, process: Process) -> bool:
+        """Systemd keeps what a unit started in the unit's control group."""
+        try:
+            groups = Path(f"/proc/{process.pid}/cgroup").read_text()
+        except OSError:
+            return False
+        return any(line.endswith(f"/{self.unit}") for line in groups.splitlines())
+
 
 class Daemon:
     """daemon(1), found again by its pidfile; what it was told is its own command line."""
@@ -179,13 +190,18 @@ class Daemon:
         self.stop()
         self.service.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.service.log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        # daemon(1) leaves only after it has detached; its inherited pipes must not keep us waiting.
-        done = subprocess.run(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, cwd="/")
+        # A file and no pipe: what it starts must not keep us waiting for a pipe's end.
+        with tempfile.TemporaryFile("w+") as words:
+            done = subprocess.run(
+                self.argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, check=False, cwd="/"
+            )
+            words.seek(0)
+            said = words.read().strip()
         if done.returncode != 0:
             raise LabError(
                 asked=f"start {self.service.name} under daemon(1)",
-                found=f"exit code {done.returncode}: {self.last_words()}",
-                fix=f"read {self.service.log}",
+                found=f"exit code {done.returncode}: {said or self.last_words()}",
+                fix="mend what it names, then run again",
             )
 
     def stop(self) -> None:
@@ -204,6 +220,10 @@ class Daemon:
         except OSError:
             return f"{self.service.log} cannot be read"
         return "\n".join(lines[-15:])
+
+    def owns(self, process: Process) -> bool:
+        """daemon(1) puts the name before the first argument of what it starts."""
+        return process.argv[0].startswith(f"{self.service.name}: ")
 
     def _pid(self) -> int | None:
         """daemon(1)'s pid, when the process in the pidfile really is the daemon of this name."""

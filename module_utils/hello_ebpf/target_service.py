@@ -9,12 +9,13 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from .errors import LabError
 from .jsonrpc import Client
 from .plan import Step
-from .processes import PROC, Process, lock_holder, reactors, running
+from .processes import PROC, Process, find, lock_holder, reactors, running
 from .supervisors import Supervisor, stop_process
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
@@ -53,7 +54,6 @@ class Found:
         process: the process that serves our RPC socket.
         current: that process runs the declared command, from the file that lies there now.
         version: what its RPC answers; None when it does not.
-        socket: state of the RPC socket's path: ``none``, ``served`` or ``stale``.
         leftovers: files that only a target of ours can have left.
     """
 
@@ -61,7 +61,6 @@ class Found:
     process: Process | None
     current: bool
     version: str | None
-    socket: str
     leftovers: tuple[Path, ...]
 
 
@@ -94,6 +93,8 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
 class TargetService:
     """Reads, plans and predicts for ``plan.converge``."""
 
+    shared_memory = Path("/dev/shm")
+
     def __init__(self, target: Target, supervisor: Supervisor, *, check: bool, proc: Path = PROC) -> None:
         self.target = target
         self.supervisor = supervisor
@@ -110,16 +111,16 @@ class TargetService:
             process=process,
             current=process is not None and self._is_current(process),
             version=self._version() if process else None,
-            socket=self._socket_state(process),
             leftovers=tuple(self._leftovers()),
         )
 
     def _process(self) -> Process | None:
-        """Our process: the one started with our RPC socket (a supervisor's own command line does not count)."""
+        """Our process: the one that our supervisor started with our RPC socket."""
         wanted = ("-r", str(self.target.rpc_socket))
         for process in running(self.proc):
-            pairs = zip(process.argv, process.argv[1:], strict=False)
-            if wanted in pairs and Path(process.executable).name.split(" ")[0] == self._program().name:
+            # A supervisor's own command line holds the program's arguments as well.
+            supervises = process.argv == tuple((self.supervisor.definition() or "").splitlines())
+            if wanted in pairwise(process.argv) and not supervises and self.supervisor.owns(process):
                 return process
         return None
 
@@ -127,19 +128,15 @@ class TargetService:
         return Path(os.path.realpath(self.supervisor.service.argv[0]))
 
     def _is_current(self, process: Process) -> bool:
-        return process.argv == self.supervisor.service.argv and process.executable == str(self._program())
+        arguments = self.supervisor.service.argv[1:]
+        return process.argv[1:] == arguments and process.executable == str(self._program())
 
     def _version(self) -> str | None:
         try:
-            with Client(self.target.rpc_socket, timeout=5) as client:
+            with Client(str(self.target.rpc_socket), timeout=5) as client:
                 return str(client.call("spdk_get_version")["version"])
         except LabError:
             return None
-
-    def _socket_state(self, process: Process | None) -> str:
-        if not self.target.rpc_socket.exists():
-            return "none"
-        return "served" if process or self._socket_holder() else "stale"
 
     def _socket_holder(self) -> Process | None:
         """SPDK keeps a lock on <socket>.lock for as long as it serves the socket."""
@@ -147,7 +144,20 @@ class TargetService:
 
     def _leftovers(self) -> list[Path]:
         service = self.supervisor.service
-        return [path for path in (service.run_folder, service.log, self.target.config_file) if path.exists()]
+        paths = [service.log, self.target.config_file]
+        if self._foreign(self._process()) is None:
+            paths.append(service.run_folder)
+        return [path for path in paths if path.exists()] + self._stale_traces()
+
+    def _stale_traces(self) -> list[Path]:
+        """Trace buffers of targets that were killed; one that ends by itself removes its own."""
+        traces = self.shared_memory.glob("nvmf_trace.pid*")
+        return sorted(trace for trace in traces if find(int(trace.suffix.removeprefix(".pid")), self.proc) is None)
+
+    def _foreign(self, ours: Process | None) -> Process | None:
+        """The process that serves our socket and is not ours."""
+        holder = self._socket_holder()
+        return None if holder is None or (ours and holder.pid == ours.pid) else holder
 
     # ---- plan
 
@@ -194,8 +204,7 @@ class TargetService:
                 self._check_memory(found)
 
     def _check_socket(self, found: Found) -> None:
-        holder = self._socket_holder()
-        if holder and (found.process is None or holder.pid != found.process.pid):
+        if holder := self._foreign(found.process):
             raise LabError(
                 asked=f"serve RPC on {self.target.rpc_socket}",
                 found=f"it is served by {holder}",
@@ -263,8 +272,6 @@ class TargetService:
             # Also ends an orphan, whose supervisor was killed and that nothing would restart.
             self.supervisor.stop()
             stop_process(found.process.pid)
-        if found.socket == "stale" and self._socket_holder() is None:
-            self.target.rpc_socket.unlink(missing_ok=True)
         self.supervisor.start()
         deadline = time.monotonic() + self.target.ready_seconds
         while self._version() is None:
@@ -294,9 +301,9 @@ class TargetService:
     def predict(self, found: Found) -> Found:
         """The state after the planned steps."""
         if self.target.state == "absent":
-            return Found(None, None, False, None, "none", ())
+            return Found(None, None, False, None, ())
         process = Process(0, self.supervisor.service.argv, str(self._program()))
-        return Found(self.supervisor.wanted(), process, True, "answers", "served", ())
+        return Found(self.supervisor.wanted(), process, True, "answers", ())
 
 
 def render(found: Found) -> str:
