@@ -91,23 +91,23 @@ def _take(steps: Sequence[Step]) -> None:
         try:
             step.apply()
         except Exception as error:
-            raise _failure(step, error, len(done), _undo(done)) from error
+            raise _failure(step, error, done) from error
         done.append(step)
 
 
-def _failure(step: Step, error: Exception, done: int, not_undone: Sequence[str]) -> LabError:
-    """What to tell about a failed step; a LabError of the step itself keeps its own words."""
-    undone = f"{done - len(not_undone)} earlier step(s) were undone"
-    left = f"; NOT undone: {'; '.join(not_undone)}" if not_undone else ""
+def _failure(step: Step, error: Exception, done: Sequence[Step]) -> LabError:
+    """Undo the steps before a failed one, and tell about both; a LabError of the step itself keeps its own words."""
+    not_undone = _undo(done)
+    kept = [earlier.summary for earlier in done if earlier.undo is None]
+    notes = [f"{len(done) - len(kept) - len(not_undone)} earlier step(s) were undone"]
+    if kept:
+        notes.append(f"kept, a next run goes on from there: {'; '.join(kept)}")
+    if not_undone:
+        notes.append(f"NOT undone: {'; '.join(not_undone)}")
+    after = f" ({'; '.join(notes)})" if done else ""
     if isinstance(error, LabError):
-        return LabError(error.asked, f"{error.found} ({undone}{left})" if done else error.found, error.fix)
-    return LabError(
-        asked=step.summary,
-        found=f"{error} ({undone}{left})",
-        fix="mend the cause and run again; what was there before this run is as it was"
-        if not not_undone
-        else "mend the cause, look at what is named as not undone, and run again",
-    )
+        return LabError(error.asked, f"{error.found}{after}", error.fix)
+    return LabError(step.summary, f"{error}{after}", "mend the cause and run again")
 
 
 def _undo(done: Sequence[Step]) -> list[str]:
