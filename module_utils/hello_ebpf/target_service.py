@@ -118,9 +118,7 @@ class TargetService:
         """Our process: the one that our supervisor started with our RPC socket."""
         wanted = ("-r", str(self.target.rpc_socket))
         for process in running(self.proc):
-            # A supervisor's own command line holds the program's arguments as well.
-            supervises = process.argv == tuple((self.supervisor.definition() or "").splitlines())
-            if wanted in pairwise(process.argv) and not supervises and self.supervisor.owns(process):
+            if wanted in pairwise(process.argv) and self.supervisor.owns(process):
                 return process
         return None
 

@@ -1,0 +1,285 @@
+"""The target's service over {run, check, diff, run again}, and its refusals, with a supervisor that lives in memory.
+
+The real supervisors are tested by the integration run, which starts, kills and removes a real target.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import Outcome, converge
+from ansible.module_utils.hello_ebpf.processes import Process
+from ansible.module_utils.hello_ebpf.supervisors import Daemon, Service, Systemd, choose
+from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
+
+# Serves SPDK's RPC for one method: enough to be a process with a socket that answers.
+STAND_IN = """
+import json, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[sys.argv.index('-r') + 1])
+server.listen()
+while True:
+    connection = server.accept()[0]
+    request = json.loads(connection.recv(65536))
+    answer = {"jsonrpc": "2.0", "id": request["id"], "result": {"version": "stand-in 1"}}
+    connection.sendall(json.dumps(answer).encode())
+    connection.close()
+"""
+
+
+class InMemory:
+    """A supervisor that starts a plain child process."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.told: str | None = None
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def wanted(self) -> str:
+        return "\n".join(self.service.argv)
+
+    def definition(self) -> str | None:
+        return self.told
+
+    def install(self) -> None:
+        self.told = self.wanted()
+
+    def start(self) -> None:
+        self.service.run_folder.mkdir(exist_ok=True)
+        Path(self.service.argv[self.service.argv.index("-r") + 1]).unlink(missing_ok=True)
+        self.child = subprocess.Popen(self.service.argv)
+
+    def stop(self) -> None:
+        if self.child:
+            self.child.kill()
+            self.child.wait()
+
+    def remove(self) -> None:
+        self.told = None
+
+    def last_words(self) -> str:
+        return "it said nothing"
+
+    def owns(self, process: Process) -> bool:
+        return self.child is not None and process.pid == self.child.pid
+
+
+class Bench:
+    """A service in a temporary folder."""
+
+    def __init__(self, folder: Path, program: str = STAND_IN) -> None:
+        self.folder = folder
+        self.socket = folder / "run" / "spdk.sock"
+        self.config = folder / "target.json"
+        script = folder / "stand_in.py"
+        script.write_text(program)
+        self.argv = (sys.executable, str(script), "-r", str(self.socket))
+        service = Service("csd_test", "test", self.argv, folder / "run", folder / "log")
+        self.supervisor = InMemory(service)
+
+    def run(self, state: str = "started", *, check: bool = False, cores: tuple[int, ...] = ()) -> Outcome[Found]:
+        target = Target(self.socket, self.config, cores, 0, ready_seconds=5, share_cores=False, state=state)
+        work = TargetService(target, self.supervisor, check=check)
+        work.shared_memory = self.folder / "shm"
+        return converge(work.read, work.plan, work.predict, check=check)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.supervisor.stop()
+
+
+def test_check_predicts_what_a_run_does_and_changes_nothing(bench: Bench) -> None:
+    predicted = bench.run(check=True)
+    assert bench.supervisor.child is None
+    assert not bench.config.exists()
+    done = bench.run()
+    assert (
+        predicted.actions
+        == done.actions
+        == [
+            f"write an empty configuration to {bench.config}",
+            "define csd_test as declared",
+            "start csd_test and wait until its RPC answers",
+        ]
+    )
+    assert done.after.version == "stand-in 1"
+    assert json.loads(bench.config.read_text()) == {"subsystems": []}
+    assert bench.config.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_run_changes_nothing(bench: Bench) -> None:
+    bench.run()
+    assert bench.run().actions == bench.run(check=True).actions == []
+
+
+def test_the_diff_shows_process_and_definition(bench: Bench) -> None:
+    outcome = bench.run()
+    assert render(outcome.before) == "process: none\nrpc: no answer\ndefinition:\n  none\n"
+    assert f"process: {' '.join(bench.argv)}\nrpc: answers\ndefinition:\n" in render(outcome.after)
+
+
+def test_a_dead_target_is_started_again(bench: Bench) -> None:
+    bench.run()
+    bench.supervisor.stop()
+    assert bench.run().actions == ["start csd_test and wait until its RPC answers"]
+
+
+def test_other_arguments_restart_it(bench: Bench) -> None:
+    bench.run()
+    old = bench.supervisor.child
+    bench.supervisor.service = Service(
+        "csd_test", "test", (*bench.argv, "--more"), bench.folder / "run", bench.folder / "log"
+    )
+    assert bench.run().actions == [
+        "define csd_test as declared",
+        "restart csd_test and wait until its RPC answers",
+    ]
+    assert old is not None
+    assert old.poll() is not None
+
+
+def test_absent_leaves_nothing_and_is_idempotent(bench: Bench) -> None:
+    bench.run()
+    trace = bench.folder / "shm" / "nvmf_trace.pid4194305"  # above the highest pid there can be
+    trace.parent.mkdir()
+    trace.touch()
+    predicted = bench.run("absent", check=True)
+    assert bench.run("absent").actions == predicted.actions
+    assert not bench.config.exists()
+    assert not bench.socket.parent.exists()
+    assert not trace.exists()
+    assert bench.run("absent").actions == bench.run("absent", check=True).actions == []
+
+
+def test_a_socket_served_by_another_is_refused_and_left_alone(bench: Bench) -> None:
+    bench.socket.parent.mkdir()
+    bench.socket.touch()
+    with Path(f"{bench.socket}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(LabError) as error:
+            bench.run()
+        assert f"Asked: serve RPC on {bench.socket}. Found: it is served by pid {os.getpid()} (" in str(error.value)
+        assert "Do: stop that process, or set csd_target_rpc_socket to another path." in str(error.value)
+        assert bench.run("absent").actions == []
+    assert bench.socket.exists()
+    assert not bench.config.exists()
+
+
+def test_a_stale_socket_is_no_obstacle(bench: Bench) -> None:
+    bench.socket.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(bench.socket))
+    Path(f"{bench.socket}.lock").touch()
+    assert bench.run().after.version == "stand-in 1"
+
+
+def test_a_core_on_which_another_spins_is_refused(bench: Bench) -> None:
+    named, over = threading.Event(), threading.Event()
+
+    def pose_as_reactor() -> None:
+        ctypes.CDLL(None).prctl(15, b"reactor_978", 0, 0, 0)
+        named.set()
+        over.wait()
+
+    thread = threading.Thread(target=pose_as_reactor)
+    thread.start()
+    named.wait()
+    try:
+        with pytest.raises(LabError) as error:
+            bench.run(cores=(978,), check=True)
+    finally:
+        over.set()
+        thread.join()
+    assert f"Asked: run a reactor on core 978. Found: core 978 is taken by pid {os.getpid()} (" in str(error.value)
+    assert "or accept a shared core with csd_target_share_cores: true" in str(error.value)
+
+
+def test_a_broken_configuration_is_refused_before_a_start(bench: Bench) -> None:
+    bench.config.write_text("{")
+    with pytest.raises(LabError, match=r"Found: the file is not JSON: .* Do: restore it, or remove it"):
+        bench.run()
+    assert bench.supervisor.child is None
+
+
+def test_a_missing_program_is_refused(bench: Bench) -> None:
+    service = Service("csd_test", "test", ("/nowhere/nvmf_tgt",), bench.folder / "run", bench.folder / "log")
+    bench.supervisor.service = service
+    with pytest.raises(
+        LabError, match=r"Asked: run /nowhere/nvmf_tgt\. Found: no such program\. Do: run the role `spdk`"
+    ):
+        bench.run()
+    # In check mode the role before this one has not built it yet.
+    assert bench.run(check=True).changed
+
+
+def test_too_few_hugepages_are_refused_with_numbers(bench: Bench) -> None:
+    target = Target(bench.socket, bench.config, (), 1 << 40, ready_seconds=5, share_cores=False, state="started")
+    work = TargetService(target, bench.supervisor, check=False)
+    with pytest.raises(
+        LabError, match=r"Asked: \d+ MiB of hugepages \(\d+ pages of \d+ KiB\)\. Found: \d+ of \d+ pages"
+    ):
+        converge(work.read, work.plan, work.predict, check=False)
+
+
+def test_a_target_that_never_answers_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, program="import time; time.sleep(60)")
+    try:
+        with pytest.raises(
+            LabError, match=r"answers RPC within 5 s\. Found: no answer; its last words: it said nothing"
+        ):
+            bench.run()
+    finally:
+        bench.supervisor.stop()
+
+
+@pytest.mark.parametrize(
+    ("mask", "text"),
+    [
+        ("0x4", "Asked: core mask 0x4 (cores 2). Found: core 2 is not among this machine's cores 0, 1."),
+        ("0x0", "Asked: core mask '0x0'. Found: not a hexadecimal mask with at least one core."),
+        ("all", "Asked: core mask 'all'. Found: not a hexadecimal mask with at least one core."),
+    ],
+)
+def test_a_wrong_core_mask_is_refused(mask: str, text: str) -> None:
+    with pytest.raises(LabError) as error:
+        parse_core_mask(mask, frozenset({0, 1}))
+    assert text in str(error.value)
+
+
+def test_core_masks() -> None:
+    assert parse_core_mask("0x3", frozenset(range(4))) == (0, 1)
+    assert parse_core_mask("a", frozenset(range(4))) == (1, 3)
+
+
+def test_systemd_where_it_is_pid_1(tmp_path: Path) -> None:
+    service = Service("csd_test", "test", ("/bin/true", "-r", "x"), Path("/run/csd_test"), Path("/log"))
+    assert isinstance(choose(service, tmp_path), Daemon)
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert isinstance(choose(service, tmp_path), Systemd)
+
+
+def test_the_unit_restarts_after_a_crash_and_at_boot(tmp_path: Path) -> None:
+    service = Service("csd_test", "test", ("/bin/true", "-r", "x"), Path("/run/csd_test"), Path("/log"))
+    systemd = Systemd(service, tmp_path)
+    for line in ["ExecStart=/bin/true -r x", "Restart=always", "UMask=0077", "WantedBy=multi-user.target"]:
+        assert line in systemd.wanted().splitlines()
+    # Installed but not enabled would not come back after a reboot, so it counts as missing.
+    (tmp_path / "csd_test.service").write_text(systemd.wanted())
+    assert systemd.definition() is None
+    (tmp_path / "multi-user.target.wants").mkdir()
+    (tmp_path / "multi-user.target.wants" / "csd_test.service").symlink_to("../csd_test.service")
+    assert systemd.definition() == systemd.wanted()
