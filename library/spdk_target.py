@@ -1,0 +1,382 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Ansible module: the object tree of an SPDK NVMe-oF target."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spdk_target
+short_description: Bring the object tree of an SPDK NVMe-oF target to what is declared
+description:
+  - Reconciles transports, block devices and subsystems (with hosts, namespaces and listeners) of one running target
+    with the declaration, by the fewest RPCs over one connection, and reads the result back.
+  - Contradictions in the declaration, a taken port, an object that cannot be altered are refused before any RPC that
+    writes. When an RPC fails, those before it are taken back.
+  - Objects that are not declared are left alone, unless O(purge=true). Within a declared subsystem,
+    O(subsystems[].hosts) and O(subsystems[].listeners), where given, are the whole list, because they decide who
+    reaches the data; namespaces that are not declared stay.
+  - In check mode a target that does not run is planned for as it will start, with O(config_file) or empty.
+options:
+  socket:
+    description: The target's JSON-RPC socket.
+    type: path
+    default: /run/hello_ebpf/spdk.sock
+  timeout:
+    description: Seconds that one RPC may take.
+    type: float
+    default: 60
+  wait:
+    description: Seconds to wait for a target that is just starting.
+    type: float
+    default: 0
+  state:
+    description: V(absent) removes the declared subsystems and bdevs, and only those. Transports stay, for SPDK cannot
+      remove them. A bdev that an undeclared subsystem uses is refused.
+    type: str
+    choices: [present, absent]
+    default: present
+  purge:
+    description: Remove subsystems, bdevs, namespaces, hosts and listeners that are not declared. A bdev that a declared
+      namespace refers to stays. The contents of purged malloc bdevs are lost.
+    type: bool
+    default: false
+  recreate:
+    description:
+      - What to do where an object is not as declared and SPDK cannot alter it.
+      - V(never) refuses.
+      - V(keep_data) makes subsystems, namespaces, aio and null bdevs anew; connected hosts are disconnected.
+      - V(lose_data) does so with malloc bdevs too, whose contents are lost.
+    type: str
+    choices: [never, keep_data, lose_data]
+    default: never
+  config_file:
+    description: Keep the target's configuration here (mode 0600, in the form that an SPDK application reads with
+      C(--json)), so that it comes back whole after a restart. Its folder must exist.
+    type: path
+  transports:
+    description: Transports. An option that is not given is SPDK's own choice. A transport that runs with another option
+      is refused, for SPDK can neither alter nor remove it.
+    type: list
+    elements: dict
+    suboptions:
+      type:
+        description: The transport type.
+        type: str
+        choices: [TCP]
+        default: TCP
+      c2h_success:
+        description: Let the last data packet stand for success. Off by default, because SPDK 20.07 then sends no
+          completion after data, and results of reading commands are lost.
+        type: bool
+        default: false
+      max_queue_depth:
+        description: Largest queue of a connection.
+        type: int
+      max_io_qpairs_per_ctrlr:
+        description: Largest number of I/O queues of a controller.
+        type: int
+      in_capsule_data_size:
+        description: Bytes that travel within a command.
+        type: int
+      max_io_size:
+        description: Largest I/O in bytes.
+        type: int
+      io_unit_size:
+        description: Size of an I/O buffer in bytes.
+        type: int
+      max_aq_depth:
+        description: Largest admin queue.
+        type: int
+      num_shared_buffers:
+        description: Number of I/O buffers.
+        type: int
+      buf_cache_size:
+        description: I/O buffers that each poll group keeps for itself.
+        type: int
+      dif_insert_or_strip:
+        description: Insert and strip protection information.
+        type: bool
+      sock_priority:
+        description: Priority of the sockets.
+        type: int
+      abort_timeout_sec:
+        description: Seconds that an abort waits for its command.
+        type: int
+  bdevs:
+    description: Block devices.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Its name inside the target.
+        type: str
+        required: true
+      type:
+        description: V(malloc) is memory, V(aio) a file or block device, V(null) drops writes and reads nothing.
+        type: str
+        choices: [malloc, aio, 'null']
+        required: true
+      size_megabytes:
+        description: Size in MiB. Either this or O(bdevs[].blocks), except for V(aio), whose size is its file's; where
+          it is given for V(aio), it is checked.
+        type: int
+      blocks:
+        description: Size in blocks.
+        type: int
+      block_size:
+        description: Bytes of a block.
+        type: int
+        default: 512
+      uuid:
+        description: Its UUID. SPDK makes one up where none is given. Not for V(aio), where SPDK takes none.
+        type: str
+      filename:
+        description: Absolute path of the file or block device, for V(aio). It is never made or resized.
+        type: path
+  subsystems:
+    description: NVM subsystems.
+    type: list
+    elements: dict
+    suboptions:
+      nqn:
+        description: Its NVMe Qualified Name.
+        type: str
+        required: true
+      serial:
+        description: Serial number, at most 20 characters.
+        type: str
+      model:
+        description: Model number, at most 40 characters.
+        type: str
+      max_namespaces:
+        description: Highest namespace id. With 0 it grows as needed, but not while hosts are connected.
+        type: int
+      allow_any_host:
+        description: Let every host connect.
+        type: bool
+        default: false
+      hosts:
+        description: NQNs of the hosts that may connect. The whole list, where given. Connections that a host has when
+          it is taken off the list stay until they end.
+        type: list
+        elements: str
+      namespaces:
+        description: Namespaces.
+        type: list
+        elements: dict
+        suboptions:
+          nsid:
+            description: Namespace id.
+            type: int
+            required: true
+          bdev:
+            description: The block device, declared under O(bdevs) or already on the target.
+            type: str
+            required: true
+          uuid:
+            description: Its UUID, as hosts see it. The bdev's where none is given.
+            type: str
+          nguid:
+            description: Its NGUID, 32 hexadecimal digits.
+            type: str
+          eui64:
+            description: Its EUI-64, 16 hexadecimal digits.
+            type: str
+      listeners:
+        description: Addresses at which it is reached. The whole list, where given.
+        type: list
+        elements: dict
+        suboptions:
+          transport:
+            description: Transport type.
+            type: str
+            choices: [TCP]
+            default: TCP
+          family:
+            description: Address family. Follows from the address where it is not given.
+            type: str
+            choices: [ipv4, ipv6]
+          address:
+            description: IP address of this machine.
+            type: str
+            required: true
+          service_id:
+            description: TCP port.
+            type: str
+            default: '4420'
+author: hello_eBPF
+"""
+
+EXAMPLES = r"""
+- name: A memory-backed namespace that one host may use, over loopback
+  spdk_target:
+    transports:
+      - type: TCP
+    bdevs:
+      - name: csd0_data
+        type: malloc
+        size_megabytes: 512
+    subsystems:
+      - nqn: nqn.2026-11.io.hello-ebpf:csd0
+        serial: HELLOEBPF0000001
+        hosts: [nqn.2026-11.io.hello-ebpf:host0]
+        namespaces:
+          - nsid: 1
+            bdev: csd0_data
+            uuid: 6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e0001
+        listeners:
+          - address: 127.0.0.1
+    config_file: /etc/hello_ebpf/csd_target.json
+
+- name: Take the same away again, and nothing else
+  spdk_target:
+    bdevs:
+      - name: csd0_data
+        type: malloc
+    subsystems:
+      - nqn: nqn.2026-11.io.hello-ebpf:csd0
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: The changes made, or in check mode the changes that would be made, in words.
+  returned: always
+  type: list
+  elements: str
+rpcs:
+  description: The RPCs sent that write, or in check mode those that would be sent, each with its method and params.
+  returned: always
+  type: list
+  elements: dict
+tree:
+  description: The transports, bdevs and subsystems of the target, read back; in check mode, as predicted.
+  returned: always
+  type: dict
+foreign:
+  description: What the target holds that is not declared.
+  returned: always
+  type: list
+  elements: str
+  sample: ['subsystem nqn.2019-01.com.example:other', bdev other]
+target_running:
+  description: Whether a target answered. It need not in check mode, and not with O(state=absent).
+  returned: always
+  type: bool
+"""
+
+from contextlib import ExitStack
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
+from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
+from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
+from ansible.module_utils.hello_ebpf.spdk_target.model import as_data
+from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
+
+INT = {"type": "int"}
+TEXT = {"type": "str"}
+TRANSPORT = {
+    "type": {"type": "str", "choices": ["TCP"], "default": "TCP"},
+    "c2h_success": {"type": "bool", "default": False},
+    "max_queue_depth": INT,
+    "max_io_qpairs_per_ctrlr": INT,
+    "in_capsule_data_size": INT,
+    "max_io_size": INT,
+    "io_unit_size": INT,
+    "max_aq_depth": INT,
+    "num_shared_buffers": INT,
+    "buf_cache_size": INT,
+    "dif_insert_or_strip": {"type": "bool"},
+    "sock_priority": INT,
+    "abort_timeout_sec": INT,
+}
+BDEV = {
+    "name": {"type": "str", "required": True},
+    "type": {"type": "str", "choices": ["malloc", "aio", "null"], "required": True},
+    "size_megabytes": INT,
+    "blocks": INT,
+    "block_size": {"type": "int", "default": 512},
+    "uuid": TEXT,
+    "filename": {"type": "path"},
+}
+NAMESPACE = {
+    "nsid": {"type": "int", "required": True},
+    "bdev": {"type": "str", "required": True},
+    "uuid": TEXT,
+    "nguid": TEXT,
+    "eui64": TEXT,
+}
+LISTENER = {
+    "transport": {"type": "str", "choices": ["TCP"], "default": "TCP"},
+    "family": {"type": "str", "choices": ["ipv4", "ipv6"]},
+    "address": {"type": "str", "required": True},
+    "service_id": {"type": "str", "default": "4420"},
+}
+SUBSYSTEM = {
+    "nqn": {"type": "str", "required": True},
+    "serial": TEXT,
+    "model": TEXT,
+    "max_namespaces": INT,
+    "allow_any_host": {"type": "bool", "default": False},
+    "hosts": {"type": "list", "elements": "str"},
+    "namespaces": {"type": "list", "elements": "dict", "options": NAMESPACE},
+    "listeners": {"type": "list", "elements": "dict", "options": LISTENER},
+}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
+    "timeout": {"type": "float", "default": 60},
+    "wait": {"type": "float", "default": 0},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "purge": {"type": "bool", "default": False},
+    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
+    "config_file": {"type": "path"},
+    "transports": {"type": "list", "elements": "dict", "options": TRANSPORT},
+    "bdevs": {"type": "list", "elements": "dict", "options": BDEV},
+    "subsystems": {"type": "list", "elements": "dict", "options": SUBSYSTEM},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    try:
+        with ExitStack() as connection:
+            run(module, connection)
+    except LabError as error:
+        module.fail_json(msg=str(error))
+
+
+def run(module: AnsibleModule, connection: ExitStack) -> None:
+    """Reconcile, and end the module."""
+    params = module.params
+    options = Options(params["state"] == "absent", params["purge"], params["recreate"])
+    if options.absent and options.purge:
+        raise LabError("state: absent with purge: true", "two contrary requests", "for an empty target use purge alone")
+    asked = declared(params, check=module.check_mode)
+    client: Client | None = None
+    try:
+        client = connection.enter_context(Client(params["socket"], timeout=params["timeout"], wait=params["wait"]))
+    except NoTargetError as error:
+        if not (module.check_mode or options.absent):
+            raise
+        if not options.absent:
+            module.warn(f"{error.found} at {params['socket']}: planned for the target as it will start")
+    work = Reconciler(client, asked, options, params["config_file"])
+    outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+    exit_with(
+        module,
+        outcome,
+        work.render,
+        rpcs=[call.as_dict() for call in work.planned],
+        tree=as_data(outcome.after.tree),
+        foreign=foreign(outcome.after.tree, asked),
+        target_running=client is not None,
+    )
+
+
+if __name__ == "__main__":
+    main()

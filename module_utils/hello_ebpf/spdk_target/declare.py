@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The declared tree, from a module's arguments; refuses what no target could ever hold, before any RPC."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+import uuid
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import LabError
+from .model import MIB, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .reading import hex_text, uuid_text
+
+MAX_SERIAL = 20
+MAX_MODEL = 40
+MAX_NQN = 223
+_UUID_NQN = "nqn.2014-08.org.nvmexpress:uuid:"
+DISCOVERY_NQN = "nqn.2014-08.org.nvmexpress.discovery"
+_LABEL = r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NQN = re.compile(rf"nqn\.\d{{4}}-(?:0[1-9]|1[0-2])\.{_LABEL}(?:\.{_LABEL})*:.+", re.ASCII | re.DOTALL)
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+
+
+def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
+    """The declared tree.
+
+    Args:
+        params: ``transports``, ``bdevs``, ``subsystems`` and ``state`` of the module's arguments.
+        check: in check mode the file behind an aio bdev may still be missing: an earlier task would have made it.
+
+    Raises:
+        LabError: the declaration contradicts itself, or NVMe, or SPDK.
+    """
+    transports = [_transport(item) for item in params.get("transports") or ()]
+    removing = params.get("state") == "absent"
+    bdevs = [_bdev(item, check=check, removing=removing) for item in params.get("bdevs") or ()]
+    subsystems = [_subsystem(item) for item in params.get("subsystems") or ()]
+    _no_duplicate("transport", (item.type for item in transports))
+    _no_duplicate("bdev name", (item.name for item in bdevs))
+    _no_duplicate("subsystem NQN", (item.nqn for item in subsystems))
+    _no_duplicate("file behind an aio bdev", (_real(item.filename) for item in bdevs if item.filename))
+    namespaces = [namespace for item in subsystems for namespace in item.namespaces or ()]
+    for name in ("bdev", "uuid", "nguid", "eui64"):
+        values = (getattr(namespace, name) for namespace in namespaces)
+        _no_duplicate(f"{name} of a namespace", (value for value in values if value is not None))
+    return Tree(
+        transports={item.type: item for item in transports},
+        bdevs={item.name: item for item in bdevs},
+        subsystems={item.nqn: item for item in subsystems},
+    )
+
+
+def check_nqn(nqn: str, what: str) -> str:
+    """The NQN, when it is one that SPDK accepts."""
+    fix = "write nqn.YYYY-MM.REVERSE.DOMAIN:NAME, or nqn.2014-08.org.nvmexpress:uuid:UUID"
+    if len(nqn.encode()) > MAX_NQN:
+        raise LabError(f"{what} {nqn}", f"{len(nqn.encode())} bytes; an NQN has at most {MAX_NQN}", "shorten it")
+    if nqn.startswith(_UUID_NQN):
+        _uuid(nqn.removeprefix(_UUID_NQN), f"{what} {nqn}")
+    elif not _NQN.fullmatch(nqn):
+        raise LabError(f"{what} {nqn}", "this is not the form of an NQN", fix)
+    return nqn
+
+
+def _transport(item: Mapping[str, Any]) -> Transport:
+    options = {name: value for name, value in item.items() if name != "type" and value is not None}
+    io_unit, max_io = options.get("io_unit_size"), options.get("max_io_size")
+    if io_unit is not None and max_io is not None and max_io < io_unit:
+        raise LabError(
+            f"transport {item['type']} with io_unit_size {io_unit} and max_io_size {max_io}",
+            "an I/O unit larger than the largest I/O",
+            "make io_unit_size at most max_io_size",
+        )
+    return Transport(item["type"], options)
+
+
+def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
+    name, kind, block_size = item["name"], item["type"], item["block_size"]
+    what = f"bdev {name}"
+    if not _PRINTABLE.fullmatch(name) or " " in name:
+        raise LabError(f"bdev {name!r}", "a name that is empty, or not printable ASCII without spaces", "rename it")
+    if removing:
+        # A bdev is removed by its name; what it was made of need no longer be there.
+        return Bdev(name, kind)
+    if block_size < 512 or block_size & (block_size - 1):
+        raise LabError(
+            f"{what} with block_size {block_size}",
+            "a block size that is not a power of two of at least 512",
+            "use 512 or 4096",
+        )
+    blocks = _blocks(item, what)
+    identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
+    if kind == "aio":
+        return _aio(item, what, blocks, identifier, check=check)
+    if item.get("filename"):
+        raise LabError(f"{what} of type {kind} with filename {item['filename']}", "only aio has a file", "drop it")
+    return Bdev(name, kind, block_size, blocks, identifier)
+
+
+def _blocks(item: Mapping[str, Any], what: str) -> int | None:
+    """The declared number of blocks; None for an aio bdev that leaves its size to the file."""
+    megabytes, blocks, block_size = item.get("size_megabytes"), item.get("blocks"), item["block_size"]
+    if megabytes is not None and blocks is not None:
+        raise LabError(f"{what} with size_megabytes and blocks", "two sizes", "give one of them")
+    if megabytes is None and blocks is None:
+        if item["type"] == "aio":
+            return None
+        raise LabError(f"{what} of type {item['type']}", "no size", "give size_megabytes or blocks")
+    size = megabytes * MIB if megabytes is not None else blocks * block_size
+    if size <= 0:
+        raise LabError(f"{what} of {size} bytes", "a size that is not above 0", "give a size above 0")
+    if size % block_size:
+        raise LabError(
+            f"{what} of {size} bytes in blocks of {block_size}",
+            f"{size % block_size} bytes too many for whole blocks",
+            "make the size a multiple of block_size",
+        )
+    return int(size // block_size)
+
+
+def _aio(item: Mapping[str, Any], what: str, blocks: int | None, identifier: str | None, *, check: bool) -> Bdev:
+    filename, block_size = item.get("filename"), item["block_size"]
+    if identifier:
+        raise LabError(
+            f"{what} of type aio with uuid {identifier}",
+            "SPDK 20.07 gives an aio bdev a new UUID at each start",
+            "set the uuid on its namespace: that is the one that hosts see",
+        )
+    if not filename or not filename.startswith("/"):
+        raise LabError(f"{what} of type aio", f"filename {filename!r}", "give the absolute path of a file or device")
+    size = _file_size(filename)
+    if size is None and not check:
+        raise LabError(
+            f"{what} over {filename}",
+            "no such file or block device (this module never makes one)",
+            f"make it first, for example: truncate -s SIZE {filename}",
+        )
+    if size is not None and size % block_size:
+        raise LabError(
+            f"{what} over {filename} in blocks of {block_size}",
+            f"{size} bytes, {size % block_size} too many for whole blocks",
+            "make the file's size a multiple of block_size",
+        )
+    if size is not None and blocks is not None and size != blocks * block_size:
+        raise LabError(
+            f"{what} of {blocks * block_size} bytes over {filename}",
+            f"{size} bytes",
+            "declare the size that the file has, or none; this module never resizes a file",
+        )
+    return Bdev(item["name"], "aio", block_size, blocks, None, filename)
+
+
+def _file_size(filename: str) -> int | None:
+    """Bytes of a file or block device; None where there is none."""
+    try:
+        found = Path(filename).stat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
+    if stat.S_ISBLK(found.st_mode):
+        with Path(filename).open("rb") as device:
+            return device.seek(0, os.SEEK_END)
+    raise LabError(f"an aio bdev over {filename}", "neither a file nor a block device", "name one of these")
+
+
+def _subsystem(item: Mapping[str, Any]) -> Subsystem:
+    nqn = check_nqn(item["nqn"], "subsystem")
+    what = f"subsystem {nqn}"
+    if nqn == DISCOVERY_NQN:
+        raise LabError(what, "the name of SPDK's own discovery subsystem", "choose another")
+    _text(item.get("serial"), MAX_SERIAL, f"{what}: serial")
+    _text(item.get("model"), MAX_MODEL, f"{what}: model")
+    hosts = None if item.get("hosts") is None else [check_nqn(host, f"{what}: host") for host in item["hosts"]]
+    namespaces = None if item.get("namespaces") is None else [_namespace(one, what) for one in item["namespaces"]]
+    listeners = None if item.get("listeners") is None else [_listener(one, what) for one in item["listeners"]]
+    _no_duplicate(f"host of {what}", hosts or ())
+    _no_duplicate(f"namespace id of {what}", (namespace.nsid for namespace in namespaces or ()))
+    _no_duplicate(f"listener of {what}", listeners or ())
+    limit = item.get("max_namespaces")
+    if limit is not None and limit < 0:
+        raise LabError(f"{what} with max_namespaces {limit}", "a negative number", "use 0 for no limit")
+    for namespace in namespaces or ():
+        if limit and namespace.nsid > limit:
+            raise LabError(
+                f"{what}: namespace {namespace.nsid}",
+                f"max_namespaces is {limit}, which is also the highest namespace id",
+                "raise max_namespaces",
+            )
+    return Subsystem(
+        nqn=nqn,
+        serial=item.get("serial"),
+        model=item.get("model"),
+        max_namespaces=limit,
+        allow_any_host=item["allow_any_host"],
+        hosts=None if hosts is None else tuple(sorted(hosts)),
+        namespaces=None if namespaces is None else tuple(sorted(namespaces, key=lambda one: one.nsid)),
+        listeners=None if listeners is None else tuple(sorted(listeners)),
+    )
+
+
+def _namespace(item: Mapping[str, Any], what: str) -> Namespace:
+    nsid = item["nsid"]
+    asked = f"{what}: namespace {nsid}"
+    if not 1 <= nsid <= 0xFFFFFFFE:
+        raise LabError(asked, "a namespace id outside 1 to 4294967294", "number namespaces from 1")
+    return Namespace(
+        nsid=nsid,
+        bdev=item["bdev"],
+        uuid=_uuid(item["uuid"], asked) if item.get("uuid") else None,
+        nguid=_hex(item["nguid"], 32, f"{asked}: nguid") if item.get("nguid") else None,
+        eui64=_hex(item["eui64"], 16, f"{asked}: eui64") if item.get("eui64") else None,
+    )
+
+
+def _listener(item: Mapping[str, Any], what: str) -> Listener:
+    transport, address, service = item["transport"], item["address"], item["service_id"]
+    asked = f"{what}: listener {address}:{service}"
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        raise LabError(asked, "an address that is not an IP address", "give the IPv4 or IPv6 address") from None
+    family = item.get("family") or f"ipv{found.version}"
+    if family != f"ipv{found.version}":
+        raise LabError(f"{asked}, family {family}", f"an IPv{found.version} address", "drop family, or mend it")
+    if not (service.isdecimal() and service.isascii() and 1 <= int(service) <= 65535):
+        raise LabError(asked, "a service id that is not a TCP port (1 to 65535)", "the usual one is 4420")
+    return Listener(transport, family, address, str(int(service)))
+
+
+def _text(text: str | None, limit: int, what: str) -> None:
+    if text is None:
+        return
+    if len(text) > limit:
+        raise LabError(f"{what} {text!r}", f"{len(text)} characters; NVMe has room for {limit}", "shorten it")
+    if not _PRINTABLE.fullmatch(text):
+        raise LabError(f"{what} {text!r}", "empty, or not printable ASCII", "use printable ASCII")
+
+
+def _uuid(text: str, what: str) -> str:
+    try:
+        found = str(uuid.UUID(text))
+    except ValueError:
+        found = ""
+    if found != uuid_text(text) or not int(uuid.UUID(found)):
+        raise LabError(f"{what}: UUID {text}", "not a UUID, or the one of zeros", "make one: uuidgen")
+    return found
+
+
+def _hex(text: str, digits: int, what: str) -> str:
+    found = hex_text(text)
+    if not re.fullmatch(rf"[0-9A-F]{{{digits}}}", found) or not int(found, 16):
+        raise LabError(f"{what} {text}", f"not {digits} hexadecimal digits, or all zeros", f"give {digits} digits")
+    return found
+
+
+def _real(filename: str) -> str:
+    return os.path.realpath(filename)
+
+
+def _no_duplicate(what: str, values: Iterable[Hashable]) -> None:
+    twice: Sequence[Hashable] = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise LabError(f"{what} {twice[0]}", "it is declared more than once", "declare each once")

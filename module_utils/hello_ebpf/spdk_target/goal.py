@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""What a declaration means for the tree that was found: the tree to reach, or why it cannot be had.
+
+What was not told is taken over from the found tree, so that it stays. A told ``hosts`` or ``listeners`` is the whole
+list: it decides who reaches the data, and a host that is no longer declared must not keep its access. Namespaces
+that were not declared stay, as they may belong to somebody else's software, unless ``purge`` is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import LabError
+from .model import Bdev, Namespace, Subsystem, Transport, Tree, differences
+
+REMOVABLE = ("malloc", "aio", "null")
+_BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
+_SUBSYSTEM_FIELDS = ("serial", "model", "max_namespaces")
+_NAMESPACE_FIELDS = ("bdev", "uuid", "nguid", "eui64")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How far a run may go.
+
+    Attributes:
+        absent: remove the declared objects instead.
+        purge: remove what is not declared.
+        recreate: what cannot be altered may be made anew: ``never``, where no data is lost (``keep_data``), or in
+            any case (``lose_data``).
+    """
+
+    absent: bool = False
+    purge: bool = False
+    recreate: str = "never"
+
+
+def goal(found: Tree, asked: Tree, options: Options) -> Tree:
+    """The tree to reach.
+
+    Raises:
+        LabError: it cannot be reached, or not with these options.
+    """
+    if options.absent:
+        return _without(found, asked)
+    bdevs = {**found.bdevs, **{name: _bdev(found, item, options) for name, item in asked.bdevs.items()}}
+    renewed = {name for name, item in bdevs.items() if name in found.bdevs and item != found.bdevs[name]}
+    declared = {nqn: _subsystem(found, item, renewed, options) for nqn, item in asked.subsystems.items()}
+    tree = Tree(
+        transports={**found.transports, **{item.type: _transport(found, item) for item in asked.transports.values()}},
+        bdevs=bdevs,
+        subsystems=declared if options.purge else {**found.subsystems, **declared},
+    )
+    if options.purge:
+        kept = set(asked.bdevs) | {namespace.bdev for item in declared.values() for namespace in item.namespaces or ()}
+        tree = replace(tree, bdevs={name: item for name, item in bdevs.items() if name in kept})
+    _check_namespaces(found, tree)
+    _check_removed_bdevs(found, tree, asked, renewed)
+    return tree
+
+
+def foreign(tree: Tree, asked: Tree) -> list[str]:
+    """What the target holds and the declaration does not name."""
+    subsystems = [f"subsystem {nqn}" for nqn in sorted(tree.subsystems) if nqn not in asked.subsystems]
+    return subsystems + [f"bdev {name}" for name in sorted(tree.bdevs) if name not in asked.bdevs]
+
+
+def _without(found: Tree, asked: Tree) -> Tree:
+    for name, item in asked.bdevs.items():
+        if name in found.bdevs and found.bdevs[name].type != item.type:
+            raise LabError(
+                f"remove {item.type} bdev {name}",
+                f"bdev {name} is of type {found.bdevs[name].type}",
+                "check whose it is; it was left as it is",
+            )
+    tree = Tree(
+        transports=found.transports,
+        bdevs={name: item for name, item in found.bdevs.items() if name not in asked.bdevs},
+        subsystems={nqn: item for nqn, item in found.subsystems.items() if nqn not in asked.subsystems},
+    )
+    _check_removed_bdevs(found, tree, asked, renewed=set())
+    return tree
+
+
+def _transport(found: Tree, asked: Transport) -> Transport:
+    there = found.transports.get(asked.type)
+    if there is None:
+        return asked
+    for name, wanted in asked.options.items():
+        if there.options.get(name) != wanted:
+            raise LabError(
+                f"transport {asked.type} with {name} {_word(wanted)}",
+                f"it runs with {name} {_word(there.options.get(name))}, and SPDK can neither alter nor remove a "
+                "transport",
+                "declare what it runs with; or stop the target, remove its saved configuration, and run again",
+            )
+    return there
+
+
+def _bdev(found: Tree, asked: Bdev, options: Options) -> Bdev:
+    there = found.bdevs.get(asked.name)
+    if there is None:
+        return asked
+    wrong = differences(asked, there, *_BDEV_FIELDS)
+    if not wrong:
+        return there
+    _permit(
+        options,
+        asked=f"bdev {asked.name}: {_wanted(wrong, asked.size)}",
+        found=f"{there.type} bdev {asked.name} has {_real(wrong, there.size)}{_in_use(found, asked.name)}",
+        loses=there.type == "malloc",
+        possible=there.type in REMOVABLE,
+    )
+    return asked
+
+
+def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Options) -> Subsystem:
+    """The declared subsystem, completed by what the found one holds and nothing was told about."""
+    there = found.subsystems.get(asked.nqn)
+    if there is None:
+        empty = Subsystem(asked.nqn, hosts=(), namespaces=(), listeners=())
+        return _completed(asked, empty, asked.namespaces or (), purge=False)
+    wrong = differences(asked, there, *_SUBSYSTEM_FIELDS)
+    if wrong:
+        _permit(
+            options,
+            asked=f"subsystem {asked.nqn}: {_wanted(wrong)}",
+            found=f"it has {_real(wrong)}, which SPDK cannot alter",
+            loses=False,
+        )
+    namespaces = {one.nsid: one for one in there.namespaces or ()}
+    wanted = {one.nsid: _namespace(asked.nqn, one, namespaces, renewed, options) for one in asked.namespaces or ()}
+    if not options.purge:
+        wanted = {**namespaces, **wanted}
+    return _completed(asked, there, [wanted[nsid] for nsid in sorted(wanted)], purge=options.purge)
+
+
+def _completed(asked: Subsystem, there: Subsystem, namespaces: Iterable[Namespace], *, purge: bool) -> Subsystem:
+    untold_hosts = () if purge else there.hosts
+    untold_listeners = () if purge else there.listeners
+    return Subsystem(
+        nqn=asked.nqn,
+        serial=there.serial if asked.serial is None else asked.serial,
+        model=there.model if asked.model is None else asked.model,
+        max_namespaces=there.max_namespaces if asked.max_namespaces is None else asked.max_namespaces,
+        allow_any_host=asked.allow_any_host,
+        hosts=untold_hosts if asked.hosts is None else asked.hosts,
+        namespaces=tuple(namespaces),
+        listeners=untold_listeners if asked.listeners is None else asked.listeners,
+    )
+
+
+def _namespace(
+    nqn: str, asked: Namespace, there: dict[int, Namespace], renewed: set[str], options: Options
+) -> Namespace:
+    found = there.get(asked.nsid)
+    if found is None:
+        return asked
+    wrong = differences(asked, found, *_NAMESPACE_FIELDS)
+    if wrong:
+        _permit(
+            options,
+            asked=f"namespace {asked.nsid} of {nqn}: {_wanted(wrong)}",
+            found=f"it has {_real(wrong)}, and hosts that use it would lose it",
+            loses=False,
+        )
+    if wrong or asked.bdev in renewed:
+        # What was not told identified other data: SPDK is to choose it anew.
+        return asked
+    return found
+
+
+def _permit(options: Options, *, asked: str, found: str, loses: bool, possible: bool = True) -> None:
+    """Refuse to make an object anew unless the caller allowed it."""
+    allowed = ("lose_data",) if loses else ("keep_data", "lose_data")
+    if possible and options.recreate in allowed:
+        return
+    fix = "declare what is there, or choose another name"
+    if possible:
+        effect = "its data is lost" if loses else "hosts are disconnected, no data is lost"
+        fix = (
+            f"declare what is there, choose another name, or let it be made anew with recreate: {allowed[0]} ({effect})"
+        )
+    raise LabError(asked, found, fix)
+
+
+def _check_namespaces(found: Tree, tree: Tree) -> None:
+    """Every namespace has its bdev, and no bdev has two."""
+    for nqn, subsystem in tree.subsystems.items():
+        for namespace in subsystem.namespaces or ():
+            asked = f"namespace {namespace.nsid} of {nqn} on bdev {namespace.bdev}"
+            if namespace.bdev not in tree.bdevs:
+                raise LabError(
+                    asked,
+                    f"no bdev {namespace.bdev} is declared or on the target",
+                    "declare the bdev under bdevs, or mend the name",
+                )
+            others = [user for user in tree.users(namespace.bdev) if user != (nqn, namespace)]
+            if others:
+                raise LabError(
+                    asked,
+                    f"the bdev is already {_names(others)}; a bdev can be in one namespace",
+                    "give each namespace its own bdev",
+                )
+            limit = subsystem.max_namespaces
+            if limit and namespace.nsid > limit:
+                raise LabError(
+                    asked,
+                    f"the subsystem was created with max_namespaces {limit}",
+                    "use a lower nsid, or declare a higher max_namespaces",
+                )
+            _check_claim(found, asked, namespace.bdev)
+
+
+def _check_claim(found: Tree, asked: str, name: str) -> None:
+    there = found.bdevs.get(name)
+    if there is not None and there.claimed and not found.users(name):
+        raise LabError(
+            asked,
+            f"bdev {name} is claimed inside the target by something that is no namespace (for example a partition "
+            "table that SPDK found on it, or another bdev on top)",
+            "remove what lies on top of it, or use another bdev",
+        )
+
+
+def _check_removed_bdevs(found: Tree, tree: Tree, asked: Tree, renewed: set[str]) -> None:
+    """A bdev goes, or is made anew, only where it is ours to take away."""
+    for name in [name for name in found.bdevs if name not in tree.bdevs] + sorted(renewed):
+        asked_text = f"{'make bdev anew:' if name in renewed else 'remove bdev'} {name}"
+        users = [(nqn, one) for nqn, one in tree.users(name) if nqn not in asked.subsystems]
+        if users:
+            raise LabError(
+                asked_text,
+                f"it is {_names(users)}, which is not declared here",
+                "remove that namespace first, or leave the bdev out of this declaration",
+            )
+        if found.bdevs[name].type not in REMOVABLE:
+            raise LabError(
+                asked_text,
+                f"it is of type {found.bdevs[name].type}; this module removes {', '.join(REMOVABLE)} only",
+                "remove it with spdk_rpc and the method of its type",
+            )
+        _check_claim(found, asked_text, name)
+
+
+def _in_use(found: Tree, name: str) -> str:
+    users = found.users(name)
+    return f"; it is {_names(users)}" if users else ""
+
+
+def _names(users: Sequence[tuple[str, Namespace]]) -> str:
+    return " and ".join(f"namespace {one.nsid} of {nqn}" for nqn, one in users)
+
+
+def _wanted(wrong: Sequence[tuple[str, Any, Any]], size: str = "") -> str:
+    return _listed([(name, wanted) for name, wanted, _ in wrong], size)
+
+
+def _real(wrong: Sequence[tuple[str, Any, Any]], size: str = "") -> str:
+    return _listed([(name, real) for name, _, real in wrong], size)
+
+
+def _listed(pairs: Sequence[tuple[str, Any]], size: str) -> str:
+    """Fields in words; a size is clearer than its two factors."""
+    by_size = bool(size) and any(name in {"block_size", "num_blocks"} for name, _ in pairs)
+    words = [f"{name} {_word(value)}" for name, value in pairs if name not in {"block_size", "num_blocks"}]
+    return ", ".join([size, *words] if by_size else words)
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)

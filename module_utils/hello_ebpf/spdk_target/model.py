@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The objects of a target.
+
+The same classes hold what is declared and what was found. In a declaration None means 'not told': such a field is
+neither compared nor changed. In a found tree None means that SPDK does not report it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Transport:
+    """A transport type that the target speaks, with its options."""
+
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bdev:
+    """A block device. ``type`` is malloc, aio or null, or SPDK's product name for all others."""
+
+    name: str
+    type: str
+    block_size: int | None = None
+    num_blocks: int | None = None
+    uuid: str | None = None
+    filename: str | None = None
+    claimed: bool | None = None
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        if self.block_size is None or self.num_blocks is None:
+            return "as large as its file"
+        octets = self.block_size * self.num_blocks
+        amount = f"{octets // MIB} MiB" if octets % MIB == 0 else f"{octets} bytes"
+        return f"{amount} ({self.num_blocks} blocks of {self.block_size})"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A bdev under a number inside a subsystem, with the identifiers that hosts see."""
+
+    nsid: int
+    bdev: str
+    uuid: str | None = None
+    nguid: str | None = None
+    eui64: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Listener:
+    """An address at which a subsystem is reached."""
+
+    transport: str
+    family: str
+    address: str
+    service_id: str
+
+    def __str__(self) -> str:
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.transport} {address}:{self.service_id}"
+
+
+@dataclass(frozen=True)
+class Subsystem:
+    """An NVM subsystem."""
+
+    nqn: str
+    serial: str | None = None
+    model: str | None = None
+    max_namespaces: int | None = None
+    allow_any_host: bool = False
+    hosts: tuple[str, ...] | None = None
+    namespaces: tuple[Namespace, ...] | None = None
+    listeners: tuple[Listener, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A target's objects, by their names."""
+
+    transports: Mapping[str, Transport] = field(default_factory=dict)
+    bdevs: Mapping[str, Bdev] = field(default_factory=dict)
+    subsystems: Mapping[str, Subsystem] = field(default_factory=dict)
+
+    def users(self, bdev: str) -> list[tuple[str, Namespace]]:
+        """The namespaces on a bdev, each with its subsystem's NQN."""
+        return [
+            (nqn, namespace)
+            for nqn, subsystem in self.subsystems.items()
+            for namespace in subsystem.namespaces or ()
+            if namespace.bdev == bdev
+        ]
+
+
+def differences(asked: object, found: object, *names: str) -> list[tuple[str, Any, Any]]:
+    """The named fields that were told and are otherwise: (name, asked, found)."""
+    pairs = [(name, getattr(asked, name), getattr(found, name)) for name in names]
+    return [(name, wanted, real) for name, wanted, real in pairs if wanted is not None and wanted != real]
+
+
+def render(tree: Tree) -> str:
+    """The tree as YAML-like text, one fact a line, in a stable order."""
+    parts = {
+        "transports": [tree.transports[name] for name in sorted(tree.transports)],
+        "bdevs": [tree.bdevs[name] for name in sorted(tree.bdevs)],
+        "subsystems": [tree.subsystems[nqn] for nqn in sorted(tree.subsystems)],
+    }
+    return "\n".join(line for name, items in parts.items() for line in _field_lines(name, items, ""))
+
+
+def as_data(value: Any) -> Any:
+    """A tree, or a part of it, as a module returns it: what is not known is left out."""
+    if isinstance(value, Tree):
+        return {
+            "transports": [as_data(item) for item in value.transports.values()],
+            "bdevs": [as_data(item) for item in value.bdevs.values()],
+            "subsystems": [as_data(item) for item in value.subsystems.values()],
+        }
+    if isinstance(value, Transport):
+        return {"type": value.type, **value.options}
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = [(item.name, getattr(value, item.name)) for item in fields(value)]
+        return {name: as_data(item) for name, item in pairs if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [as_data(item) for item in value]
+    return value
+
+
+def _field_lines(name: str, value: Any, indent: str) -> list[str]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if not value:
+            return [f"{indent}{name}: []"]
+        return [f"{indent}{name}:", *(line for item in value for line in _item_lines(item, indent + "  "))]
+    return [f"{indent}{name}: {_scalar(value)}"]
+
+
+def _item_lines(item: Any, indent: str) -> list[str]:
+    """A list's item: its first line carries the dash."""
+    data = as_data(item)
+    if not isinstance(data, Mapping):
+        return [f"{indent}- {_scalar(data)}"]
+    # Whether a bdev is claimed follows from the namespaces: it is no fact of its own.
+    shown = [(name, value) for name, value in data.items() if name != "claimed"]
+    lines = [line for name, value in shown for line in _field_lines(name, value, indent + "  ")]
+    return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The tree of a running target, or of the saved configuration that a target will start with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..jsonrpc import Call, Client
+from .model import Bdev, Listener, Namespace, Subsystem, Transport, Tree
+
+READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
+_PRODUCTS = {"Malloc disk": "malloc", "AIO disk": "aio", "Null disk": "null"}
+
+
+def read_tree(client: Client) -> Tree:
+    """The objects of a running target, in one round trip."""
+    transports, bdevs, subsystems = client.batch(READS)
+    return Tree(
+        transports={item.type: item for item in map(_transport, transports)},
+        bdevs={item.name: item for item in map(_bdev, bdevs)},
+        # The discovery subsystem is SPDK's own: it is always there.
+        subsystems={item["nqn"]: _subsystem(item) for item in subsystems if item["subtype"] == "NVMe"},
+    )
+
+
+def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
+    """The objects that a target has after it loaded saved calls."""
+    transports: dict[str, Transport] = {}
+    bdevs: dict[str, Bdev] = {}
+    subsystems: dict[str, dict[str, Any]] = {}
+    for call in calls:
+        method, params = str(call.get("method")), call.get("params") or {}
+        if method == "nvmf_create_transport":
+            item = _transport(params)
+            transports[item.type] = item
+        elif method in {"bdev_malloc_create", "bdev_null_create", "bdev_aio_create"}:
+            bdevs[params["name"]] = _saved_bdev(method.split("_")[1], params)
+        elif method == "nvmf_create_subsystem":
+            subsystems[params["nqn"]] = {**params, "hosts": [], "namespaces": [], "listen_addresses": []}
+        elif method == "nvmf_subsystem_add_host":
+            subsystems[params["nqn"]]["hosts"].append({"nqn": params["host"]})
+        elif method == "nvmf_subsystem_add_ns":
+            subsystems[params["nqn"]]["namespaces"].append(params["namespace"])
+        elif method == "nvmf_subsystem_add_listener":
+            subsystems[params["nqn"]]["listen_addresses"].append(params["listen_address"])
+    return Tree(transports, bdevs, {nqn: _subsystem(item) for nqn, item in subsystems.items()})
+
+
+def uuid_text(text: str) -> str:
+    """A UUID as it is compared."""
+    return text.lower()
+
+
+def hex_text(text: str) -> str:
+    """An NGUID or EUI-64 as SPDK reports it."""
+    return text.replace("-", "").upper()
+
+
+def _transport(item: Mapping[str, Any]) -> Transport:
+    return Transport(item["trtype"].upper(), {name: value for name, value in item.items() if name != "trtype"})
+
+
+def _bdev(item: Mapping[str, Any]) -> Bdev:
+    product = item["product_name"]
+    return Bdev(
+        name=item["name"],
+        type=_PRODUCTS.get(product, product),
+        block_size=item["block_size"],
+        num_blocks=item["num_blocks"],
+        uuid=uuid_text(item["uuid"]) if item.get("uuid") else None,
+        filename=(item.get("driver_specific") or {}).get("aio", {}).get("filename"),
+        claimed=item["claimed"],
+    )
+
+
+def _saved_bdev(kind: str, params: Mapping[str, Any]) -> Bdev:
+    return Bdev(
+        name=params["name"],
+        type=kind,
+        block_size=params.get("block_size"),
+        num_blocks=params.get("num_blocks"),
+        uuid=uuid_text(params["uuid"]) if params.get("uuid") else None,
+        filename=params.get("filename"),
+    )
+
+
+def _subsystem(item: Mapping[str, Any]) -> Subsystem:
+    namespaces = [_namespace(namespace) for namespace in item["namespaces"]]
+    return Subsystem(
+        nqn=item["nqn"],
+        serial=item.get("serial_number"),
+        model=item.get("model_number"),
+        # SPDK leaves the field out where the subsystem was created without a limit.
+        max_namespaces=item.get("max_namespaces", 0),
+        allow_any_host=item.get("allow_any_host", False),
+        hosts=tuple(sorted(host["nqn"] for host in item["hosts"])),
+        namespaces=tuple(sorted(namespaces, key=lambda namespace: namespace.nsid)),
+        listeners=tuple(sorted(map(_listener, item["listen_addresses"]))),
+    )
+
+
+def _namespace(item: Mapping[str, Any]) -> Namespace:
+    return Namespace(
+        nsid=item["nsid"],
+        bdev=item["bdev_name"],
+        uuid=uuid_text(item["uuid"]) if item.get("uuid") else None,
+        nguid=hex_text(item["nguid"]) if item.get("nguid") else None,
+        eui64=hex_text(item["eui64"]) if item.get("eui64") else None,
+    )
+
+
+def _listener(item: Mapping[str, Any]) -> Listener:
+    family = item.get("adrfam", "ipv4").lower()
+    return Listener(item["trtype"].upper(), family, item["traddr"], item["trsvcid"])

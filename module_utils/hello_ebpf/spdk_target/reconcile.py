@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""One target brought to its declaration: the tree over RPC, and the file that it comes back with."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import LabError
+from ..jsonrpc import Call, Client, RpcError
+from ..plan import Step
+from . import saved
+from .changes import Change, changes
+from .goal import Options, goal
+from .model import Listener, Tree, render
+from .ports import check_listener, overlap
+from .reading import read_tree
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, or is predicted.
+
+    Attributes:
+        tree: the target's objects; of a target that does not run, those that it will start with.
+        running: the target's configuration as it would be saved; None where no file was asked for, or it does not run.
+        file: the saved file; None where none was asked for.
+        file_text: what to show of the file where it is only predicted.
+    """
+
+    tree: Tree
+    running: saved.Config | None = None
+    file: saved.SavedFile | None = None
+    file_text: str = ""
+
+
+@dataclass
+class Reconciler:
+    """The three functions that ``converge`` takes, for one target.
+
+    Args:
+        client: the connection; None for a target that does not run (in check mode, or to remove from).
+        asked: the declared tree.
+        options: how far this run may go.
+        config_file: where to keep what the target comes back with; None for nowhere.
+    """
+
+    client: Client | None
+    asked: Tree
+    options: Options
+    config_file: str | None = None
+    planned: list[Call] = field(default_factory=list)
+
+    def read(self) -> Found:
+        """The state, from the target itself."""
+        file = saved.read_file(self.config_file) if self.config_file else None
+        if self.client is None:
+            # What does not run has nothing to remove; what is to run will start with its file.
+            coming = saved.tree_of_file(file) if file and not self.options.absent else Tree()
+            return Found(coming, file=file)
+        tree = read_tree(self.client)
+        running = saved.read_running(self.client, tree.transports) if self.config_file else None
+        return Found(tree, running, file)
+
+    def plan(self, found: Found) -> Sequence[Step]:
+        """The steps from what was found to what is declared; refuses what would fail halfway."""
+        wanted = goal(found.tree, self.asked, self.options)
+        needed = changes(found.tree, wanted)
+        self._check_listeners(found.tree, wanted)
+        steps = [Step(change.summary, self._send(change.call), self._take_back(change)) for change in needed]
+        if not self.planned:
+            self.planned = [change.call for change in needed]
+        if self.config_file and self._file_is_due(found, bool(needed)):
+            if self.client is not None and steps:
+                saved.check_folder(self.config_file)
+            steps.append(Step(f"save the target's configuration to {self.config_file}", self._save))
+        return steps
+
+    def predict(self, found: Found) -> Found:
+        """The state after the planned steps."""
+        text = f"{self.config_file}: as the target runs after this" if self.config_file else ""
+        return replace(found, tree=goal(found.tree, self.asked, self.options), file_text=text)
+
+    def render(self, found: Found) -> str:
+        """A state as text."""
+        return "\n".join([render(found.tree), *self._render_file(found), ""])
+
+    def _check_listeners(self, found: Tree, wanted: Tree) -> None:
+        served, leaving = _listeners(found), _listeners(found) - _listeners(wanted)
+        for nqn, subsystem in wanted.subsystems.items():
+            for listener in set(subsystem.listeners or ()) - served:
+                if listener.transport not in wanted.transports:
+                    raise LabError(
+                        f"listen on {listener} for {nqn}",
+                        f"the target has no transport {listener.transport}, and none is declared",
+                        f"declare it: transports: [{{type: {listener.transport}}}]",
+                    )
+                # A port that the target itself is about to give up is not taken.
+                if not any(overlap(listener, other) for other in leaving):
+                    check_listener(listener, nqn)
+
+    def _send(self, call: Call) -> Callable[[], object]:
+        def send() -> None:
+            write(self._connected(), call)
+
+        return send
+
+    def _take_back(self, change: Change) -> Callable[[], object] | None:
+        if not change.undo:
+            return None
+
+        def take_back() -> None:
+            for call in change.undo:
+                write(self._connected(), call)
+            if change.left:
+                raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
+
+        return take_back
+
+    def _connected(self) -> Client:
+        if self.client is None:
+            raise LabError("a change to the target", "it does not run", "start it")
+        return self.client
+
+    def _file_is_due(self, found: Found, changing: bool) -> bool:
+        if found.file is None:
+            return False
+        if self.options.absent and self.client is None:
+            return False
+        if found.running is None or changing:
+            return changing or not found.file.exists
+        return not saved.is_current(found.file, found.running)
+
+    def _save(self) -> None:
+        client = self._connected()
+        if self.config_file is None:
+            return
+        saved.check_folder(self.config_file)
+        saved.write_file(self.config_file, saved.read_running(client, read_tree(client).transports))
+
+    def _render_file(self, found: Found) -> list[str]:
+        if found.file is None or self.config_file is None:
+            return []
+        if found.file_text:
+            return ["config_file:", f"  {found.file_text}"]
+        if not found.file.exists:
+            return ["config_file:", f"  {self.config_file}: missing"]
+        if found.running is None:
+            return ["config_file:", f"  {self.config_file}: what the target starts with"]
+        if saved.is_current(found.file, found.running):
+            return ["config_file:", f"  {self.config_file}: as the target runs"]
+        held, runs = saved.lines(found.file.config), saved.lines(found.running)
+        return [
+            "config_file:",
+            f"  {self.config_file}: not as the target runs",
+            *(["  mode: " + oct(found.file.mode)] if found.file.mode not in {None, saved.MODE} else []),
+            *(f"  only in the file: {line}" for line in sorted(held - runs)),
+            *(f"  only in the target: {line}" for line in sorted(runs - held)),
+        ]
+
+
+def _listeners(tree: Tree) -> set[Listener]:
+    return {listener for item in tree.subsystems.values() for listener in item.listeners or ()}
+
+
+def write(client: Client, call: Call) -> Any:
+    """Send an RPC that writes; a refusal gets the remedy that SPDK does not name."""
+    try:
+        result = client.call(call.method, call.params)
+    except RpcError as error:
+        raise LabError(error.asked, error.found, _remedy(call, error)) from error
+    if result is False:
+        raise LabError(
+            str(call),
+            "the target answered false: it did not do it",
+            "read the reason in the target's log, which says more than its answer",
+        )
+    return result
+
+
+def _remedy(call: Call, error: RpcError) -> str:
+    if error.code == -errno.ENOMEM:
+        return "ask for less, or give the target more hugepage memory at its start (-s)"
+    if call.method == "nvmf_subsystem_add_ns":
+        return (
+            "read the reason in the target's log; where it says 'Can't extend NSID range while controllers are "
+            "connected', disconnect the hosts, or declare max_namespaces when the subsystem is created"
+        )
+    return error.fix
