@@ -24,8 +24,8 @@ QUERY = ["dpkg-query", "-W", "-f", "${Package}\\t${Version}\\t${db:Status-Status
 APT_GET = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE_S}", "-o", "Dpkg::Use-Pty=0"]
 KEEP_CONFIGURATION = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
 INSTALL = [*APT_GET, *KEEP_CONFIGURATION, "-y", "--no-install-recommends", "install"]
-# Without these two apt writes its caches even when it is only asked.
-READ_ONLY = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+# Without these apt writes its caches and a log even when it is only asked.
+READ_ONLY = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "Dir::Log::Planner=/dev/null"]
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "LANGUAGE": "",
