@@ -1,0 +1,72 @@
+"""Runs the lab's verbs as a user would, and reads what each run recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "reports" / "latest" / "report.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An ended run of ansible-playbook.
+
+    Attributes:
+        code: its exit code.
+        output: what it printed.
+        tasks: the record of the callback ``lab_run``, one entry for each task that ended.
+    """
+
+    code: int
+    output: str
+    tasks: list[dict[str, str]]
+
+    @property
+    def changed(self) -> set[tuple[str, str, str]]:
+        """(host, role, task) of each task that was changed."""
+        return {(task["host"], task["role"], task["task"]) for task in self.tasks if task["status"] == "changed"}
+
+    @property
+    def recap_changed(self) -> int:
+        """The sum of ``changed=`` over the hosts of Ansible's own recap."""
+        return sum(map(int, re.findall(r"changed=(\d+)", self.output)))
+
+    def succeeded(self) -> Run:
+        """The run itself, when it succeeded; else the test ends with its output."""
+        assert self.code == 0, self.output[-8000:]
+        return self
+
+
+def make(folder: Path, verb: str, arguments: str = "") -> Run:
+    """Run `make VERB`, with further arguments for ansible-playbook.
+
+    Args:
+        folder: where the record of the run goes.
+        verb: one of the Makefile.
+        arguments: for ansible-playbook, e.g. ``--check --diff``.
+    """
+    record = folder / "run.jsonl"
+    done = subprocess.run(
+        ["make", "--no-print-directory", verb, f"ARGS={arguments}"],
+        cwd=ROOT,
+        env=os.environ | {"LAB_RUN_FILE": str(record), "COLUMNS": "1000"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(f"--- make {verb} {arguments}: exit code {done.returncode}\n{done.stdout}")
+    return Run(done.returncode, done.stdout, ended(record))
+
+
+def ended(record: Path) -> list[dict[str, str]]:
+    """The tasks that a record says have ended."""
+    entries = [json.loads(line) for line in record.read_text().splitlines()]
+    return [entry for entry in entries if entry["event"] == "end"]

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+# The lab on this very machine: cut off and taken up again, its parts held against real targets, and its whole life
+# from the untouched host and back to it. Everything that was set up is taken down again, also after a failure.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+pytest=(.venv/bin/python -m pytest -v --durations=5)
+finished=false
+leave() { "$finished" || make --no-print-directory teardown; }
+trap leave EXIT
+
+say() { printf '\n=== %s (%s)\n' "$1" "$(date -u +%H:%M:%SZ)"; }
+
+say "runs that are cut off"
+"${pytest[@]}" -s tests/integration/test_interrupts.py
+
+say "parts against real targets of their own, beside the lab"
+# Room for the tests' own targets beside the lab's.
+make --no-print-directory lab ARGS='-e hugepages_megabytes=3584'
+"${pytest[@]}" tests/integration --ignore=tests/integration/verify \
+	--ignore=tests/integration/test_interrupts.py --ignore=tests/integration/test_lifecycle.py
+
+say "from the untouched host and back"
+"${pytest[@]}" -s tests/integration/test_lifecycle.py
+finished=true
