@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+# Every role's C tests, under AddressSanitizer and UBSan.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(gcc libc6-dev make pkg-config libaio-dev libssl-dev)
+if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
+	echo "installing ${packages[*]}"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+found=0
+for makefile in roles/*/files/Makefile roles/*/files/*/Makefile; do
+	if grep -q '^check:' "$makefile" 2>/dev/null; then
+		echo "=== $(dirname "$makefile")"
+		make --no-print-directory -C "$(dirname "$makefile")" check
+		found=$((found + 1))
+	fi
+done
+[ "$found" -gt 0 ] || { echo "no C tests were found" >&2; exit 1; }
