@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from lab import REPORT, ROOT, Run, make
 
 # What only the lab makes. Debian packages stay by design.

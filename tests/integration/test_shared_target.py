@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
-from ansible.module_utils.hello_ebpf.supervisors import stop_process
-from lab import ROOT, Run, ended
 
-PROGRAM = Path("/opt/hello_ebpf/spdk/current/bin/nvmf_tgt")
+from lab import ROOT, Run, ended
+from live_target import LiveTarget
+
 FOREIGN = "nqn.2014-08.org.example:foreign"
 OURS = "nqn.2026-11.io.hello-ebpf:shared"
 
@@ -23,16 +23,13 @@ OURS = "nqn.2026-11.io.hello-ebpf:shared"
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Path]:
     """A target that somebody else started, with a subsystem and a bdev of theirs. Yields its RPC socket."""
-    path = tmp_path / "spdk.sock"
-    argv = [str(PROGRAM), "-m", "0x2", "-s", "512", "--no-pci", "--iova-mode", "va", "--huge-unlink", "-r", str(path)]
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
-        with Client(str(path), wait=20) as client:
-            client.call("nvmf_create_transport", {"trtype": "TCP"})
+    with LiveTarget(tmp_path) as live:
+        with Client(str(live.socket)) as client:
+            client.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
             client.call("bdev_malloc_create", {"name": "foreign0", "num_blocks": 2048, "block_size": 512})
             client.call("nvmf_create_subsystem", {"nqn": FOREIGN, "serial_number": "FOREIGN"})
             client.call("nvmf_subsystem_add_ns", {"nqn": FOREIGN, "namespace": {"bdev_name": "foreign0"}})
-        yield path
-        stop_process(process.pid)
+        yield live.socket
 
 
 def play(tmp_path: Path, state: str, rpc: Path, **variables: Any) -> Run:
