@@ -1,0 +1,303 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""One stage of fetching, building and installing SPDK."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spdk_build
+short_description: SPDK is built from verified source, stage by stage, and installed under a versioned prefix
+description:
+  - Brings one build of SPDK through one stage. A stage that is done is not repeated; one that was cut off goes on.
+  - What is installed is named by its version and a stamp, a digest of everything that it is made of (source,
+    patches, CPU level, flags, distribution). C(current) in O(prefix) links to it. Where what is asked for is
+    installed and none of its files was altered, no stage is missing.
+  - Builds only what the lab needs, the program C(nvmf_tgt), the static libraries of SPDK and DPDK under it, their
+    headers, and two pkg-config files, C(hello_spdk) (initiator) and C(hello_spdk_target) (target).
+  - The finished build is also a relocatable archive in O(cache), with its digest beside it; C(install) always
+    installs from that archive, and O(source=build_archive) installs one that was built elsewhere.
+options:
+  stage:
+    description:
+      - What to do. V(plan) changes nothing; it fails where a later stage could not succeed (release, CPU, disk
+        space, owner of the folders, mirror) and returns which stages are missing, in order.
+      - V(fetch) the source and hold it against its digest; V(unpack) and patch it; V(configure); compile V(dpdk),
+        V(lib), V(module), V(app); V(pack) the archive of the result; V(install) it.
+    type: str
+    choices: [plan, fetch, unpack, configure, dpdk, lib, module, app, pack, install]
+    default: plan
+  state:
+    description: V(absent) removes all builds below O(prefix), downloads, build trees, archives and the log.
+    type: str
+    choices: [present, absent]
+    default: present
+  version:
+    description: The version that the source must be, such as V(20.07).
+    type: str
+    required: true
+  source:
+    description:
+      - V(debian) takes Debian's own source archive of ceph, which carries SPDK, from the mirror that the machine
+        already uses. V(git) clones. V(archive) takes an archive of the source. V(build_archive) takes a finished
+        build that this module packed.
+    type: str
+    choices: [debian, git, archive, build_archive]
+    default: debian
+  sha256:
+    description: Digest of the archive. Needed but for O(source=git).
+    type: str
+    default: ""
+  suite:
+    description: Debian suite whose source index names the archive, for O(source=debian).
+    type: str
+    default: trixie
+  mirror:
+    description: Debian mirror for O(source=debian). Empty derives it from the machine's own package sources.
+    type: str
+    default: ""
+  git_url:
+    description: Repository, a URL or a path.
+    type: str
+    default: https://github.com/spdk/spdk
+  git_version:
+    description: Tag or branch.
+    type: str
+    default: v20.07
+  git_commit:
+    description: The commit that O(git_version) must be. Empty takes what it is.
+    type: str
+    default: ""
+  git_submodule_urls:
+    description: Submodule name to URL, where a submodule comes from another place than the repository says.
+    type: dict
+    default: {}
+  archive:
+    description: Path on the managed host for O(source=archive) (there also a URL) and O(source=build_archive).
+    type: str
+    default: ""
+  prefix:
+    description: Folder of all installed builds.
+    type: path
+    default: /opt/hello_ebpf/spdk
+  cache:
+    description: Folder of downloads, build trees and archives.
+    type: path
+    default: /var/cache/hello_ebpf/spdk
+  log:
+    description: File to which the output of everything that the stages run is appended.
+    type: path
+    default: /var/log/hello_ebpf/spdk-build.log
+  cpu:
+    description: The oldest x86-64 level that the build runs on.
+    type: str
+    choices: [x86-64-v2, x86-64-v3]
+    default: x86-64-v2
+  jobs:
+    description: Parallel compilers; 0 is one for each core.
+    type: int
+    default: 0
+  debug_info:
+    description: Keep what a debugger needs. Symbols for backtraces are always kept.
+    type: bool
+    default: false
+  patches:
+    description: Changes to the source, applied in this order; each has C(name) and C(content), a unified diff (-p1).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: File name.
+        type: str
+        required: true
+      content:
+        description: Unified diff.
+        type: str
+        required: true
+  lock_seconds:
+    description: How long to wait for another run that works on a build.
+    type: int
+    default: 900
+attributes:
+  check_mode:
+    support: full
+    description: Nothing is written; a stage that is not done counts as a change.
+  diff_mode:
+    support: full
+author: hello_eBPF
+"""
+
+EXAMPLES = r"""
+- name: See what is missing
+  spdk_build:
+    stage: plan
+    version: "20.07"
+    sha256: 71c0795fa0d6312ec7b57dee4031559b7e62e086a78e6ae1ad8549e0b351e28f
+  register: spdk
+
+- name: Build
+  spdk_build:
+    stage: "{{ item }}"
+    version: "20.07"
+    sha256: 71c0795fa0d6312ec7b57dee4031559b7e62e086a78e6ae1ad8549e0b351e28f
+  loop: "{{ spdk.missing }}"
+
+- name: Install what another machine built
+  spdk_build:
+    stage: install
+    version: "20.07"
+    source: build_archive
+    archive: /root/spdk-20.07-0123456789ab-debian-12-x86-64-v2.tar.gz
+    sha256: "{{ built.archive_sha256 }}"
+"""
+
+RETURN = r"""
+missing:
+  description: The stages that are still to do, in order.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: [fetch, unpack, configure, dpdk, lib, module, app, pack, install]
+path:
+  description: What C(current) leads to; empty while nothing is installed.
+  returned: O(state=present)
+  type: str
+  sample: /opt/hello_ebpf/spdk/20.07-0123456789ab
+stamp:
+  description: What the installed build is made of, without the list of its files.
+  returned: O(state=present)
+  type: dict
+  sample: {version: "20.07", source: {kind: debian, sha256: 71c0}}
+archive:
+  description: The archive of the build.
+  returned: O(state=present)
+  type: str
+  sample: /var/cache/hello_ebpf/spdk/archives/spdk-20.07-0123456789ab-debian-12-x86-64-v2.tar.gz
+archive_sha256:
+  description: Digest of the archive that the installed build came from; empty while nothing is installed.
+  returned: O(state=present)
+  type: str
+  sample: 0f343b0931126a20f133d67c2b018a3b5e8f1d2c4b6a79880716253443526170
+log:
+  description: The output of everything that was run.
+  returned: O(state=present)
+  type: str
+  sample: /var/log/hello_ebpf/spdk-build.log
+actions:
+  description: The step taken, or in check mode the step that would be taken.
+  returned: success
+  type: list
+  elements: str
+  sample: [dpdk SPDK 20.07]
+"""
+
+import os
+import platform
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.spdk_build.fetch import os_release
+from ansible.module_utils.hello_ebpf.spdk_build.lock import locked
+from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Patch, Request
+from ansible.module_utils.hello_ebpf.spdk_build.stages import SpdkAbsent, SpdkBuild, render, render_absent
+
+NO_LOCK = -1
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "stage": {"type": "str", "choices": ["plan", *STAGES], "default": "plan"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "version": {"type": "str", "required": True},
+    "source": {"type": "str", "choices": ["debian", "git", "archive", "build_archive"], "default": "debian"},
+    "sha256": {"type": "str", "default": ""},
+    "suite": {"type": "str", "default": "trixie"},
+    "mirror": {"type": "str", "default": ""},
+    "git_url": {"type": "str", "default": "https://github.com/spdk/spdk"},
+    "git_version": {"type": "str", "default": "v20.07"},
+    "git_commit": {"type": "str", "default": ""},
+    "git_submodule_urls": {"type": "dict", "default": {}},
+    "archive": {"type": "str", "default": ""},
+    "prefix": {"type": "path", "default": "/opt/hello_ebpf/spdk"},
+    "cache": {"type": "path", "default": "/var/cache/hello_ebpf/spdk"},
+    "log": {"type": "path", "default": "/var/log/hello_ebpf/spdk-build.log"},
+    "cpu": {"type": "str", "choices": ["x86-64-v2", "x86-64-v3"], "default": "x86-64-v2"},
+    "jobs": {"type": "int", "default": 0},
+    "debug_info": {"type": "bool", "default": False},
+    "patches": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "content": {"type": "str", "required": True}},
+    },
+    "lock_seconds": {"type": "int", "default": 900},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # What is installed is for everybody, however closed the calling shell's umask is.
+    os.umask(0o022)
+    request = request_of(module.params)
+    try:
+        if module.params["state"] == "absent":
+            _absent(module, request)
+        else:
+            _present(module, request)
+    except LabError as error:
+        module.fail_json(msg=str(error), log=str(request.log))
+
+
+def request_of(asked: dict[str, Any]) -> Request:
+    """The module's arguments, and this machine, as a request."""
+    names = Request.__dataclass_fields__.keys() & asked.keys()
+    release = os_release(Path("/etc/os-release").read_text())
+    values = {name: asked[name] for name in names} | {
+        "sha256": asked["sha256"].lower(),
+        "git_submodule_urls": {name: str(url) for name, url in asked["git_submodule_urls"].items()},
+        "prefix": Path(asked["prefix"]),
+        "cache": Path(asked["cache"]),
+        "log": Path(asked["log"]),
+        "jobs": asked["jobs"] or len(os.sched_getaffinity(0)),
+        "patches": tuple(Patch(patch["name"], patch["content"]) for patch in asked["patches"]),
+        "platform": f"{release.get('ID', 'unknown')}-{release.get('VERSION_ID', 'unknown')}",
+    }
+    return Request(**values)
+
+
+def _present(module: AnsibleModule, request: Request) -> None:
+    stage = module.params["stage"]
+    writes = stage != "plan" and not module.check_mode
+    lock = locked(request.cache / "lock", f"{stage} SPDK {request.version}", request.lock_seconds)
+    with lock if writes else nullcontext(NO_LOCK) as handle:
+        build = SpdkBuild(request, stage, handle)
+        if stage == "plan":
+            build.preflight(build.read(), platform.machine(), Path("/proc/cpuinfo").read_text())
+        outcome = converge(build.read, build.plan, build.predict, check=module.check_mode)
+    there = outcome.after.installed
+    exit_with(
+        module,
+        outcome,
+        render,
+        missing=list(outcome.after.missing),
+        path=str(request.prefix / there.name) if there.name else "",
+        stamp={name: value for name, value in (there.stamp or {}).items() if name != "files"},
+        archive=str(request.build_archive),
+        archive_sha256=there.archive_sha256,
+        log=str(request.log),
+    )
+
+
+def _absent(module: AnsibleModule, request: Request) -> None:
+    build = SpdkAbsent(request)
+    lock = request.cache / "lock"
+    # A lock file that is not there yet would itself be something to remove.
+    held = locked(lock, "remove SPDK", request.lock_seconds) if lock.exists() and not module.check_mode else None
+    with held or nullcontext(NO_LOCK):
+        outcome = converge(build.read, build.plan, build.predict, check=module.check_mode)
+    exit_with(module, outcome, render_absent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The source, fetched and held against its digest before it gets the name under which it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import LabError
+from . import apt_sources
+from .files import remove
+from .request import Request
+from .shell import Shell, fetch_environment
+
+PACKAGE = "ceph"
+BLOCK = 1 << 20
+CONNECT_SECONDS = 30
+# In a checkout: the commit that it is of.
+COMMIT_FILE = ".git/hello_ebpf_commit"
+AGAIN = "run again; what was fetched wrongly is gone"
+
+
+def fetch(request: Request, shell: Shell) -> None:
+    """Fetch the request's source to ``request.download``."""
+    partial = request.downloads / "partial"
+    remove(partial)
+    partial.mkdir(parents=True)
+    if request.source == "git":
+        result = _git(request, shell, partial / "checkout")
+    else:
+        if request.source == "debian":
+            result = _debian(request, shell, partial)
+        elif is_url(request.archive):
+            result = _url(request.archive, partial / "archive")
+        else:
+            result = _own(Path(request.archive), partial, request)
+        verify(result, request.sha256)
+    remove(request.download)
+    result.rename(request.download)
+    remove(partial)
+
+
+def _own(given: Path, folder: Path, request: Request) -> Path:
+    """An archive that the role brought here is used up; one that is the user's own is copied and left alone."""
+    if not given.is_file():
+        raise LabError(asked=f"the archive {given}", found="there is no such file", fix="correct spdk_archive")
+    if given.is_relative_to(request.incoming):
+        return given
+    return Path(shutil.copyfile(given, folder / "archive"))
+
+
+def is_url(text: str) -> bool:
+    return bool(re.match(r"[a-z]+://", text))
+
+
+def verify(path: Path, sha256: str) -> None:
+    """Hold our copy of an archive against its digest; a wrong one is removed, so that the next run fetches it anew."""
+    with path.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if found != sha256:
+        size = path.stat().st_size
+        path.unlink()
+        raise LabError(
+            asked=f"an archive with SHA-256 {sha256}",
+            found=f"{path} ({size} bytes) has SHA-256 {found}",
+            fix=f"{AGAIN}. If it happens again, the mirror or the declared digest is wrong",
+        )
+
+
+def _debian(request: Request, shell: Shell, folder: Path) -> Path:
+    """Debian's source archive, by apt, which checks its index's signature and its digest."""
+    apt = request.cache / "apt"
+    for name in ("lists/partial", "cache/archives/partial"):
+        (apt / name).mkdir(parents=True, exist_ok=True)
+    sources = apt / "hello_ebpf.sources"
+    text = debian_source(request)
+    _check_keyring(request, text)
+    sources.write_text(text)
+    options = [
+        "-oDir::Etc::SourceList=/dev/null",
+        f"-oDir::Etc::SourceList={sources}",
+        "-oDir::Etc::SourceParts=/dev/null",
+        f"-oDir::State::Lists={apt / 'lists'}",
+        f"-oDir::Cache={apt / 'cache'}",
+        "-oAPT::Update::Error-Mode=any",
+        "-oAcquire::Languages=none",
+        "-oAcquire::Retries=2",
+        "-q",
+    ]
+    asked = f"the source package {PACKAGE} of Debian {request.suite}"
+    fix = "make the mirror reachable, set spdk_debian_mirror to another, or spdk_source to git or archive"
+    env = fetch_environment()
+    shell.run(["apt-get", *options, "update"], asked=asked, fix=fix, env=env)
+    shown = shell.run(["apt-cache", *options, "showsrc", PACKAGE], asked=asked, fix=fix, env=env)
+    wanted = apt_sources.version_with(shown, request.sha256)
+    if wanted is None:
+        there = "; ".join(apt_sources.archives_in(shown)) or "no version at all"
+        raise LabError(
+            asked=f"{asked} whose archive has SHA-256 {request.sha256}",
+            found=f"the mirror's index has {there}",
+            fix="set spdk_debian_suite and spdk_debian_sha256 to one of these (docs/spdk.md says what to look at), "
+            "or spdk_source to git or archive",
+        )
+    # apt fetches as the user _apt, which must be able to write there.
+    _hand_over(folder)
+    argv = ["apt-get", *options, "source", "--download-only", "--tar-only", f"{PACKAGE}={wanted.version}"]
+    shell.run(argv, asked=f"{asked}, version {wanted.version}", fix=fix, env=env, cwd=folder)
+    result = folder / wanted.file
+    check_size(result, wanted.size)
+    shutil.chown(result, 0, 0)
+    return result
+
+
+def debian_source(request: Request) -> str:
+    """The package source to fetch from, made from the machine's own.
+
+    Raises:
+        LabError: it has none.
+    """
+    release = os_release(Path("/etc/os-release").read_text())
+    apt = Path("/etc/apt")
+    files = [
+        apt / "sources.list",
+        *(apt / "sources.list.d").glob("*.list"),
+        *(apt / "sources.list.d").glob("*.sources"),
+    ]
+    return apt_sources.debian_source(
+        apt_sources.parse({str(path): path.read_text() for path in files if path.is_file()}),
+        distribution=release.get("ID", "unknown"),
+        codename=release.get("VERSION_CODENAME", ""),
+        suite=request.suite,
+        mirror=request.mirror,
+    )
+
+
+def _check_keyring(request: Request, text: str) -> None:
+    keyring = re.search(r"^Signed-By: (/\S+)", text, re.MULTILINE | re.IGNORECASE)
+    if keyring and not Path(keyring[1]).is_file():
+        raise LabError(
+            asked=f"signed source packages of Debian {request.suite}",
+            found=f"there is no {keyring[1]} to check the signature with",
+            fix="install the package debian-archive-keyring",
+        )
+
+
+def os_release(text: str) -> dict[str, str]:
+    """The fields of os-release."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {name: value.strip("\"'") for name, _, value in pairs}
+
+
+def check_size(path: Path, expected: int) -> None:
+    """Refuse a download that is too short or too long."""
+    size = path.stat().st_size
+    if size != expected:
+        raise LabError(asked=f"a download of {expected} bytes", found=f"{path.name} has {size}", fix=AGAIN)
+
+
+def _hand_over(folder: Path) -> None:
+    # Where there is no such user, apt fetches as root.
+    with suppress(LookupError):
+        shutil.chown(folder, "_apt")
+
+
+def _url(url: str, path: Path) -> Path:
+    asked = f"the archive {url}"
+    try:
+        with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer, path.open("wb") as file:
+            shutil.copyfileobj(answer, file, BLOCK)
+            announced = answer.headers.get("Content-Length")
+    except (urllib.error.URLError, OSError) as error:
+        raise LabError(
+            asked=asked,
+            found=str(getattr(error, "reason", error)),
+            fix="correct spdk_archive or make the server reachable, then run again",
+        ) from error
+    if announced is not None:
+        check_size(path, int(announced))
+    return path
+
+
+def _git(request: Request, shell: Shell, checkout: Path) -> Path:
+    """A checkout with DPDK, the one submodule that is built."""
+    asked = f"SPDK {request.git_version} from {request.git_url}"
+    fix = "correct spdk_git_url and spdk_git_version, or make the repository reachable, then run again"
+    env = fetch_environment()
+
+    def git(*words: str) -> str:
+        return shell.run(["git", *words], asked=asked, fix=fix, env=env)
+
+    git("clone", "--quiet", "--depth=1", f"--branch={request.git_version}", "--", request.git_url, str(checkout))
+    commit = git("-C", str(checkout), "rev-parse", "HEAD").strip()
+    if request.git_commit and commit != request.git_commit:
+        raise LabError(
+            asked=f"{asked} as commit {request.git_commit}",
+            found=f"{request.git_version} is commit {commit}",
+            fix="find out who moved it, then correct spdk_git_commit or spdk_git_version",
+        )
+    git("-C", str(checkout), "submodule", "--quiet", "init", "dpdk")
+    for name, url in request.git_submodule_urls.items():
+        git("-C", str(checkout), "config", f"submodule.{name}.url", url)
+    # git refuses submodules by path unless told; here the user named paths himself.
+    urls = [request.git_url, *request.git_submodule_urls.values()]
+    local = ["-c", "protocol.file.allow=always"] if any(url.startswith(("/", "file://")) for url in urls) else []
+    git(*local, "-C", str(checkout), "submodule", "--quiet", "update", "--depth=1", "--recursive", "dpdk")
+    (checkout / COMMIT_FILE).write_text(commit)
+    return checkout

@@ -1,0 +1,122 @@
+"""What must hold before anything is fetched, built or installed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import LabError
+from .request import Request
+
+RELEASES = {"debian-12": "Debian 12", "debian-13": "Debian 13", "ubuntu-24.04": "Ubuntu 24.04"}
+MACHINE = "x86_64"
+# What each level adds, as /proc/cpuinfo names it.
+CPU_LEVELS = {
+    "x86-64-v2": frozenset({"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"}),
+    "x86-64-v3": frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}),
+}
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+def check_platform(platform: str, machine: str) -> None:
+    if platform not in RELEASES or machine != MACHINE:
+        raise LabError(
+            asked="SPDK on this machine",
+            found=f"it runs {platform.replace('-', ' ')} on {machine}",
+            fix=f"use {', '.join(RELEASES.values())} on {MACHINE}",
+        )
+
+
+def check_cpu(level: str, cpuinfo: str) -> None:
+    """Refuse a level that this machine's CPU does not reach: what is built could not run here."""
+    flags = next((set(line.split()) for line in cpuinfo.splitlines() if line.startswith("flags")), set())
+    wanted: set[str] = set()
+    for name, adds in CPU_LEVELS.items():
+        wanted |= adds
+        if name == level:
+            break
+    if missing := sorted(wanted - flags):
+        raise LabError(
+            asked=f"SPDK built for {level} (spdk_cpu)",
+            found=f"this machine's CPU lacks {', '.join(missing)}",
+            fix="choose a lower level, or let the virtual machine have the host's CPU model",
+        )
+
+
+def check_source(request: Request) -> None:
+    """Refuse a source that is not fully named."""
+    if request.source == "git":
+        return
+    if request.source in {"archive", "build_archive"} and not request.archive:
+        raise LabError(
+            asked=f"SPDK from {request.source}",
+            found=f"spdk_{request.source} is empty",
+            fix=f"set spdk_{request.source}",
+        )
+    digest = request.sha256.lower()
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise LabError(
+            asked=f"SPDK from {request.source} {request.archive}".rstrip(),
+            found=f"spdk_{request.source}_sha256 is '{request.sha256}', no SHA-256 of 64 hexadecimal digits",
+            fix=f"set spdk_{request.source}_sha256 to what sha256sum says of an archive that you trust",
+        )
+
+
+def check_owner(folder: Path, top: str) -> None:
+    """Refuse a folder, or one above it up to the project's own, that somebody else could change.
+
+    Args:
+        folder: where files of root will be.
+        top: the name of the project's own folder.
+    """
+    owned = [folder, *folder.parents]
+    depth = next((number for number, path in enumerate(owned) if path.name == top), 0)
+    for path in owned[: depth + 1]:
+        if not path.is_symlink() and not path.exists():
+            continue
+        status = path.lstat()
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISDIR(status.st_mode):
+            found = f"{path} is no folder"
+        elif status.st_uid != os.geteuid():
+            found = f"{path} belongs to user {status.st_uid}, not to user {os.geteuid()}"
+        elif mode & 0o022:
+            found = f"{path} has mode {mode:04o}: others than its owner may write there"
+        else:
+            continue
+        raise LabError(
+            asked=f"{folder} for files that root runs",
+            found=found,
+            fix=f"chown root: {path} && chmod 0755 {path}, if its content can be trusted; or name another folder",
+        )
+
+
+def check_space(needs: Mapping[Path, int]) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Args:
+        needs: folder -> bytes that will be written below it.
+    """
+    by_disk: dict[int, list[tuple[Path, int]]] = {}
+    for folder, size in needs.items():
+        there = next(path for path in [folder, *folder.parents] if path.exists())
+        by_disk.setdefault(there.stat().st_dev, []).append((there, size))
+    for places in by_disk.values():
+        wanted = sum(size for _, size in places)
+        status = os.statvfs(places[0][0])
+        free = status.f_bavail * status.f_frsize
+        if free < wanted:
+            paths = " and ".join(str(folder) for folder in needs if _same_disk(folder, places[0][0]))
+            raise LabError(
+                asked=f"{wanted / GIB:.2f} GiB of disk space in {paths}",
+                found=f"{free / GIB:.2f} GiB are free there",
+                fix=f"free {(wanted - free) / GIB:.2f} GiB more, or set spdk_cache and spdk_prefix to another disk",
+            )
+
+
+def _same_disk(folder: Path, there: Path) -> bool:
+    nearest = next(path for path in [folder, *folder.parents] if path.exists())
+    return nearest.stat().st_dev == there.stat().st_dev

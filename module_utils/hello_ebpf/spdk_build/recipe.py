@@ -1,0 +1,129 @@
+"""What of SPDK 20.07 and its DPDK the lab needs: this is unpacked, built, linked and installed, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+# Counted into every build's stamp: raise it when a stage does something else than before with the same request.
+RECIPE = 1
+
+# DPDK: the libraries that SPDK's environment layer stands on, and the two drivers that it loads.
+DPDK_LIBS = ("eal", "kvargs", "telemetry", "ring", "mempool", "mbuf", "pci")
+DPDK_DRIVERS = ("bus_pci", "mempool_ring")
+DPDK_DISABLED_DRIVERS = (
+    *(f"{group}/*" for group in ("baseband", "common", "compress", "crypto", "event", "net", "raw", "vdpa")),
+    *(f"bus/{name}" for name in ("dpaa", "fslmc", "ifpga", "vdev", "vmbus")),
+    *(f"mempool/{name}" for name in ("bucket", "dpaa", "dpaa2", "octeontx", "octeontx2", "stack")),
+)
+
+# SPDK libraries, folder below lib/: the library has the folder's name.
+SPDK_LIBS = (
+    "accel",
+    "bdev",
+    "conf",
+    "env_dpdk",
+    "event",
+    "json",
+    "jsonrpc",
+    "log",
+    "log_rpc",
+    "net",
+    "notify",
+    "nvme",
+    "nvmf",
+    "rpc",
+    "sock",
+    "thread",
+    "trace",
+    "util",
+    "vmd",
+)
+
+# SPDK modules: folder below module/ -> its library.
+SPDK_MODULES = {
+    "bdev/aio": "bdev_aio",
+    "bdev/delay": "bdev_delay",
+    "bdev/error": "bdev_error",
+    "bdev/malloc": "bdev_malloc",
+    "bdev/null": "bdev_null",
+    "bdev/nvme": "bdev_nvme",
+    "bdev/passthru": "bdev_passthru",
+    "bdev/rpc": "bdev_rpc",
+    "bdev/split": "bdev_split",
+    "env_dpdk": "env_dpdk_rpc",
+    "event/rpc": "app_rpc",
+    "event/subsystems/accel": "event_accel",
+    "event/subsystems/bdev": "event_bdev",
+    "event/subsystems/net": "event_net",
+    "event/subsystems/nvmf": "event_nvmf",
+    "event/subsystems/sock": "event_sock",
+    "event/subsystems/vmd": "event_vmd",
+    "sock/posix": "sock_posix",
+}
+
+# What an initiator links: the NVMe driver, its TCP transport with the POSIX sockets under it, the environment.
+INITIATOR_LIBS = ("nvme", "sock", "sock_posix", "json", "jsonrpc", "rpc", "util", "log", "env_dpdk")
+INITIATOR_SYSTEM_LIBS = ("numa", "uuid", "dl", "rt", "pthread")
+
+# What a target links: everything that is built.
+TARGET_LIBS = (*SPDK_LIBS, *SPDK_MODULES.values())
+TARGET_SYSTEM_LIBS = ("aio", *INITIATOR_SYSTEM_LIBS)
+
+CONFIGURE_FLAGS = (
+    "--disable-tests",
+    "--disable-unit-tests",
+    "--disable-examples",
+    "--without-vhost",
+    "--without-virtio",
+    "--without-isal",
+)
+# DPDK 20.05 is older than the compilers that we build it with: the same exceptions as in SPDK's dpdkbuild/Makefile.
+DPDK_CFLAGS = "-fPIC -Wno-error -Wno-stringop-overflow -fcommon"
+
+# Half of the source's 7,800 files belong to what is not built. Their folders are made (build files list them), and
+# build files themselves are always unpacked.
+_NOT_UNPACKED = re.compile(
+    r"(isa-l|intel-ipsec-mb|ocf|doc|examples)/"
+    r"|test/(?!common/)"
+    r"|dpdk/(app|examples|kernel|doc/guides)/"
+    r"|dpdk/drivers/(?!bus/pci/|mempool/ring/)\w+/\w+/"
+)
+
+
+def is_needed(name: str) -> bool:
+    """Whether a file of the source tree, named relative to it, takes part in the build."""
+    return name.endswith("/meson.build") or not _NOT_UNPACKED.match(name)
+
+
+def spdk_folders() -> tuple[str, ...]:
+    """The source folders of the libraries, for make."""
+    return tuple(f"lib/{name}" for name in SPDK_LIBS)
+
+
+def module_folders() -> tuple[str, ...]:
+    """The source folders of the modules, for make."""
+    return tuple(f"module/{name}" for name in SPDK_MODULES)
+
+
+def dpdk_archives() -> tuple[str, ...]:
+    """DPDK's static libraries, as ninja names them below its build folder."""
+    return (
+        *(f"lib/librte_{name}.a" for name in DPDK_LIBS),
+        *(f"drivers/librte_{name}.a" for name in DPDK_DRIVERS),
+    )
+
+
+def ingredients() -> list[object]:
+    """All of the above that the result depends on."""
+    return [
+        RECIPE,
+        DPDK_LIBS,
+        DPDK_DRIVERS,
+        SPDK_LIBS,
+        SPDK_MODULES,
+        INITIATOR_LIBS,
+        INITIATOR_SYSTEM_LIBS,
+        TARGET_SYSTEM_LIBS,
+        CONFIGURE_FLAGS,
+        DPDK_CFLAGS,
+    ]

@@ -1,0 +1,137 @@
+"""What is asked for, the digest that names it, and the places that belong to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import recipe
+
+STAMP_DIGITS = 12
+# Finished in this order. `fetch` to `pack` make the archive of a build, `install` puts one in place.
+STAGES = ("fetch", "unpack", "configure", "dpdk", "lib", "module", "app", "pack", "install")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A change to the source: file name and unified diff."""
+
+    name: str
+    content: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One build of SPDK.
+
+    Attributes:
+        version: the version that the source must be, such as 20.07.
+        source: debian, git, archive (of the source), or build_archive (a finished build).
+        sha256: digest of the archive; of Debian's source archive for ``debian``.
+        suite: Debian suite whose source index names the archive.
+        mirror: Debian mirror to use; empty derives it from the machine's own package sources.
+        git_url: repository.
+        git_version: tag or branch.
+        git_commit: what it must be; empty takes what the tag names.
+        git_submodule_urls: submodule name -> another URL than the repository names.
+        archive: path on this machine, or URL.
+        prefix: the folder of all installed builds.
+        cache: downloads, build trees, finished archives.
+        log: output of everything that the stages run.
+        cpu: the oldest x86-64 level that the build runs on.
+        jobs: parallel compilers.
+        debug_info: keep what a debugger needs beyond symbols.
+        patches: applied in order.
+        lock_seconds: how long another run may hold the build.
+        platform: distribution and release, such as debian-12: libraries of another may be incompatible.
+    """
+
+    version: str
+    source: str
+    sha256: str = ""
+    suite: str = ""
+    mirror: str = ""
+    git_url: str = ""
+    git_version: str = ""
+    git_commit: str = ""
+    git_submodule_urls: dict[str, str] = field(default_factory=dict)
+    archive: str = ""
+    prefix: Path = Path("/opt/hello_ebpf/spdk")
+    cache: Path = Path("/var/cache/hello_ebpf/spdk")
+    log: Path = Path("/var/log/hello_ebpf/spdk-build.log")
+    cpu: str = "x86-64-v2"
+    jobs: int = 1
+    debug_info: bool = False
+    patches: tuple[Patch, ...] = ()
+    lock_seconds: int = 900
+    platform: str = ""
+
+    def ingredients(self) -> dict[str, object]:
+        """Everything that the result depends on and that is known before anything is fetched or installed."""
+        origin: dict[str, object] = {"kind": self.source}
+        if self.source == "git":
+            origin |= {"url": self.git_url, "version": self.git_version, "commit": self.git_commit}
+        else:
+            origin |= {"sha256": self.sha256}
+        return {
+            "version": self.version,
+            "source": origin,
+            "patches": [{"name": patch.name, "sha256": patch.sha256} for patch in self.patches],
+            "cpu": self.cpu,
+            "debug_info": self.debug_info,
+            "platform": self.platform,
+            "recipe": recipe.ingredients(),
+        }
+
+    @property
+    def stamp(self) -> str:
+        """Names the build: another source, patch, flag or platform has another stamp."""
+        text = json.dumps(self.ingredients(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:STAMP_DIGITS]
+
+    @property
+    def name(self) -> str:
+        return f"{self.version}-{self.stamp}"
+
+    @property
+    def download(self) -> Path:
+        """The fetched source: an archive, or git's checkout."""
+        if self.source == "git":
+            key = f"{self.git_url} {self.git_version} {self.git_commit} {sorted(self.git_submodule_urls.items())}"
+            return self.downloads / f"git-{hashlib.sha256(key.encode()).hexdigest()[:STAMP_DIGITS]}"
+        return self.downloads / f"{self.source}-{self.sha256[:STAMP_DIGITS]}.tar"
+
+    @property
+    def downloads(self) -> Path:
+        return self.cache / "downloads"
+
+    @property
+    def incoming(self) -> Path:
+        """Where the role puts archives of the controller."""
+        return self.cache / "incoming"
+
+    @property
+    def tree(self) -> Path:
+        """The folder of this build while it is made."""
+        return self.cache / "build" / self.stamp
+
+    @property
+    def src(self) -> Path:
+        return self.tree / "src"
+
+    @property
+    def build_archive(self) -> Path:
+        """The relocatable archive of the build, ours or the one that was given."""
+        if self.source == "build_archive":
+            return self.cache / "archives" / f"spdk-given-{self.sha256[:STAMP_DIGITS]}.tar.gz"
+        return self.cache / "archives" / f"spdk-{self.name}-{self.platform}-{self.cpu}.tar.gz"
+
+    @property
+    def current(self) -> Path:
+        return self.prefix / "current"

@@ -1,0 +1,150 @@
+"""The source tree: unpacked, patched, and only then given its name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ..errors import LabError
+from . import recipe
+from .fetch import verify
+from .files import remove
+from .request import Request
+from .shell import Shell
+
+VERSION_HEADER = "include/spdk/version.h"
+# Where SPDK lies in Debian's ceph archive, below its one top folder.
+IN_CEPH = "src/spdk"
+
+
+def unpack(request: Request, shell: Shell) -> None:
+    """Make ``request.src`` from the fetched source and the patches."""
+    partial = request.tree / "src.partial"
+    remove(partial)
+    remove(request.src)
+    partial.mkdir(parents=True)
+    if request.source == "git":
+        _copy(request.download, partial)
+    else:
+        verify(request.download, request.sha256)
+        _extract(request, partial)
+    check_tree(request, partial)
+    for patch in request.patches:
+        shell.run(
+            ["patch", "--batch", "--forward", "--strip=1", "--directory", partial],
+            asked=f"SPDK {request.version} with the patch {patch.name}",
+            fix=f"make {patch.name} for SPDK {request.version}",
+            text=patch.content,
+        )
+    partial.rename(request.src)
+
+
+def check_tree(request: Request, tree: Path) -> None:
+    """Refuse a tree that is not the asked version, or has no DPDK."""
+    header = tree / VERSION_HEADER
+    found = version_of(header.read_text()) if header.is_file() else "no SPDK"
+    if found != request.version:
+        raise LabError(
+            asked=f"the source of SPDK {request.version}",
+            found=f"the source is {found if found == 'no SPDK' else f'SPDK {found}'}",
+            fix="correct spdk_version or the source",
+        )
+    if not (tree / "dpdk" / "meson.build").is_file():
+        raise LabError(
+            asked=f"the source of SPDK {request.version} with its submodule dpdk",
+            found="the folder dpdk is empty",
+            fix="use an archive that has the submodules (those that git hosts make of a tag have not), "
+            "or spdk_source git",
+        )
+
+
+def version_of(header: str) -> str:
+    """The version that SPDK's version.h declares, as in 20.07."""
+    numbers = dict(re.findall(r"^#define SPDK_VERSION_(MAJOR|MINOR|PATCH)\s+(\d+)", header, re.MULTILINE))
+    if not {"MAJOR", "MINOR"} <= numbers.keys():
+        return "no SPDK"
+    patch = int(numbers.get("PATCH", "0"))
+    return f"{int(numbers['MAJOR'])}.{int(numbers['MINOR']):02}" + (f".{patch}" if patch else "")
+
+
+def _extract(request: Request, dest: Path) -> None:
+    """Unpack what is needed, and stop reading where SPDK's folder ends: it lies in the first seventh of ceph's."""
+    try:
+        top = _top_of(request)
+        inside = False
+        with tarfile.open(request.download, "r|*") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if name.is_relative_to(top):
+                    inside = True
+                    _take(archive, member, name.relative_to(top), dest)
+                elif inside:
+                    break
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise LabError(
+            asked=f"the archive {request.download}, unpacked",
+            found=str(error) or type(error).__name__,
+            fix="use a tar archive, compressed with gzip, bzip2 or xz, or not at all",
+        ) from error
+
+
+def _top_of(request: Request) -> PurePosixPath:
+    """The folder of SPDK in an archive."""
+    with tarfile.open(request.download, "r|*") as archive:
+        if request.source == "debian":
+            return PurePosixPath(next(iter(archive)).name.partition("/")[0]) / IN_CEPH
+        for member in archive:
+            if member.name.endswith(VERSION_HEADER):
+                return PurePosixPath(member.name).parents[2]
+    raise LabError(
+        asked=f"the source of SPDK {request.version}",
+        found=f"{request.archive} has no {VERSION_HEADER}",
+        fix="correct spdk_archive",
+    )
+
+
+def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, name: PurePosixPath, dest: Path) -> None:
+    """Unpack one member. Own code, because Debian 12's tarfile has no safe filter yet."""
+    if ".." in name.parts or name.is_absolute():
+        raise LabError(asked="an archive of files", found=f"a member named {member.name}", fix="do not trust it")
+    path = dest / name
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+    elif recipe.is_needed(str(name)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            _link(path, member.linkname, dest)
+        elif content := archive.extractfile(member) if member.isreg() else None:
+            with path.open("xb") as file:
+                shutil.copyfileobj(content, file)
+            if member.mode & 0o100:
+                path.chmod(0o755)
+
+
+def _link(path: Path, target: str, dest: Path) -> None:
+    if not (path.parent / target).resolve().is_relative_to(dest.resolve()):
+        raise LabError(asked="an archive of files", found=f"{path} would point to {target}", fix="do not trust it")
+    path.symlink_to(target)
+
+
+def _copy(checkout: Path, dest: Path) -> None:
+    for path in _walk(checkout):
+        name = path.relative_to(checkout)
+        if path.is_dir() and not path.is_symlink():
+            (dest / name).mkdir()
+        elif recipe.is_needed(str(name)):
+            shutil.copy2(path, dest / name, follow_symlinks=False)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything in a checkout but git's own files, folders before what is in them."""
+    for path in sorted(folder.iterdir()):
+        if path.name != ".git":
+            yield path
+            if path.is_dir() and not path.is_symlink():
+                yield from _walk(path)
