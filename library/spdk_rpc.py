@@ -10,6 +10,7 @@ short_description: Call one JSON-RPC method of an SPDK target
 description:
   - For what no other module covers. What is a resource with a state (subsystems, bdevs, listeners) is better declared
     with M(spdk_target).
+  - In check mode a call that only reads is sent where a target runs; where none does, its result is null.
 options:
   method:
     description: Name of the method, as C(rpc_get_methods) lists it.
@@ -92,7 +93,14 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
     call = Call(asked["method"], asked["params"])
-    work = SingleRpc(asked["socket"], call, asked["changes"], timeout=asked["timeout"], wait=asked["wait"])
+    work = SingleRpc(
+        asked["socket"],
+        call,
+        asked["changes"],
+        check=module.check_mode,
+        timeout=asked["timeout"],
+        wait=asked["wait"],
+    )
     try:
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     except LabError as error:

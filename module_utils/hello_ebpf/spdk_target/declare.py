@@ -69,7 +69,7 @@ def check_nqn(nqn: str, what: str) -> str:
 
 
 def _transport(item: Mapping[str, Any]) -> Transport:
-    options = {name: value for name, value in item.items() if name != "type" and value is not None}
+    options = {name: item[name] for name in sorted(item) if name != "type" and item[name] is not None}
     io_unit, max_io = options.get("io_unit_size"), options.get("max_io_size")
     if io_unit is not None and max_io is not None and max_io < io_unit:
         raise LabError(
@@ -171,10 +171,10 @@ def _file_size(filename: str) -> int | None:
 
 
 def _subsystem(item: Mapping[str, Any]) -> Subsystem:
+    if item["nqn"] == DISCOVERY_NQN:
+        raise LabError(f"subsystem {DISCOVERY_NQN}", "the name of SPDK's own discovery subsystem", "choose another")
     nqn = check_nqn(item["nqn"], "subsystem")
     what = f"subsystem {nqn}"
-    if nqn == DISCOVERY_NQN:
-        raise LabError(what, "the name of SPDK's own discovery subsystem", "choose another")
     _text(item.get("serial"), MAX_SERIAL, f"{what}: serial")
     _text(item.get("model"), MAX_MODEL, f"{what}: model")
     hosts = None if item.get("hosts") is None else [check_nqn(host, f"{what}: host") for host in item["hosts"]]

@@ -58,7 +58,7 @@ def hex_text(text: str) -> str:
 
 
 def _transport(item: Mapping[str, Any]) -> Transport:
-    return Transport(item["trtype"].upper(), {name: value for name, value in item.items() if name != "trtype"})
+    return Transport(item["trtype"].upper(), {name: item[name] for name in sorted(item) if name != "trtype"})
 
 
 def _bdev(item: Mapping[str, Any]) -> Bdev:

@@ -1,0 +1,67 @@
+"""A target of our own for tests: SPDK's nvmf_tgt, on its own socket, stopped by its process id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.jsonrpc import Client
+
+BINARY = Path(os.environ.get("HELLO_EBPF_NVMF_TGT", "/opt/hello_ebpf/spdk/current/bin/nvmf_tgt"))
+CORE_MASK = os.environ.get("HELLO_EBPF_TEST_CORE_MASK", "0x2" if (os.cpu_count() or 1) > 1 else "0x1")
+MEGABYTES = 512
+
+
+class LiveTarget:
+    """One target process; restart it with other arguments by ``start``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "spdk.sock"
+        self.log = folder / "nvmf_tgt.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> LiveTarget:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, *arguments: str) -> None:
+        """Start it and wait until RPC answers, which SPDK does once its saved configuration is loaded."""
+        if not BINARY.exists():
+            pytest.fail(f"no target at {BINARY}: run the spdk role first, or set HELLO_EBPF_NVMF_TGT")
+        memory = ["-s", str(MEGABYTES), "--huge-unlink", "-u"]
+        command = [str(BINARY), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with Client(str(self.socket)) as client:
+                    client.call("spdk_get_version")
+                return
+            except LabError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    log_text = self.log.read_text(errors="replace")
+                    pytest.fail(f"the target did not come up: {error}\n{log_text[-3000:]}")
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
