@@ -1,0 +1,129 @@
+"""What brings a connection back at boot: the module's name for systemd-modules-load, and a unit that connects.
+
+nvme-cli's own nvmf-autoconnect.service asks discovery controllers, once. A connection that is declared by its NQN
+needs neither a discovery listener nor luck with the order of things: its unit tries until the target answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .nvme_kernel import MODULE
+
+HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
+PREFIX = "hello_ebpf-nvme-"
+RETRY_SECONDS = 5
+LINK = "-> "
+
+Files = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A connection, as far as its unit needs to know it.
+
+    Attributes:
+        subsystem_nqn, address, service_id, host_nqn: the connection's key.
+        connect: the command that makes it.
+        after: units that start first, where they exist: a target on this machine.
+    """
+
+    subsystem_nqn: str
+    address: str
+    service_id: str
+    host_nqn: str
+    connect: tuple[str, ...]
+    after: tuple[str, ...]
+
+    def unit(self) -> str:
+        """The unit's name: short for people, and its own for each key."""
+        key = "\n".join((self.subsystem_nqn, self.address, self.service_id, self.host_nqn))
+        last = re.sub(r"[^A-Za-z0-9.-]", "-", self.subsystem_nqn.rpartition(":")[2])
+        return f"{PREFIX}{last[:60]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.service"
+
+    def text(self) -> str:
+        """The unit. It does nothing where the connection is there already: nvme connect would fail, for ever."""
+        there = " && ".join(
+            (
+                f"grep -qsxF {self.subsystem_nqn} $$c/subsysnqn",
+                f"grep -qsxF {self.host_nqn} $$c/hostnqn",
+                f"grep -qswF traddr={self.address},trsvcid={self.service_id} $$c/address",
+            )
+        )
+        return f"""{HEADER}[Unit]
+Description=NVMe/TCP connection to {self.subsystem_nqn} at {self.address} port {self.service_id}
+Wants=network-online.target
+After={" ".join(["network-online.target", "systemd-modules-load.service", *self.after])}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecCondition=/bin/sh -c 'for c in /sys/class/nvme/nvme*; do {there} && exit 1; done; exit 0'
+ExecStart={" ".join(self.connect)}
+Restart=on-failure
+RestartSec={RETRY_SECONDS}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class Boot:
+    """The files behind a connection's return at boot. A file's text is None where it is not there."""
+
+    def __init__(self, link: Link, run: Callable[[list[str]], object], root: Path = Path("/")) -> None:
+        self.link = link
+        self.run = run
+        self.root = root
+        self.systemd = (root / "run/systemd/system").is_dir()
+        units = "etc/systemd/system"
+        self.module_file = f"etc/modules-load.d/hello_ebpf-{MODULE}.conf"
+        self.unit_file = f"{units}/{link.unit()}"
+        self.wants = f"{units}/multi-user.target.wants/{link.unit()}"
+
+    def wanted(self, present: bool) -> Files:
+        """The files as they should be. Without systemd nothing at boot would read a unit."""
+        if present:
+            files: Files = {self.module_file: f"{HEADER}{MODULE}\n"}
+            if self.systemd:
+                files |= {self.unit_file: self.link.text(), self.wants: f"{LINK}/{self.unit_file}"}
+            return files
+        gone: Files = {self.wants: None, self.unit_file: None}
+        return gone if self._others() else {**gone, self.module_file: None}
+
+    def _others(self) -> bool:
+        """Another connection of ours still needs the kernel module at boot."""
+        units = (self.root / self.unit_file).parent
+        return any(path.name != self.link.unit() for path in units.glob(f"{PREFIX}*.service"))
+
+    def found(self) -> Files:
+        return {name: self._text(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
+
+    def unit_of(self, files: Files) -> str | None:
+        """The unit that connects at boot; None where there is none."""
+        return self.link.unit() if files.get(self.wants) else None
+
+    def write(self, files: Files) -> None:
+        """Make the files what they are told to be, and tell systemd."""
+        for name, text in files.items():
+            path = self.root / name
+            path.unlink(missing_ok=True)
+            if text is None:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if text.startswith(LINK):
+                path.symlink_to(text.removeprefix(LINK))
+            else:
+                path.write_text(text)
+        if self.systemd:
+            self.run(["systemctl", "daemon-reload"])
+
+    @staticmethod
+    def _text(path: Path) -> str | None:
+        if path.is_symlink():
+            return f"{LINK}{path.readlink()}"
+        return path.read_text() if path.is_file() else None

@@ -1,0 +1,70 @@
+"""The machine that connects: its commands, its kernel's log, its sysfs. Tests give it a tree of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import nvme_kernel
+from .errors import LabError
+from .nvme_sysfs import Sysfs
+
+Run = Callable[[list[str]], tuple[int, str, str]]
+
+
+class Host:
+    """Everything below ``root``, and ``run`` for commands (``AnsibleModule.run_command``)."""
+
+    def __init__(self, run: Run, root: Path = Path("/"), release: str | None = None) -> None:
+        self.run_command = run
+        self.root = root
+        self.release = release
+        self.sysfs = Sysfs(root)
+
+    def support(self) -> nvme_kernel.Support:
+        return nvme_kernel.probe(self.root, self.release)
+
+    def run(self, argv: list[str]) -> None:
+        """Run a command that has to succeed."""
+        status, out, err = self.run_command(argv)
+        if status != 0:
+            raise LabError(
+                asked=f"run `{' '.join(argv)}`",
+                found=f"exit code {status}: {(err or out).strip()}",
+                fix="mend what the command names, then run again",
+            )
+
+    def has(self, program: str) -> bool:
+        return (self.root / program.lstrip("/")).exists()
+
+    @contextlib.contextmanager
+    def kernel_log(self) -> Iterator[Callable[[], str]]:
+        """Yields a function that returns what the kernel has said of NVMe since."""
+        try:
+            log = os.open(self.root / "dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            yield lambda: ""
+            return
+        try:
+            os.lseek(log, 0, os.SEEK_END)
+            yield lambda: "; ".join(_nvme_lines(log))
+        finally:
+            os.close(log)
+
+
+def _nvme_lines(log: int) -> Iterator[str]:
+    """The records of /dev/kmsg that are not read yet; a record overrun is skipped."""
+    while True:
+        try:
+            record = os.read(log, 8192)
+        except BrokenPipeError:
+            continue
+        except OSError:
+            return
+        message = record.decode(errors="replace").partition(";")[2].partition("\n")[0]
+        if not record:
+            return
+        if message.startswith("nvme"):
+            yield message

@@ -1,0 +1,134 @@
+"""Can this kernel be an NVMe/TCP host? Read from the kernel and its module tree; nothing is loaded to find out."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+MODULE = "nvme_tcp"
+CAP_SYS_MODULE = 16
+CONTAINER_MARKS = (".dockerenv", "run/.containerenv", "run/systemd/container")
+
+
+@dataclass(frozen=True)
+class Support:
+    """What the running kernel can do.
+
+    Attributes:
+        kernel: its release.
+        usable: nvme-tcp is there, or can be loaded, and its control device can be reached.
+        loaded: nvme-tcp is there now.
+        reason: why it is usable or not, in words.
+        fix: what would make it usable; empty when it is.
+    """
+
+    kernel: str
+    usable: bool
+    loaded: bool
+    reason: str
+    fix: str = ""
+
+
+def probe(root: Path = Path("/"), release: str | None = None) -> Support:
+    """Find out, without changing anything."""
+    return _Probe(root, release or os.uname().release).support()
+
+
+class _Probe:
+    def __init__(self, root: Path, release: str) -> None:
+        self.root = root
+        self.release = release
+        self.tree = root / "lib/modules" / release
+
+    def support(self) -> Support:
+        if (self.root / "sys/module" / MODULE).is_dir():
+            return self._reachable(True, f"{MODULE} is loaded")
+        if self._built_in():
+            return self._reachable(True, f"{MODULE} is built in")
+        return self._loadable()
+
+    def _loadable(self) -> Support:
+        """Nvme-tcp is not there: can it be loaded?"""
+        if not (self.root / "proc/modules").exists():
+            reason = f"it has no loadable modules{self._option('MODULES')}"
+            reason += f" and nvme-tcp is not built in{self._option('NVME_TCP')}"
+            return self._not(reason, "boot a kernel with CONFIG_NVME_TCP, such as Debian's stock kernel")
+        if _text(self.root / "proc/sys/kernel/modules_disabled") == "1":
+            return self._not(
+                "loading modules is switched off (kernel.modules_disabled = 1)",
+                f"load {MODULE} at boot, before modules are switched off",
+            )
+        if not self.tree.is_dir():
+            where = "this container has" if self._container() else "there is"
+            fix = f"load {MODULE} on the host" if self._container() else "install the running kernel's modules"
+            return self._not(f"{MODULE} is not loaded, and {where} no /lib/modules/{self.release}", fix)
+        if not re.search(r"/nvme-tcp\.ko[.\w]*:", _text(self.tree / "modules.dep")):
+            return self._not(
+                f"/lib/modules/{self.release} has no nvme-tcp{self._option('NVME_TCP')}",
+                f"install a kernel that has it (on Ubuntu: linux-modules-extra-{self.release})",
+            )
+        if not self._may_load():
+            return self._not(
+                f"{MODULE} is not loaded, and this process may not load modules (no CAP_SYS_MODULE)",
+                f"run `modprobe {MODULE}` on the host",
+            )
+        return self._reachable(False, f"{MODULE} can be loaded from /lib/modules/{self.release}")
+
+    def _reachable(self, loaded: bool, reason: str) -> Support:
+        """A container sees the host's modules, but not the devices that they make."""
+        if (self.root / "dev/nvme-fabrics").exists() or not (loaded or self._container()):
+            return Support(self.release, True, loaded, f"kernel {self.release}: {reason}")
+        owner = "this container" if self._container() else "this machine"
+        return self._not(
+            f"{reason}, but {owner} has no /dev/nvme-fabrics",
+            "connect on the host and hand the device in, or give the container the host's /dev"
+            if self._container()
+            else "run `modprobe nvme_fabrics` and see that devtmpfs is mounted on /dev",
+        )
+
+    def _not(self, reason: str, fix: str) -> Support:
+        return Support(self.release, False, False, f"kernel {self.release}: {reason}", fix)
+
+    def _built_in(self) -> bool:
+        listed = "/nvme-tcp.ko\n" in _text(self.tree / "modules.builtin") + "\n"
+        return listed or self._config("NVME_TCP") == "y"
+
+    def _container(self) -> bool:
+        marked = any((self.root / mark).exists() for mark in CONTAINER_MARKS)
+        return marked or "\0container=" in "\0" + _text(self.root / "proc/1/environ")
+
+    def _may_load(self) -> bool:
+        found = re.search(r"^CapEff:\s*([0-9a-f]+)", _text(self.root / "proc/self/status"), re.MULTILINE)
+        return found is None or bool(int(found[1], 16) >> CAP_SYS_MODULE & 1)
+
+    def _option(self, name: str) -> str:
+        """What the kernel's configuration says of an option, to be added to a sentence."""
+        value = self._config(name)
+        if value is None:
+            return ""
+        return f" (CONFIG_{name} is not set)" if value == "n" else f" (CONFIG_{name}={value})"
+
+    def _config(self, name: str) -> str | None:
+        """``y``, ``m`` or ``n``; None when the kernel does not tell its configuration."""
+        text = self._config_text()
+        if not text:
+            return None
+        found = re.search(rf"^CONFIG_{name}=(\w)", text, re.MULTILINE)
+        return found[1] if found else "n"
+
+    def _config_text(self) -> str:
+        packed = self.root / "proc/config.gz"
+        try:
+            return gzip.decompress(packed.read_bytes()).decode()
+        except OSError:
+            return _text(self.root / "boot" / f"config-{self.release}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

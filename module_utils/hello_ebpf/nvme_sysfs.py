@@ -1,0 +1,198 @@
+"""NVMe controllers and namespaces as sysfs tells them, and who uses a block device.
+
+A device's number is not its namespace id: everything here goes from the attributes (subsysnqn, nsid, uuid) to the
+name. With native multipath (nvme_core.multipath=Y) a controller holds hidden paths (nvme0c0n1) and the device
+(nvme0n1) stands beside the controllers, in the subsystem; without it the controller holds the device itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+OFF = -1
+SECTOR = 512
+NAMESPACE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One namespace of a controller.
+
+    Attributes:
+        nsid: its id.
+        uuid, nguid, eui64: its identifiers, as far as it has them.
+        block: kernel name of the block device; None for a namespace of another command set, which has none.
+        generic: kernel name of the generic character device (passthrough).
+        size_bytes: its size.
+    """
+
+    nsid: int
+    uuid: str | None
+    nguid: str | None
+    eui64: str | None
+    block: str | None
+    generic: str | None
+    size_bytes: int
+
+    def device(self) -> str | None:
+        return f"/dev/{self.block}" if self.block else None
+
+    def generic_device(self) -> str | None:
+        return f"/dev/{self.generic}" if self.generic else None
+
+
+@dataclass(frozen=True)
+class Controller:
+    """One connection to a subsystem. None stands for what this kernel does not tell."""
+
+    name: str
+    transport: str
+    address: str
+    service_id: str
+    subsystem_nqn: str
+    host_nqn: str
+    host_id: str | None
+    state: str
+    reconnect_delay: int | None
+    ctrl_loss_tmo: int | None
+    keep_alive_tmo: int | None
+    io_queues: int | None
+    queue_size: int | None
+    namespaces: tuple[Namespace, ...]
+
+
+class Sysfs:
+    """Reads below ``root``, which tests point at a tree of their own."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+        self.classes = root / "sys/class"
+
+    def controllers(self) -> Iterator[Controller]:
+        """All NVMe over Fabrics controllers. One that goes away while it is read is left out."""
+        for path in sorted(self.classes.glob("nvme/nvme*")):
+            transport = _attribute(path, "transport")
+            subsystem = _attribute(path, "subsysnqn")
+            state = _attribute(path, "state")
+            if not (transport and subsystem and state):
+                continue
+            address = _address(_attribute(path, "address") or "")
+            yield Controller(
+                name=path.name,
+                transport=transport,
+                address=normal_address(address.get("traddr", "")),
+                service_id=address.get("trsvcid", ""),
+                subsystem_nqn=subsystem,
+                host_nqn=_attribute(path, "hostnqn") or "",
+                host_id=_attribute(path, "hostid"),
+                state=state,
+                reconnect_delay=_number(path, "reconnect_delay"),
+                ctrl_loss_tmo=_number(path, "ctrl_loss_tmo"),
+                keep_alive_tmo=_number(path, "kato"),
+                io_queues=_plus(_number(path, "queue_count"), -1),
+                queue_size=_plus(_number(path, "sqsize"), 1),
+                namespaces=tuple(sorted(self._namespaces(path), key=lambda namespace: namespace.nsid)),
+            )
+
+    def _namespaces(self, controller: Path) -> Iterator[Namespace]:
+        for path in controller.iterdir():
+            name = NAMESPACE.fullmatch(path.name)
+            nsid = _number(path, "nsid")
+            if not name or nsid is None:
+                continue
+            shown = f"nvme{name[1]}n{name[2]}"
+            generic = f"ng{name[1]}n{name[2]}"
+            block = self.classes / "block" / shown
+            has_block = block.exists() and _attribute(block, "hidden") != "1"
+            yield Namespace(
+                nsid=nsid,
+                uuid=_attribute(path, "uuid"),
+                nguid=_attribute(path, "nguid"),
+                eui64=_attribute(path, "eui"),
+                block=shown if has_block else None,
+                generic=generic if (self.classes / "nvme-generic" / generic).exists() else None,
+                size_bytes=(_number(block if has_block else path, "size") or 0) * SECTOR,
+            )
+
+    def write(self, controller: str, attribute: str, value: int) -> None:
+        """Set an attribute of a controller."""
+        (self.classes / "nvme" / controller / attribute).write_text(f"{value}\n")
+
+    def users(self, block: str) -> list[str]:
+        """Who holds a block device or a partition of it, in words: mounts, swap, devices built on top."""
+        users = []
+        for device in self._with_partitions(block):
+            number = _attribute(device, "dev")
+            users += [f"mounted on {mount}" for mount in self.mounts(number or "none")]
+            users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
+            if re.search(rf"^/dev/{device.name}\s", self._proc("swaps"), re.MULTILINE):
+                users.append("used as swap")
+        return users
+
+    def mounts(self, number: str) -> list[str]:
+        """Where the device ``major:minor`` is mounted."""
+        return [mount for device, mount in self._mountinfo() if device == number]
+
+    def mounted_at(self, mount: str) -> str | None:
+        """The device ``major:minor`` that is mounted there; the topmost, where several are."""
+        return next((device for device, place in reversed(self._mountinfo()) if place == mount), None)
+
+    def _mountinfo(self) -> list[tuple[str, str]]:
+        lines = (line.split(" ") for line in self._proc("self/mountinfo").splitlines())
+        return [(line[2], unescape(line[4])) for line in lines if len(line) > 4]
+
+    def _with_partitions(self, block: str) -> Iterator[Path]:
+        device = self.classes / "block" / block
+        yield device
+        yield from (path for path in sorted(device.glob(f"{block}p*")) if (path / "partition").exists())
+
+    def _proc(self, name: str) -> str:
+        try:
+            return (self.root / "proc" / name).read_text(errors="replace")
+        except OSError:
+            return ""
+
+
+def normal_address(address: str) -> str:
+    """An IP address in its one usual spelling; anything else as it is."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
+
+
+def unescape(field: str) -> str:
+    r"""A field of mountinfo or fstab, where a space is ``\040``."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
+
+
+def _address(text: str) -> dict[str, str]:
+    """``traddr=127.0.0.1,trsvcid=4420,src_addr=127.0.0.1`` as a dict."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+
+
+def _attribute(path: Path, name: str) -> str | None:
+    """An attribute's value; None where it is not there, empty, or its owner just went away."""
+    try:
+        return (path / name).read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _number(path: Path, name: str) -> int | None:
+    """A number; ``off`` is -1."""
+    value = _attribute(path, name)
+    if value == "off":
+        return OFF
+    try:
+        return int(value or "")
+    except ValueError:
+        return None
+
+
+def _plus(value: int | None, more: int) -> int | None:
+    return None if value is None else value + more

@@ -1,0 +1,344 @@
+"""One NVMe/TCP connection of the kernel: made, adjusted, taken down, and brought back at boot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from . import nvme_kernel
+from .errors import LabError
+from .nvme_boot import Boot, Files, Link
+from .nvme_connection import PROGRAM, Connection, WantedNamespace, host_id_of, refusal
+from .nvme_host import Host
+from .nvme_sysfs import OFF, Controller, Namespace
+from .plan import Step
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there: the controllers of this key (more than one only by accident) and the files for boot."""
+
+    controllers: tuple[Controller, ...]
+    boot: Files
+
+
+class NvmeTcp:
+    """Reads, plans and predicts for ``plan.converge``."""
+
+    def __init__(self, asked: Connection, host: Host, *, check: bool) -> None:
+        self.asked = asked
+        self.host = host
+        self.check = check
+        link = Link(
+            subsystem_nqn=asked.subsystem_nqn,
+            address=asked.address,
+            service_id=asked.service_id,
+            host_nqn=asked.host_nqn,
+            connect=asked.command(),
+            after=asked.boot_after,
+        )
+        self.boot = Boot(link, host.run, host.root)
+
+    # ---- read
+
+    def read(self) -> Found:
+        """The present state. A connection that is on its way (reconnecting, scanning) is given its time."""
+        controllers = self._wait(self._settled) if self.asked.state == "present" else self._controllers()
+        return Found(controllers, self.boot.found())
+
+    def _controllers(self) -> tuple[Controller, ...]:
+        return tuple(filter(self.asked.is_key_of, self.host.sysfs.controllers()))
+
+    def _settled(self, controllers: Sequence[Controller]) -> bool:
+        """Nothing to wait for: no connection, or one that is live and shows what is declared."""
+        return all(controller.state == "live" and not list(self._missing(controller)) for controller in controllers)
+
+    def _wait(self, done: Callable[[Sequence[Controller]], bool]) -> tuple[Controller, ...]:
+        deadline = time.monotonic() + self.asked.wait_seconds
+        while True:
+            controllers = self._controllers()
+            if done(controllers) or time.monotonic() >= deadline:
+                return controllers
+            time.sleep(POLL_SECONDS)
+
+    # ---- plan
+
+    def plan(self, found: Found) -> Sequence[Step]:
+        """The missing steps.
+
+        Raises:
+            LabError: this kernel cannot, or what is there stands against what was asked.
+        """
+        if self.asked.state == "absent":
+            return [*self._disconnections(found), *self._boot_steps(found, present=False)]
+        if found.controllers:
+            steps = [step for controller in found.controllers for step in self._adjustments(controller)]
+        else:
+            steps = self._connection()
+        return [*steps, *self._boot_steps(found, present=self.asked.boot)]
+
+    def _connection(self) -> list[Step]:
+        support = self.host.support()
+        if not support.usable:
+            raise LabError(asked=str(self.asked), found=support.reason, fix=support.fix)
+        if not self.check and not self.host.has(PROGRAM):
+            raise LabError(
+                asked=str(self.asked),
+                found=f"{PROGRAM} is not there",
+                fix="install the package nvme-cli (the role nvme_tcp does)",
+            )
+        load = Step(
+            f"load the kernel module {nvme_kernel.MODULE}",
+            lambda: self.host.run(["modprobe", nvme_kernel.MODULE]),
+        )
+        connect = Step(
+            f"connect to {self.asked.subsystem_nqn} at {self.asked.address}:{self.asked.service_id}"
+            f" as {self.asked.host_nqn}",
+            self._connect,
+            self._disconnect_all,
+        )
+        return [connect] if support.loaded else [load, connect]
+
+    def _connect(self) -> None:
+        """Connect, wait until it is live and shows its namespaces; when it does not, take it down again."""
+        with self.host.kernel_log() as kernel_log:
+            status, out, err = self.host.run_command(list(self.asked.command()))
+            if status != 0:
+                raise refusal(self.asked, (err or out).strip(), kernel_log())
+        controllers = self._wait(lambda controllers: bool(controllers) and self._settled(controllers))
+        try:
+            for controller in controllers:
+                self._check(controller)
+        except LabError:
+            self._disconnect_all()
+            raise
+
+    def _check(self, controller: Controller) -> None:
+        """What no step of ours can mend.
+
+        Raises:
+            LabError: not live, another setting than the declared one, or not the declared namespaces.
+        """
+        self._check_live(controller)
+        self._check_fixed(controller)
+        for wanted, found in self._missing(controller):
+            raise LabError(
+                asked=f"{wanted} of {self.asked.subsystem_nqn} (connected as {controller.name})",
+                found=found,
+                fix="declare what the target has, or add the namespace there",
+            )
+
+    def _check_live(self, controller: Controller) -> None:
+        if controller.state != "live":
+            tries = controller.reconnect_delay
+            gives_up = (
+                "never gives up"
+                if controller.ctrl_loss_tmo == OFF
+                else (f"gives up {controller.ctrl_loss_tmo} s after the loss")
+            )
+            raise LabError(
+                asked=f"{self.asked}, live",
+                found=f"{controller.name} is there in state {controller.state} since {self.asked.wait_seconds} s or"
+                f" longer; the kernel tries again every {tries} s and {gives_up}",
+                fix=f"see whether the target listens at {self.asked.address}:{self.asked.service_id}; the connection"
+                " comes back by itself when it does",
+            )
+
+    def _check_fixed(self, controller: Controller) -> None:
+        """Settings that a connection keeps for life.
+
+        More queues than asked for are wrong; fewer are what the target or the number of processors granted.
+        """
+        differences = [
+            f"{name} {found} instead of {wanted}"
+            for name, wanted, found, wrong in (
+                ("host_id", self.asked.host_id, controller.host_id, _other),
+                ("keep_alive_tmo", self.asked.keep_alive_tmo, controller.keep_alive_tmo, _other),
+                ("nr_io_queues", self.asked.nr_io_queues, controller.io_queues, _more),
+                ("queue_size", self.asked.queue_size, controller.queue_size, _more),
+            )
+            if wanted is not None and found is not None and wrong(wanted, found)
+        ]
+        if differences:
+            raise LabError(
+                asked=str(self.asked),
+                found=f"{controller.name} has {', '.join(differences)}, which a connection keeps for life",
+                fix="take it down first (state: absent) when nothing uses it, then run again; or declare what it has",
+            )
+
+    def _missing(self, controller: Controller) -> Iterator[tuple[WantedNamespace, str]]:
+        """Declared namespaces that are not there as declared, each with what is there instead."""
+        for wanted in self.asked.namespaces:
+            named = next(filter(wanted.named_by, controller.namespaces), None)
+            if named is None:
+                there = ", ".join(f"{have.nsid} (UUID {have.uuid})" for have in controller.namespaces) or "none"
+                yield wanted, f"it did not appear within {self.asked.wait_seconds} s; the namespaces there: {there}"
+            elif wanted.uuid and named.uuid != wanted.uuid:
+                yield wanted, f"namespace {named.nsid} has UUID {named.uuid}"
+            elif named.block and not (self.host.root / "dev" / named.block).exists():
+                yield wanted, f"sysfs shows {named.block}, but there is no /dev/{named.block} (a container's own /dev?)"
+
+    def _adjustments(self, controller: Controller) -> Iterator[Step]:
+        """Settings that the kernel lets change while connected.
+
+        The loss time is kept in units of the delay, so the delay goes first.
+        """
+        self._check(controller)
+        delay = self.asked.reconnect_delay or controller.reconnect_delay
+        for name, wanted, found in (
+            ("reconnect_delay", self.asked.reconnect_delay, controller.reconnect_delay),
+            ("ctrl_loss_tmo", self._loss_time(delay), controller.ctrl_loss_tmo),
+        ):
+            if wanted is not None and found is not None and wanted != found:
+                yield self._adjustment(controller.name, name, found, wanted)
+
+    def _adjustment(self, controller: str, name: str, found: int, wanted: int) -> Step:
+        return Step(
+            f"set {name} of {controller} from {_seconds(found)} to {_seconds(wanted)}",
+            lambda: self._set(controller, name, wanted),
+            lambda: self._set(controller, name, found),
+        )
+
+    def _set(self, controller: str, name: str, value: int) -> None:
+        try:
+            self.host.sysfs.write(controller, name, value)
+        except OSError as error:
+            raise LabError(
+                asked=f"set {name} of {controller} to {_seconds(value)}",
+                found=f"the kernel refuses: {error}",
+                fix="take the connection down (state: absent) when nothing uses it, then run again",
+            ) from error
+
+    def _loss_time(self, delay: int | None) -> int | None:
+        """The declared loss time as the kernel keeps it: rounded up to whole reconnect delays."""
+        wanted = self.asked.ctrl_loss_tmo
+        if wanted is None or not delay:
+            return wanted
+        return OFF if wanted < 0 else -(-wanted // delay) * delay
+
+    def _disconnections(self, found: Found) -> list[Step]:
+        for controller in found.controllers:
+            for namespace in controller.namespaces:
+                users = self.host.sysfs.users(namespace.block) if namespace.block else []
+                if users:
+                    raise LabError(
+                        asked=f"take down {self.asked} ({controller.name})",
+                        found=f"{namespace.device()} is in use: {', '.join(users)}",
+                        fix="unmount or release it first, then run again",
+                    )
+        return [self._disconnection(controller.name) for controller in found.controllers]
+
+    def _disconnection(self, name: str) -> Step:
+        return Step(f"disconnect {name} from {self.asked.subsystem_nqn}", lambda: self._disconnect(name))
+
+    def _disconnect(self, name: str) -> None:
+        self.host.run([PROGRAM, "disconnect", f"--device={name}"])
+        self._wait(lambda controllers: all(controller.name != name for controller in controllers))
+
+    def _disconnect_all(self) -> None:
+        for controller in self._controllers():
+            self._disconnect(controller.name)
+
+    def _boot_steps(self, found: Found, *, present: bool) -> Iterator[Step]:
+        wanted = self.boot.wanted(present)
+        wrong: Files = {name: text for name, text in wanted.items() if found.boot[name] != text}
+        if wrong:
+            before: Files = {name: found.boot[name] for name in wrong}
+            names = ", ".join(f"/{name}" for name in wrong)
+            yield Step(
+                f"{'write' if present else 'remove'} {names}",
+                lambda: self.boot.write(wrong),
+                lambda: self.boot.write(before),
+            )
+
+    # ---- predict and show
+
+    def predict(self, found: Found) -> Found:
+        """What the planned steps lead to. A new controller's name is not known before it is there."""
+        present = self.asked.state == "present"
+        boot = {**found.boot, **self.boot.wanted(present and self.asked.boot)}
+        if not present:
+            return Found((), boot)
+        return Found(tuple(map(self._adjusted, found.controllers or [self._new()])), boot)
+
+    def _adjusted(self, controller: Controller) -> Controller:
+        delay = self.asked.reconnect_delay or controller.reconnect_delay
+        loss = self._loss_time(delay)
+        return replace(
+            controller,
+            reconnect_delay=delay,
+            ctrl_loss_tmo=controller.ctrl_loss_tmo if loss is None else loss,
+        )
+
+    def _new(self) -> Controller:
+        asked = self.asked
+        return Controller(
+            name="(new)",
+            transport="tcp",
+            address=asked.address,
+            service_id=asked.service_id,
+            subsystem_nqn=asked.subsystem_nqn,
+            host_nqn=asked.host_nqn,
+            host_id=asked.host_id or host_id_of(asked.host_nqn),
+            state="live",
+            reconnect_delay=asked.reconnect_delay,
+            ctrl_loss_tmo=asked.ctrl_loss_tmo,
+            keep_alive_tmo=asked.keep_alive_tmo,
+            io_queues=asked.nr_io_queues,
+            queue_size=asked.queue_size,
+            namespaces=tuple(
+                Namespace(wanted.nsid or 0, wanted.uuid, None, None, None, None, 0) for wanted in asked.namespaces
+            ),
+        )
+
+    def render(self, found: Found) -> str:
+        """The state as text for ``--diff``."""
+        lines = [line for controller in found.controllers for line in _lines(controller)]
+        lines = lines or [f"{self.asked}: absent"]
+        for name, text in sorted(found.boot.items()):
+            lines += [f"/{name}: {'absent' if text is None else ''}".rstrip()]
+            lines += [f"  {line}" for line in (text or "").splitlines()]
+        return "\n".join(lines) + "\n"
+
+    def devices(self, found: Found) -> list[dict[str, object]]:
+        """The namespaces for the module's result; one listed by two controllers of the same key only once."""
+        by_id = {space.nsid: space for controller in found.controllers for space in controller.namespaces}
+        return [
+            {
+                "subsystem_nqn": self.asked.subsystem_nqn,
+                "nsid": namespace.nsid,
+                "uuid": namespace.uuid,
+                "nguid": namespace.nguid,
+                "eui64": namespace.eui64,
+                "device": namespace.device(),
+                "generic_device": namespace.generic_device(),
+                "size_bytes": namespace.size_bytes,
+            }
+            for namespace in by_id.values()
+        ]
+
+
+def _lines(controller: Controller) -> Iterable[str]:
+    yield f"{controller.name}: {controller.subsystem_nqn} at {controller.address}:{controller.service_id}"
+    yield f"  host: {controller.host_nqn}"
+    yield f"  state: {controller.state}"
+    for name in ("reconnect_delay", "ctrl_loss_tmo"):
+        value: int | None = getattr(controller, name)
+        yield f"  {name}: {'default' if value is None else _seconds(value)}"
+    for space in controller.namespaces:
+        yield f"  namespace {space.nsid or '?'}: UUID {space.uuid}, {space.device() or 'no block device'}"
+
+
+def _seconds(value: int) -> str:
+    return "off" if value == OFF else f"{value} s"
+
+
+def _other(wanted: object, found: object) -> bool:
+    return wanted != found
+
+
+def _more(wanted: object, found: object) -> bool:
+    return isinstance(wanted, int) and isinstance(found, int) and found > wanted
