@@ -1,0 +1,142 @@
+"""The example 'minimal' really run, and its line read from the kernel's trace pipe."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import select
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .errors import LabError
+from .packages import Run
+
+PATIENCE_S = 5.0
+CHUNK = 65536
+
+
+class Hello:
+    """One run of the program.
+
+    Args:
+        run: runs a command.
+        program: path of ``minimal``.
+        tracing: where tracefs is mounted.
+        proc: where /proc is.
+        patience: seconds to wait for the line.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        program: Path,
+        *,
+        tracing: Path = Path("/sys/kernel/tracing"),
+        proc: Path = Path("/proc"),
+        patience: float = PATIENCE_S,
+    ) -> None:
+        self._run = run
+        self._program = program
+        self._tracing = tracing
+        self._proc = proc
+        self._patience = patience
+
+    @property
+    def missing(self) -> list[str]:
+        """What is not there yet; in check mode it will be by then."""
+        needed = {str(self._program): self._program, f"tracefs on {self._tracing}": self._tracing / "trace_pipe"}
+        return [name for name, path in needed.items() if not path.exists()]
+
+    def say(self, token: str | None = None) -> str:
+        """Run the program and return its line from the trace pipe.
+
+        Args:
+            token: what makes the line this run's own.
+
+        Raises:
+            LabError: the program fails, or its line does not come.
+        """
+        if self.missing:
+            raise LabError(
+                asked=f"{self._program} run, and its line from the trace pipe",
+                found=f"not there: {', '.join(self.missing)}",
+                fix="run the roles ebpf_toolchain (mounts tracefs) and ebpf_examples (builds the program) first",
+            )
+        if (self._tracing / "tracing_on").read_text().strip() == "0":
+            raise LabError(
+                asked=f"a line from {self._tracing}/trace_pipe",
+                found=f"somebody switched tracing off ({self._tracing}/tracing_on is 0)",
+                fix=f"switch it on when they are done: echo 1 > {self._tracing}/tracing_on",
+            )
+        token = token or secrets.token_hex(8)
+        pipe = self._open()
+        try:
+            code, said, errors = self._run([str(self._program), "--token", token])
+            if code:
+                raise LabError(
+                    asked=f"{self._program} run",
+                    found=f"it ended with {code}: {' '.join((errors or said).split())}",
+                    fix="run it by hand as root; the role ebpf_toolchain names what the kernel lacks",
+                )
+            line = find_line(pipe, token, self._patience)
+        finally:
+            os.close(pipe)
+        if line is None:
+            raise LabError(
+                asked=f"the line with token {token} from {self._tracing}/trace_pipe within {self._patience:g} s",
+                found=f"it did not come, although the program says: {said.strip()}{self._readers()}",
+                fix="end other readers of the trace pipe, which take lines away from each other, and run again",
+            )
+        return line
+
+    def _open(self) -> int:
+        pipe = self._tracing / "trace_pipe"
+        try:
+            return os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            raise LabError(
+                asked=f"a line from {pipe}",
+                found=f"the pipe has one reader at a time, and has one{self._readers()}",
+                fix="end that reader and run again",
+            ) from error
+
+    def _readers(self) -> str:
+        others = [f"{pid} ({name})" for pid, name in readers(self._proc, self._tracing / "trace_pipe")]
+        return f"; also read by pid {', '.join(others)}" if others else ""
+
+
+def find_line(pipe: int, token: str, patience: float, now: Callable[[], float] = time.monotonic) -> str | None:
+    """The first whole line with the token from a non-blocking pipe; None when it does not come in time."""
+    give_up = now() + patience
+    rest = b""
+    while (left := give_up - now()) > 0:
+        try:
+            chunk = os.read(pipe, CHUNK)
+        except BlockingIOError:
+            chunk = b""
+        if not chunk:
+            select.select([pipe], [], [], min(left, 0.05))
+            continue
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if token.encode() in line:
+                return line.decode(errors="replace").strip()
+    return None
+
+
+def readers(proc: Path, pipe: Path) -> Iterator[tuple[int, str]]:
+    """Other processes that hold the pipe open, with their names."""
+    for folder in sorted(proc.glob("[0-9]*/fd")):
+        pid = int(folder.parent.name)
+        if pid == os.getpid():
+            continue
+        try:
+            if any(entry.is_symlink() and str(entry.readlink()) == str(pipe) for entry in folder.iterdir()):
+                yield pid, (folder.parent / "comm").read_text().strip()
+        except OSError:
+            # It ended while we looked.
+            continue
