@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* A namespace of an NVMe/TCP target, through SPDK's user-space initiator: one controller, one I/O queue pair. */
+#define _GNU_SOURCE
+#include "csd_io.h"
+#include "csd_probe.h"
+#include "csd_stream.h"
+
+#include <glob.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <spdk/stdinc.h>
+#include <spdk/env.h>
+#include <spdk/log.h>
+#include <spdk/nvme.h>
+#include <spdk/uuid.h>
+
+#define MAX_TAGS		(2 * CSD_MAX_DEPTH)
+#define KEEP_ALIVE_MS		60000	/* a large data set is hashed for seconds between two polls */
+#define POLLS_PER_ADMIN_POLL	65536
+
+struct tag {
+	struct spdk_io *io;
+	uint32_t number;
+};
+
+struct spdk_io {
+	struct csd_io base;
+	struct spdk_nvme_ctrlr *ctrlr;
+	struct spdk_nvme_ns *ns;
+	struct spdk_nvme_qpair *qpair;
+	uint32_t polls;
+	struct tag tags[MAX_TAGS];
+};
+
+/* What SPDK and DPDK print while they start, kept for the case that they fail. */
+struct chatter {
+	int kept;
+	int saved_stdout;
+	int saved_stderr;
+};
+
+static void
+keep_quiet(int level, const char *file, const int line, const char *func, const char *format, va_list args)
+{
+	(void)level;
+	(void)file;
+	(void)line;
+	(void)func;
+	(void)format;
+	(void)args;
+}
+
+static void
+chatter_begin(struct chatter *chatter)
+{
+	fflush(stdout);
+	chatter->kept = memfd_create("chatter", MFD_CLOEXEC);
+	chatter->saved_stdout = dup(STDOUT_FILENO);
+	chatter->saved_stderr = dup(STDERR_FILENO);
+	if (chatter->kept >= 0) {
+		dup2(chatter->kept, STDOUT_FILENO);
+		dup2(chatter->kept, STDERR_FILENO);
+	}
+}
+
+/* Gives stdout and stderr back; the last part of what was said goes to `said`, on one line. */
+static void
+chatter_end(struct chatter *chatter, char *said, size_t size)
+{
+	ssize_t got = 0;
+	off_t length;
+	size_t i;
+
+	fflush(stdout);
+	dup2(chatter->saved_stdout, STDOUT_FILENO);
+	dup2(chatter->saved_stderr, STDERR_FILENO);
+	close(chatter->saved_stdout);
+	close(chatter->saved_stderr);
+	if (chatter->kept >= 0) {
+		length = lseek(chatter->kept, 0, SEEK_END);
+		got = pread(chatter->kept, said, size - 1,
+			    length > (off_t)size - 1 ? length - ((off_t)size - 1) : 0);
+		close(chatter->kept);
+	}
+	said[got > 0 ? got : 0] = '\0';
+	for (i = 0; said[i] != '\0'; i++) {
+		if (said[i] == '\n') {
+			said[i] = said[i + 1] == '\0' ? '\0' : ';';
+		}
+	}
+}
+
+/* The last CPU that this process may use: a target's reactor usually spins on the first ones. */
+static int
+choose_core(int asked)
+{
+	cpu_set_t allowed;
+	int cpu;
+
+	if (asked >= 0 || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
+		return asked >= 0 ? asked : 0;
+	}
+	for (cpu = CPU_SETSIZE - 1; cpu > 0; cpu--) {
+		if (CPU_ISSET(cpu, &allowed)) {
+			break;
+		}
+	}
+	return cpu;
+}
+
+/* Free huge pages of every size, in MiB. */
+static unsigned long
+free_huge_mb(void)
+{
+	unsigned long total = 0;
+	glob_t found;
+	size_t i;
+
+	if (glob("/sys/kernel/mm/hugepages/hugepages-*kB/free_hugepages", 0, NULL, &found) != 0) {
+		return 0;
+	}
+	for (i = 0; i < found.gl_pathc; i++) {
+		unsigned long kb = 0, pages = 0;
+		FILE *file = fopen(found.gl_pathv[i], "r");
+
+		if (file != NULL && fscanf(file, "%lu", &pages) == 1 &&
+		    sscanf(found.gl_pathv[i], "/sys/kernel/mm/hugepages/hugepages-%lukB", &kb) == 1) {
+			total += kb * pages / 1024;
+		}
+		if (file != NULL) {
+			fclose(file);
+		}
+	}
+	globfree(&found);
+	return total;
+}
+
+static int
+start_environment(const struct csd_place *place, struct csd_error *err)
+{
+	struct spdk_env_opts opts;
+	struct chatter chatter;
+	char cores[32], said[600];
+	unsigned long free_mb = free_huge_mb();
+	int rc;
+
+	if (free_mb < place->memory_mb) {
+		csd_fail(err, CSD_UNAVAILABLE, "%u MiB of huge pages for SPDK's initiator", place->memory_mb);
+		csd_found(err, "%lu MiB are free", free_mb);
+		return csd_fix(err, "reserve more (role hugepages; a target beside it needs its own), or lower --memory");
+	}
+	snprintf(cores, sizeof(cores), "[%d]", choose_core(place->core));
+	spdk_env_opts_init(&opts);
+	opts.name = "csd_bench";
+	opts.core_mask = cores;
+	opts.shm_id = -1;		/* no files shared with other SPDK processes */
+	opts.mem_size = (int)place->memory_mb;
+	opts.no_pci = true;
+	opts.unlink_hugepage = true;	/* killed, it leaves no page behind */
+	opts.iova_mode = "va";		/* TCP needs no physical addresses */
+	spdk_log_open(keep_quiet);
+	chatter_begin(&chatter);
+	rc = spdk_env_init(&opts);
+	chatter_end(&chatter, said, sizeof(said));
+	if (rc != 0) {
+		csd_fail(err, CSD_UNAVAILABLE, "SPDK's environment with %u MiB of huge pages on core %s",
+			 place->memory_mb, cores);
+		csd_found(err, "%s", said);
+		return csd_fix(err, "run as root, and see that the huge pages and the core are there");
+	}
+	return 0;
+}
+
+static void *
+spdk_io_alloc(struct csd_io *io, size_t bytes)
+{
+	(void)io;
+	return spdk_dma_zmalloc(bytes, 4096, NULL);
+}
+
+static void
+spdk_io_free(struct csd_io *io, void *memory)
+{
+	(void)io;
+	spdk_dma_free(memory);
+}
+
+static void
+transfer_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+{
+	struct tag *tag = ctx;
+	struct csd_io *base = &tag->io->base;
+
+	base->done(base->done_ctx, tag->number, spdk_nvme_cpl_is_error(cpl) ? -EIO : 0);
+}
+
+static int
+spdk_io_submit(struct csd_io *base, bool write, void *buffer, uint64_t offset, uint32_t bytes, uint32_t tag)
+{
+	struct spdk_io *io = (struct spdk_io *)base;
+	uint64_t lba = offset / base->block_bytes;
+	uint32_t blocks = bytes / base->block_bytes;
+	int rc;
+
+	if (write) {
+		rc = spdk_nvme_ns_cmd_write(io->ns, io->qpair, buffer, lba, blocks, transfer_done, &io->tags[tag], 0);
+	} else {
+		rc = spdk_nvme_ns_cmd_read(io->ns, io->qpair, buffer, lba, blocks, transfer_done, &io->tags[tag], 0);
+	}
+	return rc == -ENOMEM ? -EAGAIN : rc;
+}
+
+static int
+spdk_io_poll(struct csd_io *base, bool wait)
+{
+	struct spdk_io *io = (struct spdk_io *)base;
+
+	(void)wait;		/* polling is the point of this initiator */
+	if (++io->polls % POLLS_PER_ADMIN_POLL == 0 && spdk_nvme_ctrlr_process_admin_completions(io->ctrlr) < 0) {
+		return -ENOTCONN;
+	}
+	return spdk_nvme_qpair_process_completions(io->qpair, 0) < 0 ? -ENOTCONN : 0;
+}
+
+static void
+spdk_io_close(struct csd_io *base)
+{
+	struct spdk_io *io = (struct spdk_io *)base;
+
+	if (io->qpair != NULL) {
+		spdk_nvme_ctrlr_free_io_qpair(io->qpair);
+	}
+	if (io->ctrlr != NULL) {
+		spdk_nvme_detach(io->ctrlr);
+	}
+	free(io);
+	spdk_env_fini();
+}
+
+static const struct csd_io_ops g_spdk_ops = {
+	.alloc = spdk_io_alloc,
+	.free = spdk_io_free,
+	.submit = spdk_io_submit,
+	.poll = spdk_io_poll,
+	.close = spdk_io_close,
+};
+
+static int
+connect_controller(struct spdk_io *io, const struct csd_place *place, struct csd_error *err)
+{
+	struct spdk_nvme_transport_id trid = { 0 };
+	struct spdk_nvme_ctrlr_opts opts;
+
+	spdk_nvme_trid_populate_transport(&trid, SPDK_NVME_TRANSPORT_TCP);
+	trid.adrfam = strchr(place->traddr, ':') != NULL ? SPDK_NVMF_ADRFAM_IPV6 : SPDK_NVMF_ADRFAM_IPV4;
+	snprintf(trid.traddr, sizeof(trid.traddr), "%s", place->traddr);
+	snprintf(trid.trsvcid, sizeof(trid.trsvcid), "%s", place->trsvcid);
+	snprintf(trid.subnqn, sizeof(trid.subnqn), "%s", place->subnqn);
+	spdk_nvme_ctrlr_get_default_ctrlr_opts(&opts, sizeof(opts));
+	snprintf(opts.hostnqn, sizeof(opts.hostnqn), "%s", place->hostnqn);
+	opts.keep_alive_timeout_ms = KEEP_ALIVE_MS;
+	opts.num_io_queues = 1;
+	io->ctrlr = spdk_nvme_connect(&trid, &opts, sizeof(opts));
+	return io->ctrlr != NULL ? 0 : csd_probe_explain(place, err);
+}
+
+static int
+check_namespace(struct spdk_io *io, const struct csd_place *place, struct csd_error *err)
+{
+	const struct spdk_uuid *found;
+	char uuid[SPDK_UUID_STRING_LEN] = "none";
+
+	io->ns = spdk_nvme_ctrlr_get_ns(io->ctrlr, place->nsid);
+	if (io->ns == NULL || !spdk_nvme_ns_is_active(io->ns)) {
+		csd_fail(err, CSD_UNAVAILABLE, "namespace %u of %s", place->nsid, place->subnqn);
+		csd_found(err, "the subsystem has no active namespace with this id");
+		return csd_fix(err, "correct the namespace id, or declare the namespace at the target");
+	}
+	found = spdk_nvme_ns_get_uuid(io->ns);
+	if (found != NULL) {
+		spdk_uuid_fmt_lower(uuid, sizeof(uuid), found);
+	}
+	if (place->uuid != NULL && strcasecmp(uuid, place->uuid) != 0) {
+		csd_fail(err, CSD_REFUSED, "namespace %u of %s with UUID %s", place->nsid, place->subnqn, place->uuid);
+		csd_found(err, "its UUID is %s", uuid);
+		return csd_fix(err, "correct the UUID or the namespace id: this may be somebody else's data");
+	}
+	io->base.bytes = spdk_nvme_ns_get_size(io->ns);
+	io->base.block_bytes = spdk_nvme_ns_get_sector_size(io->ns);
+	return 0;
+}
+
+/* A transfer above the controller's limit takes one request for each part, and one for the whole. */
+static int
+make_queue(struct spdk_io *io, uint32_t max_depth, uint32_t io_bytes, struct csd_error *err)
+{
+	struct spdk_nvme_io_qpair_opts opts;
+	uint32_t parts = io_bytes / spdk_nvme_ns_get_max_io_xfer_size(io->ns) + 2;
+
+	spdk_nvme_ctrlr_get_default_io_qpair_opts(io->ctrlr, &opts, sizeof(opts));
+	if (opts.io_queue_requests < max_depth * parts) {
+		opts.io_queue_requests = max_depth * parts;
+	}
+	io->qpair = spdk_nvme_ctrlr_alloc_io_qpair(io->ctrlr, &opts, sizeof(opts));
+	if (io->qpair == NULL) {
+		csd_fail(err, CSD_UNAVAILABLE, "an I/O queue pair of %s", io->base.name);
+		csd_found(err, "the target gave none");
+		return csd_fix(err, "raise the transport's queue pairs per controller, or its queue depth limits");
+	}
+	return 0;
+}
+
+struct csd_io *
+csd_io_open_spdk(const struct csd_place *place, bool write, uint32_t max_depth, uint32_t io_bytes,
+		 struct csd_error *err)
+{
+	struct spdk_io *io;
+	uint32_t i;
+
+	(void)write;
+	if (csd_probe_reach(place, err) != 0 || start_environment(place, err) != 0) {
+		return NULL;
+	}
+	io = calloc(1, sizeof(*io));
+	if (io == NULL) {
+		csd_fail(err, CSD_UNAVAILABLE, "memory for a connection");
+		csd_found(err, "none left");
+		csd_fix(err, "free some");
+		spdk_env_fini();
+		return NULL;
+	}
+	io->base.ops = &g_spdk_ops;
+	snprintf(io->base.name, sizeof(io->base.name), "namespace %u of %s at %s port %s", place->nsid, place->subnqn,
+		 place->traddr, place->trsvcid);
+	for (i = 0; i < MAX_TAGS; i++) {
+		io->tags[i] = (struct tag){ io, i };
+	}
+	if (connect_controller(io, place, err) == 0 && check_namespace(io, place, err) == 0 &&
+	    make_queue(io, max_depth, io_bytes, err) == 0) {
+		return &io->base;
+	}
+	spdk_io_close(&io->base);
+	return NULL;
+}
