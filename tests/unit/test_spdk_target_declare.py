@@ -163,6 +163,12 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         f"Asked: subsystem {NQN}: listener localhost:4420. Found: an address that is not an IP address. "
         "Do: give the IPv4 or IPv6 address.",
     ),
+    "every address": (
+        lab(listeners=[{"address": "0.0.0.0"}]),
+        f"Asked: subsystem {NQN}: listener 0.0.0.0:4420. "
+        "Found: SPDK compares the address that a host reached with the listener's, so at this one it lets nobody in. "
+        "Do: declare each address that hosts are to use.",
+    ),
     "family": (
         lab(listeners=[{"address": "::1", "family": "ipv4"}]),
         f"Asked: subsystem {NQN}: listener ::1:4420, family ipv4. Found: an IPv6 address. Do: drop family, or mend it.",

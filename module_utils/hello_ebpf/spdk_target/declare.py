@@ -226,12 +226,18 @@ def _listener(item: Mapping[str, Any], what: str) -> Listener:
         found = ipaddress.ip_address(address)
     except ValueError:
         raise LabError(asked, "an address that is not an IP address", "give the IPv4 or IPv6 address") from None
+    if found.is_unspecified:
+        raise LabError(
+            asked,
+            "SPDK compares the address that a host reached with the listener's, so at this one it lets nobody in",
+            "declare each address that hosts are to use",
+        )
     family = item.get("family") or f"ipv{found.version}"
     if family != f"ipv{found.version}":
         raise LabError(f"{asked}, family {family}", f"an IPv{found.version} address", "drop family, or mend it")
     if not (service.isdecimal() and service.isascii() and 1 <= int(service) <= 65535):
         raise LabError(asked, "a service id that is not a TCP port (1 to 65535)", "the usual one is 4420")
-    return Listener(transport, family, address, str(int(service)))
+    return Listener(transport, family, str(found), str(int(service)))
 
 
 def _text(text: str | None, limit: int, what: str) -> None:
