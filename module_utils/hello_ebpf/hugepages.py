@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from .errors import LabError
-from .hugepages_boot import FSTAB, RECORD, SCRIPT, directory, script, unit
+from .hugepages_boot import FSTAB, RECORD, SCRIPT, UNIT_NAME, directory, script, unit
 from .hugepages_host import Host, holders_text
 from .hugepages_mount import MountGoal, mount_goal
 from .hugepages_share import Change, account, balance, evenly, sizes
@@ -53,6 +53,13 @@ class Request:
         """
         present = params["state"] == "present"
         kilobytes = params["size_kilobytes"]
+        given = [f"hugepages_{name}: {params[name]}" for name in ("count", "megabytes", "nodes") if params[name]]
+        if present and len(given) > 1:
+            raise LabError(
+                asked=" and ".join(given),
+                found="more than one amount",
+                fix="keep one of them; the default of hugepages_megabytes steps back by itself",
+            )
         nodes: dict[int | None, int] = {None: 0}
         if present and params["nodes"]:
             nodes = _nodes(params["nodes"])
@@ -407,7 +414,7 @@ class Hugepages:
             for mount in state.mounts
             if mount.filesystem == "hugetlbfs"
         ]
-        lines.append(f"at boot: {'systemd runs' if state.boot.enabled else 'nothing runs'} {SCRIPT}")
+        lines.append(f"{UNIT_NAME}: {'enabled' if state.boot.enabled else 'not there'}; {SCRIPT}:")
         lines += [f"  {line}" for line in state.boot.script.splitlines()]
         lines.append(f"{FSTAB}:")
         lines += [f"  {line}" for line in state.boot.fstab.splitlines()]

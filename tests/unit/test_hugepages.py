@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hugepages as library
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, unit
+from ansible.module_utils.hello_ebpf.hugepages_host import Host
+from ansible.module_utils.testing import patch_module_args
 
 from hugepages_machine import Killed, Machine
 
@@ -113,13 +116,13 @@ def test_actions_and_diff_say_what_is_done(plain: Machine) -> None:
     assert before.splitlines()[:3] == [
         "pool of 2048 kB pages: 3072 (0 of the lab)",
         "pool of 1048576 kB pages: 0 (0 of the lab)",
-        f"at boot: nothing runs {SCRIPT}",
+        f"hello_ebpf-hugepages.service: not there; {SCRIPT}:",
     ]
     assert after.splitlines()[:4] == [
         "pool of 2048 kB pages: 3840 (768 of the lab)",
         "pool of 1048576 kB pages: 0 (0 of the lab)",
         "hugetlbfs: /mnt/huge (2048 kB pages)",
-        f"at boot: systemd runs {SCRIPT}",
+        f"hello_ebpf-hugepages.service: enabled; {SCRIPT}:",
     ]
     assert "  add /sys/kernel/mm/hugepages/hugepages-2048kB 768\n" in after
     assert plain.converge(state="absent").actions == [
@@ -714,6 +717,13 @@ def test_nothing_asked_for(machine: Machine, asked: dict[str, Any]) -> None:
     )
 
 
+def test_more_than_one_amount(machine: Machine) -> None:
+    assert refused(machine, count=3, megabytes=7, nodes={0: 3}) == (
+        "Asked: hugepages_count: 3 and hugepages_megabytes: 7 and hugepages_nodes: {0: 3}. "
+        "Found: more than one amount. Do: keep one of them; the default of hugepages_megabytes steps back by itself."
+    )
+
+
 def test_nodes_that_are_no_numbers(machine: Machine) -> None:
     assert refused(machine, nodes={"zero": 1}) == (
         "Asked: hugepages_nodes: {'zero': 1}. Found: something that is not a node's number and a number of pages. "
@@ -830,3 +840,43 @@ def test_result_tells_pools(numa: Machine) -> None:
     assert numa.hugepages(**NODES).pools(after) == [
         {"size_kilobytes": 2048, "pages": 500, "lab_pages": 400, "nodes": {"0": 150, "1": 350}}
     ]
+
+
+# ---- the module itself
+
+
+def run_module(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **args: Any
+) -> Any:
+    """What library/hugepages.py answers, with the machine of files in place of the real one."""
+    monkeypatch.setattr(library, "Host", lambda _run: Host(machine.run, machine.root, machine.write))
+    with patch_module_args(args), pytest.raises(SystemExit):
+        library.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_module_answers(plain: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    predicted = run_module(plain, monkeypatch, capsys, count=768, _ansible_check_mode=True)
+    done = run_module(plain, monkeypatch, capsys, count=768)
+    assert predicted["changed"]
+    assert predicted["diff"] == done["diff"]
+    assert predicted["pools"] == done["pools"]
+    assert done["pools"] == [{"size_kilobytes": 2048, "pages": 3840, "lab_pages": 768, "nodes": {"0": 3840}}]
+    assert (done["mount"], done["survives_reboot"]) == ("/dev/hugepages", False)
+    again = run_module(plain, monkeypatch, capsys, count=768)
+    assert (again["changed"], again["actions"]) == (False, [])
+    gone = run_module(plain, monkeypatch, capsys, state="absent")
+    assert gone["diff"] == {"before": done["diff"]["after"], "after": done["diff"]["before"]}
+    assert (gone["pools"][0]["pages"], gone["mount"]) == (3072, "")
+
+
+def test_module_refuses(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    told = run_module(machine, monkeypatch, capsys, size_kilobytes=4, count=1)
+    assert told["failed"]
+    assert told["msg"].startswith("Asked: hugepages of 4 kB. Found: ")
+
+
+def test_module_says_that_a_reboot_would_bring_the_pages_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_module(machine, monkeypatch, capsys, megabytes=16)["survives_reboot"]
