@@ -124,7 +124,7 @@ class EbpfKernel:
         if code:
             raise LabError(
                 asked=f"tracefs on {TRACING}, where eBPF programs print",
-                found=f"mount says: {errors.strip()}",
+                found=f"mount says: {errors.strip().rstrip('.')}",
                 fix="run as root; in a container allow CAP_SYS_ADMIN or mount the host's tracefs into it, or set "
                 "ebpf_toolchain_run_programs to false: programs are then built here and not run",
             )
@@ -134,7 +134,7 @@ class EbpfKernel:
         if code:
             raise LabError(
                 asked=f"unmount the tracefs that the lab mounted on {TRACING}",
-                found=f"umount says: {errors.strip()}",
+                found=f"umount says: {errors.strip().rstrip('.')}",
                 fix=f"end what uses it (fuser -vm {TRACING} names it), then run again",
             )
 

@@ -89,7 +89,7 @@ def prove(run: Run, tools: Tools, folder: Path, *, run_programs: bool) -> str:
     if code:
         raise LabError(
             asked=f"compile an eBPF program with {tools.clang}",
-            found=f"clang says: {errors.strip()}",
+            found=f"clang says: {' '.join(errors.split())}",
             fix="reinstall clang, libbpf-dev and linux-libc-dev, then run again",
         )
     if not run_programs:

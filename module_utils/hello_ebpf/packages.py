@@ -39,9 +39,7 @@ LOCKED = re.compile(r"could not get lock|unable to lock|lock was locked by anoth
 class Run(Protocol):
     """Runs a command: ``AnsibleModule.run_command``, or a transcript in a test."""
 
-    def __call__(
-        self, args: list[str], *, environ_update: dict[str, str] | None = None
-    ) -> tuple[int, str, str]: ...
+    def __call__(self, args: list[str], *, environ_update: dict[str, str] | None = None) -> tuple[int, str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -262,7 +260,7 @@ def apt_errors(errors: str) -> str:
     """What apt and dpkg call errors, in their own words; all they said where nothing is called that."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     marked = [line for line in lines if line.startswith(("E:", "dpkg: error"))]
-    return " ".join(marked or lines[-10:]) or "nothing on its error output"
+    return " ".join(marked or lines[-10:]).rstrip(".") or "nothing on its error output"
 
 
 def _alternatives(item: str) -> list[str]:
