@@ -42,7 +42,7 @@ def read_sources(folder: Path) -> dict[str, str]:
                 raise AnsibleActionFail(
                     f"Asked: the sources in {folder}. Found: {name} is no UTF-8 text ({error.reason}). "
                     f"Do: keep what a build leaves in {folder}/build, or remove it."
-                ) from error
+                ) from None
     if "Makefile" not in sources:
         raise AnsibleActionFail(
             f"Asked: the sources in '{folder}' on the controller. Found: no Makefile in it. "
