@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import Bdev, Namespace, Subsystem, Transport, Tree, differences
+from .model import SCRATCH_BDEV, SCRATCH_NQN, Bdev, Namespace, Subsystem, Transport, Tree, differences
 
 REMOVABLE = ("malloc", "aio", "null")
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
@@ -62,9 +62,10 @@ def goal(found: Tree, asked: Tree, options: Options) -> Tree:
 
 
 def foreign(tree: Tree, asked: Tree) -> list[str]:
-    """What the target holds and the declaration does not name."""
-    subsystems = [f"subsystem {nqn}" for nqn in sorted(tree.subsystems) if nqn not in asked.subsystems]
-    return subsystems + [f"bdev {name}" for name in sorted(tree.bdevs) if name not in asked.bdevs]
+    """What the target holds and neither the declaration nor the lab itself has put there."""
+    subsystems = tree.subsystems.keys() - asked.subsystems.keys() - {SCRATCH_NQN}
+    bdevs = tree.bdevs.keys() - asked.bdevs.keys() - {SCRATCH_BDEV}
+    return [f"subsystem {nqn}" for nqn in sorted(subsystems)] + [f"bdev {name}" for name in sorted(bdevs)]
 
 
 def _without(found: Tree, asked: Tree) -> Tree:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 MIB = 1024 * 1024
+# Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
+SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
+SCRATCH_BDEV = "rpc_bench_data"
 
 
 @dataclass(frozen=True)
