@@ -3,11 +3,9 @@
 #include "csd_io.h"
 
 struct csd_io *
-csd_io_open_spdk(const struct csd_place *place, bool write, uint32_t max_depth, uint32_t io_bytes,
-		 struct csd_error *err)
+csd_io_open_spdk(const struct csd_place *place, uint32_t max_depth, uint32_t io_bytes, struct csd_error *err)
 {
 	(void)place;
-	(void)write;
 	(void)max_depth;
 	(void)io_bytes;
 	csd_fail(err, CSD_UNAVAILABLE, "SPDK's initiator");

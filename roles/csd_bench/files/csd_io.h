@@ -41,6 +41,8 @@ struct csd_io_ops {
 	int (*submit)(struct csd_io *io, bool write, void *buffer, uint64_t offset, uint32_t bytes, uint32_t tag);
 	/* Reports finished transfers. May sleep for one where `wait` is set. Returns 0 or -errno (connection lost). */
 	int (*poll)(struct csd_io *io, bool wait);
+	/* Makes the device larger, what is new reads as zeros. NULL: it cannot grow. */
+	int (*grow)(struct csd_io *io, uint64_t bytes, struct csd_error *err);
 	void (*close)(struct csd_io *io);
 };
 
@@ -55,11 +57,10 @@ struct csd_io {
 
 /*
  * Each opens a place for transfers of at most `max_depth` at a time and `io_bytes` each. For writing, a regular file
- * is made, or made longer, so that it holds `need_bytes`. NULL: `err` says why.
+ * that is not there is made, empty. NULL: `err` says why.
  */
-struct csd_io *csd_io_open_file(const struct csd_place *place, bool write, uint64_t need_bytes, uint32_t max_depth,
-				struct csd_error *err);
-struct csd_io *csd_io_open_spdk(const struct csd_place *place, bool write, uint32_t max_depth, uint32_t io_bytes,
+struct csd_io *csd_io_open_file(const struct csd_place *place, bool write, uint32_t max_depth, struct csd_error *err);
+struct csd_io *csd_io_open_spdk(const struct csd_place *place, uint32_t max_depth, uint32_t io_bytes,
 				struct csd_error *err);
 
 #endif

@@ -107,6 +107,21 @@ file_poll(struct csd_io *io, bool wait)
 	return 0;
 }
 
+static int
+file_grow(struct csd_io *io, uint64_t bytes, struct csd_error *err)
+{
+	struct file_io *file = (struct file_io *)io;
+	int rc = posix_fallocate(file->fd, 0, (off_t)bytes);
+
+	if (rc != 0) {
+		csd_fail(err, CSD_UNAVAILABLE, "%lu bytes in %s", bytes, io->name);
+		csd_found(err, "%s", strerror(rc));
+		return csd_fix(err, "make room on its file system, or ask for fewer records");
+	}
+	io->bytes = bytes;
+	return 0;
+}
+
 static void
 file_close(struct csd_io *io)
 {
@@ -124,11 +139,20 @@ file_close(struct csd_io *io)
 	free(file);
 }
 
-static const struct csd_io_ops g_file_ops = {
+static const struct csd_io_ops g_device_ops = {
 	.alloc = file_alloc,
 	.free = file_free,
 	.submit = file_submit,
 	.poll = file_poll,
+	.close = file_close,
+};
+
+static const struct csd_io_ops g_regular_ops = {
+	.alloc = file_alloc,
+	.free = file_free,
+	.submit = file_submit,
+	.poll = file_poll,
+	.grow = file_grow,
 	.close = file_close,
 };
 
@@ -190,13 +214,11 @@ check_uuid(const struct csd_place *place, const struct stat *st, struct csd_erro
 	return csd_fix(err, "name the device of that namespace: /dev/disk/by-id/nvme-uuid.%s", place->uuid);
 }
 
-/* Fills in size and block size; makes a regular file long enough for writing. */
+/* Fills in size and block size. */
 static int
-file_measure(struct file_io *file, const struct csd_place *place, bool write, uint64_t need_bytes,
-	     struct csd_error *err)
+file_measure(struct file_io *file, const struct csd_place *place, bool write, struct csd_error *err)
 {
 	struct stat st;
-	int rc;
 
 	if (fstat(file->fd, &st) != 0) {
 		return explain_open(place->path, write, errno, err);
@@ -214,21 +236,8 @@ file_measure(struct file_io *file, const struct csd_place *place, bool write, ui
 		file->base.block_bytes = (uint32_t)block_bytes;
 		return 0;
 	}
-	if (!S_ISREG(st.st_mode)) {
-		csd_fail(err, CSD_REFUSED, "%s %s", write ? "write" : "read", place->path);
-		csd_found(err, "it is neither a regular file nor a block device");
-		return csd_fix(err, "name a file or a block device (/dev/ngXnY is the pass-through node, use /dev/nvmeXnY)");
-	}
 	file->base.block_bytes = FILE_BLOCK_BYTES;
-	if (write && (uint64_t)st.st_size < need_bytes) {
-		rc = posix_fallocate(file->fd, 0, (off_t)need_bytes);
-		if (rc != 0) {
-			csd_fail(err, CSD_UNAVAILABLE, "%lu bytes in %s", need_bytes, place->path);
-			csd_found(err, "%s", strerror(rc));
-			return csd_fix(err, "make room on its file system, or ask for fewer records");
-		}
-		st.st_size = (off_t)need_bytes;
-	}
+	file->base.ops = &g_regular_ops;
 	file->base.bytes = (uint64_t)st.st_size;
 	return 0;
 }
@@ -258,33 +267,44 @@ file_prepare_aio(struct file_io *file, uint32_t depth, struct csd_error *err)
 
 /* A block device is opened for writing exclusively: that fails while it is mounted. */
 static int
-open_flags(const char *path, bool write)
+open_flags(const char *path, bool write, bool block)
 {
-	struct stat st;
-	bool block = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
-
 	if (!write) {
 		return O_RDONLY | O_DIRECT | O_CLOEXEC;
 	}
 	return O_RDWR | O_DIRECT | O_CLOEXEC | (block ? O_EXCL : strncmp(path, "/dev/", 5) != 0 ? O_CREAT : 0);
 }
 
-struct csd_io *
-csd_io_open_file(const struct csd_place *place, bool write, uint64_t need_bytes, uint32_t max_depth,
-		 struct csd_error *err)
+static int
+refuse_kind(const char *path, bool write, struct csd_error *err)
 {
-	struct file_io *file = calloc(1, sizeof(*file));
+	csd_fail(err, CSD_REFUSED, "%s %s", write ? "write" : "read", path);
+	csd_found(err, "it is neither a regular file nor a block device");
+	return csd_fix(err, "name a file or a block device (/dev/ngXnY is the pass-through node, use /dev/nvmeXnY)");
+}
 
+struct csd_io *
+csd_io_open_file(const struct csd_place *place, bool write, uint32_t max_depth, struct csd_error *err)
+{
+	struct stat st = { 0 };
+	bool there = stat(place->path, &st) == 0;
+	struct file_io *file;
+
+	if (there && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		refuse_kind(place->path, write, err);
+		return NULL;
+	}
+	file = calloc(1, sizeof(*file));
 	if (file == NULL) {
 		explain_open(place->path, write, ENOMEM, err);
 		return NULL;
 	}
-	file->base.ops = &g_file_ops;
+	file->base.ops = &g_device_ops;
 	snprintf(file->base.name, sizeof(file->base.name), "%s", place->path);
-	file->fd = open(place->path, open_flags(place->path, write), 0600);
+	file->fd = open(place->path, open_flags(place->path, write, S_ISBLK(st.st_mode)), 0600);
 	if (file->fd < 0) {
 		explain_open(place->path, write, errno, err);
-	} else if (file_measure(file, place, write, need_bytes, err) == 0 &&
+	} else if (file_measure(file, place, write, err) == 0 &&
 		   file_prepare_aio(file, max_depth, err) == 0) {
 		return &file->base;
 	}

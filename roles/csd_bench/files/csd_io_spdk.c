@@ -312,13 +312,11 @@ make_queue(struct spdk_io *io, uint32_t max_depth, uint32_t io_bytes, struct csd
 }
 
 struct csd_io *
-csd_io_open_spdk(const struct csd_place *place, bool write, uint32_t max_depth, uint32_t io_bytes,
-		 struct csd_error *err)
+csd_io_open_spdk(const struct csd_place *place, uint32_t max_depth, uint32_t io_bytes, struct csd_error *err)
 {
 	struct spdk_io *io;
 	uint32_t i;
 
-	(void)write;
 	if (csd_probe_reach(place, err) != 0 || start_environment(place, err) != 0) {
 		return NULL;
 	}

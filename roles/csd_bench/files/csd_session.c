@@ -51,7 +51,7 @@ check_size(struct csd_session *session, struct csd_error *err)
 		csd_found(err, "it has %lu bytes", io->bytes);
 		return csd_fix(err, "correct the declared size or the device: this may be somebody else's");
 	}
-	if (io->bytes < session->transfer_bytes) {
+	if (io->bytes < session->transfer_bytes && !(session->options->command == CSD_WRITE && io->ops->grow != NULL)) {
 		csd_fail(err, CSD_REFUSED, "%s", csd_session_asked(session));
 		csd_found(err, "%lu bytes are needed, the device has %lu", session->transfer_bytes, io->bytes);
 		return csd_fix(err, "ask for at most %lu records, or name a larger device",
@@ -97,7 +97,6 @@ int
 csd_session_open(struct csd_session *session, const struct csd_options *options, struct csd_error *err)
 {
 	const struct csd_place *place = &options->place;
-	bool write = options->command == CSD_WRITE;
 	uint32_t depth, io_bytes;
 	size_t arena_bytes;
 	int rc;
@@ -107,12 +106,9 @@ csd_session_open(struct csd_session *session, const struct csd_options *options,
 	csd_dataset_init(&session->set, options->records, options->seed);
 	largest(options, &arena_bytes, &depth, &io_bytes);
 	if (place->path != NULL) {
-		/* Files are made in whole pages, as direct I/O needs them. */
-		uint64_t need = (csd_dataset_bytes(&session->set) + 4095) / 4096 * 4096;
-
-		session->io = csd_io_open_file(place, write, need, depth, err);
+		session->io = csd_io_open_file(place, options->command == CSD_WRITE, depth, err);
 	} else {
-		session->io = csd_io_open_spdk(place, write, depth, io_bytes, err);
+		session->io = csd_io_open_spdk(place, depth, io_bytes, err);
 	}
 	if (session->io == NULL) {
 		return -(int)err->code;

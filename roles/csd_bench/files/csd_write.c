@@ -99,7 +99,7 @@ survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct c
 }
 
 static int
-survey_run(struct csd_session *session, struct survey *survey, bool hash, struct csd_error *err)
+survey_run(struct csd_session *session, struct survey *survey, uint64_t bytes, bool hash, struct csd_error *err)
 {
 	struct csd_setting setting = csd_session_setting(session);
 
@@ -112,7 +112,7 @@ survey_run(struct csd_session *session, struct survey *survey, bool hash, struct
 		csd_digest_begin(&survey->read_digest);
 		csd_digest_begin(&survey->made_digest);
 	}
-	return csd_stream_read(&session->stream, &setting, session->transfer_bytes, survey_piece, survey, err);
+	return csd_stream_read(&session->stream, &setting, bytes, survey_piece, survey, err);
 }
 
 static int
@@ -139,22 +139,39 @@ refuse_foreign(const struct csd_session *session, const struct survey *survey, s
 	return csd_fix(err, "name the right device, or, if what lies there may be lost, write with --force");
 }
 
+/* Looks at all that will be overwritten. A file that is to grow is looked at as far as it goes. */
+static int
+check_nothing_lost(struct csd_session *session, struct csd_error *err)
+{
+	uint64_t there = session->io->bytes < session->transfer_bytes ? session->io->bytes : session->transfer_bytes;
+	struct survey survey;
+	int rc;
+
+	if (there % session->io->block_bytes != 0) {
+		csd_fail(err, CSD_REFUSED, "write the %s", csd_session_asked(session));
+		csd_found(err, "a file of %lu bytes, which this program did not write: it writes blocks of %u", there,
+			  session->io->block_bytes);
+		return csd_fix(err, "name another file, or, if this one may be lost, write with --force");
+	}
+	rc = survey_run(session, &survey, there, false, err);
+	return rc == 0 && survey.foreign > 0 ? refuse_foreign(session, &survey, err) : rc;
+}
+
 int
 csd_command_write(struct csd_session *session, struct csd_json *json, struct csd_error *err)
 {
 	struct csd_setting setting = csd_session_setting(session);
-	struct survey survey;
 	double seconds;
-	int rc;
+	int rc = 0;
 
 	if (!session->options->force) {
-		rc = survey_run(session, &survey, false, err);
-		if (rc != 0) {
-			return rc;
-		}
-		if (survey.foreign > 0) {
-			return refuse_foreign(session, &survey, err);
-		}
+		rc = check_nothing_lost(session, err);
+	}
+	if (rc == 0 && session->io->bytes < session->transfer_bytes) {
+		rc = session->io->ops->grow(session->io, session->transfer_bytes, err);
+	}
+	if (rc != 0) {
+		return rc;
 	}
 	seconds = now();
 	rc = csd_stream_write(&session->stream, &setting, session->transfer_bytes, produce_piece, session, err);
@@ -190,7 +207,7 @@ csd_command_verify(struct csd_session *session, struct csd_json *json, struct cs
 {
 	char read[CSD_HEX_BYTES], made[CSD_HEX_BYTES];
 	struct survey survey;
-	int rc = survey_run(session, &survey, true, err);
+	int rc = survey_run(session, &survey, session->transfer_bytes, true, err);
 
 	csd_digest_end(&survey.read_digest, read);
 	csd_digest_end(&survey.made_digest, made);
