@@ -1,0 +1,77 @@
+"""Hugepages after the lab's converge, as /proc, sysfs and a process that maps them see it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+LAB_PAGES = 768
+POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"
+UNIT = "/etc/systemd/system/hello_ebpf-hugepages.service"
+
+MAP_ANONYMOUS_PAGE = """
+import mmap
+MAP_HUGETLB = 0x40000
+with mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB) as page:
+    page[:4] = b"lab!"
+    print(page[:4].decode())
+"""
+
+MAP_FILE_OF_PAGES = """
+import mmap, tempfile
+with tempfile.TemporaryFile(dir="/dev/hugepages") as file:
+    file.truncate(4 << 20)
+    with mmap.mmap(file.fileno(), 4 << 20) as pages:
+        pages[-4:] = b"lab!"
+        print(pages[-4:].decode())
+"""
+
+
+def test_pool_holds_the_labs_pages_on_top_of_those_found(host: Host) -> None:
+    record = json.loads(host.file("/var/lib/hello_ebpf/hugepages.json").content_string)
+    share = record["pools"]["2048"]
+    assert sum(share["added"].values()) == LAB_PAGES
+    total = int(host.file(f"{POOL}/nr_hugepages").content_string)
+    assert total >= sum(share["found"].values()) + LAB_PAGES
+    meminfo = host.file("/proc/meminfo").content_string
+    assert re.search(rf"^HugePages_Total:\s+{total}$", meminfo, re.MULTILINE)
+    nodes = host.check_output("cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages")
+    assert sum(map(int, nodes.split())) == total
+
+
+def test_hugetlbfs_is_mounted(host: Host) -> None:
+    mount = host.mount_point("/dev/hugepages")
+    assert mount.exists
+    assert mount.filesystem == "hugetlbfs"
+    assert "pagesize=2M" in mount.options
+
+
+def test_a_process_can_map_pages(host: Host) -> None:
+    for program in (MAP_ANONYMOUS_PAGE, MAP_FILE_OF_PAGES):
+        done = host.run("python3 -c %s", program)
+        assert (done.rc, done.stdout) == (0, "lab!\n"), done.stderr
+
+
+def test_boot_script_adds_the_same_pages(host: Host) -> None:
+    script = host.file(SCRIPT)
+    assert script.mode == 0o755
+    assert script.user == "root"
+    calls = [line for line in script.content_string.splitlines() if line.startswith("add /")]
+    assert calls == [f"add {POOL} {LAB_PAGES}"]
+
+
+def test_unit_is_enabled_and_runs_the_script(host: Host) -> None:
+    assert f"\nExecStart={SCRIPT}\n" in host.file(UNIT).content_string
+    link = host.file("/etc/systemd/system/sysinit.target.wants/hello_ebpf-hugepages.service")
+    assert link.is_symlink
+    assert link.linked_to == UNIT
+
+
+def test_boot_script_adds_nothing_twice(host: Host) -> None:
+    before = host.file(f"{POOL}/nr_hugepages").content_string
+    assert host.run(SCRIPT).rc == 0
+    assert host.file(f"{POOL}/nr_hugepages").content_string == before
