@@ -87,10 +87,11 @@ class _Probe:
             "connect on the host and hand the device in, or give the container the host's /dev"
             if self._container()
             else "run `modprobe nvme_fabrics` and see that devtmpfs is mounted on /dev",
+            loaded=loaded,
         )
 
-    def _not(self, reason: str, fix: str) -> Support:
-        return Support(self.release, False, False, f"kernel {self.release}: {reason}", fix)
+    def _not(self, reason: str, fix: str, *, loaded: bool = False) -> Support:
+        return Support(self.release, False, loaded, f"kernel {self.release}: {reason}", fix)
 
     def _built_in(self) -> bool:
         listed = "/nvme-tcp.ko\n" in _text(self.tree / "modules.builtin") + "\n"

@@ -15,6 +15,7 @@ from .nvme_sysfs import OFF, Controller, Namespace
 from .plan import Step
 
 POLL_SECONDS = 0.1
+NEW = "(new)"  # the name of a predicted controller: the kernel gives it one
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,7 @@ class NvmeTcp:
     def _new(self) -> Controller:
         asked = self.asked
         return Controller(
-            name="(new)",
+            name=NEW,
             transport="tcp",
             address=asked.address,
             service_id=asked.service_id,
@@ -329,7 +330,8 @@ def _lines(controller: Controller) -> Iterable[str]:
         value: int | None = getattr(controller, name)
         yield f"  {name}: {'default' if value is None else _seconds(value)}"
     for space in controller.namespaces:
-        yield f"  namespace {space.nsid or '?'}: UUID {space.uuid}, {space.device() or 'no block device'}"
+        device = "its device" if controller.name == NEW else space.device() or "no block device"
+        yield f"  namespace {space.nsid or '?'}: UUID {space.uuid or '?'}, {device}"
 
 
 def _seconds(value: int) -> str:
