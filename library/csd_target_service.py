@@ -105,6 +105,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.supervisors import Service, choose
 from ansible.module_utils.hello_ebpf.target_service import (
+    SHARED_MEMORY_ID,
     Target,
     TargetService,
     online_cores,
@@ -134,8 +135,9 @@ def main() -> None:
     asked = module.params
     argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
     argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
-    # Unlinked at start, the pages of a killed target go back to the pool by themselves.
-    argv += ["--huge-unlink", "--num-trace-entries", "1024"]
+    # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
+    # start takes over its trace buffer, where one named after the process would stay in memory.
+    argv += ["--huge-unlink", "--num-trace-entries", "1024", "--shm-id", str(SHARED_MEMORY_ID)]
     if not asked["pci"]:
         argv += ["--no-pci", "--iova-mode", "va"]
     service = Service(

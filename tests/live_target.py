@@ -43,7 +43,7 @@ class LiveTarget:
         """Start it and wait until RPC answers, which SPDK does once its saved configuration is loaded."""
         if not BINARY.exists():
             pytest.fail(f"no target at {BINARY}: run the spdk role first, or set HELLO_EBPF_NVMF_TGT")
-        memory = ["-s", str(MEGABYTES), "--huge-unlink", "-u"]
+        memory = ["-s", str(MEGABYTES), "--huge-unlink", "-u", "--num-trace-entries", "1024"]
         command = [str(BINARY), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -64,4 +64,6 @@ class LiveTarget:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            # A killed target leaves its trace buffer in memory.
+            Path(f"/dev/shm/nvmf_trace.pid{self._process.pid}").unlink(missing_ok=True)
             self._process = None

@@ -15,10 +15,11 @@ from pathlib import Path
 from .errors import LabError
 from .jsonrpc import Client
 from .plan import Step
-from .processes import PROC, Process, find, lock_holder, reactors, running
+from .processes import PROC, Process, lock_holder, reactors, running
 from .supervisors import Supervisor, stop_process
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
+SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
 CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one for each core
 
 
@@ -93,7 +94,8 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
 class TargetService:
     """Reads, plans and predicts for ``plan.converge``."""
 
-    shared_memory = Path("/dev/shm")
+    # What SPDK and DPDK keep outside the run folder, under SHARED_MEMORY_ID.
+    shared = (Path(f"/dev/shm/nvmf_trace.{SHARED_MEMORY_ID}"), Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"))
 
     def __init__(self, target: Target, supervisor: Supervisor, *, check: bool, proc: Path = PROC) -> None:
         self.target = target
@@ -145,12 +147,9 @@ class TargetService:
         paths = [service.log, self.target.config_file]
         if self._foreign(self._process()) is None:
             paths.append(service.run_folder)
-        return [path for path in paths if path.exists()] + self._stale_traces()
-
-    def _stale_traces(self) -> list[Path]:
-        """Trace buffers of targets that were killed; one that ends by itself removes its own."""
-        traces = self.shared_memory.glob("nvmf_trace.pid*")
-        return sorted(trace for trace in traces if find(int(trace.suffix.removeprefix(".pid")), self.proc) is None)
+        if self.target.state == "absent":
+            paths += self.shared
+        return [path for path in paths if path.exists()]
 
     def _foreign(self, ours: Process | None) -> Process | None:
         """The process that serves our socket and is not ours."""

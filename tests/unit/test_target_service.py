@@ -91,7 +91,7 @@ class Bench:
     def run(self, state: str = "started", *, check: bool = False, cores: tuple[int, ...] = ()) -> Outcome[Found]:
         target = Target(self.socket, self.config, cores, 0, ready_seconds=5, share_cores=False, state=state)
         work = TargetService(target, self.supervisor, check=check)
-        work.shared_memory = self.folder / "shm"
+        work.shared = (self.folder / "shm" / "nvmf_trace", self.folder / "dpdk")
         return converge(work.read, work.plan, work.predict, check=check)
 
 
@@ -154,7 +154,7 @@ def test_other_arguments_restart_it(bench: Bench) -> None:
 
 def test_absent_leaves_nothing_and_is_idempotent(bench: Bench) -> None:
     bench.run()
-    trace = bench.folder / "shm" / "nvmf_trace.pid4194305"  # above the highest pid there can be
+    trace = bench.folder / "shm" / "nvmf_trace"
     trace.parent.mkdir()
     trace.touch()
     predicted = bench.run("absent", check=True)
