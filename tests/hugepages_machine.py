@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -186,7 +187,11 @@ class Machine:
         for node in self.nodes.values():
             node.pool = node.used = 0
         self.put("/proc/sys/kernel/random/boot_id", f"0000-{self.boots}\n")
-        self.path(NOTE).unlink(missing_ok=True)
+        self.put("/proc/stat", "btime 1000\n")
+        if self.there(SCRIPT):
+            os.utime(self.path(SCRIPT), (0, 0))
+        if self.systemd:  # elsewhere /run may be a folder on disk
+            self.path(NOTE).unlink(missing_ok=True)
         self.put("/proc/self/mounts", "sysfs /sys sysfs rw 0 0\n")
         self.path("/run").mkdir(exist_ok=True)
         self.path("/dev").mkdir(exist_ok=True)

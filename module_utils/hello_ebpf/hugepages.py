@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from .errors import LabError
-from .hugepages_boot import FSTAB, RECORD, SCRIPT, UNIT_NAME, directory, script, unit
+from .hugepages_boot import FSTAB, FSTAB_SOURCE, RECORD, SCRIPT, UNIT_NAME, directory, script, unit
 from .hugepages_host import Host, holders_text
 from .hugepages_mount import MountGoal, mount_goal
 from .hugepages_share import Change, account, balance, evenly, sizes
@@ -416,8 +416,8 @@ class Hugepages:
         ]
         lines.append(f"{UNIT_NAME}: {'enabled' if state.boot.enabled else 'not there'}; {SCRIPT}:")
         lines += [f"  {line}" for line in state.boot.script.splitlines()]
-        lines.append(f"{FSTAB}:")
-        lines += [f"  {line}" for line in state.boot.fstab.splitlines()]
+        # Other lines of fstab are nobody's business: they may hold passwords.
+        lines += [f"{FSTAB}: {line}" for line in state.boot.fstab.splitlines() if line.startswith(FSTAB_SOURCE)]
         return "\n".join(lines) + "\n"
 
 

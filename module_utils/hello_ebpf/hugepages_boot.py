@@ -17,7 +17,7 @@ SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
 LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT_NAME}"
 RECORD = "/var/lib/hello_ebpf/hugepages.json"
-# The script's word on what it found and added. /run, because it is about this boot only.
+# The script's word on what it found and added in which boot.
 NOTE = "/run/hello_ebpf-hugepages"
 FSTAB = "/etc/fstab"
 # The first field of our line in fstab; hugetlbfs has no device that could stand there.
@@ -30,9 +30,11 @@ _SCRIPT = """\
 set -eu
 
 # Units of type oneshot may be started again: not twice in one boot, and not after the role did it.
-if [ -e {note} ] || grep -qsF "$(cat /proc/sys/kernel/random/boot_id)" {record}; then
+boot=$(cat /proc/sys/kernel/random/boot_id)
+if grep -qsF "$boot" {note} {record}; then
 	exit 0
 fi
+echo "$boot" >{note}
 
 missing=0
 add() { # directory of the pool, pages
@@ -93,8 +95,10 @@ def script_lines(text: str) -> list[BootLine]:
     ]
 
 
-def note_lines(text: str) -> list[BootLine]:
-    """What the script did in this boot, from the note that it left."""
+def note_lines(text: str, boot_id: str) -> list[BootLine] | None:
+    """What the script did in this boot, from the note that it left; None when it did not run."""
+    if not boot_id or boot_id not in text:
+        return None
     return [
         BootLine(*_scope(where), int(pages), int(found))
         for where, found, pages in re.findall(r"^(/\S+) (\d+) (\d+)$", text, re.MULTILINE)

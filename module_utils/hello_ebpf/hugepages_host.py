@@ -56,7 +56,7 @@ class Host:
         """The state that decides about pages of this size and about a hugetlbfs at ``mount``."""
         record = self._text(RECORD)
         known = Record.load(record, RECORD) if record else None
-        note = self._text(NOTE)
+        boot_id = self._text("/proc/sys/kernel/random/boot_id").strip()
         meminfo = _fields(self._text("/proc/meminfo"))
         made = known.mount.path if known and known.mount else ""
         leaving = bool(made) and not (keep_mount and made == mount)
@@ -69,8 +69,9 @@ class Host:
             folder=self._folder(mount),
             mount_users=self.mount_users(made) if leaving else (),
             record=known,
-            boot_id=self._text("/proc/sys/kernel/random/boot_id").strip(),
-            booted=note_lines(note) if note else None,
+            boot_id=boot_id,
+            booted=note_lines(self._text(NOTE), boot_id),
+            script_is_new=self._script_is_new(),
             boot=Boot(self._text(SCRIPT), self._text(UNIT), self.path(LINK).is_symlink(), self._text(FSTAB)),
             systemd=self.path("/run/systemd/system").is_dir(),
             contained=self._contained(),
@@ -142,6 +143,13 @@ class Host:
             return "missing"
         except NotADirectoryError:
             return "full"
+
+    def _script_is_new(self) -> bool:
+        begun = re.search(r"^btime (\d+)", self._text("/proc/stat"), re.MULTILINE)
+        try:
+            return begun is not None and self.path(SCRIPT).stat().st_mtime > int(begun[1])
+        except FileNotFoundError:
+            return False
 
     def _contained(self) -> bool:
         try:

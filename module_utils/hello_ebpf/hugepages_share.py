@@ -121,8 +121,11 @@ def sizes(state: State) -> set[int]:
 
 
 def lost(state: State) -> list[BootLine]:
-    """The pages that the boot script names, where it is all that tells of them: the record was lost."""
-    if state.record is not None or state.booted is not None:
+    """The pages that the boot script names, where it is all that tells of them: the record was lost.
+
+    A script of an earlier boot tells nothing: what is in the pool now may be all of others.
+    """
+    if state.record is not None or state.booted is not None or not state.script_is_new:
         return []
     return script_lines(state.boot.script)
 

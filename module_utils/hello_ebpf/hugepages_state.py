@@ -176,6 +176,7 @@ class State:
         record: what the lab added in this boot, or in an earlier one.
         boot_id: the running boot.
         booted: what the boot script has added in this boot; None when it did not run.
+        script_is_new: the boot script was written in this boot, so after its pages had been added.
         boot: what the next boot will do.
         systemd: systemd is PID 1.
         contained: we run in a container.
@@ -194,6 +195,7 @@ class State:
     record: Record | None
     boot_id: str
     booted: Sequence[BootLine] | None
+    script_is_new: bool
     boot: Boot
     systemd: bool
     contained: bool

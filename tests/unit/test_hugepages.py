@@ -217,6 +217,15 @@ def test_lost_record_is_made_up_for_by_the_boot_script(machine: Machine) -> None
     assert machine.pool == 3072
 
 
+def test_script_of_an_earlier_boot_does_not_make_up_for_a_lost_record(plain: Machine) -> None:
+    """What is in the pool now may be all of others."""
+    plain.converge(**LAB)
+    plain.boot(3072)
+    plain.path(RECORD).unlink()
+    plain.converge(**ABSENT)
+    assert plain.pool == 3072
+
+
 def test_pages_in_use_and_reserved_stay(machine: Machine) -> None:
     machine.converge(**LAB)
     machine.use(3200)
@@ -478,6 +487,22 @@ def test_reboot_where_nothing_runs_the_script(plain: Machine) -> None:
     plain.converge(**ABSENT)
     assert plain.pool == 3072
     assert not plain.there(RECORD)
+
+
+def test_init_that_runs_the_script(plain: Machine) -> None:
+    plain.converge(**LAB)
+    for _ in range(2):
+        plain.boot(100)
+        plain.run_boot_script()
+        plain.run_boot_script()
+        assert plain.pool == 868
+    done = plain.converge(**LAB)
+    assert done.actions == [
+        f"write down what is the lab's ({RECORD})",
+        "mount hugetlbfs of 2048 kB pages at /dev/hugepages",
+    ]
+    plain.converge(**ABSENT)
+    assert plain.pool == 100
 
 
 def test_boot_script_is_run_once_a_boot_and_not_after_the_role(machine: Machine) -> None:
@@ -833,6 +858,15 @@ def test_foreign_sysctl_setting_is_named(machine: Machine) -> None:
 
 def test_nothing_to_tell_on_a_plain_machine_with_systemd(machine: Machine) -> None:
     assert told(machine, **LAB) == []
+
+
+def test_diff_keeps_other_lines_of_fstab_to_itself(plain: Machine) -> None:
+    plain.put(FSTAB, "//server/share /mnt/share cifs password=secret 0 0\n")
+    done = plain.converge(count=8, mount="/mnt/huge")
+    text = plain.hugepages(count=8).render(done.after)
+    assert f"{FSTAB}: hello_ebpf_hugepages /mnt/huge hugetlbfs nosuid,nodev,pagesize=2048K 0 0\n" in text
+    assert "secret" not in text
+    assert plain.text(FSTAB).startswith("//server/share /mnt/share cifs password=secret 0 0\n")
 
 
 def test_result_tells_pools(numa: Machine) -> None:
