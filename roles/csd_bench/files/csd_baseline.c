@@ -4,9 +4,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#define TRIAL_BYTES	(4u << 20)
 
 /* One timed repeat. */
 struct sample {
@@ -231,89 +232,118 @@ csd_command_baseline(struct csd_session *session, struct csd_json *json, struct 
 		csd_json_object_end(json);
 		csd_json_finish(json);
 	}
-	munmap(scan.out, (scan.capacity * CSD_RECORD_BYTES + (2u << 20) - 1) >> 21 << 21);
+	csd_scan_free(scan.out, scan.capacity);
 	free(samples);
 	return rc;
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Median seconds of one setting's passes, after one pass that is not counted. */
+/*
+ * The fastest of one setting's passes, after one that is not counted. The fastest and not the median: it is the one
+ * that other processes of the machine disturbed least, and the baseline is to have the best setting there is.
+ */
 static int
 tune_point(struct csd_session *session, const struct csd_setting *setting, uint64_t bytes, struct csd_scan *scan,
-	   double *median, struct csd_error *err)
+	   double *fastest, struct csd_error *err)
 {
-	uint32_t repeats = session->options->repeats, i;
-	double *seconds = calloc(repeats, sizeof(*seconds)), ignored;
+	uint32_t i;
+	double seconds;
+	int rc = csd_scan_run(session, setting, bytes, scan, fastest, err);
+
+	for (i = 0; i < session->options->repeats && rc == 0; i++) {
+		rc = csd_scan_run(session, setting, bytes, scan, &seconds, err);
+		*fastest = i == 0 || seconds < *fastest ? seconds : *fastest;
+	}
+	return rc;
+}
+
+/*
+ * How much each pass of the sweep reads: the data set, at most the sample, and less on a slow device, so that the
+ * sweep ends within its budget. The device's speed is taken from a short pass.
+ */
+static int
+choose_sample(struct csd_session *session, struct csd_scan *scan, uint64_t *bytes, struct csd_error *err)
+{
+	const struct csd_options *options = session->options;
+	uint32_t passes = options->io_size_count * options->depth_count * (options->repeats + 1);
+	uint32_t block_bytes = session->io->block_bytes;
+	struct csd_setting setting = csd_session_setting(session);
+	uint64_t most = options->sample_bytes / block_bytes * block_bytes;
+	uint64_t trial, affordable;
+	double seconds;
 	int rc;
 
-	if (seconds == NULL) {
-		csd_fail(err, CSD_UNAVAILABLE, "memory for %u results", repeats);
-		csd_found(err, "none left");
-		return csd_fix(err, "free some");
-	}
-	rc = csd_scan_run(session, setting, bytes, scan, &ignored, err);
-	for (i = 0; i < repeats && rc == 0; i++) {
-		rc = csd_scan_run(session, setting, bytes, scan, &seconds[i], err);
-	}
-	qsort(seconds, repeats, sizeof(*seconds), compare_doubles);
-	*median = seconds[repeats / 2];
-	free(seconds);
+	*bytes = session->transfer_bytes < most ? session->transfer_bytes : most;
+	trial = *bytes < TRIAL_BYTES ? *bytes : TRIAL_BYTES;
+	rc = csd_scan_run(session, &setting, trial, scan, &seconds, err);
+	affordable = (uint64_t)((double)trial / seconds * options->budget_s / passes) / block_bytes * block_bytes;
+	affordable = affordable < trial ? trial : affordable;
+	*bytes = affordable < *bytes ? affordable : *bytes;
 	return rc;
+}
+
+/* Times every setting, prints each, and finds the fastest. */
+static int
+sweep(struct csd_session *session, struct csd_json *json, uint64_t bytes, struct csd_scan *scan,
+      struct csd_setting *best, double *best_rate, struct csd_error *err)
+{
+	const struct csd_options *options = session->options;
+	unsigned int i, j;
+
+	*best_rate = 0;
+	for (i = 0; i < options->io_size_count; i++) {
+		for (j = 0; j < options->depth_count; j++) {
+			struct csd_setting setting = { options->io_sizes[i], options->depths[j] };
+			double seconds = 0, rate;
+			int rc = tune_point(session, &setting, bytes, scan, &seconds, err);
+
+			if (rc != 0) {
+				return rc;
+			}
+			rate = (double)bytes / seconds;
+			csd_json_object(json, NULL);
+			csd_json_u64(json, "io_bytes", setting.io_bytes);
+			csd_json_u64(json, "queue_depth", setting.depth);
+			csd_json_u64(json, "bytes_per_s", (uint64_t)rate);
+			csd_json_object_end(json);
+			if (rate > *best_rate) {
+				*best_rate = rate;
+				*best = setting;
+			}
+		}
+	}
+	return 0;
 }
 
 int
 csd_command_tune(struct csd_session *session, struct csd_json *json, struct csd_error *err)
 {
-	const struct csd_options *options = session->options;
-	uint64_t bytes = session->transfer_bytes < options->sample_bytes ? session->transfer_bytes :
-			 options->sample_bytes / session->io->block_bytes * session->io->block_bytes;
-	unsigned int level = options->selectivities[0], i, j;
+	unsigned int level = session->options->selectivities[0];
 	struct csd_scan scan = { .records = session->set.records, .threshold = csd_selectivities[level].threshold };
 	struct csd_setting best = { 0, 0 };
 	double best_rate = 0;
-	int rc = 0;
+	uint64_t bytes;
+	int rc;
 
 	scan.out = csd_scan_alloc(session, csd_dataset_matches(&session->set, csd_selectivities[level].permille),
 				  &scan.capacity, err);
 	if (scan.out == NULL) {
 		return -(int)err->code;
 	}
-	print_head(session, json, "tune", NULL);
-	csd_json_u64(json, "sample_bytes", bytes);
-	csd_json_array(json, "sweep");
-	for (i = 0; i < options->io_size_count && rc == 0; i++) {
-		for (j = 0; j < options->depth_count && rc == 0; j++) {
-			struct csd_setting setting = { options->io_sizes[i], options->depths[j] };
-			double seconds = 0, rate;
-
-			rc = tune_point(session, &setting, bytes, &scan, &seconds, err);
-			rate = seconds > 0 ? (double)bytes / seconds : 0;
-			csd_json_object(json, NULL);
-			csd_json_u64(json, "io_bytes", setting.io_bytes);
-			csd_json_u64(json, "queue_depth", setting.depth);
-			csd_json_u64(json, "bytes_per_s", (uint64_t)rate);
-			csd_json_object_end(json);
-			if (rate > best_rate) {
-				best_rate = rate;
-				best = setting;
-			}
-		}
+	rc = choose_sample(session, &scan, &bytes, err);
+	if (rc == 0) {
+		print_head(session, json, "tune", NULL);
+		csd_json_u64(json, "sample_bytes", bytes);
+		csd_json_array(json, "sweep");
+		rc = sweep(session, json, bytes, &scan, &best, &best_rate, err);
+		csd_json_array_end(json);
+		csd_json_object(json, "best");
+		csd_json_u64(json, "io_bytes", best.io_bytes);
+		csd_json_u64(json, "queue_depth", best.depth);
+		csd_json_u64(json, "bytes_per_s", (uint64_t)best_rate);
+		csd_json_object_end(json);
+		csd_json_object_end(json);
+		csd_json_finish(json);
 	}
-	csd_json_array_end(json);
-	csd_json_object(json, "best");
-	csd_json_u64(json, "io_bytes", best.io_bytes);
-	csd_json_u64(json, "queue_depth", best.depth);
-	csd_json_u64(json, "bytes_per_s", (uint64_t)best_rate);
-	csd_json_object_end(json);
-	csd_json_object_end(json);
-	csd_json_finish(json);
-	munmap(scan.out, (scan.capacity * CSD_RECORD_BYTES + (2u << 20) - 1) >> 21 << 21);
+	csd_scan_free(scan.out, scan.capacity);
 	return rc;
 }

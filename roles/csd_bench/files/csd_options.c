@@ -13,6 +13,7 @@
 #define DEFAULT_DEPTH		32
 #define DEFAULT_MEMORY_MB	128
 #define DEFAULT_SAMPLE_BYTES	(256u << 20)
+#define DEFAULT_BUDGET_S	20
 #define MAX_IO_BYTES		(16u << 20)
 #define MAX_REPEATS		1000
 
@@ -33,6 +34,7 @@ enum option_id {
 	OPT_REPEATS,
 	OPT_WARMUPS,
 	OPT_SAMPLE,
+	OPT_BUDGET,
 	OPT_MEMORY,
 	OPT_CORE,
 	OPT_WIRE_PEER,
@@ -57,6 +59,7 @@ static const struct option g_options[] = {
 	{ "repeats", required_argument, NULL, OPT_REPEATS },
 	{ "warm-ups", required_argument, NULL, OPT_WARMUPS },
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
+	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "core", required_argument, NULL, OPT_CORE },
 	{ "wire-peer", required_argument, NULL, OPT_WIRE_PEER },
@@ -93,7 +96,7 @@ csd_options_usage(FILE *out)
 	      "             [--uuid UUID] [--device-bytes N]     refuse any other device\n"
 	      "how          --io-size N[,N...] (128K)  --queue-depth N[,N...] (32)\n"
 	      "             --selectivity 0.001,0.01,0.1,0.5,1 (all)  --repeats N (5)  --warm-ups N (1)\n"
-	      "             --sample N (256M: what tune reads a pass)\n"
+	      "             --sample N (256M)  --budget SECONDS (20)   tune: what a pass reads, what the sweep may take\n"
 	      "             --step    baseline: before and after the timed repeats print a line, wait for a line\n"
 	      "             --force   write: overwrite whatever is there\n",
 	      out);
@@ -264,6 +267,8 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 		return parse_u32(err, "warm-ups", text, 0, MAX_REPEATS, &options->warmups);
 	case OPT_SAMPLE:
 		return parse_number(err, "sample", text, 1, UINT64_MAX, &options->sample_bytes);
+	case OPT_BUDGET:
+		return parse_u32(err, "budget", text, 1, 86400, &options->budget_s);
 	case OPT_MEMORY:
 		return parse_u32(err, "memory", text, 64, 1u << 20, &place->memory_mb);
 	case OPT_CORE:
@@ -343,6 +348,7 @@ set_defaults(struct csd_options *options)
 	options->repeats = 5;
 	options->warmups = 1;
 	options->sample_bytes = DEFAULT_SAMPLE_BYTES;
+	options->budget_s = DEFAULT_BUDGET_S;
 }
 
 int

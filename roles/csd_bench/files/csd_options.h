@@ -31,7 +31,8 @@ struct csd_options {
 	unsigned int selectivity_count;
 	uint32_t repeats;
 	uint32_t warmups;
-	uint64_t sample_bytes;			/* tune reads at most this much a pass */
+	uint64_t sample_bytes;			/* tune reads at most this much a pass, */
+	uint32_t budget_s;			/* and less where the sweep would take longer than this */
 	const char *wire_address;		/* kernel path: whose connections to count */
 	const char *wire_port;
 	bool force;

@@ -11,6 +11,19 @@
 
 #define HUGE_PAGE_BYTES	(2u << 20)
 
+/* Whole huge pages. */
+static size_t
+bytes_for(uint64_t capacity)
+{
+	return (capacity * CSD_RECORD_BYTES + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+}
+
+void
+csd_scan_free(struct csd_record *out, uint64_t capacity)
+{
+	munmap(out, bytes_for(capacity));
+}
+
 struct csd_record *
 csd_scan_alloc(struct csd_session *session, uint64_t matches, uint64_t *capacity, struct csd_error *err)
 {
@@ -18,7 +31,7 @@ csd_scan_alloc(struct csd_session *session, uint64_t matches, uint64_t *capacity
 	void *memory;
 
 	*capacity = matches + session->stream.arena_bytes / CSD_RECORD_BYTES;
-	bytes = (*capacity * CSD_RECORD_BYTES + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+	bytes = bytes_for(*capacity);
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED) {
 		csd_fail(err, CSD_UNAVAILABLE, "%zu bytes of memory for the selected records", bytes);

@@ -48,5 +48,6 @@ int csd_scan_run(struct csd_session *session, const struct csd_setting *setting,
 /* Room for matches: the known answer's and one buffer's more. NULL: `err` says why. */
 struct csd_record *csd_scan_alloc(struct csd_session *session, uint64_t matches, uint64_t *capacity,
 				  struct csd_error *err);
+void csd_scan_free(struct csd_record *out, uint64_t capacity);
 
 #endif

@@ -31,6 +31,7 @@ options_for(enum csd_command command, uint64_t records)
 		.repeats = 2,
 		.warmups = 1,
 		.sample_bytes = 1u << 20,
+		.budget_s = 10,
 	};
 
 	return options;
