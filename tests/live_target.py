@@ -47,16 +47,18 @@ class LiveTarget:
         command = [str(BINARY), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with Client(str(self.socket)) as client:
                     client.call("spdk_get_version")
                 return
             except LabError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
+                ended = self._process.poll()
+                if ended is not None or time.monotonic() > deadline:
                     log_text = self.log.read_text(errors="replace")
-                    pytest.fail(f"the target did not come up: {error}\n{log_text[-3000:]}")
+                    self.kill()
+                    pytest.fail(f"the target did not come up (exit code {ended}): {error}\n{log_text[-3000:]}")
                 time.sleep(0.05)
 
     def kill(self) -> None:

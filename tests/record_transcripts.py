@@ -11,16 +11,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from conftest import ROOT  # Before all others: it makes them importable.
+
+# isort: split
 import spdk_target
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
-import conftest
 from live_target import LiveTarget
 from module_run import run_module
 from rpc_doubles import Exchange, RecordingProxy
 from spdk_target_scenarios import SCENARIOS, Scenario
 
-FOLDER = conftest.ROOT / "tests" / "unit" / "transcripts"
+FOLDER = ROOT / "tests" / "unit" / "transcripts"
 
 
 def record(scenario: Scenario, folder: Path) -> dict[str, list[Exchange]]:

@@ -46,12 +46,12 @@ def listen(address: str = "127.0.0.1", port: str = PORT) -> dict[str, str]:
     return {"trtype": "TCP", "adrfam": "ipv4", "traddr": address, "trsvcid": port}
 
 
-def malloc(name: str, blocks: int = 131072, **more: Any) -> tuple[str, Params]:
+def malloc(name: str, blocks: int = 32768, **more: Any) -> tuple[str, Params]:
     """The RPC that makes a malloc bdev."""
     return "bdev_malloc_create", {"name": name, "num_blocks": blocks, "block_size": 512, **more}
 
 
-BDEV = {"name": "csd0_data", "type": "malloc", "size_megabytes": 64, "uuid": BDEV_UUID}
+BDEV = {"name": "csd0_data", "type": "malloc", "size_megabytes": 16, "uuid": BDEV_UUID}
 SUBSYSTEM: dict[str, Any] = {
     "nqn": NQN,
     "serial": "HELLOEBPF0000001",
@@ -85,7 +85,7 @@ FOREIGN_RPCS: tuple[tuple[str, Params], ...] = (
     ("nvmf_subsystem_add_host", {"nqn": OTHER, "host": GUEST}),
 )
 LAB_ACTIONS = (
-    "create malloc bdev csd0_data, 64 MiB (131072 blocks of 512)",
+    "create malloc bdev csd0_data, 16 MiB (32768 blocks of 512)",
     f"create subsystem {NQN} (serial HELLOEBPF0000001, model hello_eBPF CSD)",
     f"add namespace 1 (bdev csd0_data) to {NQN}",
     f"allow host {HOST} to connect to {NQN}",
@@ -154,7 +154,7 @@ SCENARIOS = (
         {**LAB, "state": "absent"},
         [
             f"delete subsystem {NQN} with 1 namespace(s)",
-            "delete malloc bdev csd0_data, 64 MiB (131072 blocks of 512), and the data in it",
+            "delete malloc bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
         ],
         before=(*LAB_RPCS, *FOREIGN_RPCS),
     ),
@@ -198,29 +198,29 @@ SCENARIOS = (
     ),
     Scenario(
         "wrong_size",
-        {**LAB, "bdevs": [{**BDEV, "size_megabytes": 128}]},
-        error="Asked: bdev csd0_data: 128 MiB (262144 blocks of 512). "
-        f"Found: malloc bdev csd0_data has 64 MiB (131072 blocks of 512); it is namespace 1 of {NQN}. "
+        {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}]},
+        error="Asked: bdev csd0_data: 32 MiB (65536 blocks of 512). "
+        f"Found: malloc bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
         "Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
         "(its data is lost).",
         before=LAB_RPCS,
     ),
     Scenario(
         "wrong_size_keep_data",
-        {**LAB, "bdevs": [{**BDEV, "size_megabytes": 128}], "recreate": "keep_data"},
-        error="Asked: bdev csd0_data: 128 MiB (262144 blocks of 512). "
-        f"Found: malloc bdev csd0_data has 64 MiB (131072 blocks of 512); it is namespace 1 of {NQN}. "
+        {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}], "recreate": "keep_data"},
+        error="Asked: bdev csd0_data: 32 MiB (65536 blocks of 512). "
+        f"Found: malloc bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
         "Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
         "(its data is lost).",
         before=LAB_RPCS,
     ),
     Scenario(
         "wrong_size_lose_data",
-        {**LAB, "bdevs": [{**BDEV, "size_megabytes": 128}], "recreate": "lose_data"},
+        {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}], "recreate": "lose_data"},
         [
             f"remove namespace 1 (bdev csd0_data) from {NQN}",
-            "delete malloc bdev csd0_data, 64 MiB (131072 blocks of 512), and the data in it",
-            "create malloc bdev csd0_data, 128 MiB (262144 blocks of 512)",
+            "delete malloc bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+            "create malloc bdev csd0_data, 32 MiB (65536 blocks of 512)",
             f"add namespace 1 (bdev csd0_data) to {NQN}",
         ],
         before=LAB_RPCS,
@@ -269,9 +269,9 @@ SCENARIOS = (
     Scenario(
         "bdev_in_foreign_namespace",
         {"subsystems": [{"nqn": NQN, "namespaces": [{"nsid": 1, "bdev": "other_data"}]}]},
-        error=f"Asked: namespace 1 of {OTHER} on bdev other_data. "
-        f"Found: the bdev is already namespace 1 of {NQN}; a bdev can be in one namespace. "
-        "Do: give each namespace its own bdev.",
+        error=f"Asked: namespace 1 of {NQN} on bdev other_data. "
+        f"Found: the bdev is already namespace 1 of {OTHER}; a bdev can be in one namespace. "
+        "Do: use another bdev, or remove that namespace first (purge: true removes what is not declared).",
         before=FOREIGN_RPCS,
     ),
     Scenario(
@@ -293,6 +293,7 @@ SCENARIOS = (
         {**LAB, "bdevs": [BDEV, {"name": "huge", "type": "malloc", "size_megabytes": 1048576}]},
         error='Asked: bdev_malloc_create {"block_size": 512, "name": "huge", "num_blocks": 2147483648}. '
         "Found: the target refused: Cannot allocate memory (code -12, ENOMEM) (1 earlier step(s) were undone). "
-        "Do: ask for less, or give the target more hugepage memory at its start (-s).",
+        "Do: ask for less, or give the target more hugepage memory at its start (-s); the memory of bdevs that were "
+        "deleted may be had again only after a restart.",
     ),
 )

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import pytest
 import spdk_target
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError, RpcError
+from ansible.module_utils.hello_ebpf.spdk_target import reconcile
+from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree
 from spdk.rpc.client import JSONRPCClient, JSONRPCException  # type: ignore[import-untyped]
 
 from live_target import LiveTarget
@@ -320,6 +323,46 @@ def test_ipv6(target: LiveTarget, port: int) -> None:
     assert f"listen on TCP [::1]:{port} for {NQN}" in declare(target, params)["actions"]
     assert not declare(target, params)["changed"]
     assert connect_status("::1", port, NQN, HOST) == LET_IN
+
+
+CHANGING = [one for one in SCENARIOS if one.actions and not one.name.startswith("all_")]
+
+
+@pytest.mark.parametrize("scenario", CHANGING, ids=lambda scenario: scenario.name)
+def test_a_failed_run_leaves_what_it_found(
+    scenario: Scenario, target: LiveTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever RPC fails, those before it are taken back; only a transport stays, as SPDK cannot remove one."""
+    params = dict(scenario.params)
+    with Client(str(target.socket)) as client:
+        for method, arguments in scenario.before:
+            client.call(method, arguments)
+        before = read_tree(client)
+        for failing in range(len(scenario.actions)):
+            monkeypatch.setattr(reconcile, "write", failing_write(failing))
+            result = declare(target, params)
+            monkeypatch.undo()
+            assert result["msg"].startswith("Asked: an RPC. Found: it fails")
+            after = read_tree(client)
+            assert (after.bdevs, after.subsystems) == (before.bdevs, before.subsystems)
+            lost = [one for one in scenario.actions[:failing] if "and the data in it" in one]
+            assert all(f"{one} (Asked: undo" in result["msg"] for one in lost)
+            assert ("NOT undone" in result["msg"]) is bool(lost)
+    done = declare(target, params)
+    assert not done.get("failed"), done["msg"]
+    assert not declare(target, params)["changed"]
+
+
+def failing_write(number: int) -> Callable[[Client, Call], Any]:
+    """A ``reconcile.write`` whose RPC of this number fails."""
+    real, sent = reconcile.write, count()
+
+    def write(client: Client, call: Call) -> Any:
+        if next(sent) == number:
+            raise LabError("an RPC", "it fails", "nothing")
+        return real(client, call)
+
+    return write
 
 
 @pytest.mark.parametrize("cut_after", range(len(LAB_ACTIONS)))

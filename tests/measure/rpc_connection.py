@@ -14,10 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import conftest  # noqa: F401  Before all others: it makes them importable.
+
+# isort: split
 from ansible.module_utils.hello_ebpf import rpc_bench
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
-import conftest
 from live_target import LiveTarget
 
 REPEATS = 15
@@ -25,7 +27,6 @@ REPEATS = 15
 
 def main() -> None:
     """Start a target, measure, print."""
-    assert conftest.ROOT
     rpc_py = sys.argv[1] if sys.argv[1:] else "/opt/hello_ebpf/spdk/current/scripts/rpc.py"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

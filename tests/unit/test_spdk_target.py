@@ -90,7 +90,7 @@ def test_diff_and_tree(tmp_path: Path) -> None:
         "  - name: csd0_data\n"
         "    type: malloc\n"
         "    block_size: 512\n"
-        "    num_blocks: 131072\n"
+        "    num_blocks: 32768\n"
         "    uuid: 6c1f2d7e-5a0b-4c6e-9a57-0e8bff0eb001\n"
         "subsystems:\n"
         "  - nqn: nqn.2026-11.io.hello-ebpf:csd0\n"

@@ -188,9 +188,10 @@ def _permit(options: Options, *, asked: str, found: str, loses: bool, possible: 
 
 
 def _check_namespaces(found: Tree, tree: Tree) -> None:
-    """Every namespace has its bdev, and no bdev has two."""
+    """Every new namespace has its bdev, and no bdev has two."""
     for nqn, subsystem in tree.subsystems.items():
-        for namespace in subsystem.namespaces or ():
+        there = found.subsystems[nqn].namespaces if nqn in found.subsystems else ()
+        for namespace in set(subsystem.namespaces or ()) - set(there or ()):
             asked = f"namespace {namespace.nsid} of {nqn} on bdev {namespace.bdev}"
             if namespace.bdev not in tree.bdevs:
                 raise LabError(
@@ -203,7 +204,7 @@ def _check_namespaces(found: Tree, tree: Tree) -> None:
                 raise LabError(
                     asked,
                     f"the bdev is already {_names(others)}; a bdev can be in one namespace",
-                    "give each namespace its own bdev",
+                    "use another bdev, or remove that namespace first (purge: true removes what is not declared)",
                 )
             limit = subsystem.max_namespaces
             if limit and namespace.nsid > limit:

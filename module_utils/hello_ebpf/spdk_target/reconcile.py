@@ -182,7 +182,11 @@ def write(client: Client, call: Call) -> Any:
 
 def _remedy(call: Call, error: RpcError) -> str:
     if error.code == -errno.ENOMEM:
-        return "ask for less, or give the target more hugepage memory at its start (-s)"
+        # DPDK 20.05 with --huge-unlink does not get back what it took beyond -s and gave away.
+        return (
+            "ask for less, or give the target more hugepage memory at its start (-s); the memory of bdevs that were "
+            "deleted may be had again only after a restart"
+        )
     if call.method == "nvmf_subsystem_add_ns":
         return (
             "read the reason in the target's log; where it says 'Can't extend NSID range while controllers are "
