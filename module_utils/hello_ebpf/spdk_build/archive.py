@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import tarfile
 from pathlib import Path
 
@@ -72,14 +71,3 @@ def unpack(archive: Path, dest: Path) -> None:
             found=f"it is no gzip-compressed tar archive ({error})",
             fix="give an archive that the role made (/var/cache/hello_ebpf/spdk/archives)",
         ) from error
-
-
-def sync(folder: Path) -> None:
-    """Let a folder's files reach the disk before its name does."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)

@@ -97,6 +97,7 @@ class Request:
 
     @property
     def name(self) -> str:
+        """The installed build's folder. One that was given has the name that its own stamp file tells."""
         return f"{self.version}-{self.stamp}"
 
     @property

@@ -72,7 +72,10 @@ class SpdkBuild:
         return [Step(f"{self._stage} SPDK {self._request.version}", self._apply)]
 
     def predict(self, state: State) -> State:
-        return replace(state, missing=tuple(stage for stage in state.missing if stage != self._stage))
+        missing = tuple(stage for stage in state.missing if stage != self._stage)
+        if self._stage == "install":
+            return State(missing, Installed(self._request.name))
+        return replace(state, missing=missing)
 
     def preflight(self, state: State, machine: str, cpuinfo: str) -> None:
         """Refuse what cannot succeed, before anything is changed.

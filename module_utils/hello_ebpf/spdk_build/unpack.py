@@ -75,7 +75,7 @@ def _extract(request: Request, dest: Path) -> None:
     try:
         top = _top_of(request)
         inside = False
-        with tarfile.open(request.download, "r|*") as archive:
+        with _open(request) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if name.is_relative_to(top):
@@ -93,9 +93,14 @@ def _extract(request: Request, dest: Path) -> None:
         ) from error
 
 
+def _open(request: Request) -> tarfile.TarFile:
+    """As a stream is faster, but takes a truncated archive for a short one: only for the one that we know."""
+    return tarfile.open(request.download, "r|*" if request.source == "debian" else "r:*")
+
+
 def _top_of(request: Request) -> PurePosixPath:
     """The folder of SPDK in an archive."""
-    with tarfile.open(request.download, "r|*") as archive:
+    with _open(request) as archive:
         if request.source == "debian":
             return PurePosixPath(next(iter(archive)).name.partition("/")[0]) / IN_CEPH
         for member in archive:
