@@ -4,8 +4,8 @@
 It is made of what the running target says (``framework_get_config``), with two amendments that 20.07 needs:
 
 - It leaves out half of a transport's options, ``c2h_success`` among them; we fill in what nvmf_get_transports reports.
-- It puts a subsystem's listeners before its hosts. A host that reconnects in between is refused as unknown, and the
-  Linux initiator then gives up for good; we put all listeners last.
+- It puts a subsystem's listeners before its hosts and namespaces. A host that reconnects in between is refused, or
+  finds its namespaces gone; we put all listeners last.
 """
 
 from __future__ import annotations
