@@ -157,8 +157,11 @@ class Hugepages:
                 )
             )
         steps += self._record_steps(state.record, goal.intent)
+        # What is given back makes room for what is added.
         for kilobytes, change in goal.pools.items():
-            steps += self._pool_steps(state.pools[kilobytes], change)
+            steps += self._release_steps(state.pools[kilobytes], change)
+        for kilobytes, change in goal.pools.items():
+            steps += self._growth_steps(state.pools[kilobytes], change)
         if goal.mount.mount:
             path = goal.mount.mount
             made_folder = state.folder == "missing"
@@ -226,12 +229,12 @@ class Hugepages:
         return [
             Step(
                 f"{what} ({RECORD})",
-                partial(self.host.write_record, after),
+                partial(self.host.write_record, after) if after else self.host.forget,
                 partial(self.host.write_record, before),
             )
         ]
 
-    def _pool_steps(self, pool: Pool, change: Change) -> list[Step]:
+    def _release_steps(self, pool: Pool, change: Change) -> list[Step]:
         kilobytes = pool.kilobytes
         steps = []
         for node, pages in change.release.items():
@@ -243,6 +246,11 @@ class Hugepages:
                     partial(self.host.grow, kilobytes, node, pages),
                 )
             )
+        return steps
+
+    def _growth_steps(self, pool: Pool, change: Change) -> list[Step]:
+        kilobytes = pool.kilobytes
+        steps = []
         for scope, pages in change.grow.items():
             size = pool.size if scope is None else pool.nodes[scope].pool
             where = "" if scope is None else f" on node {scope}"

@@ -273,10 +273,13 @@ class Host:
         self._put(FSTAB, text, path.stat().st_mode & 0o777 if path.exists() else 0o644)
 
     def write_record(self, record: Record | None) -> None:
-        """Write down what the lab added; None: nothing, and what the boot script noted is settled too."""
+        """Write down what the lab added; None removes the record."""
         self._put(RECORD, record.dump() if record else "", 0o644)
-        if record is None:
-            self.path(NOTE).unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Nothing is the lab's any more: the record and what the boot script noted are settled."""
+        self.write_record(None)
+        self.path(NOTE).unlink(missing_ok=True)
 
     def _put(self, path: str, text: str, mode: int) -> None:
         """Replace a file at once, so that a kill leaves the old one or the new one; an empty text removes it."""

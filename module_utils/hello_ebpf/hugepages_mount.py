@@ -44,6 +44,12 @@ def mount_goal(state: State, path: str | None, kilobytes: int) -> MountGoal:
         leaving, ours = ours, None
     if leaving and state.mount_users:
         users = ", ".join(state.mount_users)
+        if path is not None:
+            raise LabError(
+                asked=f"hugetlbfs at {path} in place of {leaving.path}",
+                found=f"{leaving.path} is in use by {users}",
+                fix="end that use, or leave hugepages_mount as it was",
+            )
         return MountGoal("", None, leaving, state.boot.fstab, f"the mount {leaving.path}, in use by {users}")
     fstab = _without_ours(state.boot.fstab)
     if path is None:

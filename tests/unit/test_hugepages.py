@@ -477,6 +477,17 @@ def test_boot_that_granted_less_is_made_up_for(machine: Machine) -> None:
     assert machine.pool == 200
 
 
+def test_failure_after_a_reboot_leaves_the_account_of_the_boot(machine: Machine) -> None:
+    machine.converge(**LAB)
+    machine.boot(200)
+    machine.path(RECORD).unlink()
+    machine.nodes[0].grantable = 10
+    with pytest.raises(LabError, match="granted 10 of 132"):
+        machine.converge(count=900)
+    machine.converge(**ABSENT)
+    assert machine.pool == 200
+
+
 def test_reboot_where_nothing_runs_the_script(plain: Machine) -> None:
     plain.converge(**LAB)
     plain.boot(3072)
@@ -573,6 +584,15 @@ def test_mount_moves_with_the_request(plain: Machine) -> None:
     assert not plain.there("/mnt/a")
     assert plain.text(FSTAB) == (
         "# UNCONFIGURED FSTAB FOR BASE SYSTEM\nhello_ebpf_hugepages /mnt/b hugetlbfs nosuid,nodev,pagesize=2048K 0 0\n"
+    )
+
+
+def test_mount_in_use_does_not_move(plain: Machine) -> None:
+    plain.converge(count=8, mount="/mnt/huge")
+    plain.put("/mnt/huge/left", "")
+    assert refused(plain, count=8, mount="/mnt/other") == (
+        "Asked: hugetlbfs at /mnt/other in place of /mnt/huge. Found: /mnt/huge is in use by the file /mnt/huge/left. "
+        "Do: end that use, or leave hugepages_mount as it was."
     )
 
 
