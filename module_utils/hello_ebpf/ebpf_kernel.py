@@ -169,7 +169,7 @@ def refuse(kernel: Kernel, *, run_programs: bool) -> None:
         raise LabError(
             asked=asked,
             found=f"bpf(2) answers '{os.strerror(kernel.bpf_errno)}'",
-            fix="run as root; in a container allow CAP_SYS_ADMIN (or CAP_BPF with CAP_PERFMON) and the bpf system "
+            fix="run as root; in a container allow CAP_SYS_ADMIN and the bpf system "
             "call, or set ebpf_toolchain_run_programs to false: programs are then built here and not run",
         )
 

@@ -212,7 +212,7 @@ def test_a_container_without_the_permission_is_told_what_to_do() -> None:
     assert str(error.value) == (
         "Asked: build and run eBPF programs on kernel 6.1.0-44-amd64. "
         "Found: bpf(2) answers 'Operation not permitted'. "
-        "Do: run as root; in a container allow CAP_SYS_ADMIN (or CAP_BPF with CAP_PERFMON) and the bpf system call, "
+        "Do: run as root; in a container allow CAP_SYS_ADMIN and the bpf system call, "
         "or set ebpf_toolchain_run_programs to false: programs are then built here and not run."
     )
 

@@ -1,0 +1,65 @@
+"""The role ebpf_toolchain refuses a release that it was never tried on, and knows the packages of those it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "ebpf_toolchain"
+
+PLAYBOOK = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+  tasks:
+    - ansible.builtin.set_fact:
+        distribution: %s
+        distribution_version: "%s"
+        distribution_major_version: "%s"
+        cacheable: true
+    - ansible.builtin.include_role:
+        name: ebpf_toolchain
+"""
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "release"),
+    [("Debian", "11.9", "Debian 11"), ("Ubuntu", "22.04", "Ubuntu 22.04"), ("Fedora", "43", "Fedora 43")],
+)
+def test_another_release_is_refused_before_anything_changes(
+    tmp_path: Path, distribution: str, version: str, release: str
+) -> None:
+    playbook = tmp_path / "playbook.yml"
+    playbook.write_text(PLAYBOOK % (distribution, version, version.partition(".")[0]))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", playbook],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "1000"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert (
+        f"Asked: the eBPF toolchain on localhost. Found: it runs {release}. Do: use Debian 12, Debian 13, Ubuntu 24.04."
+    ) in done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+
+
+def test_every_supported_release_has_its_packages() -> None:
+    supported = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__ebpf_toolchain_supported"]
+    for release in supported:
+        distribution, _, version = release.partition(" ")
+        names = yaml.safe_load((ROLE / f"vars/{distribution}_{version.partition('.')[0]}.yml").read_text())
+        packages = names["__ebpf_toolchain_packages"]
+        assert {"clang", "llvm", "make", "gcc", "pkg-config", "libbpf-dev", "libelf-dev", "zlib1g-dev"} <= set(packages)
+        assert {"bpftool", "linux-tools-generic"} & set(packages)
