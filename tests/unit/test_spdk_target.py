@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import spdk_target
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.spdk_target import reconcile
 
 from conftest import ROOT
@@ -129,16 +130,16 @@ class TestWithoutTarget:
             "Do: start the target, or name the socket that it was given."
         )
 
-    def test_check_plans_for_an_empty_target(self, tmp_path: Path) -> None:
+    def test_check_plans_for_an_empty_target(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        warnings: list[str] = []
+        monkeypatch.setattr(AnsibleModule, "warn", lambda module, text: warnings.append(text))
         params = {**LAB, "socket": str(tmp_path / "none.sock"), "config_file": str(tmp_path / "none" / "saved.json")}
         result = run_module(spdk_target.main, params, check=True)
         assert result["changed"]
         assert result["target_running"] is False
         assert len(result["rpcs"]) == 6
         assert result["actions"][-1] == f"save the target's configuration to {tmp_path}/none/saved.json"
-        [warning] = result["warnings"]
-        text = f"no such socket at {tmp_path}/none.sock: planned for the target as it will start"
-        assert warning["event"]["msg"] == text
+        assert warnings == [f"no such socket at {tmp_path}/none.sock: planned for the target as it will start"]
 
     def test_check_plans_for_what_the_target_will_start_with(self, tmp_path: Path) -> None:
         params = {**LAB, "socket": str(tmp_path / "none.sock"), "config_file": str(tmp_path / "saved.json")}
