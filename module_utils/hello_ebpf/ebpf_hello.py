@@ -13,7 +13,10 @@ from pathlib import Path
 from .errors import LabError
 from .packages import Run
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
+# How long one run's line may take; then the program is run again, because another reader may have taken it.
+ONE_RUN_S = 1.0
+RETRY_S = 0.05
 CHUNK = 65536
 
 
@@ -71,8 +74,16 @@ class Hello:
                 fix=f"switch it on when they are done: echo 1 > {self._tracing}/tracing_on",
             )
         token = token or secrets.token_hex(8)
-        pipe = self._open()
+        give_up = time.monotonic() + self._patience
+        pipe = self._open(give_up)
         try:
+            return self._read_line(pipe, token, give_up)
+        finally:
+            os.close(pipe)
+
+    def _read_line(self, pipe: int, token: str, give_up: float) -> str:
+        said = ""
+        while (left := give_up - time.monotonic()) > 0:
             code, said, errors = self._run([str(self._program), "--token", token])
             if code:
                 raise LabError(
@@ -80,29 +91,31 @@ class Hello:
                     found=f"it ended with {code}: {' '.join((errors or said).split())}",
                     fix="run it by hand as root; the role ebpf_toolchain names what the kernel lacks",
                 )
-            line = find_line(pipe, token, self._patience)
-        finally:
-            os.close(pipe)
-        if line is None:
-            raise LabError(
-                asked=f"the line with token {token} from {self._tracing}/trace_pipe within {self._patience:g} s",
-                found=f"it did not come, although the program says: {said.strip()}{self._readers()}",
-                fix="end other readers of the trace pipe, which take lines away from each other, and run again",
-            )
-        return line
+            line = find_line(pipe, token, min(left, ONE_RUN_S))
+            if line is not None:
+                return line
+        raise LabError(
+            asked=f"the line with token {token} from {self._tracing}/trace_pipe within {self._patience:g} s",
+            found=f"it did not come, although the program says: {said.strip()}{self._readers()}",
+            fix="end other readers of the trace pipe, which take lines away from each other, and run again",
+        )
 
-    def _open(self) -> int:
+    def _open(self, give_up: float) -> int:
+        """Open the pipe, when it is free: containers of one kernel share it, and newer kernels let in one at a time."""
         pipe = self._tracing / "trace_pipe"
-        try:
-            return os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            raise LabError(
-                asked=f"a line from {pipe}",
-                found=f"the pipe has one reader at a time, and has one{self._readers()}",
-                fix="end that reader and run again",
-            ) from error
+        while True:
+            try:
+                return os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+            if time.monotonic() > give_up:
+                raise LabError(
+                    asked=f"a line from {pipe}",
+                    found=f"the pipe has one reader at a time, and has one for {self._patience:g} s{self._readers()}",
+                    fix="end that reader and run again",
+                )
+            time.sleep(RETRY_S)
 
     def _readers(self) -> str:
         others = [f"{pid} ({name})" for pid, name in readers(self._proc, self._tracing / "trace_pipe")]
@@ -119,7 +132,7 @@ def find_line(pipe: int, token: str, patience: float, now: Callable[[], float] =
         except BlockingIOError:
             chunk = b""
         if not chunk:
-            select.select([pipe], [], [], min(left, 0.05))
+            select.select([pipe], [], [], min(left, RETRY_S))
             continue
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:

@@ -194,6 +194,22 @@ def test_a_line_that_does_not_come_and_who_may_have_it(tracing: Tracing) -> None
     )
 
 
+def test_a_pipe_that_another_reads_for_a_moment_is_waited_for(
+    tracing: Tracing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [16, 16]
+    really_open = os.open
+
+    def busy_twice(path: Path, flags: int) -> int:
+        if flags == os.O_RDONLY | os.O_NONBLOCK and answers:
+            raise OSError(answers.pop(), "Device or resource busy", str(path))
+        return really_open(path, flags)
+
+    monkeypatch.setattr("os.open", busy_twice)
+    assert "token abc" in tracing.hello().say("abc")
+    assert answers == []
+
+
 def test_a_pipe_that_has_its_one_reader(tracing: Tracing, monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(path: Path, flags: int) -> int:
         raise OSError(16, "Device or resource busy", str(path))
@@ -202,7 +218,7 @@ def test_a_pipe_that_has_its_one_reader(tracing: Tracing, monkeypatch: pytest.Mo
     with pytest.raises(LabError) as error:
         tracing.hello().say()
     assert str(error.value) == (
-        f"Asked: a line from {tracing.pipe}. Found: the pipe has one reader at a time, and has one. "
+        f"Asked: a line from {tracing.pipe}. Found: the pipe has one reader at a time, and has one for 0.2 s. "
         "Do: end that reader and run again."
     )
 
