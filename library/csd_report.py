@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Ansible module: the benchmark's report on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: csd_report
+short_description: Write measurements into a report
+description:
+  - Runs on the controller. Measurements of M(csd_bench) become one report, C(<folder>/<UTC time>/report.json), and
+    C(<folder>/latest) points to it. Earlier reports stay.
+  - Where nothing was measured, nothing is written. Where only some pairs of host and target were measured, the others'
+    runs are taken over from the latest report.
+  - Every run is held against the known answer before anything is written.
+options:
+  folder:
+    description: Folder of the reports.
+    type: path
+    required: true
+  results:
+    description: What M(csd_bench) returned, one for each pair of host and target.
+    type: list
+    elements: dict
+    required: true
+  rpc:
+    description: What M(spdk_rpc_bench) returned as C(rpc), where that was measured.
+    type: dict
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author: hello_eBPF
+"""
+
+EXAMPLES = r"""
+- name: Report is written
+  csd_report:
+    folder: "{{ playbook_dir }}/../reports"
+    results: ["{{ measurement }}"]
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+actions:
+  description: The report that was written, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+path:
+  description: The latest report.
+  returned: success
+  type: str
+  sample: /root/hello_ebpf/reports/latest/report.json
+summary:
+  description: The latest report in a few lines; empty where there is none.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.bench.report import summary
+from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "folder": {"type": "path", "required": True},
+    "results": {"type": "list", "elements": "dict", "required": True},
+    "rpc": {"type": "dict"},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    folder = Path(asked["folder"])
+    results = {result["label"]: result for result in asked["results"]}
+    measured = {label: result["measurement"] for label, result in results.items() if result["changed"]}
+    reports = Reports(folder, measured, list(results), asked["rpc"])
+    try:
+        outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
+    except LabError as error:
+        module.fail_json(msg=str(error))
+    lines = summary(outcome.after) if outcome.after else []
+    exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The arguments that csd_dataset and csd_bench share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import LabError
+from .program import Place
+
+MAX_RECORDS = 2**32 - 1
+MAX_SEED = 2**63 - 1
+
+PLACE: dict[str, dict[str, Any]] = {
+    "program": {"type": "path", "default": "/opt/hello_ebpf/csd_bench/bin/csd_bench"},
+    "initiator": {"type": "str", "choices": ["kernel", "spdk"], "required": True},
+    "path": {"type": "path", "default": ""},
+    "address": {"type": "str", "default": ""},
+    "service_id": {"type": "str", "default": "4420"},
+    "subsystem_nqn": {"type": "str", "default": ""},
+    "host_nqn": {"type": "str", "default": ""},
+    "nsid": {"type": "int", "default": 1},
+    "uuid": {"type": "str", "default": ""},
+    "device_bytes": {"type": "int", "default": 0},
+    "records": {"type": "int", "required": True},
+    "seed": {"type": "int", "required": True},
+    "memory_megabytes": {"type": "int", "default": 256},
+    "core": {"type": "int"},
+    "timeout": {"type": "float", "default": 3600},
+}
+
+
+def place_of(asked: Mapping[str, Any]) -> Place:
+    """The place that the arguments name."""
+    return Place(
+        initiator=asked["initiator"],
+        path=asked["path"],
+        address=asked["address"],
+        service_id=asked["service_id"],
+        subsystem_nqn=asked["subsystem_nqn"],
+        host_nqn=asked["host_nqn"],
+        nsid=asked["nsid"],
+        uuid=asked["uuid"],
+        device_bytes=asked["device_bytes"],
+        memory_megabytes=asked["memory_megabytes"],
+        core=asked["core"],
+    )
+
+
+def check_dataset(asked: Mapping[str, Any]) -> None:
+    """Refuse what cannot be meant, before anything is read.
+
+    Raises:
+        LabError: with the limit.
+    """
+    if not 1 <= asked["records"] <= MAX_RECORDS:
+        raise LabError(f"records: {asked['records']}", f"possible are 1 to {MAX_RECORDS}", "correct the number")
+    if not 0 <= asked["seed"] <= MAX_SEED:
+        raise LabError(f"seed: {asked['seed']}", f"possible are 0 to {MAX_SEED}", "correct the number")
+    missing = [name for name in ("address", "subsystem_nqn", "host_nqn") if not asked[name]]
+    if asked["initiator"] == "spdk" and missing:
+        raise LabError(
+            asked="initiator: spdk", found=f"empty: {', '.join(missing)}", fix="say to what it connects, and as whom"
+        )
+    if asked["initiator"] == "kernel" and not asked["path"] and not asked["subsystem_nqn"]:
+        raise LabError(asked="initiator: kernel", found="empty: path", fix="name a block device or a file")

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The C program csd_bench: where it works, how it is called, and what its errors mean."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import LabError
+
+# Its exit codes (csd_error.h).
+UNAVAILABLE = 3
+WRONG_DATA = 5
+
+
+class UnavailableError(LabError):
+    """The program, the device, the target or memory for it is not there: it may be later."""
+
+
+class WrongDataError(LabError):
+    """What was read is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the data lies, and who reads it.
+
+    Attributes:
+        initiator: ``kernel``: a block device or file of this host; ``spdk``: SPDK's user-space initiator.
+        path: with ``kernel``, the block device or file. Empty: it is not there (yet).
+        address, service_id, subsystem_nqn, host_nqn, nsid: the namespace. With ``kernel`` they may be empty, for a
+            device that no connection brings.
+        uuid: the namespace must have it; empty: any.
+        device_bytes: the device must have this size; 0: any that is large enough.
+        memory_megabytes: with ``spdk``, hugepage memory of the program.
+        core: with ``spdk``, the core that it spins on; None: the last one.
+    """
+
+    initiator: str
+    path: str = ""
+    address: str = ""
+    service_id: str = ""
+    subsystem_nqn: str = ""
+    host_nqn: str = ""
+    nsid: int = 1
+    uuid: str = ""
+    device_bytes: int = 0
+    memory_megabytes: int = 256
+    core: int | None = None
+
+    def __str__(self) -> str:
+        if self.subsystem_nqn:
+            return f"{self.subsystem_nqn} namespace {self.nsid} at {self.address} port {self.service_id}"
+        return self.path
+
+    def identity(self) -> dict[str, str | int]:
+        """What makes it this place, the same after a reboot: a block device's number is not part of it."""
+        found: dict[str, str | int] = {"initiator": self.initiator}
+        if self.subsystem_nqn:
+            found |= {
+                "subsystem_nqn": self.subsystem_nqn,
+                "address": self.address,
+                "service_id": self.service_id,
+                "nsid": self.nsid,
+                "uuid": self.uuid,
+            }
+        if self.initiator == "kernel" and not (self.subsystem_nqn and self.path.startswith("/dev/")):
+            found["path"] = self.path
+        return found
+
+    def arguments(self) -> list[str]:
+        """The place as arguments of the program.
+
+        Raises:
+            UnavailableError: no device of this host is known for it.
+        """
+        if self.initiator == "spdk":
+            words = ["--traddr", self.address, "--trsvcid", self.service_id, "--subnqn", self.subsystem_nqn]
+            words += ["--hostnqn", self.host_nqn, "--nsid", str(self.nsid), "--memory", str(self.memory_megabytes)]
+            words += [] if self.core is None else ["--core", str(self.core)]
+            words += ["--uuid", self.uuid] if self.uuid else []
+        elif self.path:
+            words = ["--path", self.path]
+            words += ["--wire-peer", f"{self.address},{self.service_id}"] if self.address else []
+            # A file on a file system of the namespace has no UUID of its own.
+            words += ["--uuid", self.uuid] if self.uuid and _is_block_device(self.path) else []
+        else:
+            raise UnavailableError(
+                asked=f"a device of this host for {self}",
+                found="none is known: the kernel has no such connection, or its namespace is not there",
+                fix="let the role nvme_tcp connect it first (site.yml does), or name a path",
+            )
+        return words + (["--device-bytes", str(self.device_bytes)] if self.device_bytes else [])
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program with a place and a data set.
+
+    Attributes:
+        path: the executable.
+        place: where the data lies.
+        records, seed: the data set.
+        timeout: seconds that one call may take.
+    """
+
+    path: Path
+    place: Place
+    records: int
+    seed: int
+    timeout: float = 3600.0
+
+    def answer(self) -> dict[str, Any]:
+        """The known answer, from the generator alone."""
+        return self._converse(["answer", *self._dataset()])
+
+    def verify(self) -> dict[str, Any]:
+        """What lies there, counted by record; ``equal`` says whether it is the data set."""
+        return self._converse(["verify", *self._dataset(), *self.place.arguments()], accept=(0, WRONG_DATA))
+
+    def write(self, *, force: bool) -> dict[str, Any]:
+        """Write the data set; without ``force`` only over zeros and data sets of ours."""
+        words = ["write", *self._dataset(), *self.place.arguments()]
+        return self._converse(words + (["--force"] if force else []))
+
+    def tune(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """Sweep I/O sizes and queue depths."""
+        return self._converse(["tune", *self._dataset(), *self.place.arguments(), *arguments])
+
+    def baseline(self, arguments: Sequence[str], on_event: Callable[[str, float], None]) -> dict[str, Any]:
+        """Measure. ``on_event`` is called with ``begin`` and ``end`` and the selectivity, while the program waits."""
+        words = ["baseline", *self._dataset(), *self.place.arguments(), *arguments, "--step"]
+        return self._converse(words, on_event=on_event)
+
+    def _dataset(self) -> list[str]:
+        return ["--records", str(self.records), "--seed", str(self.seed)]
+
+    def _converse(
+        self,
+        words: Sequence[str],
+        *,
+        accept: tuple[int, ...] = (0,),
+        on_event: Callable[[str, float], None] | None = None,
+    ) -> dict[str, Any]:
+        """Run it; answer its events; return its last line of JSON."""
+        with tempfile.TemporaryFile("w+") as complaints:
+            process = self._start(words, complaints)
+            killer = threading.Timer(self.timeout, process.kill)
+            killer.start()
+            try:
+                result = _listen(process, on_event)
+            finally:
+                code = process.wait()
+                timed_out = not killer.is_alive()
+                killer.cancel()
+            complaints.seek(0)
+            text = complaints.read()
+        if timed_out:
+            raise LabError(
+                asked=f"csd_bench {words[0]} on {self.place}",
+                found=f"no end after {self.timeout:g} s; it was stopped",
+                fix="look at the target and the connection, ask for fewer records, or allow more time (timeout)",
+            )
+        if code not in accept or result is None:
+            raise error_of(words[0], code, text)
+        return result
+
+    def _start(self, words: Sequence[str], complaints: IO[str]) -> subprocess.Popen[str]:
+        try:
+            return subprocess.Popen(
+                [str(self.path), *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+            )
+        except OSError as error:
+            raise UnavailableError(
+                asked=f"the program {self.path}",
+                found=error.strerror or str(error),
+                fix="let the role csd_bench build it first (site.yml does), or correct the path",
+            ) from error
+
+
+def _is_block_device(path: str) -> bool:
+    try:
+        return stat.S_ISBLK(Path(path).stat().st_mode)
+    except OSError:
+        return False
+
+
+def _listen(process: subprocess.Popen[str], on_event: Callable[[str, float], None] | None) -> dict[str, Any] | None:
+    """Read its lines until it ends; None where there was no result."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    result: dict[str, Any] | None = None
+    with process.stdin, process.stdout:
+        for line in process.stdout:
+            try:
+                said: Mapping[str, Any] = json.loads(line)
+            except ValueError:
+                continue
+            if "event" in said:
+                if on_event is not None:
+                    on_event(said["event"], said["selectivity"])
+                process.stdin.write("\n")
+                process.stdin.flush()
+            else:
+                result = dict(said)
+    return result
+
+
+def error_of(command: str, code: int, text: str) -> LabError:
+    """The error that the program printed, as one of ours."""
+    said = dict(line.partition(": ")[::2] for line in text.splitlines() if ": " in line)
+    if {"asked", "found", "do"} <= said.keys():
+        kind = {UNAVAILABLE: UnavailableError, WRONG_DATA: WrongDataError}.get(code, LabError)
+        return kind(said["asked"], said["found"], said["do"])
+    how = f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code} and no explanation"
+    last = text.strip().splitlines()[-1:] or ["nothing printed"]
+    return LabError(f"csd_bench {command}", f"{how} ({last[0]})", "run it by hand to see more; out of memory?")
