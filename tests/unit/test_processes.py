@@ -16,13 +16,18 @@ PR_SET_NAME = 15
 
 
 def test_find_tells_arguments_and_executable() -> None:
-    with subprocess.Popen(["/bin/sleep", "1000"]) as child:
+    # The shell speaks when the kernel has set up its arguments; right after the start they can still be missing.
+    with subprocess.Popen(
+        ["/bin/sh", "-c", "echo; read x", "name"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
         process = find(child.pid)
         child.kill()
     assert process is not None
-    assert process.argv == ("/bin/sleep", "1000")
-    assert Path(process.executable).resolve() == Path("/bin/sleep").resolve()
-    assert str(process) == f"pid {child.pid} (/bin/sleep 1000)"
+    assert process.argv == ("/bin/sh", "-c", "echo; read x", "name")
+    assert Path(process.executable).resolve() == Path("/bin/sh").resolve()
+    assert str(process) == f"pid {child.pid} (/bin/sh -c echo; read x name)"
 
 
 def test_find_does_not_see_the_dead() -> None:
@@ -56,9 +61,7 @@ def test_reactors_are_found_by_the_name_of_their_thread() -> None:
 
 def test_lock_holder_names_who_holds_it(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    program = (
-        "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
-    )
+    program = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
