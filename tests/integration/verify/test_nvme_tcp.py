@@ -1,0 +1,137 @@
+"""Who connects, seen by independent tools: sysfs, lsblk, nvme-cli and dd, or the kernel's own configuration.
+
+A kernel with nvme-tcp has to hold the connection; one without has to be told of by name. Which of both a run has
+proved stands in its output.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+ROOT = Path(__file__).resolve().parents[3]
+NQN = "nqn.2026-11.io.hello-ebpf:csd0"
+HOST_NQN = "nqn.2026-11.io.hello-ebpf:host0"
+UUID = "6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e0001"
+UNITS = "/etc/systemd/system"
+MODULE_FILE = "/etc/modules-load.d/hello_ebpf-nvme_tcp.conf"
+
+
+@pytest.fixture
+def kernel_connects(host: Host) -> bool:
+    """Whether this kernel can, asked of modprobe and devtmpfs, not of our module."""
+    in_a_container = host.run("systemd-detect-virt --container --quiet").rc == 0
+    reachable = host.file("/dev/nvme-fabrics").exists
+    if host.file("/sys/module/nvme_tcp").is_directory:
+        return bool(reachable)
+    return host.run("modprobe --dry-run nvme_tcp").rc == 0 and (reachable or not in_a_container)
+
+
+def controllers(host: Host) -> list[str]:
+    """Kernel names of the connections to the lab's subsystem."""
+    found = host.run("grep -lxF %s /sys/class/nvme/nvme*/subsysnqn", NQN).stdout.split()
+    return [path.split("/")[4] for path in found]
+
+
+def device(host: Host) -> str:
+    """The block device of the lab's namespace, by its UUID; multipath's hidden paths (nvme0c0n1) have no node."""
+    shown = host.check_output("grep -lxF %s /sys/block/nvme*/uuid", UUID).split()
+    [name] = [path.split("/")[3] for path in shown if host.file(f"/dev/{path.split('/')[3]}").exists]
+    return str(name)
+
+
+def units(host: Host) -> list[str]:
+    return str(host.run(f"ls {UNITS}").stdout).split() if host.file(UNITS).is_directory else []
+
+
+def said(host: Host, pytestconfig: pytest.Config) -> str:
+    """What the lab itself says of this host, in check mode."""
+    inventory = pytestconfig.getoption("ansible_inventory")
+    where = ["-i", inventory, "--limit", host.backend.get_hostname()] if inventory else ["-i", "inventory/local"]
+    done = subprocess.run(
+        [".venv/bin/ansible-playbook", *where, "playbooks/initiator.yml", "--check", "--tags", "nvme_tcp"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_initiator(
+    host: Host, kernel_connects: bool, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = host.check_output("uname -r")
+    proved = the_kernel_holds_the_connection(host) if kernel_connects else the_reason(host, kernel, pytestconfig)
+    with capsys.disabled():
+        print(f"\nPROVED on kernel {kernel}: {proved}")
+
+
+def the_kernel_holds_the_connection(host: Host) -> str:
+    [controller] = controllers(host)
+    shown = {
+        name: host.file(f"/sys/class/nvme/{controller}/{name}").content_string.strip()
+        for name in ("transport", "state", "hostnqn", "address", "reconnect_delay")
+    }
+    assert (shown["transport"], shown["state"], shown["hostnqn"]) == ("tcp", "live", HOST_NQN)
+    assert shown["address"].startswith("traddr=127.0.0.1,trsvcid=4420")
+    assert shown["reconnect_delay"] == "2"
+
+    block = device(host)
+    assert host.file(f"/sys/block/{block}/nsid").content_string == "1\n"
+    size = int(host.check_output(f"lsblk --bytes --nodeps --noheadings --output SIZE /dev/{block}"))
+    assert size > 0
+    listed = json.loads(host.check_output("nvme list --output-format=json"))["Devices"]
+    assert f'"/dev/{block}"' in json.dumps(listed) or f'"{block}"' in json.dumps(listed)
+    assert NQN in host.check_output("nvme list-subsys")
+    host.check_output(f"dd if=/dev/{block} of=/dev/null bs=1M count=4 iflag=direct status=none")
+
+    assert host.file(MODULE_FILE).contains("^nvme_tcp$")
+    if host.file("/run/systemd/system").is_directory:
+        [unit] = [name for name in units(host) if name.startswith("hello_ebpf-nvme-csd0-")]
+        assert host.check_output(f"systemctl is-enabled {unit}") == "enabled"
+        assert host.run(f"systemd-analyze verify {UNITS}/{unit}").rc == 0
+    return f"the kernel's own nvme-tcp holds {NQN} as {controller}; namespace {UUID} is /dev/{block}, {size} bytes"
+
+
+def the_reason(host: Host, kernel: str, pytestconfig: pytest.Config) -> str:
+    output = said(host, pytestconfig)
+    reason = re.search(r"The kernel does not connect, because: (.*?)\. The lab goes on", output)
+    assert reason, output
+    assert reason[1].startswith(f"kernel {kernel}: ")
+    assert "SPDK's user-space initiator" in output
+    if "no loadable modules" in reason[1]:
+        assert not host.file("/proc/modules").exists
+    if "CONFIG_NVME_TCP is not set" in reason[1]:
+        assert host.run("zgrep -q '^CONFIG_NVME_TCP=' /proc/config.gz").rc == 1
+    assert controllers(host) == []
+    return f"SPDK's initiator takes the kernel's place, and the lab says why: {reason[1]}"
+
+
+def test_a_mount_of_the_labs_is_by_uuid_and_survives_a_missing_target(host: Host) -> None:
+    """Of the lines that carry our mark; without a declared file system there is none."""
+    table = host.file("/etc/fstab").content_string.splitlines() if host.file("/etc/fstab").exists else []
+    for source, mount, kind, options, *_ in (line.split() for line in table if "x-hello_ebpf" in line):
+        assert source.startswith("UUID=")
+        assert {"nofail", "_netdev"} <= set(options.split(","))
+        point = host.mount_point(mount)
+        assert (point.exists, point.filesystem) == (True, kind)
+        assert host.check_output(f"findmnt --noheadings --output UUID {mount}") == source.removeprefix("UUID=")
+        probe = f"{mount}/.verify"
+        text = "written through the connection"
+        host.check_output(f"sh -c 'echo {text} > {probe} && sync {probe}'")
+        assert host.check_output(f"cat {probe}; rm {probe}") == text
+
+
+def test_without_the_kernels_connection_nothing_is_left_for_boot(host: Host, kernel_connects: bool) -> None:
+    if not kernel_connects:
+        assert not host.file(MODULE_FILE).exists
+        assert [name for name in units(host) if name.startswith("hello_ebpf-nvme-")] == []
