@@ -253,9 +253,12 @@ class Host:
                 self.path(path).rmdir()
 
     def write_boot(self, boot: Boot) -> None:
-        """Write, or with empty texts remove, what the next boot runs, and let systemd know."""
+        """Write, or with empty texts remove, what the next boot runs."""
         link = self.path(LINK)
-        if self.path("/run/systemd/system").is_dir() and not boot.unit:
+        # A new unit is found at the next boot. One that is removed must be forgotten now: sysinit.target wants it,
+        # so every later start of another unit would try to start it.
+        forget = not boot.unit and self.path("/run/systemd/system").is_dir()
+        if forget:
             self.run(["systemctl", "stop", UNIT_NAME])
         self._put(SCRIPT, boot.script, 0o755)
         self._put(UNIT, boot.unit, 0o644)
@@ -265,7 +268,7 @@ class Host:
         if not boot.enabled:
             link.unlink(missing_ok=True)
             _remove_empty(link.parent)
-        if self.path("/run/systemd/system").is_dir():
+        if forget:
             self._command(["systemctl", "daemon-reload"])
 
     def write_fstab(self, text: str) -> None:
