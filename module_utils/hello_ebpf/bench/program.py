@@ -75,6 +75,12 @@ class Place:
             found["path"] = self.path
         return found
 
+    def file_is_missing(self) -> bool:
+        """Whether it is a file that is not there, in a folder that is: to be made, not an error."""
+        path = Path(self.path)
+        is_a_file = self.initiator == "kernel" and bool(self.path) and Path("/dev") not in path.parents
+        return is_a_file and path.parent.is_dir() and not path.exists()
+
     def arguments(self) -> list[str]:
         """The place as arguments of the program.
 

@@ -40,6 +40,13 @@ largest(const struct csd_options *options, size_t *arena_bytes, uint32_t *depth,
 	}
 }
 
+/* A file that is too short is one that `write` makes longer, and `verify` finds incomplete. */
+static bool
+may_be_short(enum csd_command command)
+{
+	return command == CSD_WRITE || command == CSD_VERIFY;
+}
+
 static int
 check_size(struct csd_session *session, struct csd_error *err)
 {
@@ -51,7 +58,7 @@ check_size(struct csd_session *session, struct csd_error *err)
 		csd_found(err, "it has %lu bytes", io->bytes);
 		return csd_fix(err, "correct the declared size or the device: this may be somebody else's");
 	}
-	if (io->bytes < session->transfer_bytes && !(session->options->command == CSD_WRITE && io->ops->grow != NULL)) {
+	if (io->bytes < session->transfer_bytes && !(io->ops->grow != NULL && may_be_short(session->options->command))) {
 		csd_fail(err, CSD_REFUSED, "%s", csd_session_asked(session));
 		csd_found(err, "%lu bytes are needed, the device has %lu", session->transfer_bytes, io->bytes);
 		return csd_fix(err, "ask for at most %lu records, or name a larger device",

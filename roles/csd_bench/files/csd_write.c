@@ -65,6 +65,24 @@ survey_tail(struct survey *survey, const struct csd_record *read, uint64_t index
 	}
 }
 
+/* The records behind the end of a file, from `index` on. A last block that is not whole is not from this program. */
+static void
+survey_missing(struct survey *survey, uint64_t index, bool odd_end)
+{
+	if (index < survey->set->records) {
+		survey->zero += survey->set->records - index;
+		if (survey->first_difference > index) {
+			survey->first_difference = index;
+		}
+	}
+	if (odd_end) {
+		survey->foreign++;
+		if (survey->first_foreign > index) {
+			survey->first_foreign = index;
+		}
+	}
+}
+
 static int
 survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct csd_error *err)
 {
@@ -98,10 +116,14 @@ survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct c
 	return 0;
 }
 
+/* Reads all that the data set takes. Of a file that is shorter, what is missing counts as never written. */
 static int
-survey_run(struct csd_session *session, struct survey *survey, uint64_t bytes, bool hash, struct csd_error *err)
+survey_run(struct csd_session *session, struct survey *survey, bool hash, struct csd_error *err)
 {
 	struct csd_setting setting = csd_session_setting(session);
+	uint64_t there = session->io->bytes / session->io->block_bytes * session->io->block_bytes;
+	bool shorter = there < session->transfer_bytes;
+	int rc;
 
 	memset(survey, 0, sizeof(*survey));
 	survey->set = &session->set;
@@ -112,7 +134,12 @@ survey_run(struct csd_session *session, struct survey *survey, uint64_t bytes, b
 		csd_digest_begin(&survey->read_digest);
 		csd_digest_begin(&survey->made_digest);
 	}
-	return csd_stream_read(&session->stream, &setting, bytes, survey_piece, survey, err);
+	rc = csd_stream_read(&session->stream, &setting, shorter ? there : session->transfer_bytes, survey_piece, survey,
+			     err);
+	if (shorter) {
+		survey_missing(survey, there / CSD_RECORD_BYTES, session->io->bytes != there);
+	}
+	return rc;
 }
 
 static int
@@ -139,33 +166,19 @@ refuse_foreign(const struct csd_session *session, const struct survey *survey, s
 	return csd_fix(err, "name the right device, or, if what lies there may be lost, write with --force");
 }
 
-/* Looks at all that will be overwritten. A file that is to grow is looked at as far as it goes. */
-static int
-check_nothing_lost(struct csd_session *session, struct csd_error *err)
-{
-	uint64_t there = session->io->bytes < session->transfer_bytes ? session->io->bytes : session->transfer_bytes;
-	struct survey survey;
-	int rc;
-
-	if (there % session->io->block_bytes != 0) {
-		csd_fail(err, CSD_REFUSED, "write the %s", csd_session_asked(session));
-		csd_found(err, "a file of %lu bytes, which this program did not write: it writes blocks of %u", there,
-			  session->io->block_bytes);
-		return csd_fix(err, "name another file, or, if this one may be lost, write with --force");
-	}
-	rc = survey_run(session, &survey, there, false, err);
-	return rc == 0 && survey.foreign > 0 ? refuse_foreign(session, &survey, err) : rc;
-}
-
 int
 csd_command_write(struct csd_session *session, struct csd_json *json, struct csd_error *err)
 {
 	struct csd_setting setting = csd_session_setting(session);
+	struct survey survey;
 	double seconds;
 	int rc = 0;
 
 	if (!session->options->force) {
-		rc = check_nothing_lost(session, err);
+		rc = survey_run(session, &survey, false, err);
+		if (rc == 0 && survey.foreign > 0) {
+			rc = refuse_foreign(session, &survey, err);
+		}
 	}
 	if (rc == 0 && session->io->bytes < session->transfer_bytes) {
 		rc = session->io->ops->grow(session->io, session->transfer_bytes, err);
@@ -207,7 +220,7 @@ csd_command_verify(struct csd_session *session, struct csd_json *json, struct cs
 {
 	char read[CSD_HEX_BYTES], made[CSD_HEX_BYTES];
 	struct survey survey;
-	int rc = survey_run(session, &survey, session->transfer_bytes, true, err);
+	int rc = survey_run(session, &survey, true, err);
 
 	csd_digest_end(&survey.read_digest, read);
 	csd_digest_end(&survey.made_digest, made);

@@ -162,7 +162,8 @@ test_a_foreign_file_stays_as_it_is(void)
 	unlink(FILE_NAME);
 	poke(0, "a short text", 12);
 	CHECK(run_command(CSD_WRITE, 1000) == -CSD_REFUSED);
-	CHECK_TEXT(g_error.found, "a file of 12 bytes, which this program did not write: it writes blocks of 4096");
+	CHECK_TEXT(g_error.found, "something else lies there: byte 0 and 0 more 64-byte places hold neither zeros nor a "
+		   "record of this program");
 	CHECK_U64((unsigned long)size_of_file(), 12);
 }
 
@@ -177,9 +178,22 @@ test_half_a_data_set_is_completed(void)
 }
 
 static void
+test_a_short_file_is_an_incomplete_data_set(void)
+{
+	unlink(FILE_NAME);
+	CHECK(run_command(CSD_WRITE, 500) == 0);
+	CHECK(run_command(CSD_VERIFY, 600) == -CSD_WRONG_DATA);	/* 512 places are there */
+	CHECK(strstr(g_output, "\"records_zero\": 100,") != NULL);
+	CHECK(strstr(g_output, "\"records_foreign\": 0}") != NULL);
+	CHECK(truncate(FILE_NAME, 0) == 0);
+	CHECK(run_command(CSD_VERIFY, 600) == -CSD_WRONG_DATA);
+	CHECK(strstr(g_output, "\"records_zero\": 600, \"records_ours\": 0, \"records_foreign\": 0") != NULL);
+}
+
+static void
 test_size_and_identity(void)
 {
-	struct csd_options options = options_for(CSD_VERIFY, 2000);
+	struct csd_options options = options_for(CSD_BASELINE, 2000);
 
 	unlink(FILE_NAME);
 	CHECK(run_command(CSD_WRITE, 1000) == 0);
@@ -272,6 +286,7 @@ main(void)
 	RUN(test_the_tail_counts_too);
 	RUN(test_a_foreign_file_stays_as_it_is);
 	RUN(test_half_a_data_set_is_completed);
+	RUN(test_a_short_file_is_an_incomplete_data_set);
 	RUN(test_size_and_identity);
 	RUN(test_baseline_and_tune);
 	RUN(test_baseline_notices_wrong_data);
