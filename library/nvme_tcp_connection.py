@@ -85,6 +85,13 @@ options:
     default: []
     type: list
     elements: str
+  unmounted_before:
+    description:
+      - Mount points that a task before this one takes down. In check mode they are still there, and do not stand
+        against O(state=absent).
+    default: []
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full
@@ -180,6 +187,7 @@ ARGUMENTS: dict[str, Any] = {
     "wait_seconds": {"type": "int", "default": 30},
     "boot": {"type": "bool", "default": False},
     "boot_after": {"type": "list", "elements": "str", "default": []},
+    "unmounted_before": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -189,6 +197,7 @@ def main() -> None:
     asked = dict(module.params)
     asked["namespaces"] = tuple(WantedNamespace(item["nsid"], item["uuid"]) for item in asked["namespaces"])
     asked["boot_after"] = tuple(asked["boot_after"])
+    asked["unmounted_before"] = tuple(asked["unmounted_before"])
     try:
         work = NvmeTcp(validated(Connection(**asked)), Host(module.run_command), check=module.check_mode)
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)

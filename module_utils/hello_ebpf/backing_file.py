@@ -51,9 +51,7 @@ class BackingFile:
                 fix="declare the size it has, choose another path, or remove it yourself",
             )
         self._check_room()
-        return [
-            Step(f"make {self.path} of {self.size} bytes", self._make, lambda: self.path.unlink(missing_ok=True))
-        ]
+        return [Step(f"make {self.path} of {self.size} bytes", self._make, lambda: self.path.unlink(missing_ok=True))]
 
     def predict(self, found: int | None) -> int | None:
         """The size after the planned steps."""

@@ -258,9 +258,7 @@ def render(state: State) -> str:
     if state.ingredients is None:
         return "".join(f"leftover {path}\n" for path in state.leftovers) or "absent\n"
     lines = [f"{name}: {value}" for name, value in state.ingredients.items()]
-    lines += [
-        f"file {name}: {'spoilt' if name in state.spoilt else digest}" for name, digest in state.files.items()
-    ]
+    lines += [f"file {name}: {'spoilt' if name in state.spoilt else digest}" for name, digest in state.files.items()]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -53,6 +53,7 @@ class Connection:
     wait_seconds: int = 30
     boot: bool = False
     boot_after: tuple[str, ...] = ()
+    unmounted_before: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"the connection to {self.subsystem_nqn} at {self.address}:{self.service_id} as {self.host_nqn}"

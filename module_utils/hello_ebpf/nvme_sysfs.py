@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,12 +122,18 @@ class Sysfs:
         """Set an attribute of a controller."""
         (self.classes / "nvme" / controller / attribute).write_text(f"{value}\n")
 
-    def users(self, block: str) -> list[str]:
-        """Who holds a block device or a partition of it, in words: mounts, swap, devices built on top."""
+    def users(self, block: str, but_mounts: Collection[str] = ()) -> list[str]:
+        """Who holds a block device or a partition of it, in words: mounts, swap, devices built on top.
+
+        Args:
+            block: kernel name of the device.
+            but_mounts: mount points that do not count.
+        """
         users = []
         for device in self._with_partitions(block):
             number = _attribute(device, "dev")
-            users += [f"mounted on {mount}" for mount in self.mounts(number or "none")]
+            mounts = self.mounts(number or "none")
+            users += [f"mounted on {mount}" for mount in mounts if mount not in but_mounts]
             users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
             if re.search(rf"^/dev/{device.name}\s", self._proc("swaps"), re.MULTILINE):
                 users.append("used as swap")

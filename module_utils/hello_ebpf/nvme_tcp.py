@@ -221,9 +221,11 @@ class NvmeTcp:
         return OFF if wanted < 0 else -(-wanted // delay) * delay
 
     def _disconnections(self, found: Found) -> list[Step]:
+        # In check mode nothing was unmounted before; in a real run what is still mounted counts.
+        leaving = self.asked.unmounted_before if self.check else ()
         for controller in found.controllers:
             for namespace in controller.namespaces:
-                users = self.host.sysfs.users(namespace.block) if namespace.block else []
+                users = self.host.sysfs.users(namespace.block, leaving) if namespace.block else []
                 if users:
                     raise LabError(
                         asked=f"take down {self.asked} ({controller.name})",

@@ -192,9 +192,7 @@ class Daemon:
         self.service.log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         # A file and no pipe: what it starts must not keep us waiting for a pipe's end.
         with tempfile.TemporaryFile("w+") as words:
-            done = subprocess.run(
-                self.argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, check=False, cwd="/"
-            )
+            done = subprocess.run(self.argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, check=False, cwd="/")
             words.seek(0)
             said = words.read().strip()
         if done.returncode != 0:

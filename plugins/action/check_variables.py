@@ -36,10 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         specifications = {role: _options(role) for role in self._task.args["roles"]}
         wrong = []
         for role, options in specifications.items():
-            names = [
-                name for name in variables if name.startswith(f"{role}_") and _owner(name, specifications) == role
-            ]
-            for name in sorted(names):
+            for name in sorted(name for name in variables if _owner(name, specifications) == role):
                 if name not in options:
                     wrong.append(_unknown(name, role, options))
                 elif error := self._type_error(name, variables[name], options[name]):

@@ -362,6 +362,17 @@ def test_in_use_is_not_taken_down(tmp_path: Path, file: str, text: str, use: str
     assert machine.tree() == before
 
 
+def test_a_mount_that_goes_before_counts_in_the_run_and_not_in_check_mode(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    run(machine)
+    machine.write("proc/self/mountinfo", "50 1 259:1 / /mnt/csd0 rw - ext4 /dev/nvme0n1 rw\n")
+    asked: dict[str, Any] = {"state": "absent", "unmounted_before": ("/mnt/csd0",)}
+    assert run(machine, check=True, **asked).actions == [f"disconnect nvme0 from {NQN}"]
+    assert "in use: mounted on /mnt/csd0" in refused(machine, **asked)
+    asked["unmounted_before"] = ("/mnt/other",)
+    assert "in use: mounted on /mnt/csd0" in refused(machine, check=True, **asked)
+
+
 def test_a_mounted_partition_counts(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     run(machine)
