@@ -1,0 +1,191 @@
+"""The report: assembled from measurements, valid by its schema, written as a whole."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import csd_report
+import pytest
+from ansible.module_utils.hello_ebpf.bench.report import assemble, summary
+from ansible.module_utils.hello_ebpf.errors import LabError
+
+from module_run import run_module
+from report_schema import problems
+
+DIGEST = "ab" * 32
+KNOWN = [{"selectivity": 0.01, "threshold": 70000, "matches": 10, "matches_sha256": DIGEST}]
+
+
+def measurement(label: str, seconds: float = 0.1) -> dict[str, Any]:
+    host, _, target = label.partition(" -> ")
+    setting = {"io_bytes": 131072, "queue_depth": 8, "bytes_per_s": 640000}
+    return {
+        "label": label,
+        "inputs": {"dataset": {}, "program_sha256": "", "place": {}, "settings": {}},
+        "host": {"kernel": "6.1", "cpu": f"cpu of {host}", "cores": 2, "memory_bytes": 1, "distribution": "Debian"},
+        "spdk": {"version": "20.07", "source": "debian", "sha256": DIGEST, "stamp": "s"},
+        "initiator": "spdk",
+        "dataset": {"records": 1000, "record_bytes": 64, "bytes": 64000, "seed": 1, "sha256": DIGEST, "format": 1},
+        "known_answer": KNOWN,
+        "settings": {"chosen": setting, "sweep": [setting]},
+        "runs": [
+            {
+                "name": "baseline",
+                "program": "threshold",
+                "host": host,
+                "target": target,
+                "selectivity": 0.01,
+                "threshold": 70000,
+                "repeats": 1,
+                "matches": 10,
+                "matches_sha256": DIGEST,
+                "seconds": {"min": seconds, "median": seconds, "max": seconds},
+                "scanned_bytes": 64000,
+                "scanned_bytes_per_s": round(64000 / seconds),
+                "wire_bytes_to_host": 64100,
+                "wire_bytes_to_target": 720,
+                "interface_bytes": {"interface": "lo", "received": 66000, "sent": 66000},
+                "host_cpu_s": 0.1,
+                "target_cpu_s": None,
+                "samples": [{"seconds": seconds}],
+            }
+        ],
+    }
+
+
+def result(label: str, *, changed: bool = True) -> dict[str, Any]:
+    """What csd_bench returns."""
+    return {"label": label, "changed": changed, "measurement": measurement(label) if changed else {}}
+
+
+def write(folder: Path, *results: dict[str, Any], check: bool = False, **changes: Any) -> dict[str, Any]:
+    params = {"folder": str(folder / "reports"), "results": list(results), **changes}
+    return run_module(csd_report.main, params, check=check)
+
+
+def latest(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / "reports/latest/report.json").read_text())
+    return report
+
+
+def test_run_check_diff_and_run_again(tmp_path: Path) -> None:
+    checked = write(tmp_path, result("a -> t"), check=True)
+    assert checked["changed"]
+    assert checked["actions"] == [f"write a report of a -> t into {tmp_path}/reports"]
+    assert not (tmp_path / "reports").exists()
+
+    done = write(tmp_path, result("a -> t"))
+    assert done["changed"]
+    assert done["actions"] == checked["actions"]
+    assert done["diff"]["before"] == "no report\n"
+    assert "baseline a -> t, 1 %: 0.00 GB/s median" in done["diff"]["after"]
+    assert done["path"] == f"{tmp_path}/reports/latest/report.json"
+
+    link = (tmp_path / "reports/latest").readlink()
+    assert not link.is_absolute()
+    again = write(tmp_path, result("a -> t", changed=False))
+    assert not again["changed"]
+    assert (tmp_path / "reports/latest").readlink() == link
+    # In check mode csd_bench predicts a measurement without having one.
+    assert write(tmp_path, {"label": "a -> t", "changed": True, "measurement": {}}, check=True)["changed"]
+    assert len(list((tmp_path / "reports").iterdir())) == 2
+
+
+def test_a_new_report_leaves_the_old_one(tmp_path: Path) -> None:
+    write(tmp_path, result("a -> t"))
+    old = (tmp_path / "reports/latest").resolve()
+    write(tmp_path, result("a -> t"))
+    assert (tmp_path / "reports/latest").resolve() != old
+    assert (old / "report.json").exists()
+
+
+def test_it_is_valid(tmp_path: Path) -> None:
+    rpc = {"rpcs": 6, "ratio": 5.5} | {
+        name: {"min": 1, "median": 2, "max": 3} for name in ("one_connection_s", "process_per_rpc_s", "python_start_s")
+    }
+    write(tmp_path, result("a -> t"), result("b -> t"), rpc=rpc)
+    report = latest(tmp_path)
+    assert problems(report) == []
+    assert list(report)[:2] == ["schema", "created"]
+    assert report["rpc"] == rpc
+    assert report["engine"] == []
+    assert report["ratios"] == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda report: report.pop("dataset"),
+        lambda report: report["runs"][0].pop("matches"),
+        lambda report: report["runs"][0].update(matches_sha256="short"),
+        lambda report: report["runs"][0].update(selectivity=0.02),
+        lambda report: report.update(initiator="both"),
+        lambda report: report["settings"]["a -> t"].update(sweep=[]),
+    ],
+)
+def test_the_schema_notices(tmp_path: Path, spoil: Any) -> None:
+    write(tmp_path, result("a -> t"))
+    report = latest(tmp_path)
+    spoil(report)
+    assert problems(report)
+
+
+def test_a_row_for_each_pair_and_only_the_measured_ones_are_new(tmp_path: Path) -> None:
+    write(tmp_path, result("a -> t"), result("b -> t"), result("c -> t"), rpc={"ratio": 7})
+    # b is measured again, c is no longer there, d is new.
+    b, d = result("b -> t"), result("d -> t")
+    b["measurement"]["runs"][0]["seconds"]["median"] = 0.2
+    write(tmp_path, result("a -> t", changed=False), b, d)
+    report = latest(tmp_path)
+    assert [(run["host"], run["seconds"]["median"]) for run in report["runs"]] == [("a", 0.1), ("b", 0.2), ("d", 0.1)]
+    assert set(report["inputs"]) == set(report["settings"]) == set(report["hosts"]) == {"a -> t", "b -> t", "d -> t"}
+    assert report["hosts"]["d -> t"]["cpu"] == "cpu of d"
+    assert report["rpc"] == {"ratio": 7}
+
+
+def test_runs_on_another_data_set_are_not_taken_over(tmp_path: Path) -> None:
+    write(tmp_path, result("a -> t"), result("b -> t"))
+    b = result("b -> t")
+    b["measurement"]["dataset"]["seed"] = 2
+    write(tmp_path, result("a -> t", changed=False), b)
+    assert [run["host"] for run in latest(tmp_path)["runs"]] == ["b"]
+
+
+def test_one_report_is_on_one_data_set() -> None:
+    a, b = measurement("a -> t"), measurement("b -> t")
+    b["dataset"]["seed"] = 2
+    with pytest.raises(LabError, match=r"^Asked: one report on one data set\. Found: b -> t has ") as caught:
+        assemble({}, {"a -> t": a, "b -> t": b}, ["a -> t", "b -> t"], created="now", rpc=None)
+    assert caught.value.fix == "give csd_bench_records and csd_bench_seed for all hosts alike"
+
+
+@pytest.mark.parametrize("spoil", [{"matches": 11}, {"matches_sha256": "cd" * 32}])
+def test_a_run_that_differs_from_the_known_answer_is_not_written(tmp_path: Path, spoil: dict[str, Any]) -> None:
+    spoilt = copy.deepcopy(result("a -> t"))
+    spoilt["measurement"]["runs"][0].update(spoil)
+    done = write(tmp_path, spoilt)
+    assert done["failed"]
+    assert f"Asked: 10 matches with SHA-256 {DIGEST} at selectivity 0.01. Found: baseline of a: " in done["msg"]
+    assert "Do: verify the data set (csd_dataset); the report was not written." in done["msg"]
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_report_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path, result("a -> t"))
+    (tmp_path / "reports/latest/report.json").write_text("{half")
+    done = write(tmp_path, result("a -> t"))
+    assert done["failed"]
+    assert done["msg"].startswith(f"Asked: the report {tmp_path}/reports/latest/report.json. Found: ")
+    assert "is a link to its folder); the next run writes a new one." in done["msg"]
+
+
+def test_summary() -> None:
+    report = assemble({}, {"a -> t": measurement("a -> t", 0.00002)}, ["a -> t"], created="now", rpc={"ratio": 7.5})
+    assert summary(report) == [
+        f"Data set: 1000 records, 0.1 MB, SHA-256 {DIGEST[:16]}…",
+        "baseline a -> t, 1 %: 3.20 GB/s median [3.20-3.20], 10 matches, equal to the known answer",
+        "RPC: one connection is 7.5 x as fast as one process per RPC",
+    ]
