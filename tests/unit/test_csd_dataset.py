@@ -221,6 +221,7 @@ def test_arguments_for_spdks_initiator() -> None:
         "subsystem_nqn": "nqn.a",
         "address": "10.0.0.1",
         "service_id": "4421",
+        "host_nqn": "nqn.b",
         "nsid": 3,
         "uuid": "1-2",
     }

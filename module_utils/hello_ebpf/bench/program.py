@@ -68,6 +68,7 @@ class Place:
                 "subsystem_nqn": self.subsystem_nqn,
                 "address": self.address,
                 "service_id": self.service_id,
+                "host_nqn": self.host_nqn,
                 "nsid": self.nsid,
                 "uuid": self.uuid,
             }

@@ -73,7 +73,7 @@ def test_the_data_set_on_the_device_is_the_reports(host: Host, report: dict[str,
         if place["initiator"] == "spdk":
             words = (
                 f"--traddr {place['address']} --trsvcid {place['service_id']} --subnqn {place['subsystem_nqn']} "
-                f"--hostnqn nqn.2026-11.io.hello-ebpf:host0 --nsid {place['nsid']} --uuid {place['uuid']} --memory 128"
+                f"--hostnqn {place['host_nqn']} --nsid {place['nsid']} --uuid {place['uuid']} --memory 128"
             )
         elif "path" in place:
             words = f"--path {place['path']}"
