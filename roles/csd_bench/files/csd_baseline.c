@@ -258,7 +258,7 @@ tune_point(struct csd_session *session, const struct csd_setting *setting, uint6
 
 /*
  * How much each pass of the sweep reads: the data set, at most the sample, and less on a slow device, so that the
- * sweep ends within its budget. The device's speed is taken from a short pass.
+ * sweep ends within about its budget. The device's speed is taken from a short pass.
  */
 static int
 choose_sample(struct csd_session *session, struct csd_scan *scan, uint64_t *bytes, struct csd_error *err)
@@ -266,15 +266,19 @@ choose_sample(struct csd_session *session, struct csd_scan *scan, uint64_t *byte
 	const struct csd_options *options = session->options;
 	uint32_t passes = options->io_size_count * options->depth_count * (options->repeats + 1);
 	uint32_t block_bytes = session->io->block_bytes;
-	struct csd_setting setting = csd_session_setting(session);
+	struct csd_setting largest = { options->io_sizes[options->io_size_count - 1],
+				       options->depths[options->depth_count - 1] };
 	uint64_t most = options->sample_bytes / block_bytes * block_bytes;
 	uint64_t trial, affordable;
-	double seconds;
+	double seconds = 0;
 	int rc;
 
 	*bytes = session->transfer_bytes < most ? session->transfer_bytes : most;
 	trial = *bytes < TRIAL_BYTES ? *bytes : TRIAL_BYTES;
-	rc = csd_scan_run(session, &setting, trial, scan, &seconds, err);
+	rc = csd_scan_run(session, &largest, trial, scan, &seconds, err);
+	if (rc == 0) {
+		rc = csd_scan_run(session, &largest, trial, scan, &seconds, err);
+	}
 	affordable = (uint64_t)((double)trial / seconds * options->budget_s / passes) / block_bytes * block_bytes;
 	affordable = affordable < trial ? trial : affordable;
 	*bytes = affordable < *bytes ? affordable : *bytes;
