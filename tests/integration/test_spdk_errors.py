@@ -290,8 +290,8 @@ def test_no_disk_space_is_refused_with_numbers_before_anything_is_written(tmp_pa
     asked = {**arguments(tmp_path), "cache": str(small_disk / "cache")}
     failed = run(asked, "plan")["msg"]
     assert re.fullmatch(
-        rf"Asked: 0\.4\d GiB of disk space in {small_disk}/cache\. Found: 0\.02 GiB are free there\. "
-        r"Do: free 0\.4\d GiB more, or set spdk_cache and spdk_prefix to another disk\.",
+        rf"Asked: 0\.30 GiB of disk space in {small_disk}/cache\. Found: 0\.02 GiB are free there\. "
+        r"Do: free 0\.28 GiB more, or set spdk_cache and spdk_prefix to another disk\.",
         failed,
     )
     assert list(small_disk.iterdir()) == []
