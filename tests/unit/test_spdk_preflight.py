@@ -53,7 +53,7 @@ def test_an_archive_without_a_digest_is_refused() -> None:
     with pytest.raises(LabError) as error:
         preflight.check_source(Request("20.07", "archive", archive="/tmp/spdk.tar.gz"))
     assert str(error.value) == (
-        "Asked: SPDK from archive /tmp/spdk.tar.gz. "
+        "Asked: SPDK from archive spdk.tar.gz. "
         "Found: spdk_archive_sha256 is '', no SHA-256 of 64 hexadecimal digits. "
         "Do: set spdk_archive_sha256 to what sha256sum says of an archive that you trust."
     )

@@ -59,7 +59,7 @@ def check_source(request: Request) -> None:
     digest = request.sha256.lower()
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise LabError(
-            asked=f"SPDK from {request.source} {request.archive}".rstrip(),
+            asked=f"SPDK from {request.source} {Path(request.archive).name}".rstrip(),
             found=f"spdk_{request.source}_sha256 is '{request.sha256}', no SHA-256 of 64 hexadecimal digits",
             fix=f"set spdk_{request.source}_sha256 to what sha256sum says of an archive that you trust",
         )
