@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import LabError
-from .processes import Process, find
+from .processes import Process, find, running
 
 STOP_SECONDS = 20
 
@@ -147,7 +147,7 @@ WantedBy=multi-user.target
 
 
 class Daemon:
-    """daemon(1), found again by its pidfile; what it was told is its own command line."""
+    """daemon(1), found again by its name and pidfile; what it was told is its own command line."""
 
     def __init__(self, service: Service, program: str = "/usr/bin/daemon") -> None:
         self.service = service
@@ -173,9 +173,8 @@ class Daemon:
 
     def definition(self) -> str | None:
         """The command line of the daemon(1) that runs; None when none runs."""
-        pid = self._pid()
-        process = find(pid) if pid else None
-        return "\n".join(process.argv) + "\n" if process else None
+        daemons = self._daemons()
+        return "\n".join(daemons[0].argv) + "\n" if daemons else None
 
     def install(self) -> None:
         """Nothing to write: the running process is the definition. Only checks that daemon(1) is there."""
@@ -204,9 +203,8 @@ class Daemon:
 
     def stop(self) -> None:
         """Stop daemon(1), which stops what it runs."""
-        pid = self._pid()
-        if pid:
-            stop_process(pid)
+        for daemon in self._daemons():
+            stop_process(daemon.pid)
         self.pidfile.unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -223,14 +221,9 @@ class Daemon:
         """daemon(1) puts the name before the first argument of what it starts."""
         return process.argv[0].startswith(f"{self.service.name}: ")
 
-    def _pid(self) -> int | None:
-        """daemon(1)'s pid, when the process in the pidfile really is the daemon of this name."""
-        try:
-            pid = int(self.pidfile.read_text())
-        except (OSError, ValueError):
-            return None
-        process = find(pid)
-        return pid if process and f"--name={self.service.name}" in process.argv else None
+    def _daemons(self) -> list[Process]:
+        """The daemon(1) of this name and pidfile, found by its arguments: its pidfile can be lost while it runs."""
+        return [process for process in running() if process.argv[:3] == self.argv[:3]]
 
 
 def stop_process(pid: int, seconds: float = STOP_SECONDS) -> None:
