@@ -19,7 +19,8 @@ from .systemd_names import unit_of_path
 
 MIB = 1024 * 1024
 NOT_SAID = WantedNamespace(None, None)
-ALWAYS = ("nofail", "_netdev")
+# A boot waits these seconds for the device; one that comes later is mounted when it comes.
+ALWAYS = ("nofail", "_netdev", "x-systemd.device-timeout=10s")
 MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-U"), "xfs": ("mkfs.xfs", "-q", "-f", "-m")}
 
 
@@ -280,9 +281,15 @@ class NvmeFilesystem:
     def _mount(self, found: Found) -> None:
         assert found.device
         self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self.host.run(
-            ["mount", "-t", self.asked.type, "-o", self.asked.mount_options(), found.device, self.asked.mount]
-        )
+        command = ["mount", "-t", self.asked.type, "-o", self.asked.mount_options(), found.device, self.asked.mount]
+        status, out, err = self.host.run_command(command)
+        # systemd, to which the device is new too, may have been faster.
+        if status != 0 and self._mounted() != found.number:
+            raise LabError(
+                asked=f"mount {found.device} at {self.asked.mount}",
+                found=(err or out).strip(),
+                fix="mend what mount names, then run again",
+            )
 
     def _line(self, found: Found) -> Line:
         fits = self._fits(found.content)

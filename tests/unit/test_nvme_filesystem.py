@@ -18,7 +18,8 @@ from nvme_machine import HOST_NQN, NQN, SECTORS, UUID, Machine, Space
 OTHERS = "# their comment\n/dev/vda / ext4 defaults 0 1\n"
 # The UUID that belongs to the namespace's.
 NEW = "ea932eea-eb25-5a3a-b680-623068c9b1ba"
-LINE = f"UUID={NEW} /mnt/csd0 ext4 defaults,nofail,_netdev,x-systemd.after=csd_target.service,x-hello_ebpf 0 0"
+OPTIONS = "defaults,nofail,_netdev,x-systemd.device-timeout=10s,x-systemd.after=csd_target.service"
+LINE = f"UUID={NEW} /mnt/csd0 ext4 {OPTIONS},x-hello_ebpf 0 0"
 DEVICE_UNIT = r"dev-disk-by\x2duuid-ea932eea\x2deb25\x2d5a3a\x2db680\x2d623068c9b1ba.device"
 MADE = [
     "make ext4 on /dev/nvme0n1",
@@ -75,9 +76,7 @@ def test_made_mounted_and_listed_once(machine: Machine) -> None:
     done = run(machine)
     assert done.actions == predicted.actions == MADE
     assert machine.read("etc/fstab") == f"{OTHERS}{LINE}"
-    assert machine.ran("mount") == [
-        ["mount", "-t", "ext4", "-o", LINE.split()[3].removesuffix(",x-hello_ebpf"), "/dev/nvme0n1", "/mnt/csd0"]
-    ]
+    assert machine.ran("mount") == [["mount", "-t", "ext4", "-o", OPTIONS, "/dev/nvme0n1", "/mnt/csd0"]]
     link = machine.root / f"etc/systemd/system/{DEVICE_UNIT}.wants/mnt-csd0.mount"
     assert str(link.readlink()) == "/run/systemd/generator/mnt-csd0.mount"
     after = machine.tree()
@@ -140,7 +139,30 @@ def test_without_systemd_there_is_the_line_alone(tmp_path: Path) -> None:
     assert machine.ran("systemctl") == []
 
 
+def test_systemd_may_mount_it_first(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = machine.mount
+
+    def too_late(argv: list[str]) -> tuple[int, str, str]:
+        mount(argv)
+        return 32, "", "mount: /mnt/csd0: /dev/nvme0n1 already mounted on /mnt/csd0."
+
+    monkeypatch.setattr(machine, "mount", too_late)
+    assert run(machine).actions == MADE
+
+
 # ---- refusals
+
+
+def test_what_mount_refuses_is_told_and_the_line_taken_back(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = "mount: /mnt/csd0: wrong fs type, bad option, bad superblock on /dev/nvme0n1."
+    monkeypatch.setattr(machine, "mount", lambda argv: (32, "", refusal))
+    with pytest.raises(LabError) as error:
+        run(machine)
+    assert str(error.value) == (
+        f"Asked: mount /dev/nvme0n1 at /mnt/csd0. Found: {refusal} (1 earlier step(s) were undone; kept, a next run "
+        "goes on from there: make ext4 on /dev/nvme0n1). Do: mend what mount names, then run again."
+    )
+    assert machine.read("etc/fstab") == OTHERS.strip()
 
 
 @pytest.mark.parametrize(
