@@ -1,0 +1,71 @@
+"""The role csd_bench's preflight: what it refuses before anything is changed, and in which words."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def preflight(tmp_path: Path, **variables: Any) -> str:
+    """Run the role's preflight alone; return what ansible-playbook printed."""
+    include = {"name": "csd_bench", "tasks_from": "preflight"}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}]}
+    book = tmp_path / "play.yml"
+    book.write_text(json.dumps([play]))
+    words = [".venv/bin/ansible-playbook", "-i", "localhost,", "-c", "local", str(book), "-e", json.dumps(variables)]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "LAB_RUN_FILE": str(tmp_path / "run.jsonl"),
+        "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+        "COLUMNS": "1000",
+    }
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def test_the_defaults_pass(tmp_path: Path) -> None:
+    assert "failed=0" in preflight(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"csd_bench_selectivities": [0.01, 0.02]},
+            "Asked: csd_bench_selectivities 0.01, 0.02. Found: the data set is exact at 0.001, 0.01, 0.1, 0.5 and 1 "
+            "only. Do: choose from these, at least one.",
+        ),
+        (
+            {"csd_bench_io_sizes": [1000], "csd_bench_queue_depths": [1]},
+            "Asked: csd_bench_io_sizes 1000; csd_bench_queue_depths 1. Found: possible are multiples of 512 up to "
+            "16777216, and depths from 1 to 256, at least one of each. Do: correct them.",
+        ),
+        (
+            {"csd_bench_io_sizes": [4096], "csd_bench_queue_depths": []},
+            "Asked: csd_bench_io_sizes 4096; csd_bench_queue_depths . Found: possible are multiples of 512 up to "
+            "16777216, and depths from 1 to 256, at least one of each. Do: correct them.",
+        ),
+        (
+            {"csd_bench_io_sizes": [1048576], "csd_bench_queue_depths": [128]},
+            "Asked: I/O size 1048576 at queue depth 128, with csd_bench_memory_megabytes 256. Found: its buffers take "
+            "256.0 MiB (twice the depth), which leaves less than a quarter for the rest. "
+            "Do: raise csd_bench_memory_megabytes to at least 342, or try smaller ones.",
+        ),
+        (
+            {"csd_bench_connections": [{"subsystem_nqn": "nqn.x", "address": "127.0.0.1"}]},
+            "Asked: csd_bench_connections nqn.x. Found: one of them names no namespaces, so there is nothing to "
+            "measure at it. Do: give namespaces with an nsid, or leave the connection out of csd_bench_connections.",
+        ),
+    ],
+)
+def test_refusals(tmp_path: Path, variables: dict[str, Any], message: str) -> None:
+    said = preflight(tmp_path, **variables)
+    assert "failed=1" in said
+    assert message in said
