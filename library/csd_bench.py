@@ -93,7 +93,7 @@ options:
     description: Queue depths to try.
     type: list
     elements: int
-    default: [1, 4, 8, 16, 32]
+    default: [1, 2, 4, 8, 16, 32]
   tune_repeats:
     description: Passes of each I/O size and queue depth; the fastest one counts.
     type: int
@@ -199,7 +199,7 @@ ARGUMENTS = {
     "repeats": {"type": "int", "default": 5},
     "warm_ups": {"type": "int", "default": 1},
     "io_sizes": {"type": "list", "elements": "int", "default": [65536, 131072, 262144, 524288, 1048576]},
-    "queue_depths": {"type": "list", "elements": "int", "default": [1, 4, 8, 16, 32]},
+    "queue_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8, 16, 32]},
     "tune_repeats": {"type": "int", "default": 3},
     "tune_seconds": {"type": "int", "default": 20},
     "target_rpc_socket": {"type": "path", "default": ""},
