@@ -32,7 +32,7 @@ teardown: $(VENV)/.run ## Take everything down
 	$(PLAYBOOK) playbooks/teardown.yml
 
 .PHONY: check
-check: lint unit c-tests ## The quick tests: lint, unit tests, C tests; no service is started
+check: lint c-tests unit ## The quick tests: lint, unit tests, C tests; no service is started
 
 .PHONY: test
 test: check integration ## Everything that CI runs

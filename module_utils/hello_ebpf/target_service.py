@@ -292,6 +292,8 @@ class TargetService:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not ours alone: it goes when it is empty
+            self.shared[-1].parent.rmdir()
 
     # ---- render
 

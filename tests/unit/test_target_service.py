@@ -91,7 +91,7 @@ class Bench:
     def run(self, state: str = "started", *, check: bool = False, cores: tuple[int, ...] = ()) -> Outcome[Found]:
         target = Target(self.socket, self.config, cores, 0, ready_seconds=5, share_cores=False, state=state)
         work = TargetService(target, self.supervisor, check=check)
-        work.shared = (self.folder / "shm" / "nvmf_trace", self.folder / "dpdk")
+        work.shared = (self.folder / "shm" / "nvmf_trace", self.folder / "dpdk" / "spdk")
         return converge(work.read, work.plan, work.predict, check=check)
 
 
