@@ -63,9 +63,10 @@ class LiveTarget:
 
     def kill(self) -> None:
         """End it as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        # Taken out first: a test may end it from a thread while the fixture ends it too.
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
             # A killed target leaves its trace buffer in memory.
-            Path(f"/dev/shm/nvmf_trace.pid{self._process.pid}").unlink(missing_ok=True)
-            self._process = None
+            Path(f"/dev/shm/nvmf_trace.pid{process.pid}").unlink(missing_ok=True)
