@@ -32,7 +32,7 @@ packages() {
 	apt-get update
 	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends clang llvm bpftool libbpf-dev libelf-dev \
 		zlib1g-dev gcc g++ libc6-dev make meson ninja-build pkg-config procps libaio-dev libssl-dev uuid-dev \
-		libnuma-dev libncurses-dev python3-venv
+		libnuma-dev libncurses-dev python3-venv xz-utils
 }
 
 environment() {
