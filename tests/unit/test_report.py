@@ -189,3 +189,9 @@ def test_summary() -> None:
         "baseline a -> t, 1 %: 3.20 GB/s median [3.20-3.20], 10 matches, equal to the known answer",
         "RPC: one connection is 7.5 x as fast as one process per RPC",
     ]
+
+
+def test_a_run_that_did_not_measure_rpc_does_not_show_an_earlier_figure() -> None:
+    measured = {"a -> t": measurement("a -> t", 0.00002)}
+    before = assemble({}, measured, ["a -> t"], created="before", rpc={"ratio": 7.5})
+    assert assemble(before, measured, ["a -> t"], created="now", rpc=None)["rpc"] is None

@@ -155,7 +155,8 @@ def assemble(
         "ratios": [],
         "settings": {label: old_settings[label] for label in kept}
         | {label: measurement["settings"] for label, measurement in measurements.items()},
-        "rpc": rpc if rpc is not None else previous.get("rpc"),
+        # A figure of an earlier run stays only beside other rows of that run.
+        "rpc": previous.get("rpc") if rpc is None and kept else rpc,
         "inputs": {label: old_inputs[label] for label in kept}
         | {label: measurement["inputs"] for label, measurement in measurements.items()},
     }
