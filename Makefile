@@ -38,7 +38,7 @@ check: lint c-tests unit ## The quick tests: lint, unit tests, C tests; no servi
 test: check integration ## Everything that CI runs
 
 .PHONY: test-all
-test-all: test ## Everything, with the slow repeats
+test-all: test ## Everything; there are no slow repeats yet, so the same as `make test`
 
 .PHONY: lint
 lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-config

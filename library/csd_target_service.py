@@ -57,11 +57,6 @@ options:
     description: Accept cores on which another SPDK application spins.
     default: false
     type: bool
-  extra_arguments:
-    description: Further arguments for the application.
-    default: []
-    type: list
-    elements: str
   ready_seconds:
     description: How long RPC may take to answer after a start.
     default: 30
@@ -87,7 +82,7 @@ actions:
   type: list
   elements: str
 version:
-  description: What the target's RPC says of itself; null when it does not run.
+  description: What the target's RPC says of itself; null when it does not run, in check mode as it is now.
   returned: always
   type: str
   sample: SPDK v20.07
@@ -124,7 +119,6 @@ ARGUMENTS = {
     "memory_megabytes": {"type": "int", "default": 1024},
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
-    "extra_arguments": {"type": "list", "elements": "str", "default": []},
     "ready_seconds": {"type": "int", "default": 30},
 }
 
@@ -143,7 +137,7 @@ def main() -> None:
     service = Service(
         name=asked["name"],
         description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
-        argv=(*argv, *asked["extra_arguments"]),
+        argv=tuple(argv),
         run_folder=Path(asked["rpc_socket"]).parent,
         log=Path(asked["log"]),
     )
@@ -166,7 +160,7 @@ def main() -> None:
         module,
         outcome,
         render,
-        version=outcome.after.version,
+        version=(outcome.before if module.check_mode else outcome.after).version,
         supervisor=type(supervisor).__name__,
     )
 
