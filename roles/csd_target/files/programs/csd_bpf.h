@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * For authors of programs that run inside the drive. A program sees one record at a time and says what becomes of it:
+ *
+ *	#include "csd_bpf.h"
+ *
+ *	struct reading { __u64 id; __s64 value; };
+ *	struct totals { __u64 seen; };
+ *
+ *	CSD_RECORD_STATE(struct reading, sizeof(struct reading), CSD_EMIT_RECORD, struct totals);
+ *
+ *	CSD_PROGRAM
+ *	int above(const struct reading *reading)
+ *	{
+ *		csd_state.seen++;
+ *		return reading->value >= (__s64)csd_parameters.cparam1 ? CSD_KEEP : CSD_DROP;
+ *	}
+ *
+ * Compile: clang -O2 -target bpf -c above.bpf.c -o above.bpf.o. No loops (unroll them), no calls, no global data of
+ * your own. Every access to the record, the parameters and the state is checked against their sizes at load.
+ */
+#ifndef CSD_BPF_H
+#define CSD_BPF_H
+
+#include <linux/types.h>
+
+/* What a program returns. Any other value counts as its lowest two bits. */
+enum csd_verdict {
+	CSD_DROP = 0,
+	CSD_KEEP = 1,		/* emit the record */
+	CSD_STOP = 2,		/* the run ends behind this record */
+	CSD_KEEP_AND_STOP = 3,
+};
+
+/* What is emitted for a kept record. */
+enum csd_emit {
+	CSD_EMIT_RECORD = 0,	/* its bytes */
+	CSD_EMIT_OFFSET = 1,	/* where it begins: __u64, bytes from the start of the input */
+	CSD_EMIT_NOTHING = 2,	/* it only counts: the state is the result */
+};
+
+/* Given with the command; the same for all records of a run. */
+#define CSD_DATA_BYTES	1000
+struct csd_parameters {
+	__u64 cparam1;
+	__u64 cparam2;
+	__u32 data_bytes;	/* of data that were given; the rest is zero */
+	__u32 reserved;
+	__u8 data[CSD_DATA_BYTES];
+};
+extern const struct csd_parameters csd_parameters;
+
+/* The geometry, in a section of its own. */
+#define CSD_GEOMETRY_VERSION	1
+#define CSD_MAX_RECORD_BYTES	65536
+#define CSD_MAX_STATE_BYTES	4096
+struct csd_geometry {
+	__u32 version;
+	__u32 record_bytes;	/* that the program may look at: 1 .. CSD_MAX_RECORD_BYTES */
+	__u32 stride_bytes;	/* from one record to the next: 1 .. CSD_MAX_RECORD_BYTES; below record_bytes: a sliding window */
+	__u32 state_bytes;	/* 0 .. CSD_MAX_STATE_BYTES */
+	__u32 emit;		/* enum csd_emit */
+	__u32 reserved[3];
+};
+
+#define CSD_SECTION(name)	__attribute__((section(name), used))
+
+/* Marks the program; one in a file. Its section names the kind, and so the engine. */
+#define CSD_PROGRAM	CSD_SECTION("csd/record")
+
+/* A program without state: CSD_RECORD(type, stride, emit). With state: CSD_RECORD_STATE(type, stride, emit, state type). */
+#define CSD_RECORD(type, stride, what) \
+	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
+		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), .emit = (what), \
+	}
+
+#define CSD_RECORD_STATE(type, stride, what, state_type) \
+	extern state_type csd_state; \
+	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
+		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), \
+		.state_bytes = sizeof(state_type), .emit = (what), \
+	}
+
+#endif

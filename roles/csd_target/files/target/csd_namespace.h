@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * A namespace of the command sets SLM and Computational Programs. SPDK knows namespaces of bdevs only, so each is a bdev
+ * without data of its own; csd_nvmf.c finds it behind a command's NSID and hands the command over.
+ */
+#ifndef CSD_NAMESPACE_H
+#define CSD_NAMESPACE_H
+
+#include "spdk/stdinc.h"
+#include "spdk/bdev_module.h"
+#include "spdk/nvmf_cmd.h"
+#include "spdk/nvmf_transport.h"
+
+#include "nvme_csd.h"
+
+struct csd_namespace;
+
+/*
+ * What a kind of namespace does. Each function that takes a request runs on the thread of the request's queue and
+ * answers like an SPDK custom command handler: ..._COMPLETE (the response is filled in) or ..._ASYNCHRONOUS
+ * (spdk_nvmf_request_complete() follows, on the same thread).
+ */
+struct csd_namespace_ops {
+	enum nvme_csd_csi csi;
+	/* Identify Namespace (CNS 05h) and Identify Controller (CNS 06h) of this command set: 4096 zeroed bytes. */
+	void (*identify_namespace)(struct csd_namespace *ns, void *data);
+	void (*identify_controller)(struct csd_namespace *ns, void *data);
+	/* 85h, 88h, 89h for this NSID. NULL: the namespace has none of these commands. */
+	int (*admin)(struct csd_namespace *ns, struct spdk_nvmf_request *req);
+	int (*io)(struct csd_namespace *ns, struct spdk_nvmf_request *req);
+	/*
+	 * The whole log page `lid` of this namespace into memory that the caller frees with free(); `specific` is the Log
+	 * Specific Identifier (CDW11 31:16). NULL with *length 0: no such log here. Must not block.
+	 */
+	void *(*log_page)(struct csd_namespace *ns, uint8_t lid, uint16_t specific, size_t *length);
+	/* Asks a running I/O command to end soon with Command Abort Requested; on that command's thread. true: it will. */
+	bool (*abort)(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort);
+	/* The bdev is going away and has no users any more; free what hangs on the namespace, call spdk_bdev_destruct_done() if returning 1. */
+	int (*destruct)(struct csd_namespace *ns);
+	/* For RPC bdev_get_bdevs (driver_specific) and the saved configuration: write the methods that make it again. */
+	void (*write_info)(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
+	void (*write_config)(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
+};
+
+/* The first member of each kind's own struct. */
+struct csd_namespace {
+	struct spdk_bdev bdev;
+	const struct csd_namespace_ops *ops;
+	TAILQ_ENTRY(csd_namespace) link;
+};
+
+/* Registers the bdev: name, uuid (NULL: a new one). `ns->ops` is set. 0 or -errno. */
+int csd_namespace_register(struct csd_namespace *ns, const char *name, const char *product, const struct spdk_uuid *uuid);
+
+/* The namespace behind a bdev; NULL: the bdev is none of ours (an NVM namespace). */
+struct csd_namespace *csd_namespace_of(struct spdk_bdev *bdev);
+struct csd_namespace *csd_namespace_by_name(const char *name);
+
+/* The namespace with this NSID in the request's own subsystem, hence never another's. NULL: none, or an NVM one. */
+struct csd_namespace *csd_namespace_in_request(struct spdk_nvmf_request *req, uint32_t nsid);
+
+/*
+ * Helpers for handlers. Each sets the response and returns SPDK_NVMF_REQUEST_EXEC_STATUS_COMPLETE, so that
+ * `return csd_complete(req, sct, sc)` does; the asynchronous form also sends it.
+ */
+int csd_complete(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code);
+int csd_complete_value(struct spdk_nvmf_request *req, uint64_t value);	/* success; DW0 low, DW1 high */
+void csd_send(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code);
+void csd_send_value(struct spdk_nvmf_request *req, uint64_t value);
+
+/* True while the request's connection is up: a long command looks at it in every slice, and ends when it is not. */
+bool csd_request_wanted(struct spdk_nvmf_request *req);
+
+#endif

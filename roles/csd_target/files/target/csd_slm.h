@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* SLM namespaces (CSI 03h): memory of the drive that hosts copy into, and programs read and write. */
+#ifndef CSD_SLM_H
+#define CSD_SLM_H
+
+#include "csd_namespace.h"
+
+#define CSD_SLM_GRANULARITY	4	/* bytes: starts and lengths of all SLM commands */
+
+/* Makes the bdev `name` of `bytes` of zeroed hugepage memory. 0 or -errno; RPC bdev_csd_slm_create. */
+int csd_slm_create(const char *name, uint64_t bytes, const struct spdk_uuid *uuid);
+
+/* Its memory; NULL: the namespace is no SLM. */
+uint8_t *csd_slm_memory(struct csd_namespace *ns, uint64_t *bytes);
+
+#endif
