@@ -87,8 +87,11 @@ struct csd_slice {
 	uint64_t region_offset;	/* of the region's first byte in the whole input, for CSD_EMIT_OFFSET */
 	uint8_t *out;
 	uint64_t out_bytes;	/* room */
+	bool last;		/* the region ends where the input does: a CSD_POSITIONS program also sees windows that end
+				 * behind it, filled up with zeros. Set it on the last slice of every run. */
 	/* out */
-	uint64_t consumed;	/* region byte at which the first record begins that was not seen (a multiple of stride;
+	uint64_t consumed;	/* region byte at which the first record begins that was not seen (a multiple of
+				 * stride but for CSD_POSITIONS;
 				 * with stride > record it may lie beyond the region's end) */
 	uint64_t records;
 	uint64_t matches;
@@ -100,6 +103,10 @@ struct csd_slice {
  * it is not seen. A run over a long input is a sequence of slices, each region beginning where the last one ended
  * (region_offset + consumed). Room for an item is checked before the program sees a record: a program with
  * emit_bytes > 0 stops FULL when out has no room for one more item, although it might have dropped the record.
+ *
+ * Programs with CSD_POSITIONS (csd_bpf.h) say themselves where the next window begins after a match, so `consumed` need
+ * not be a multiple of stride; in the last slice they see every window that begins in the region, and a whole region
+ * that was used gives consumed = region_bytes.
  */
 enum csd_slice_end csd_instance_run(struct csd_instance *instance, struct csd_slice *slice);
 

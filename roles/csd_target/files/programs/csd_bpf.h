@@ -16,15 +16,16 @@
  *		return reading->value >= (__s64)csd_parameters.cparam1 ? CSD_KEEP : CSD_DROP;
  *	}
  *
- * Compile: clang -O2 -target bpf -c above.bpf.c -o above.bpf.o. No loops (unroll them), no calls, no global data of
- * your own. Every access to the record, the parameters and the state is checked against their sizes at load.
+ * Compile: clang -O2 -target bpf -mcpu=v2 -c above.bpf.c -o above.bpf.o. No loops (unroll them), no calls, no global
+ * data of your own. Every access to the record, the parameters and the state is checked against their sizes at load.
+ * docs/programs.md says more.
  */
 #ifndef CSD_BPF_H
 #define CSD_BPF_H
 
 #include <linux/types.h>
 
-/* What a program returns. Any other value counts as its lowest two bits. */
+/* What a program returns. Any other value counts as its lowest two bits, but for CSD_KEEP_AT(). */
 enum csd_verdict {
 	CSD_DROP = 0,
 	CSD_KEEP = 1,		/* emit the record */
@@ -39,13 +40,13 @@ enum csd_emit {
 	CSD_EMIT_NOTHING = 2,	/* it only counts: the state is the result */
 };
 
-/* Given with the command; the same for all records of a run. */
+/* Given with the command; the same for all records of a run, but for record_bytes in a CSD_WINDOW program. */
 #define CSD_DATA_BYTES	1000
 struct csd_parameters {
 	__u64 cparam1;
 	__u64 cparam2;
 	__u32 data_bytes;	/* of data that were given; the rest is zero */
-	__u32 reserved;
+	__u32 record_bytes;	/* of the record at hand; fewer than the geometry's only at the end of a CSD_WINDOW's input */
 	__u8 data[CSD_DATA_BYTES];
 };
 extern const struct csd_parameters csd_parameters;
@@ -60,8 +61,19 @@ struct csd_geometry {
 	__u32 stride_bytes;	/* from one record to the next: 1 .. CSD_MAX_RECORD_BYTES; below record_bytes: a sliding window */
 	__u32 state_bytes;	/* 0 .. CSD_MAX_STATE_BYTES */
 	__u32 emit;		/* enum csd_emit */
-	__u32 reserved[3];
+	__u32 flags;		/* CSD_POSITIONS */
+	__u32 reserved[2];
 };
+
+/*
+ * A program that finds positions in a sliding window (only with CSD_EMIT_OFFSET; CSD_WINDOW sets it):
+ * - It also sees the windows that begin in the input and end behind it, filled up with zeros: csd_parameters.record_bytes
+ *   says how many bytes are the input's. So a match is found wherever it lies, up to the last byte.
+ * - CSD_KEEP_AT(n) emits the window's offset + n, n < CSD_MAX_RECORD_BYTES, and the next window begins one byte behind
+ *   that place: each match in a window gets its own exact offset. Keep with n beyond the input's bytes counts as drop.
+ */
+#define CSD_POSITIONS	0x1
+#define CSD_KEEP_AT(n)	(CSD_KEEP | (n) << 2)
 
 #define CSD_SECTION(name)	__attribute__((section(name), used))
 
@@ -79,6 +91,13 @@ struct csd_geometry {
 	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
 		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), \
 		.state_bytes = sizeof(state_type), .emit = (what), \
+	}
+
+/* A program that finds positions: CSD_WINDOW(type of the window, stride). */
+#define CSD_WINDOW(type, stride) \
+	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
+		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), \
+		.emit = CSD_EMIT_OFFSET, .flags = CSD_POSITIONS, \
 	}
 
 #endif
