@@ -37,6 +37,11 @@ struct csd_namespace_ops {
 	bool (*abort)(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort);
 	/* The bdev is going away and has no users any more; free what hangs on the namespace, call spdk_bdev_destruct_done() if returning 1. */
 	int (*destruct)(struct csd_namespace *ns);
+	/*
+	 * The bdev's channel on this thread (spdk_get_io_channel() of the kind's own io_device), held as long as a queue of
+	 * this thread can send commands: what a kind keeps per thread lives in it. NULL: a channel without content.
+	 */
+	struct spdk_io_channel *(*get_io_channel)(struct csd_namespace *ns);
 	/* For RPC bdev_get_bdevs (driver_specific) and the saved configuration: write the methods that make it again. */
 	void (*write_info)(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
 	void (*write_config)(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
