@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
+from .folders import digest_file, files_in, halves, remove, swap, tidy
 from .plan import Step
 
 STAMP = ".make_install.json"
@@ -25,7 +24,6 @@ STAMP = ".make_install.json"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
 TELLING = re.compile(r"error:|error \d|undefined reference|no rule to make|not found|no space left|killed", re.I)
 TELLING_LINES = 5
-PROJECT_FOLDER = "hello_ebpf"
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class MakeInstall:
             ingredients, files = dict(made["ingredients"]), dict(made["files"])
         except (ValueError, KeyError, TypeError):
             return State(ingredients={}, spoilt=(STAMP,), leftovers=leftovers)
-        spoilt = tuple(name for name, digest in files.items() if _digest_file(dest / name) != digest)
+        spoilt = tuple(name for name, digest in files.items() if digest_file(dest / name) != digest)
         return State(ingredients, files, spoilt, leftovers=leftovers)
 
     def plan(self, state: State) -> list[Step]:
@@ -120,7 +118,7 @@ class MakeInstall:
         elif state.ingredients != wanted:
             why = f"changed: {', '.join(_differences(state.ingredients, wanted))}"
         else:
-            return [Step(f"remove {path}", partial(self._tidy, path)) for path in self._halves() if path.exists()]
+            return [Step(f"remove {path}", partial(tidy, path)) for path in self._halves() if path.exists()]
         return [Step(f"build {request.name} and install it into {request.dest} ({why})", self._build)]
 
     def plan_absent(self, state: State) -> list[Step]:
@@ -129,8 +127,8 @@ class MakeInstall:
             raise self._foreign()
         steps = []
         if dest.exists():
-            steps.append(Step(f"remove {dest}", partial(self._tidy, dest)))
-        return steps + [Step(f"remove {path}", partial(self._tidy, path)) for path in state.leftovers]
+            steps.append(Step(f"remove {dest}", partial(tidy, dest)))
+        return steps + [Step(f"remove {path}", partial(tidy, path)) for path in state.leftovers]
 
     def predict(self, state: State) -> State:
         return State(self.ingredients())
@@ -151,7 +149,7 @@ class MakeInstall:
 
     def _input(self, path: Path) -> str:
         if path.is_file():
-            return _digest_file(path)
+            return digest_file(path)
         if self._check:
             return "not there yet"
         raise LabError(
@@ -182,7 +180,7 @@ class MakeInstall:
         stage, old = self._halves()
         with _locked(request.tree):
             for path in [stage, old, *request.tree.iterdir()]:
-                _remove(path)
+                remove(path)
             for name, text in request.sources.items():
                 path = request.tree / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +188,7 @@ class MakeInstall:
             request.dest.parent.mkdir(parents=True, exist_ok=True)
             self._make(stage)
             result = stage / request.dest.relative_to("/")
-            files = {str(path.relative_to(result)): _digest_file(path) for path in _files_in(result)}
+            files = {str(path.relative_to(result)): digest_file(path) for path in files_in(result)}
             if not files:
                 raise LabError(
                     asked=f"build {request.name}",
@@ -199,8 +197,8 @@ class MakeInstall:
                 )
             stamp = {"ingredients": self.ingredients(), "files": files}
             (result / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
-            _swap(result, request.dest, old)
-            _remove(stage)
+            swap(result, request.dest, old)
+            remove(stage)
 
     def _make(self, stage: Path) -> None:
         request = self._request
@@ -225,24 +223,11 @@ class MakeInstall:
             )
 
     def _halves(self) -> tuple[Path, Path]:
-        """The install that is being made and the one that makes room for it; a run that is cut off leaves them.
-
-        Hidden neighbours of the destination: the same filesystem, so that a rename can put the new one in place.
-        """
-        dest = self._request.dest
-        return dest.parent / f".{dest.name}.new", dest.parent / f".{dest.name}.old"
+        return halves(self._request.dest)
 
     def _traces(self) -> list[Path]:
         """What a build leaves outside the destination."""
         return [*self._halves(), self._request.log, self._request.tree]
-
-    def _tidy(self, path: Path) -> None:
-        """Remove, and with it the project's own folders above that are empty now."""
-        _remove(path)
-        for folder in path.parents:
-            if PROJECT_FOLDER not in folder.parts or any(folder.iterdir()):
-                break
-            folder.rmdir()
 
     def _foreign(self) -> LabError:
         dest = self._request.dest
@@ -284,41 +269,5 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _swap(new: Path, dest: Path, old: Path) -> None:
-    """Put the new folder in the old one's place. Cut off in between, nothing is there and the next run builds."""
-    if dest.exists():
-        try:
-            dest.rename(old)
-        except OSError as error:
-            # A folder of a container image's lower layer cannot be renamed.
-            if error.errno != errno.EXDEV:
-                raise
-            _remove(dest)
-    new.rename(dest)
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or a whole folder, if there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-
-
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _digest_file(path: Path) -> str:
-    """The content's digest; a symbolic link's is its target; empty where there is nothing."""
-    if path.is_symlink():
-        return f"-> {path.readlink()}"
-    if not path.is_file():
-        return ""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]

@@ -39,7 +39,9 @@ LOCKED = re.compile(r"could not get lock|unable to lock|lock was locked by anoth
 class Run(Protocol):
     """Runs a command: ``AnsibleModule.run_command``, or a transcript in a test."""
 
-    def __call__(self, args: list[str], *, environ_update: dict[str, str] | None = None) -> tuple[int, str, str]: ...
+    def __call__(
+        self, args: list[str], *, cwd: str | None = None, environ_update: dict[str, str] | None = None
+    ) -> tuple[int, str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,59 @@ class State:
     available: dict[str, str] = field(default_factory=dict)
 
 
+class Apt:
+    """apt and dpkg on one machine: asked in English, and waited for while another apt holds a lock.
+
+    Args:
+        run: runs a command.
+        host: the machine's files.
+    """
+
+    def __init__(self, run: Run, host: Host) -> None:
+        self._run = run
+        self.host = host
+
+    def command(self, args: list[str], folder: Path | None = None) -> tuple[int, str, str]:
+        """Run; in a folder where one is named."""
+        return self._run(args, cwd=str(folder) if folder else None, environ_update=ENVIRONMENT)
+
+    def patiently(self, args: list[str]) -> tuple[int, str, str]:
+        """Run; wait while another apt or dpkg holds a lock (apt itself waits for only one of its three)."""
+        give_up = self.host.now() + LOCK_PATIENCE_S
+        while True:
+            code, out, errors = self.command(args)
+            if not code or not LOCKED.search(errors) or self.host.now() > give_up:
+                return code, out, errors
+            self.host.sleep(LOCK_RETRY_S)
+
+    def available(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of the packages that apt could install, each with its version; none where there are no lists yet."""
+        if not self.host.has_lists():
+            return {}
+        _, policy, _ = self.command(["apt-cache", *READ_ONLY, "policy", *names])
+        return parse_candidates(policy)
+
+    def refresh(self) -> None:
+        """Fetch the package lists anew."""
+        code, _, errors = self.patiently([*APT_GET, "update"])
+        if code:
+            raise LabError(
+                asked="fresh package lists (apt-get update)",
+                found=f"apt says: {apt_errors(errors)}",
+                fix="look at the archives in /etc/apt/sources.list and /etc/apt/sources.list.d and at the network, "
+                "then run again",
+            )
+
+    def unknown(self, items: Sequence[str]) -> LabError:
+        """What to say of packages that the lists do not have."""
+        return LabError(
+            asked=f"the package(s) {', '.join(item.replace('|', ' or ') for item in items)}",
+            found=f"the package lists of {self.host.release()} have no package of that name to install",
+            fix="correct the name for this release, or enable the archive component that holds it in "
+            "/etc/apt and run apt-get update",
+        )
+
+
 class Packages:
     """The asked packages on one machine: ``read``, ``plan`` and ``predict`` for ``converge``.
 
@@ -101,7 +156,7 @@ class Packages:
 
     def __init__(self, wanted: Iterable[str], run: Run, host: Host, *, check: bool) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
-        self._run = run
+        self._apt = Apt(run, host)
         self._host = host
         self._check = check
 
@@ -110,7 +165,7 @@ class Packages:
             return State({}, ())
         names = [name for item in self.wanted for name in _alternatives(item)]
         # dpkg-query fails when it does not know one of the names, and still prints the others.
-        _, listed, _ = self._command([*QUERY, *names])
+        _, listed, _ = self._apt.command([*QUERY, *names])
         installed = parse_installed(listed)
         present = {}
         for item in self.wanted:
@@ -142,34 +197,25 @@ class Packages:
     def _unfinished(self) -> bool:
         if self._host.dpkg_was_cut_off():
             return True
-        _, audit, _ = self._command(["dpkg", "--audit"])
+        _, audit, _ = self._apt.command(["dpkg", "--audit"])
         return bool(audit.strip())
 
     def _available(self, items: Sequence[str]) -> dict[str, str]:
-        if not self._host.has_lists():
-            return {}
-        names = [name for item in items for name in _alternatives(item)]
-        _, policy, _ = self._command(["apt-cache", *READ_ONLY, "policy", *names])
-        return parse_candidates(policy)
+        return self._apt.available([name for item in items for name in _alternatives(item)])
 
     def _refuse_in_check_mode(self, state: State) -> None:
         """Refuse what the real run would refuse, as far as that can be known without refreshing the lists."""
         if not self._host.has_lists() or self._host.lists_are_old() or state.unfinished:
             return
         names = self._names(state.missing, state.available)
-        code, _, errors = self._command([*INSTALL, "--simulate", *READ_ONLY, *names])
+        code, _, errors = self._apt.command([*INSTALL, "--simulate", *READ_ONLY, *names])
         if code:
             raise self._refused(names, errors)
 
     def _names(self, items: Sequence[str], available: dict[str, str]) -> list[str]:
         unknown = [item for item in items if not any(name in available for name in _alternatives(item))]
         if unknown:
-            raise LabError(
-                asked=f"the package(s) {', '.join(item.replace('|', ' or ') for item in unknown)}",
-                found=f"the package lists of {self._host.release()} have no package of that name to install",
-                fix="correct the name for this release, or enable the archive component that holds it in "
-                "/etc/apt and run apt-get update",
-            )
+            raise self._apt.unknown(unknown)
         return [_choose(item, available) for item in items]
 
     def _install(self, state: State) -> None:
@@ -177,15 +223,15 @@ class Packages:
         fresh = False
         unknown = any(not any(name in available for name in _alternatives(item)) for item in state.missing)
         if unknown or self._host.lists_are_old():
-            self._refresh()
+            self._apt.refresh()
             fresh = True
             available = self._available(state.missing)
         names = self._names(state.missing, available)
-        code, _, errors = self._patiently([*INSTALL, *names])
+        code, _, errors = self._apt.patiently([*INSTALL, *names])
         if code and "Failed to fetch" in errors and not fresh:
             # The lists are young, and yet name a version that the mirror has already replaced.
-            self._refresh()
-            code, _, errors = self._patiently([*INSTALL, *names])
+            self._apt.refresh()
+            code, _, errors = self._apt.patiently([*INSTALL, *names])
         if code:
             raise self._refused(names, errors)
 
@@ -196,39 +242,17 @@ class Packages:
             fix="mend what apt names (space, network, a held package, another apt that runs), then run again",
         )
 
-    def _refresh(self) -> None:
-        code, _, errors = self._patiently([*APT_GET, "update"])
-        if code:
-            raise LabError(
-                asked="fresh package lists (apt-get update)",
-                found=f"apt says: {apt_errors(errors)}",
-                fix="look at the archives in /etc/apt/sources.list and /etc/apt/sources.list.d and at the network, "
-                "then run again",
-            )
-
     def _finish(self) -> None:
-        code, _, errors = self._patiently(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
+        code, _, errors = self._apt.patiently(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
         if code:
             # What is left waits for packages that the cut-off run had not unpacked yet: apt brings those.
-            code, _, errors = self._patiently([*INSTALL, "--fix-broken"])
+            code, _, errors = self._apt.patiently([*INSTALL, "--fix-broken"])
         if code:
             raise LabError(
                 asked="finish the dpkg run that was cut off (dpkg --configure -a, apt-get install --fix-broken)",
                 found=f"apt says: {apt_errors(errors)}",
                 fix="finish it by hand as that message says, then run again",
             )
-
-    def _patiently(self, args: list[str]) -> tuple[int, str, str]:
-        """Run; wait while another apt or dpkg holds a lock (apt itself waits for only one of its three)."""
-        give_up = self._host.now() + LOCK_PATIENCE_S
-        while True:
-            code, out, errors = self._command(args)
-            if not code or not LOCKED.search(errors) or self._host.now() > give_up:
-                return code, out, errors
-            self._host.sleep(LOCK_RETRY_S)
-
-    def _command(self, args: list[str]) -> tuple[int, str, str]:
-        return self._run(args, environ_update=ENVIRONMENT)
 
 
 def render(state: State) -> str:

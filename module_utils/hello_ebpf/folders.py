@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Folders that are replaced as a whole, and what is in them by digest."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+from pathlib import Path
+
+PROJECT_FOLDER = "hello_ebpf"
+
+
+def halves(dest: Path) -> tuple[Path, Path]:
+    """The folder that is being made and the one that makes room for it; a run that is cut off leaves them.
+
+    Hidden neighbours of the destination: the same filesystem, so that a rename can put the new one in place.
+    """
+    return dest.parent / f".{dest.name}.new", dest.parent / f".{dest.name}.old"
+
+
+def swap(new: Path, dest: Path, old: Path) -> None:
+    """Put the new folder in the old one's place. Cut off in between, nothing is there and the next run makes it."""
+    if dest.exists():
+        try:
+            dest.rename(old)
+        except OSError as error:
+            # A folder of a container image's lower layer cannot be renamed.
+            if error.errno != errno.EXDEV:
+                raise
+            remove(dest)
+    new.rename(dest)
+    remove(old)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def tidy(path: Path) -> None:
+    """Remove, and with it the project's own folders above that are empty now."""
+    remove(path)
+    for folder in path.parents:
+        if PROJECT_FOLDER not in folder.parts or any(folder.iterdir()):
+            break
+        folder.rmdir()
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+
+
+def digest_file(path: Path) -> str:
+    """The content's digest; a symbolic link's is its target; empty where there is nothing."""
+    if path.is_symlink():
+        return f"-> {path.readlink()}"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
