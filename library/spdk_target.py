@@ -16,6 +16,9 @@ description:
     O(subsystems[].hosts) and O(subsystems[].listeners), where given, are the whole list, because they decide who
     reaches the data; namespaces that are not declared stay.
   - In check mode a target that does not run is planned for as it will start, with O(config_file) or empty.
+  - csd_tgt has two types of bdev more. One stands for memory of the drive (a namespace of the command set SLM), one
+    for the slots of programs that run in it (Computational Programs). What is in the slots is declared with
+    M(csd_program).
 options:
   socket:
     description: The target's JSON-RPC socket.
@@ -37,7 +40,8 @@ options:
     default: present
   purge:
     description: Remove subsystems, bdevs, namespaces, hosts and listeners that are not declared. A bdev that a declared
-      namespace refers to stays. The contents of purged malloc bdevs are lost.
+      namespace refers to stays. The contents of purged malloc and csd_slm bdevs and the programs of purged csd_compute
+      bdevs are lost.
     type: bool
     default: false
   recreate:
@@ -45,7 +49,7 @@ options:
       - What to do where an object is not as declared and SPDK cannot alter it.
       - V(never) refuses.
       - V(keep_data) makes subsystems, namespaces, aio and null bdevs anew; connected hosts are disconnected.
-      - V(lose_data) does so with malloc bdevs too, whose contents are lost.
+      - V(lose_data) does so with malloc, csd_slm and csd_compute bdevs too, whose contents and programs are lost.
     type: str
     choices: [never, keep_data, lose_data]
     default: never
@@ -112,27 +116,49 @@ options:
         type: str
         required: true
       type:
-        description: V(malloc) is memory, V(aio) a file or block device, V(null) drops writes and reads nothing.
+        description: V(malloc) is memory, V(aio) a file or block device, V(null) drops writes and reads nothing. csd_tgt
+          has V(csd_slm), memory of the drive, and V(csd_compute), slots for programs.
         type: str
-        choices: [malloc, aio, 'null']
+        choices: [malloc, aio, 'null', csd_slm, csd_compute]
         required: true
       size_megabytes:
         description: Size in MiB. Either this or O(bdevs[].blocks), except for V(aio), whose size is its file's; where
-          it is given for V(aio), it is checked.
+          it is given for V(aio), it is checked. Not for V(csd_compute).
         type: int
       blocks:
-        description: Size in blocks.
+        description: Size in blocks. For V(malloc), V(aio) and V(null).
         type: int
       block_size:
-        description: Bytes of a block.
+        description: Bytes of a block, 512 where it is not given. For V(malloc), V(aio) and V(null).
         type: int
-        default: 512
       uuid:
         description: Its UUID. SPDK makes one up where none is given. Not for V(aio), where SPDK takes none.
         type: str
       filename:
         description: Absolute path of the file or block device, for V(aio). It is never made or resized.
         type: path
+      slots:
+        description: Programs that can be loaded at a time, for V(csd_compute). csd_tgt makes 16 where it is not given;
+          so it does with what follows.
+        type: int
+      max_active:
+        description: Programs that can be active at a time, for V(csd_compute). All slots where it is not given.
+        type: int
+      max_range_sets:
+        description: Memory range sets, for V(csd_compute).
+        type: int
+      max_program_bytes:
+        description: Bytes of one program, for V(csd_compute).
+        type: int
+      max_total_bytes:
+        description: Bytes of all programs, for V(csd_compute). Whole MiB.
+        type: int
+      program_type:
+        description: The program type (PTYPE) that stands for eBPF, for V(csd_compute).
+        type: int
+      interpret:
+        description: Interpret programs though the CPU could run them compiled, for V(csd_compute).
+        type: bool
   subsystems:
     description: NVM subsystems.
     type: list
@@ -228,6 +254,28 @@ EXAMPLES = r"""
           - address: 127.0.0.1
     config_file: /etc/hello_ebpf/csd_target.json
 
+- name: A drive that programs run in, on csd_tgt
+  spdk_target:
+    bdevs:
+      - name: csd0_data
+        type: malloc
+        size_megabytes: 512
+      - name: csd0_memory
+        type: csd_slm
+        size_megabytes: 64
+      - name: csd0_compute
+        type: csd_compute
+    subsystems:
+      - nqn: nqn.2026-11.io.hello-ebpf:csd0
+        max_namespaces: 16
+        namespaces:
+          - nsid: 1
+            bdev: csd0_data
+          - nsid: 2
+            bdev: csd0_memory
+          - nsid: 3
+            bdev: csd0_compute
+
 - name: Take the same away again, and nothing else
   spdk_target:
     bdevs:
@@ -274,7 +322,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
-from ansible.module_utils.hello_ebpf.spdk_target.model import as_data
+from ansible.module_utils.hello_ebpf.spdk_target.model import COMPUTE_OPTIONS, TYPES, as_data
 from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
 
 INT = {"type": "int"}
@@ -296,12 +344,14 @@ TRANSPORT = {
 }
 BDEV = {
     "name": {"type": "str", "required": True},
-    "type": {"type": "str", "choices": ["malloc", "aio", "null"], "required": True},
+    "type": {"type": "str", "choices": list(TYPES), "required": True},
     "size_megabytes": INT,
     "blocks": INT,
-    "block_size": {"type": "int", "default": 512},
+    "block_size": INT,
     "uuid": TEXT,
     "filename": {"type": "path"},
+    **{name: INT for name in COMPUTE_OPTIONS if name != "interpret"},
+    "interpret": {"type": "bool"},
 }
 NAMESPACE = {
     "nsid": {"type": "int", "required": True},
@@ -365,7 +415,7 @@ def run(module: AnsibleModule, connection: ExitStack) -> None:
             raise
         if not options.absent:
             module.warn(f"{error.found} at {params['socket']}: planned for the target as it will start")
-    work = Reconciler(client, asked, options, params["config_file"])
+    work = Reconciler(client, asked, options, params["config_file"], module.check_mode)
     outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     exit_with(
         module,

@@ -123,7 +123,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "file of a null bdev": (
         null(filename="/x"),
-        "Asked: bdev b of type null with filename /x. Found: only aio has a file. Do: drop it.",
+        "Asked: bdev b of type null with filename /x. Found: filename is for aio. Do: drop it.",
     ),
     "UUID of an aio bdev": (
         bdevs({"name": "b", "type": "aio", "filename": "/x", "uuid": UUID}),

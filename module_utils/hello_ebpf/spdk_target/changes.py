@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..jsonrpc import Call
-from .model import Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import CSD_TYPES, LOST, MIB, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,15 @@ def changes(found: Tree, goal: Tree) -> list[Change]:
 
 def create_bdev(item: Bdev) -> Call:
     """The RPC that creates a bdev."""
-    params: dict[str, Any] = {"name": item.name, "block_size": item.block_size}
+    params: dict[str, Any] = {"name": item.name}
     if item.type == "aio":
-        return Call("bdev_aio_create", {**params, "filename": item.filename})
-    params["num_blocks"] = item.num_blocks
+        return Call("bdev_aio_create", {**params, "block_size": item.block_size, "filename": item.filename})
+    if item.type == "csd_compute":
+        params |= item.options
+    elif item.type == "csd_slm":
+        params["megabytes"] = (item.num_blocks or 0) * (item.block_size or 0) // MIB
+    else:
+        params |= {"block_size": item.block_size, "num_blocks": item.num_blocks}
     if item.uuid:
         params["uuid"] = item.uuid
     return Call(f"bdev_{item.type}_create", params)
@@ -66,7 +71,8 @@ def create_bdev(item: Bdev) -> Call:
 
 def delete_bdev(item: Bdev) -> Call:
     """The RPC that deletes a bdev."""
-    return Call(f"bdev_{item.type}_delete", {"name": item.name})
+    kind = "csd" if item.type in CSD_TYPES else item.type
+    return Call(f"bdev_{kind}_delete", {"name": item.name})
 
 
 def create_subsystem(item: Subsystem) -> Call:
@@ -193,12 +199,12 @@ def _delete_subsystem(item: Subsystem) -> Change:
 
 
 def _delete_bdev(item: Bdev) -> Change:
-    lost = item.type == "malloc"
+    lost = LOST.get(item.type, "")
     return Change(
-        f"delete {item.type} bdev {item.name}, {item.size}{', and the data in it' if lost else ''}",
+        f"delete {item.type} bdev {item.name}, {item.size}{f', and {lost}' if lost else ''}",
         delete_bdev(item),
         (create_bdev(item),),
-        left="its data is lost, an empty bdev of its size is in its place" if lost else "",
+        left=f"{lost} is lost, an empty bdev like it is in its place" if lost else "",
     )
 
 

@@ -14,9 +14,33 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
-from .model import MIB, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import CSD_TYPES, MIB, SLM_BLOCK, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 from .reading import hex_text, uuid_text
 
+DEFAULT_BLOCK_SIZE = 512
+# Which bdevs have a field; a field that is not here, all have.
+_FIELD_TYPES = {
+    "filename": ("aio",),
+    "block_size": ("malloc", "aio", "null"),
+    "blocks": ("malloc", "aio", "null"),
+    "size_megabytes": ("malloc", "aio", "null", "csd_slm"),
+    "slots": ("csd_compute",),
+    "max_active": ("csd_compute",),
+    "max_range_sets": ("csd_compute",),
+    "max_program_bytes": ("csd_compute",),
+    "max_total_bytes": ("csd_compute",),
+    "program_type": ("csd_compute",),
+    "interpret": ("csd_compute",),
+}
+# What each number of a compute namespace can be: the width of its field in NVMe, where nothing else limits it.
+COMPUTE_LIMITS = {
+    "slots": (1, 65535),
+    "max_active": (1, 65535),
+    "max_range_sets": (1, 65535),
+    "max_program_bytes": (1, 1024 * MIB),
+    "max_total_bytes": (MIB, 1024 * MIB),
+    "program_type": (0, 255),
+}
 MAX_SERIAL = 20
 MAX_MODEL = 40
 MAX_NQN = 223
@@ -81,38 +105,69 @@ def _transport(item: Mapping[str, Any]) -> Transport:
 
 
 def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
-    name, kind, block_size = item["name"], item["type"], item["block_size"]
+    name, kind = item["name"], item["type"]
     what = f"bdev {name}"
     if not _PRINTABLE.fullmatch(name) or " " in name:
         raise LabError(f"bdev {name!r}", "a name that is empty, or not printable ASCII without spaces", "rename it")
     if removing:
         # A bdev is removed by its name; what it was made of need no longer be there.
         return Bdev(name, kind)
+    _only_its_own(item, what)
+    if kind in CSD_TYPES:
+        return _csd(item, what)
+    block_size = item["block_size"] or DEFAULT_BLOCK_SIZE
     if block_size < 512 or block_size & (block_size - 1):
         raise LabError(
             f"{what} with block_size {block_size}",
             "a block size that is not a power of two of at least 512",
             "use 512 or 4096",
         )
-    blocks = _blocks(item, what)
+    blocks = _blocks(item, block_size, what)
     identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
     if kind == "aio":
         return _aio(item, what, blocks, identifier, check=check)
-    if item.get("filename"):
-        raise LabError(f"{what} of type {kind} with filename {item['filename']}", "only aio has a file", "drop it")
     return Bdev(name, kind, block_size, blocks, identifier)
 
 
-def _blocks(item: Mapping[str, Any], what: str) -> int | None:
+def _only_its_own(item: Mapping[str, Any], what: str) -> None:
+    """Refuse a field that a bdev of another type has."""
+    for name, types in _FIELD_TYPES.items():
+        if item["type"] not in types and item.get(name) is not None:
+            asked = f"{what} of type {item['type']} with {name} {item[name]}"
+            raise LabError(asked, f"{name} is for {' and '.join(types)}", "drop it")
+
+
+def _csd(item: Mapping[str, Any], what: str) -> Bdev:
+    """A namespace of csd_tgt: memory, or slots for programs."""
+    identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
+    if item["type"] == "csd_slm":
+        return Bdev(item["name"], "csd_slm", SLM_BLOCK, _blocks(item, SLM_BLOCK, what), identifier)
+    options = {name: item[name] for name in COMPUTE_LIMITS if item.get(name) is not None}
+    for name, value in options.items():
+        least, most = COMPUTE_LIMITS[name]
+        if not least <= value <= most:
+            raise LabError(f"{what} with {name} {value}", f"it can be {least} to {most}", "choose one of these")
+    if options.get("max_active", 1) > options.get("slots", COMPUTE_LIMITS["slots"][1]):
+        raise LabError(
+            f"{what} with max_active {options['max_active']} and slots {options['slots']}",
+            "more programs that are active than there are slots",
+            "make max_active at most slots",
+        )
+    if item.get("interpret") is not None:
+        options["interpret"] = item["interpret"]
+    return Bdev(item["name"], "csd_compute", uuid=identifier, options=options)
+
+
+def _blocks(item: Mapping[str, Any], block_size: int, what: str) -> int | None:
     """The declared number of blocks; None for an aio bdev that leaves its size to the file."""
-    megabytes, blocks, block_size = item.get("size_megabytes"), item.get("blocks"), item["block_size"]
+    megabytes, blocks = item.get("size_megabytes"), item.get("blocks")
     if megabytes is not None and blocks is not None:
         raise LabError(f"{what} with size_megabytes and blocks", "two sizes", "give one of them")
     if megabytes is None and blocks is None:
         if item["type"] == "aio":
             return None
         raise LabError(f"{what} of type {item['type']}", "no size", "give size_megabytes or blocks")
-    size = megabytes * MIB if megabytes is not None else blocks * block_size
+    size = megabytes * MIB if megabytes is not None else (blocks or 0) * block_size
     if size <= 0:
         raise LabError(f"{what} of {size} bytes", "a size that is not above 0", "give a size above 0")
     if size % block_size:
@@ -125,7 +180,7 @@ def _blocks(item: Mapping[str, Any], what: str) -> int | None:
 
 
 def _aio(item: Mapping[str, Any], what: str, blocks: int | None, identifier: str | None, *, check: bool) -> Bdev:
-    filename, block_size = item.get("filename"), item["block_size"]
+    filename, block_size = item.get("filename"), item["block_size"] or DEFAULT_BLOCK_SIZE
     if identifier:
         raise LabError(
             f"{what} of type aio with uuid {identifier}",

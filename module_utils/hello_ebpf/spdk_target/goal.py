@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import SCRATCH_BDEV, SCRATCH_NQN, Bdev, Namespace, Subsystem, Transport, Tree, differences
+from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subsystem, Transport, Tree, differences
 
-REMOVABLE = ("malloc", "aio", "null")
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
 _SUBSYSTEM_FIELDS = ("serial", "model", "max_namespaces")
 _NAMESPACE_FIELDS = ("bdev", "uuid", "nguid", "eui64")
@@ -105,14 +104,17 @@ def _bdev(found: Tree, asked: Bdev, options: Options) -> Bdev:
     if there is None:
         return asked
     wrong = differences(asked, there, *_BDEV_FIELDS)
+    if asked.type == there.type:
+        told = asked.options.items()
+        wrong += [(name, value, there.options.get(name)) for name, value in told if value != there.options.get(name)]
     if not wrong:
         return there
     _permit(
         options,
         asked=f"bdev {asked.name}: {_wanted(wrong, asked.size)}",
         found=f"{there.type} bdev {asked.name} has {_real(wrong, there.size)}{_in_use(found, asked.name)}",
-        loses=there.type == "malloc",
-        possible=there.type in REMOVABLE,
+        loses=there.type in LOST,
+        possible=there.type in TYPES,
     )
     return asked
 
@@ -238,10 +240,10 @@ def _check_removed_bdevs(found: Tree, tree: Tree, asked: Tree, renewed: set[str]
                 f"it is {_names(users)}, which is not declared here",
                 "remove that namespace first, or leave the bdev out of this declaration",
             )
-        if found.bdevs[name].type not in REMOVABLE:
+        if found.bdevs[name].type not in TYPES:
             raise LabError(
                 asked_text,
-                f"it is of type {found.bdevs[name].type}; this module removes {', '.join(REMOVABLE)} only",
+                f"it is of type {found.bdevs[name].type}; this module removes {', '.join(TYPES)} only",
                 "remove it with spdk_rpc and the method of its type",
             )
         _check_claim(found, asked_text, name)

@@ -16,6 +16,26 @@ MIB = 1024 * 1024
 SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
 SCRATCH_BDEV = "rpc_bench_data"
 
+# The types of bdev that can be declared. Those of csd_tgt stand for namespaces of other command sets than NVM.
+CSD_TYPES = ("csd_slm", "csd_compute")
+TYPES = ("malloc", "aio", "null", *CSD_TYPES)
+# What is gone with a bdev of this type.
+LOST = {
+    "malloc": "the data in it",
+    "csd_slm": "what hosts keep in it",
+    "csd_compute": "the programs in it",
+}
+SLM_BLOCK = 4096
+COMPUTE_OPTIONS = (
+    "slots",
+    "max_active",
+    "max_range_sets",
+    "max_program_bytes",
+    "max_total_bytes",
+    "program_type",
+    "interpret",
+)
+
 
 @dataclass(frozen=True)
 class Transport:
@@ -27,7 +47,10 @@ class Transport:
 
 @dataclass(frozen=True)
 class Bdev:
-    """A block device. ``type`` is malloc, aio or null, or SPDK's product name for all others."""
+    """A block device. ``type`` is one that is declared (TYPES), or SPDK's product name for all others.
+
+    ``options`` are a compute namespace's own: those that were told, or all of them in a found tree.
+    """
 
     name: str
     type: str
@@ -35,11 +58,16 @@ class Bdev:
     num_blocks: int | None = None
     uuid: str | None = None
     filename: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     claimed: bool | None = None
 
     @property
     def size(self) -> str:
         """Its size in words."""
+        if self.type == "csd_compute":
+            return (
+                ", ".join(f"{name} {_scalar(value)}" for name, value in self.options.items()) or "as csd_tgt makes it"
+            )
         if self.block_size is None or self.num_blocks is None:
             return "as large as its file"
         octets = self.block_size * self.num_blocks
@@ -131,8 +159,8 @@ def as_data(value: Any) -> Any:
     if isinstance(value, Transport):
         return {"type": value.type, **value.options}
     if is_dataclass(value) and not isinstance(value, type):
-        pairs = [(item.name, getattr(value, item.name)) for item in fields(value)]
-        return {name: as_data(item) for name, item in pairs if item is not None}
+        pairs = [(item.name, getattr(value, item.name)) for item in fields(value) if item.name != "options"]
+        return {name: as_data(item) for name, item in pairs if item is not None} | dict(getattr(value, "options", {}))
     if isinstance(value, (list, tuple)):
         return [as_data(item) for item in value]
     return value

@@ -7,10 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..jsonrpc import Call, Client
-from .model import Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import COMPUTE_OPTIONS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
-_PRODUCTS = {"Malloc disk": "malloc", "AIO disk": "aio", "Null disk": "null"}
+_PRODUCTS = {
+    "Malloc disk": "malloc",
+    "AIO disk": "aio",
+    "Null disk": "null",
+    "CSD SLM": "csd_slm",
+    "CSD compute": "csd_compute",
+}
+_CREATES = frozenset(f"bdev_{kind}_create" for kind in TYPES)
 
 
 def read_tree(client: Client) -> Tree:
@@ -34,8 +41,8 @@ def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
         if method == "nvmf_create_transport":
             item = _transport(params)
             transports[item.type] = item
-        elif method in {"bdev_malloc_create", "bdev_null_create", "bdev_aio_create"}:
-            bdevs[params["name"]] = _saved_bdev(method.split("_")[1], params)
+        elif method in _CREATES:
+            bdevs[params["name"]] = _saved_bdev(method.removeprefix("bdev_").removesuffix("_create"), params)
         elif method == "nvmf_create_subsystem":
             subsystems[params["nqn"]] = {**params, "hosts": [], "namespaces": [], "listen_addresses": []}
         elif method == "nvmf_subsystem_add_host":
@@ -62,19 +69,29 @@ def _transport(item: Mapping[str, Any]) -> Transport:
 
 
 def _bdev(item: Mapping[str, Any]) -> Bdev:
-    product = item["product_name"]
+    kind = _PRODUCTS.get(item["product_name"], item["product_name"])
+    specific = item.get("driver_specific") or {}
+    # A compute namespace is a bdev without blocks to speak of.
+    sized = kind != "csd_compute"
     return Bdev(
         name=item["name"],
-        type=_PRODUCTS.get(product, product),
-        block_size=item["block_size"],
-        num_blocks=item["num_blocks"],
+        type=kind,
+        block_size=item["block_size"] if sized else None,
+        num_blocks=item["num_blocks"] if sized else None,
         uuid=uuid_text(item["uuid"]) if item.get("uuid") else None,
-        filename=(item.get("driver_specific") or {}).get("aio", {}).get("filename"),
+        filename=specific.get("aio", {}).get("filename"),
+        options=_options(specific.get("csd_compute") or {}),
         claimed=item["claimed"],
     )
 
 
+def _options(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: found[name] for name in COMPUTE_OPTIONS if name in found}
+
+
 def _saved_bdev(kind: str, params: Mapping[str, Any]) -> Bdev:
+    if kind == "csd_slm":
+        params = {**params, "block_size": SLM_BLOCK, "num_blocks": params["megabytes"] * MIB // SLM_BLOCK}
     return Bdev(
         name=params["name"],
         type=kind,
@@ -82,6 +99,7 @@ def _saved_bdev(kind: str, params: Mapping[str, Any]) -> Bdev:
         num_blocks=params.get("num_blocks"),
         uuid=uuid_text(params["uuid"]) if params.get("uuid") else None,
         filename=params.get("filename"),
+        options=_options(params) if kind == "csd_compute" else {},
     )
 
 

@@ -45,12 +45,14 @@ class Reconciler:
         asked: the declared tree.
         options: how far this run may go.
         config_file: where to keep what the target comes back with; None for nowhere.
+        check: nothing will be sent that writes.
     """
 
     client: Client | None
     asked: Tree
     options: Options
     config_file: str | None = None
+    check: bool = False
     planned: list[Call] = field(default_factory=list)
 
     def read(self) -> Found:
@@ -70,6 +72,7 @@ class Reconciler:
         needed = changes(found.tree, wanted)
         self._check_listeners(found.tree, wanted)
         steps = [Step(change.summary, self._send(change.call), self._take_back(change)) for change in needed]
+        self._check_methods(needed)
         if not self.planned:
             self.planned = [change.call for change in needed]
         if self.config_file and self._file_is_due(found, bool(needed)):
@@ -86,6 +89,19 @@ class Reconciler:
     def render(self, found: Found) -> str:
         """A state as text."""
         return "\n".join([render(found.tree), *self._render_file(found), ""])
+
+    def _check_methods(self, needed: Sequence[Change]) -> None:
+        """Refuse what this target was not built for. In check mode another one may take its place before the run."""
+        wanted = {change.call.method for change in needed if change.call.method.startswith("bdev_csd_")}
+        if not wanted or self.client is None or self.check:
+            return
+        missing = wanted - set(self.client.call("rpc_get_methods"))
+        if missing:
+            raise LabError(
+                "; ".join(change.summary for change in needed if change.call.method in missing),
+                f"the target at {self.client.path} has no {' and no '.join(sorted(missing))}: it is not csd_tgt",
+                "run csd_tgt (the role csd_target builds it), or declare none of these bdevs",
+            )
 
     def _check_listeners(self, found: Tree, wanted: Tree) -> None:
         served, leaving = _listeners(found), _listeners(found) - _listeners(wanted)
