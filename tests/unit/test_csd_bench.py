@@ -16,7 +16,7 @@ from ansible.module_utils.hello_ebpf.bench.host import facts, spdk_build
 from ansible.module_utils.hello_ebpf.bench.target_cpu import CpuSeconds, Ticks, between, is_ours, ticks_of
 
 import record_reference as reference
-from csd_program import build
+from csd_bench_program import build
 from module_run import run_module
 
 RECORDS = 5001

@@ -13,7 +13,7 @@ import pytest
 from ansible.module_utils.hello_ebpf.bench.program import Place, UnavailableError, error_of
 
 import record_reference as reference
-from csd_program import build
+from csd_bench_program import build
 from module_run import run_module
 
 RECORDS = 1001
