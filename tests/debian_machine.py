@@ -60,9 +60,7 @@ class Debian:
         """The commands that hold one of these words."""
         return [command for command in self.commands if any(word in command.split() for word in words)]
 
-    def run(
-        self, args: list[str], *, cwd: str | None = None, environ_update: dict[str, str] | None = None
-    ) -> tuple[int, str, str]:
+    def run(self, args: list[str], *, environ_update: dict[str, str] | None = None) -> tuple[int, str, str]:
         assert environ_update is not None
         assert environ_update["LC_ALL"] == "C.UTF-8"
         assert environ_update["DEBIAN_FRONTEND"] == "noninteractive"

@@ -176,12 +176,13 @@ class PackageFiles:
             if not self._apt.available([request.package]):
                 raise self._apt.unknown([request.package])
         wanted = f"{request.package}={request.version}" if request.version else request.package
-        command = [*APT_GET, "download", wanted]
-        code, _, errors = self._apt.command(command, folder)
+        # apt-get puts what it downloads into the folder that it runs in.
+        command = ["env", f"--chdir={folder}", *APT_GET, "download", wanted]
+        code, _, errors = self._apt.command(command)
         if code and "Failed to fetch" in errors:
             # The lists are young, and yet name a version that the mirror has already replaced.
             self._apt.refresh()
-            code, _, errors = self._apt.command(command, folder)
+            code, _, errors = self._apt.command(command)
         found = sorted(folder.glob("*.deb"))
         if code or not found:
             raise LabError(

@@ -39,9 +39,7 @@ LOCKED = re.compile(r"could not get lock|unable to lock|lock was locked by anoth
 class Run(Protocol):
     """Runs a command: ``AnsibleModule.run_command``, or a transcript in a test."""
 
-    def __call__(
-        self, args: list[str], *, cwd: str | None = None, environ_update: dict[str, str] | None = None
-    ) -> tuple[int, str, str]: ...
+    def __call__(self, args: list[str], *, environ_update: dict[str, str] | None = None) -> tuple[int, str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,8 @@ class Apt:
         self._run = run
         self.host = host
 
-    def command(self, args: list[str], folder: Path | None = None) -> tuple[int, str, str]:
-        """Run; in a folder where one is named."""
-        return self._run(args, cwd=str(folder) if folder else None, environ_update=ENVIRONMENT)
+    def command(self, args: list[str]) -> tuple[int, str, str]:
+        return self._run(args, environ_update=ENVIRONMENT)
 
     def patiently(self, args: list[str]) -> tuple[int, str, str]:
         """Run; wait while another apt or dpkg holds a lock (apt itself waits for only one of its three)."""
