@@ -23,8 +23,8 @@ static void
 add(struct csd_wire_count *count, const struct tcp_info *info)
 {
 	count->connections++;
-	count->to_host += info->tcpi_bytes_received;
-	count->to_target += info->tcpi_bytes_acked;
+	count->tcp_to_host += info->tcpi_bytes_received;
+	count->tcp_to_target += info->tcpi_bytes_acked;
 }
 
 /* Compares address and port, whatever else the structures hold. */
@@ -209,15 +209,33 @@ csd_wire_init(struct csd_wire *wire, const char *address, const char *port, bool
 	}
 	memcpy(&wire->peer, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
+	snprintf(wire->address, sizeof(wire->address), "%s", address);
+	snprintf(wire->port, sizeof(wire->port), "%s", port);
 	wire->known = true;
 	wire->own_sockets = own_sockets;
 	find_interface(wire);
 	return true;
 }
 
-void
-csd_wire_read(const struct csd_wire *wire, struct csd_wire_count *count)
+bool
+csd_wire_trace(struct csd_wire *wire, const char *program)
 {
+	if (!wire->known) {
+		return false;
+	}
+	if (wire->interface[0] == '\0') {
+		snprintf(wire->trace.why, sizeof(wire->trace.why), "no interface is known through which %s is reached",
+			 wire->address);
+		return false;
+	}
+	return csd_wire_trace_start(&wire->trace, program, wire->interface, wire->address, wire->port);
+}
+
+void
+csd_wire_read(struct csd_wire *wire, struct csd_wire_count *count)
+{
+	struct csd_wire_traced traced;
+
 	memset(count, 0, sizeof(*count));
 	if (!wire->known) {
 		return;
@@ -227,5 +245,53 @@ csd_wire_read(const struct csd_wire *wire, struct csd_wire_count *count)
 	} else {
 		count_kernel_sockets(wire, count);
 	}
+	count->to_host = count->tcp_to_host;
+	count->to_target = count->tcp_to_target;
+	if (csd_wire_trace_read(&wire->trace, &traced)) {
+		count->traced = true;
+		count->to_host = traced.to_host;
+		count->to_target = traced.to_target;
+		count->not_parsed = traced.not_parsed;
+	}
 	count_interface(wire, count);
+}
+
+bool
+csd_wire_subtract(struct csd_wire_count *after, const struct csd_wire_count *before)
+{
+	bool comparable = before->connections > 0 && before->connections == after->connections &&
+			  before->traced == after->traced && after->tcp_to_host >= before->tcp_to_host;
+
+	after->to_host -= before->to_host;
+	after->to_target -= before->to_target;
+	after->tcp_to_host -= before->tcp_to_host;
+	after->tcp_to_target -= before->tcp_to_target;
+	after->not_parsed -= before->not_parsed;
+	after->interface_received -= before->interface_received;
+	after->interface_sent -= before->interface_sent;
+	return comparable;
+}
+
+const char *
+csd_wire_source(const struct csd_wire *wire)
+{
+	if (!wire->known) {
+		return "none";
+	}
+	return wire->trace.pid != 0 ? "nvme_tcp_trace" : "tcp_info";
+}
+
+const char *
+csd_wire_reason(const struct csd_wire *wire)
+{
+	if (wire->trace.pid != 0 || !wire->known) {
+		return "";
+	}
+	return wire->trace.why[0] != '\0' ? wire->trace.why : "no path of nvme_tcp_trace was given";
+}
+
+void
+csd_wire_close(struct csd_wire *wire)
+{
+	csd_wire_trace_stop(&wire->trace);
 }
