@@ -16,7 +16,7 @@
  *		return reading->value >= (__s64)csd_parameters.cparam1 ? CSD_KEEP : CSD_DROP;
  *	}
  *
- * Compile: clang -O2 -target bpf -mcpu=v2 -c above.bpf.c -o above.bpf.o. No loops (unroll them), no calls, no global
+ * Compile: clang -O2 -target bpf -mcpu=v2 -c above.bpf.c -o above.bpf.o. No loops (CSD_UNROLL), no calls, no global
  * data of your own. Every access to the record, the parameters and the state is checked against their sizes at load.
  * docs/programs.md says more.
  */
@@ -51,7 +51,7 @@ struct csd_parameters {
 };
 extern const struct csd_parameters csd_parameters;
 
-/* The geometry, in a section of its own. */
+/* The geometry, in a section of its own: "csd_geometry". */
 #define CSD_GEOMETRY_VERSION	1
 #define CSD_MAX_RECORD_BYTES	65536
 #define CSD_MAX_STATE_BYTES	4096
@@ -75,6 +75,34 @@ struct csd_geometry {
 #define CSD_POSITIONS	0x1
 #define CSD_KEEP_AT(n)	(CSD_KEEP | (n) << 2)
 
+/* Before a loop with a constant number of turns: there are no loops at run time. */
+#ifdef __clang__
+#define CSD_UNROLL	_Pragma("clang loop unroll(full)")
+#else
+#define CSD_UNROLL	_Pragma("GCC unroll 65534")
+#endif
+
+/* Eight bytes at any address; a drive's loads need no alignment, but clang takes eight loads if it is told so. */
+#ifdef __bpf__
+typedef __u64 __attribute__((may_alias)) csd_word;
+#else
+typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
+#endif
+#define CSD_LOAD_64(address)	(*(const csd_word *)(address))
+
+/* From here on the compiler knows nothing about a variable's value, and does not optimise across this place. */
+#define CSD_OPAQUE(variable)	__asm__ volatile("" : "+r"(variable))
+
+/*
+ * value & mask, for an index: makes sure that the mask is there when the verifier looks, even where the compiler knows
+ * that the value is small enough. Comparisons are no bounds to the verifier.
+ */
+#define CSD_BOUND(value, mask)	({ \
+	__u64 csd_bounded = (value); \
+	CSD_OPAQUE(csd_bounded); \
+	csd_bounded & (mask); \
+})
+
 #define CSD_SECTION(name)	__attribute__((section(name), used))
 
 /* Marks the program; one in a file. Its section names the kind, and so the engine. */
@@ -82,20 +110,20 @@ struct csd_geometry {
 
 /* A program without state: CSD_RECORD(type, stride, emit). With state: CSD_RECORD_STATE(type, stride, emit, state type). */
 #define CSD_RECORD(type, stride, what) \
-	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
+	const struct csd_geometry csd_program_geometry CSD_SECTION("csd_geometry") = { \
 		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), .emit = (what), \
 	}
 
 #define CSD_RECORD_STATE(type, stride, what, state_type) \
 	extern state_type csd_state; \
-	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
+	const struct csd_geometry csd_program_geometry CSD_SECTION("csd_geometry") = { \
 		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), \
 		.state_bytes = sizeof(state_type), .emit = (what), \
 	}
 
 /* A program that finds positions: CSD_WINDOW(type of the window, stride). */
 #define CSD_WINDOW(type, stride) \
-	const struct csd_geometry csd_geometry CSD_SECTION("csd_geometry") = { \
+	const struct csd_geometry csd_program_geometry CSD_SECTION("csd_geometry") = { \
 		.version = CSD_GEOMETRY_VERSION, .record_bytes = sizeof(type), .stride_bytes = (stride), \
 		.emit = CSD_EMIT_OFFSET, .flags = CSD_POSITIONS, \
 	}
