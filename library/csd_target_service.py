@@ -61,6 +61,11 @@ options:
     description: How long RPC may take to answer after a start.
     default: 30
     type: int
+  rebuilt:
+    description: A task before this one has installed the program anew, or in check mode would have. Only check mode
+      needs to be told, in a run the process shows that its file was replaced.
+    default: false
+    type: bool
 author: hello_eBPF
 """
 
@@ -120,6 +125,7 @@ ARGUMENTS = {
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
     "ready_seconds": {"type": "int", "default": 30},
+    "rebuilt": {"type": "bool", "default": False},
 }
 
 
@@ -152,7 +158,8 @@ def main() -> None:
             state=asked["state"],
         )
         supervisor = choose(service)
-        work = TargetService(target, supervisor, check=module.check_mode)
+        replaced = module.check_mode and asked["rebuilt"]
+        work = TargetService(target, supervisor, check=module.check_mode, replaced=replaced)
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))

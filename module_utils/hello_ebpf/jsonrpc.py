@@ -32,6 +32,7 @@ from .errors import LabError
 MAX_REQUEST_BYTES = 32 * 1024
 _SECRET = re.compile(r"psk|secret|password|passwd|token|(^|_)key($|_)", re.IGNORECASE)
 _CONNECT_RETRY_S = 0.05
+_READABLE_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Call:
     def __str__(self) -> str:
         if not self.params:
             return self.method
-        return f"{self.method} {json.dumps(without_secrets(self.params), sort_keys=True)}"
+        return f"{self.method} {json.dumps(_readable(without_secrets(self.params)), sort_keys=True)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The call as a module returns it."""
@@ -58,6 +59,12 @@ def without_secrets(value: Any, name: str = "") -> Any:
     if isinstance(value, (list, tuple)):
         return [without_secrets(item, name) for item in value]
     return "***" if _SECRET.search(name) else value
+
+
+def _readable(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for a message: a whole program in base64 says nothing there."""
+    long = {name for name, value in params.items() if isinstance(value, str) and len(value) > _READABLE_CHARACTERS}
+    return {name: f"({len(value)} characters)" if name in long else value for name, value in params.items()}
 
 
 class NoTargetError(LabError):

@@ -97,8 +97,12 @@ class TargetService:
     # What SPDK and DPDK keep outside the run folder, under SHARED_MEMORY_ID.
     shared = (Path(f"/dev/shm/nvmf_trace.{SHARED_MEMORY_ID}"), Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"))
 
-    def __init__(self, target: Target, supervisor: Supervisor, *, check: bool, proc: Path = PROC) -> None:
+    def __init__(
+        self, target: Target, supervisor: Supervisor, *, check: bool, replaced: bool = False, proc: Path = PROC
+    ) -> None:
+        """Args: replaced: in check mode, the program's file would be another one by now."""
         self.target = target
+        self.replaced = replaced
         self.supervisor = supervisor
         self.check = check
         self.proc = proc
@@ -129,7 +133,7 @@ class TargetService:
 
     def _is_current(self, process: Process) -> bool:
         arguments = self.supervisor.service.argv[1:]
-        return process.argv[1:] == arguments and process.executable == str(self._program())
+        return process.argv[1:] == arguments and process.executable == str(self._program()) and not self.replaced
 
     def _version(self) -> str | None:
         try:

@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Ansible module: programs for a computational drive, compiled where they are C, read where they are not."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: csd_program_build
+short_description: Compile programs for a computational drive, and return them
+description:
+  - Takes programs from the controller and returns their bytes for M(csd_program). C source is compiled by clang on the
+    host that the task runs on, usually a builder (C(delegate_to)); an ELF or a bare instruction stream is taken as it
+    is.
+  - Nothing stays on that host, so the task never changes anything, and check mode compiles too. Where clang is not
+    there yet in check mode, the bytes are null, and M(csd_program) predicts a change.
+  - The same source, headers and clang give the same bytes. So a changed comment changes nothing, a changed header or
+    another clang replaces exactly those programs whose code becomes another.
+options:
+  sources:
+    description:
+      - Programs on the controller. A relative name is looked up in O(folders). A name that ends in C(.c) is C source;
+        all others are taken as they are.
+    type: list
+    elements: str
+    required: true
+  folders:
+    description: Folders of the controller in which relative names are looked up; the first that has one counts.
+    type: list
+    elements: path
+    default: []
+  include:
+    description:
+      - Folders of the controller whose headers (C(*.h)) every program may include, C(csd_bpf.h) among them. Headers in
+        a program's own folder come first.
+    type: list
+    elements: path
+    default: []
+  units:
+    description: What is to be compiled. Filled in by the action plugin; not for playbooks.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: The name as it was asked for.
+        type: str
+        required: true
+      folder:
+        description: Its folder on the controller.
+        type: str
+        required: true
+      name:
+        description: Its file name.
+        type: str
+        required: true
+  texts:
+    description: Folder to file name to text. Filled in by the action plugin; not for playbooks.
+    type: dict
+    default: {}
+  contents:
+    description: What need not be compiled, by name. Filled in by the action plugin; not for playbooks.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    support: full
+author: hello_eBPF
+"""
+
+EXAMPLES = r"""
+- name: Compile a program on the builder
+  csd_program_build:
+    sources: [hot.bpf.c]
+    folders: ["{{ inventory_dir }}/programs"]
+    include: [roles/csd_target/files/programs]
+  delegate_to: build1.lab.example
+  register: built
+
+- name: It runs in slot 6
+  csd_program:
+    programs:
+      - compute: csd0_compute
+        slot: 6
+        source: hot.bpf.c
+    built: "{{ built.programs }}"
+"""
+
+RETURN = r"""
+programs:
+  description: Each source's bytes (base64; null where it could not be compiled in check mode), digest and size.
+  returned: success
+  type: dict
+  sample: {hot.bpf.c: {content: f0VMRgIBAQ…, sha256: 5f70bf18…, bytes: 984}}
+"""
+
+import base64
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units, find_clang
+from ansible.module_utils.hello_ebpf.errors import LabError
+
+UNIT = {name: {"type": "str", "required": True} for name in ("source", "folder", "name")}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "sources": {"type": "list", "elements": "str", "required": True},
+    "folders": {"type": "list", "elements": "path", "default": []},
+    "include": {"type": "list", "elements": "path", "default": []},
+    "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+    "texts": {"type": "dict", "default": {}},
+    "contents": {"type": "dict", "default": {}},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    units = [Unit(**unit) for unit in asked["units"]]
+    programs: dict[str, Any] = {
+        source: described(base64.b64decode(content)) for source, content in asked["contents"].items()
+    }
+    if units and module.check_mode and not find_clang():
+        module.warn(f"no clang on {os.uname().nodename} yet: what it will make is not known")
+        programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}
+    elif units:
+        try:
+            with tempfile.TemporaryDirectory(prefix="csd_program_build.") as scratch:
+                made = compile_units(units, asked["texts"], asked["include"], Path(scratch))
+        except LabError as error:
+            module.fail_json(msg=str(error))
+        for source, compiled in made.items():
+            programs[source] = described(compiled.elf)
+            if compiled.warnings:
+                module.warn(f"clang about {source}: {compiled.warnings}")
+    module.exit_json(changed=False, programs=programs)
+
+
+def described(content: bytes) -> dict[str, Any]:
+    """A program as the module returns it."""
+    digest = hashlib.sha256(content).hexdigest()
+    return {"content": base64.b64encode(content).decode(), "sha256": digest, "bytes": len(content)}
+
+
+if __name__ == "__main__":
+    main()

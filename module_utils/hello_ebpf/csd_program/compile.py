@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""C source to an eBPF ELF, in a folder that is gone afterwards: the same source gives the same bytes anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import LabError
+from ..make_install import ENVIRONMENT
+
+# As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other. No -g: debug
+# information holds paths and dates from the tools, and programs are told apart by their bytes.
+FLAGS = ("-O2", "-target", "bpf", "-mcpu=v2", "-Wall", "-Wextra")
+TELLING_LINES = 6
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One program to compile.
+
+    Attributes:
+        source: the name under which it was asked for.
+        folder: the folder of the controller that it lies in.
+        name: its file name.
+    """
+
+    source: str
+    folder: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program's ELF, and what the compiler warned of."""
+
+    elf: bytes
+    warnings: str
+
+
+def find_clang() -> str:
+    """Where clang is; empty where there is none."""
+    return shutil.which("clang", path=ENVIRONMENT["PATH"]) or ""
+
+
+def compile_units(
+    units: Sequence[Unit],
+    texts: Mapping[str, Mapping[str, str]],
+    include: Sequence[str],
+    scratch: Path,
+) -> dict[str, Compiled]:
+    """Compile programs.
+
+    Args:
+        units: the programs.
+        texts: folder of the controller -> file name in it -> text: sources and headers.
+        include: folders among these whose headers every program may include.
+        scratch: an empty folder.
+
+    Returns:
+        Source as it was asked for -> its ELF.
+
+    Raises:
+        LabError: there is no clang, or it refuses one of them; with clang's own words.
+    """
+    clang = find_clang()
+    if not clang:
+        raise LabError(
+            asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
+            found=f"there is no clang in {ENVIRONMENT['PATH']}",
+            fix="let the role ebpf_toolchain install it there, or name another machine with csd_target_builder",
+        )
+    places = _write(texts, scratch)
+    headers = [f"-I{places[folder]}" for folder in include]
+    # clang's bpf target does not look where Debian keeps <asm/types.h>.
+    headers += ["-isystem", f"/usr/include/{os.uname().machine}-linux-gnu"]
+
+    def compile_one(numbered: tuple[int, Unit]) -> tuple[str, Compiled]:
+        number, unit = numbered
+        result = scratch / f"{number}.o"
+        source = places[unit.folder] / unit.name
+        command = [clang, *FLAGS, *headers, "-c", str(source), "-o", str(result)]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        words = _as_asked(done.stderr, places)
+        if done.returncode:
+            raise LabError(
+                asked=f"compile {unit.source}",
+                found=f"clang says: {' | '.join(words.splitlines()[:TELLING_LINES])}",
+                fix="mend the program; nothing was changed",
+            )
+        return unit.source, Compiled(result.read_bytes(), words)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return dict(pool.map(compile_one, enumerate(units)))
+
+
+def _write(texts: Mapping[str, Mapping[str, str]], scratch: Path) -> dict[str, Path]:
+    """Lay the controller's folders out; returns where each is."""
+    places = {}
+    for number, (folder, files) in enumerate(texts.items()):
+        places[folder] = scratch / f"folder{number}"
+        places[folder].mkdir()
+        for name, text in files.items():
+            path = places[folder] / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return places
+
+
+def _as_asked(words: str, places: Mapping[str, Path]) -> str:
+    """The compiler's words with the controller's paths in place of the scratch folder's."""
+    for folder, place in places.items():
+        words = words.replace(f"{place}/", f"{folder}/")
+    return words.strip()

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The slots of a running target, or those that a target will have which starts with a saved configuration."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..errors import LabError
+from ..jsonrpc import Client, RpcError
+from ..spdk_target.saved import Config
+from .model import Compute, Drive, Place, Slot
+
+METHOD_NOT_FOUND = -32601
+VERIFYING_PATIENCE_S = 10.0
+_VERIFYING_RETRY_S = 0.02
+# What csd_get_programs tells beside state, digest and size.
+_NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason"})
+
+
+def read_drive(client: Client) -> Drive:
+    """The slots of a running target; waits for what is being verified at the moment.
+
+    Raises:
+        LabError: the target is not csd_tgt.
+    """
+    give_up = time.monotonic() + VERIFYING_PATIENCE_S
+    while True:
+        drive = _drive(_get_programs(client))
+        if time.monotonic() > give_up or all(slot.state != "verifying" for slot in drive.slots.values()):
+            return drive
+        time.sleep(_VERIFYING_RETRY_S)
+
+
+def drive_from_saved(config: Config | None) -> Drive:
+    """The slots that a target has after it loaded a saved configuration."""
+    computes: dict[str, Compute] = {}
+    slots: dict[Place, Slot] = {}
+    for call in _calls(config):
+        method, params = call.get("method"), call.get("params") or {}
+        if method == "bdev_csd_compute_create":
+            computes[params["name"]] = _compute(params)
+        elif method == "csd_load_program":
+            slots[_place(params)] = _saved_slot(params)
+        elif method == "csd_activate_program":
+            slots[_place(params)] = replace(slots[_place(params)], state="active")
+    return Drive(computes, slots)
+
+
+def with_loads(drive: Drive, config: Config) -> Drive:
+    """The slots, each with the RPC that loads the same again, as far as the target's own configuration tells."""
+    saved = drive_from_saved(config).slots
+    slots = {}
+    for place, slot in drive.slots.items():
+        same = saved.get(place)
+        slots[place] = replace(slot, load=same.load) if same is not None and same.sha256 == slot.sha256 else slot
+    return Drive(drive.computes, slots)
+
+
+def refusal(client: Client, place: Place) -> str:
+    """Why the last load of a slot was refused; empty where the target does not say."""
+    for compute in _get_programs(client):
+        for slot in compute["programs"]:
+            if Place(compute["name"], slot["pind"]) == place:
+                return str(slot.get("reason") or "")
+    return ""
+
+
+def _get_programs(client: Client) -> Any:
+    try:
+        return client.call("csd_get_programs")
+    except RpcError as error:
+        if error.code != METHOD_NOT_FOUND:
+            raise
+        raise NoCsdError(
+            f"programs on the target at {client.path}",
+            "it has no csd_get_programs: it is not csd_tgt",
+            "run csd_tgt (the role csd_target builds it)",
+        ) from error
+
+
+class NoCsdError(LabError):
+    """The target is another application than csd_tgt."""
+
+
+def _drive(answer: Iterable[Mapping[str, Any]]) -> Drive:
+    computes, slots = {}, {}
+    for compute in answer:
+        computes[compute["name"]] = _compute(compute)
+        for found in compute["programs"]:
+            if found["state"] != "empty":
+                facts = {name: value for name, value in found.items() if name not in _NO_FACTS}
+                place = Place(compute["name"], found["pind"])
+                slots[place] = Slot(found["state"], found.get("sha256") or "", found.get("bytes"), facts)
+    return Drive(computes, slots)
+
+
+def _compute(found: Mapping[str, Any]) -> Compute:
+    return Compute(found.get("slots"), found.get("max_active"), found.get("max_program_bytes"))
+
+
+def _saved_slot(params: Mapping[str, Any]) -> Slot:
+    try:
+        content = base64.b64decode(params["program"], validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        content = b""
+    facts = {name: value for name, value in params.items() if name not in {"name", "pind", "program"}}
+    return Slot("loaded", hashlib.sha256(content).hexdigest(), len(content), facts, params)
+
+
+def _place(params: Mapping[str, Any]) -> Place:
+    return Place(params["name"], params["pind"])
+
+
+def _calls(config: Config | None) -> list[Mapping[str, Any]]:
+    return [call for calls in (config or {}).values() for call in calls]
