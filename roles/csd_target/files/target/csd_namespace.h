@@ -47,19 +47,27 @@ struct csd_namespace_ops {
 	void (*write_config)(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
 };
 
+#define CSD_NAME_BYTES 64
+
 /* The first member of each kind's own struct. */
 struct csd_namespace {
 	struct spdk_bdev bdev;
 	const struct csd_namespace_ops *ops;
 	TAILQ_ENTRY(csd_namespace) link;
+	char name[CSD_NAME_BYTES];	/* of the bdev */
 };
 
-/* Registers the bdev: name, uuid (NULL: a new one). `ns->ops` is set. 0 or -errno. */
+/*
+ * Registers the bdev: name, uuid (NULL: a new one). `ns->ops` is set, and bdev.blockcnt where it is not one block
+ * (of 4096 bytes). 0 or -errno.
+ */
 int csd_namespace_register(struct csd_namespace *ns, const char *name, const char *product, const struct spdk_uuid *uuid);
 
 /* The namespace behind a bdev; NULL: the bdev is none of ours (an NVM namespace). */
 struct csd_namespace *csd_namespace_of(struct spdk_bdev *bdev);
 struct csd_namespace *csd_namespace_by_name(const char *name);
+/* All of them, in the order of their creation: NULL begins, NULL ends. */
+struct csd_namespace *csd_namespace_next(struct csd_namespace *previous);
 
 /* The namespace with this NSID in the request's own subsystem, hence never another's. NULL: none, or an NVM one. */
 struct csd_namespace *csd_namespace_in_request(struct spdk_nvmf_request *req, uint32_t nsid);
@@ -73,7 +81,24 @@ int csd_complete_value(struct spdk_nvmf_request *req, uint64_t value);	/* succes
 void csd_send(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code);
 void csd_send_value(struct spdk_nvmf_request *req, uint64_t value);
 
-/* True while the request's connection is up: a long command looks at it in every slice, and ends when it is not. */
+/*
+ * A request's data may lie in several pieces (more than the transport's io_unit_size): copy through these, or walk
+ * req->iov. A command that reads sends all of req->length to the host, also what nobody wrote: buffers come from a pool
+ * with other hosts' data in it, so what a handler does not fill it has to zero.
+ */
+void csd_data_from_host(struct spdk_nvmf_request *req, uint32_t offset, void *to, uint32_t bytes);
+void csd_data_to_host(struct spdk_nvmf_request *req, uint32_t offset, const void *from, uint32_t bytes);
+void csd_data_zero(struct spdk_nvmf_request *req, uint32_t offset, uint32_t bytes);
+
+/*
+ * True while somebody waits for the request: its connection is up and its subsystem is neither being paused (for any
+ * change of its namespaces or listeners) nor stopped. A long command looks at it in every slice, on the request's
+ * thread, and ends with csd_send_unwanted() when it is false: SPDK waits for it, without a limit.
+ */
 bool csd_request_wanted(struct spdk_nvmf_request *req);
+void csd_send_unwanted(struct spdk_nvmf_request *req);	/* Command Interrupted: the host may send it again */
+
+/* The bdev module of all namespaces. */
+const struct spdk_bdev_module *csd_namespace_module(void);
 
 #endif

@@ -4,8 +4,7 @@
 #define CSD_SLM_H
 
 #include "csd_namespace.h"
-
-#define CSD_SLM_GRANULARITY	4	/* bytes: starts and lengths of all SLM commands */
+#include "csd_slm_check.h"
 
 /* Makes the bdev `name` of `bytes` of zeroed hugepage memory. 0 or -errno; RPC bdev_csd_slm_create. */
 int csd_slm_create(const char *name, uint64_t bytes, const struct spdk_uuid *uuid);

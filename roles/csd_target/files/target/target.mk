@@ -1,1 +1,52 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# csd_tgt: every target/csd_*.c, the engine, librte_bpf, and SPDK's target.
+#   make csd_tgt_checked    the same under AddressSanitizer and UBSan: $(BUILD)/checked/csd_tgt
+# Functions that know nothing of SPDK stand in files of their own: `make check` tests them.
+
+TARGET_SOURCES := $(wildcard target/csd_*.c)
+TARGET_OBJECTS := $(TARGET_SOURCES:%.c=$(BUILD)/%.o)
+TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
+TARGET_INCLUDES = $(INCLUDES) $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
+TARGET_LIBRARIES = $(RTE_BPF)/lib/librte_bpf.a $(call pkg_config,--libs,hello_spdk_target)
+
+.PHONY: csd_tgt csd_tgt_checked check_target install_target
+ALL += csd_tgt
+CHECKS += check_target
+INSTALLS += install_target
+
+csd_tgt: $(BUILD)/csd_tgt
+csd_tgt_checked: $(BUILD)/checked/csd_tgt
+
+$(TARGET_OBJECTS): $(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARNINGS) $(TARGET_INCLUDES) -MMD -MP -c $< -o $@
+
+$(TARGET_CHECKED): $(BUILD)/checked/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(TARGET_INCLUDES) -MMD -MP -c $< -o $@
+
+$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(BUILD)/libcsd_engine.a
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
+
+$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(BUILD)/checked/libcsd_engine.a
+	$(CC) $(SANITIZE) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
+
+# ---- tests: each test/x_test.c with the sources that it names
+
+TARGET_TESTS := $(patsubst target/test/%.c,$(BUILD)/test/%,$(wildcard target/test/*_test.c))
+$(BUILD)/test/csd_slm_check_test: target/csd_slm_check.c
+$(BUILD)/test/csd_log_test: target/csd_log.c
+$(BUILD)/test/csd_effects_test: target/csd_effects.c
+
+$(TARGET_TESTS): $(BUILD)/test/%: target/test/%.c
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) $(WARNINGS) $(INCLUDES) -MMD -MP $(filter %.c,$^) -o $@
+
+check_target: $(TARGET_TESTS)
+	set -e; for test in $^; do $$test; done
+
+install_target: $(BUILD)/csd_tgt
+	install -D -m 0755 $< $(DESTDIR)$(PREFIX)/bin/csd_tgt
+
+-include $(TARGET_OBJECTS:.o=.d) $(TARGET_CHECKED:.o=.d) $(TARGET_TESTS:=.d)

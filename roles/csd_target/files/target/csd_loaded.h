@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* A verified program with what is known of it. Counted, for instances on several threads outlive its slot's interest. */
+#ifndef CSD_LOADED_H
+#define CSD_LOADED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "csd_engine.h"
+
+#define CSD_SHA256_BYTES	32
+
+struct csd_loaded {
+	uint32_t references;
+	bool retired;			/* no slot has it any more: idle instances of it are to go */
+	struct csd_program *program;
+	const struct csd_program_info *info;
+	struct csd_load_options options;
+	uint8_t *bytes;			/* as loaded, for the saved configuration */
+	uint32_t length;
+	uint8_t sha256[CSD_SHA256_BYTES];
+};
+
+/*
+ * Verifies; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason` says why.
+ * May take milliseconds: not on a reactor.
+ */
+struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
+				     char reason[CSD_REASON_BYTES]);
+
+struct csd_loaded *csd_loaded_get(struct csd_loaded *loaded);
+void csd_loaded_put(struct csd_loaded *loaded);		/* NULL is fine */
+
+/* Its slot lets go of it. */
+void csd_loaded_retire(struct csd_loaded *loaded);
+bool csd_loaded_is_retired(const struct csd_loaded *loaded);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include "csd_output.h"
+
+#include <string.h>
+
+/* The piece with this byte, and how much of it follows from there. */
+static uint8_t *
+locate(const struct csd_output *output, uint64_t offset, uint64_t *left)
+{
+	int i;
+
+	for (i = 0; i < output->iovcnt; i++) {
+		if (offset < output->iov[i].iov_len) {
+			*left = output->iov[i].iov_len - offset;
+			return (uint8_t *)output->iov[i].iov_base + offset;
+		}
+		offset -= output->iov[i].iov_len;
+	}
+	*left = 0;
+	return NULL;
+}
+
+uint64_t
+csd_output_room(struct csd_output *output, uint32_t item_bytes, uint8_t **room)
+{
+	uint64_t left, whole = output->size - output->used;
+
+	output->bounced = false;
+	*room = locate(output, output->used, &left);
+	left = left < whole ? left : whole;
+	if (left >= item_bytes) {
+		return left;
+	}
+	if (whole < item_bytes) {
+		return 0;
+	}
+	output->bounced = true;
+	*room = output->bounce;
+	return item_bytes;
+}
+
+void
+csd_output_took(struct csd_output *output, uint64_t bytes)
+{
+	if (output->bounced) {
+		csd_output_write(output, output->used, output->bounce, bytes);
+	}
+	output->used += bytes;
+}
+
+void
+csd_output_write(struct csd_output *output, uint64_t offset, const void *bytes, uint64_t length)
+{
+	const uint8_t *from = bytes;
+	uint64_t left;
+	uint8_t *to;
+
+	for (; length > 0; from += left, offset += left, length -= left) {
+		to = locate(output, offset, &left);
+		left = left < length ? left : length;
+		memcpy(to, from, left);
+	}
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include "csd_ranges.h"
+
+#include "csd_slm.h"
+
+int
+csd_range_sets_init(struct csd_range_sets *sets, uint16_t size)
+{
+	sets->size = size;
+	sets->generation = 1;
+	sets->set = calloc(size, sizeof(*sets->set));
+	if (sets->set == NULL) {
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&sets->mutex, NULL);
+	return 0;
+}
+
+void
+csd_range_sets_fini(struct csd_range_sets *sets)
+{
+	free(sets->set);
+	pthread_mutex_destroy(&sets->mutex);
+}
+
+static int
+resolve_one(struct spdk_nvmf_request *req, const struct nvme_memory_range *range, uint32_t index,
+	    struct csd_memory *memory, struct csd_refusal *refusal)
+{
+	struct csd_namespace *ns = csd_namespace_in_request(req, range->nsid);
+	uint64_t size = 0;
+	uint8_t *bytes = ns == NULL ? NULL : csd_slm_memory(ns, &size);
+
+	if (bytes == NULL) {
+		return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_NAMESPACE,
+					   "memory range %u: namespace %u is no SLM namespace of this subsystem", index,
+					   range->nsid);
+	}
+	if (range->start % CSD_SLM_GRANULARITY != 0 || range->length % CSD_SLM_GRANULARITY != 0) {
+		return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,
+					   "memory range %u: %u bytes from %" PRIu64 " are not multiples of %u", index,
+					   range->length, range->start, CSD_SLM_GRANULARITY);
+	}
+	if (range->length == 0 || range->start > size || range->length > size - range->start) {
+		return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,
+					   "memory range %u: %u bytes from %" PRIu64 ": namespace %u has %" PRIu64, index,
+					   range->length, range->start, range->nsid, size);
+	}
+	memory->bytes = bytes + range->start;
+	memory->length = range->length;
+	return 0;
+}
+
+int
+csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_range *ranges, uint32_t count,
+		   struct csd_memory *memory, struct csd_refusal *refusal)
+{
+	uint32_t i, j;
+
+	if (count == 0 || count > NVME_CSD_MAX_RANGES) {
+		return csd_refuse_specific(refusal, NVME_SC_MAXIMUM_MEMORY_RANGES, "%u memory ranges: a set has 1 to %u",
+					   count, NVME_CSD_MAX_RANGES);
+	}
+	for (i = 0; i < count; i++) {
+		if (resolve_one(req, &ranges[i], i, &memory[i], refusal)) {
+			return -1;
+		}
+		for (j = 0; j < i; j++) {
+			if (memory[i].bytes < memory[j].bytes + memory[j].length &&
+			    memory[j].bytes < memory[i].bytes + memory[i].length) {
+				return csd_refuse_specific(refusal, NVME_SC_OVERLAPPING_MEMORY_RANGES,
+							   "memory ranges %u and %u overlap", j, i);
+			}
+		}
+	}
+	return 0;
+}
+
+static int
+create(struct csd_range_sets *sets, const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid,
+       struct csd_refusal *refusal)
+{
+	uint32_t i;
+
+	for (i = 0; i < sets->size; i++) {
+		struct csd_range_set *set = &sets->set[i];
+
+		if (set->ranges == 0) {
+			memcpy(set->range, ranges, count * sizeof(*ranges));
+			set->ranges = (uint8_t)count;
+			*rsid = (uint16_t)(i + 1);
+			sets->generation++;
+			return 0;
+		}
+	}
+	return csd_refuse_specific(refusal, NVME_SC_MAXIMUM_MEMORY_RANGE_SETS,
+				   "there are %u memory range sets, and no more may be", sets->size);
+}
+
+int
+csd_range_sets_create(struct csd_range_sets *sets, struct spdk_nvmf_request *req,
+		      const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid,
+		      struct csd_refusal *refusal)
+{
+	struct csd_memory memory[NVME_CSD_MAX_RANGES];
+	int rc;
+
+	if (csd_ranges_resolve(req, ranges, count, memory, refusal)) {
+		return -1;
+	}
+	pthread_mutex_lock(&sets->mutex);
+	rc = create(sets, ranges, count, rsid, refusal);
+	pthread_mutex_unlock(&sets->mutex);
+	return rc;
+}
+
+static struct csd_range_set *
+find(struct csd_range_sets *sets, uint16_t rsid, struct csd_refusal *refusal)
+{
+	if (rsid == 0 || rsid > sets->size || sets->set[rsid - 1].ranges == 0) {
+		csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET_ID, "there is no memory range set %u", rsid);
+		return NULL;
+	}
+	return &sets->set[rsid - 1];
+}
+
+int
+csd_range_sets_delete(struct csd_range_sets *sets, uint16_t rsid, struct csd_refusal *refusal)
+{
+	struct csd_range_set *set;
+	int rc = -1;
+
+	pthread_mutex_lock(&sets->mutex);
+	set = find(sets, rsid, refusal);
+	if (set != NULL && set->users > 0) {
+		csd_refuse_specific(refusal, NVME_SC_MEMORY_RANGE_SET_IN_USE,
+				    "memory range set %u: %u commands use it", rsid, set->users);
+	} else if (set != NULL) {
+		set->ranges = 0;
+		sets->generation++;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&sets->mutex);
+	return rc;
+}
+
+int
+csd_range_sets_acquire(struct csd_range_sets *sets, struct spdk_nvmf_request *req, uint16_t rsid,
+		       struct csd_memory memory[NVME_CSD_MAX_RANGES], uint32_t *count,
+		       struct csd_refusal *refusal)
+{
+	struct nvme_memory_range ranges[NVME_CSD_MAX_RANGES];
+	struct csd_range_set *set;
+
+	pthread_mutex_lock(&sets->mutex);
+	set = find(sets, rsid, refusal);
+	if (set != NULL) {
+		set->users++;
+		*count = set->ranges;
+		memcpy(ranges, set->range, sizeof(ranges));
+	}
+	pthread_mutex_unlock(&sets->mutex);
+	if (set == NULL) {
+		return -1;
+	}
+	/* Again, for the namespaces of a subsystem come and go. */
+	if (csd_ranges_resolve(req, ranges, *count, memory, refusal)) {
+		csd_range_sets_release(sets, rsid);
+		return -1;
+	}
+	return 0;
+}
+
+void
+csd_range_sets_release(struct csd_range_sets *sets, uint16_t rsid)
+{
+	if (rsid == 0) {
+		return;
+	}
+	pthread_mutex_lock(&sets->mutex);
+	sets->set[rsid - 1].users--;
+	pthread_mutex_unlock(&sets->mutex);
+}

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * SLM namespaces. Read and Write are as long as a transfer may be and done at once. Fill and Copy may be gigabytes: they
+ * go in slices, between which the reactor does other work, and the command looks whether it is still wanted.
+ *
+ * The memory cannot go while a command runs: SPDK removes a namespace only after all requests of its subsystem are done.
+ */
+#include "csd_slm.h"
+
+#include "spdk/bdev.h"
+#include "spdk/env.h"
+#include "spdk/thread.h"
+#include "spdk/util.h"
+
+#define MEGABYTE (1024u * 1024u)
+/* Takes some 25 us: the reactor's other work hardly waits. */
+#define SLICE_BYTES (256u * 1024u)
+/* SPDK reads through a buffer of its own, of at most 64 KiB, where the memory's alignment does not suit a device. */
+#define UNALIGNED_SLICE_BYTES (32u * 1024u)
+
+struct slm {
+	struct csd_namespace ns;
+	uint8_t *memory;
+	uint64_t bytes;
+};
+
+/* A Fill or Copy that is under way. */
+struct slm_task {
+	TAILQ_ENTRY(slm_task) link;	/* in its channel */
+	struct spdk_nvmf_request *req;
+	struct slm_channel *channel;
+	uint8_t *to;			/* where the next slice goes */
+	void (*step)(struct slm_task *task);	/* does a slice, or begins it */
+	bool aborted;
+	struct spdk_bdev_io_wait_entry wait;
+	/* Fill */
+	uint32_t value;
+	uint64_t left;
+	/* Copy: the range that is being copied, and how far */
+	uint32_t range;
+	uint32_t ranges;
+	uint64_t done;		/* blocks or bytes of it */
+	union {
+		struct nvme_slm_copy_blocks blocks;
+		struct nvme_slm_copy_memory memory;
+	} source[];
+};
+
+struct slm_channel {
+	TAILQ_HEAD(, slm_task) tasks;
+};
+
+static const struct csd_namespace_ops g_slm_ops;
+
+static struct slm *
+slm_of(struct csd_namespace *ns)
+{
+	return SPDK_CONTAINEROF(ns, struct slm, ns);
+}
+
+uint8_t *
+csd_slm_memory(struct csd_namespace *ns, uint64_t *bytes)
+{
+	if (ns == NULL || ns->ops != &g_slm_ops) {
+		return NULL;
+	}
+	*bytes = slm_of(ns)->bytes;
+	return slm_of(ns)->memory;
+}
+
+/* ---- tasks */
+
+/* This thread's. The bdev's channel on it keeps it alive for as long as commands can come. */
+static struct slm_channel *
+channel_of(struct slm *slm)
+{
+	struct spdk_io_channel *channel = spdk_get_io_channel(slm);
+	struct slm_channel *ctx;
+
+	if (channel == NULL) {
+		return NULL;
+	}
+	ctx = spdk_io_channel_get_ctx(channel);
+	spdk_put_io_channel(channel);
+	return ctx;
+}
+
+static struct slm_task *
+task_create(struct slm *slm, struct spdk_nvmf_request *req, uint32_t ranges)
+{
+	struct slm_task *task = calloc(1, sizeof(*task) + ranges * sizeof(task->source[0]));
+	struct slm_channel *channel = channel_of(slm);
+
+	if (task == NULL || channel == NULL) {
+		free(task);
+		return NULL;
+	}
+	task->channel = channel;
+	task->req = req;
+	task->ranges = ranges;
+	TAILQ_INSERT_TAIL(&channel->tasks, task, link);
+	return task;
+}
+
+/* The request the task was for, which is to be answered. */
+static struct spdk_nvmf_request *
+task_free(struct slm_task *task)
+{
+	struct spdk_nvmf_request *req = task->req;
+
+	TAILQ_REMOVE(&task->channel->tasks, task, link);
+	free(task);
+	return req;
+}
+
+static void
+task_go_on(void *ctx)
+{
+	struct slm_task *task = ctx;
+
+	if (task->aborted) {
+		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
+	} else if (!csd_request_wanted(task->req)) {
+		csd_send_unwanted(task_free(task));
+	} else {
+		task->step(task);
+	}
+}
+
+static void
+task_next(struct slm_task *task)
+{
+	if (spdk_thread_send_msg(spdk_get_thread(), task_go_on, task) != 0) {
+		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+	}
+}
+
+static bool
+slm_abort(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort)
+{
+	struct slm_channel *channel = channel_of(slm_of(ns));
+	struct slm_task *task;
+
+	if (channel == NULL) {
+		return false;
+	}
+	TAILQ_FOREACH(task, &channel->tasks, link) {
+		if (task->req == req_to_abort) {
+			task->aborted = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- commands */
+
+static bool
+failed(struct csd_status status)
+{
+	return status.type != 0 || status.code != 0;
+}
+
+static int
+complete(struct spdk_nvmf_request *req, struct csd_status status)
+{
+	return csd_complete(req, status.type, status.code);
+}
+
+static int
+internal_error(struct spdk_nvmf_request *req)
+{
+	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+}
+
+static uint64_t
+start_of(struct spdk_nvme_cmd *cmd)
+{
+	return (uint64_t)cmd->cdw11 << 32 | cmd->cdw10;
+}
+
+/* The transfer has to be as long as the command says: more would send the host what others left in the buffer. */
+static int
+slm_transfer(struct slm *slm, struct spdk_nvmf_request *req)
+{
+	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
+	uint64_t start = start_of(cmd);
+	uint32_t length = cmd->cdw12;
+	struct csd_status status = csd_slm_check_range(slm->bytes, start, length);
+
+	if (failed(status)) {
+		return complete(req, status);
+	}
+	if (length != req->length) {
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_DATA_SGL_LENGTH_INVALID);
+	}
+	if (cmd->opc == NVME_SLM_READ) {
+		csd_data_to_host(req, 0, slm->memory + start, length);
+	} else {
+		csd_data_from_host(req, 0, slm->memory + start, length);
+	}
+	return csd_complete_value(req, 0);
+}
+
+static void
+fill_words(void *to, uint32_t value, uint64_t bytes)
+{
+	uint32_t *word = to, *end = word + bytes / sizeof(*word);
+
+	while (word < end) {
+		*word++ = value;
+	}
+}
+
+static void
+fill_step(struct slm_task *task)
+{
+	uint64_t bytes = spdk_min(task->left, SLICE_BYTES);
+
+	fill_words(task->to, task->value, bytes);
+	task->to += bytes;
+	task->left -= bytes;
+	if (task->left == 0) {
+		csd_send_value(task_free(task), 0);
+	} else {
+		task_next(task);
+	}
+}
+
+static int
+slm_fill(struct slm *slm, struct spdk_nvmf_request *req)
+{
+	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
+	uint64_t start = start_of(cmd);
+	uint32_t length = cmd->cdw12;
+	struct csd_status status = csd_slm_check_range(slm->bytes, start, length);
+	struct slm_task *task;
+
+	if (failed(status)) {
+		return complete(req, status);
+	}
+	if (length <= SLICE_BYTES) {
+		fill_words(slm->memory + start, cmd->cdw13, length);
+		return csd_complete_value(req, 0);
+	}
+	task = task_create(slm, req, 0);
+	if (task == NULL) {
+		return internal_error(req);
+	}
+	task->to = slm->memory + start;
+	task->left = length;
+	task->value = cmd->cdw13;
+	task->step = fill_step;
+	task_next(task);
+	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+}
+
+/* `bytes` more of the current range have been copied. */
+static void
+copy_advance(struct slm_task *task, uint64_t bytes, bool range_done)
+{
+	task->to += bytes;
+	if (range_done) {
+		task->range++;
+		task->done = 0;
+	}
+	if (task->range == task->ranges) {
+		csd_send_value(task_free(task), 0);
+	} else {
+		task_next(task);
+	}
+}
+
+static void
+copy_memory_step(struct slm_task *task)
+{
+	const struct nvme_slm_copy_memory *source = &task->source[task->range].memory;
+	uint64_t bytes = spdk_min(source->nbyte - task->done, SLICE_BYTES), size;
+	struct csd_namespace *ns = csd_namespace_in_request(task->req, source->snsid);
+
+	memcpy(task->to, csd_slm_memory(ns, &size) + source->saddr + task->done, bytes);
+	task->done += bytes;
+	copy_advance(task, bytes, task->done == source->nbyte);
+}
+
+static void
+copy_blocks_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+{
+	struct slm_task *task = ctx;
+	uint64_t blocks = bdev_io->u.bdev.num_blocks;
+	uint32_t block_bytes = spdk_bdev_get_block_size(bdev_io->bdev);
+	uint32_t cdw0;
+	int type, code;
+
+	spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &type, &code);
+	spdk_bdev_free_io(bdev_io);
+	if (!success) {
+		csd_send(task_free(task), (uint8_t)type, (uint8_t)code);
+		return;
+	}
+	task->done += blocks;
+	copy_advance(task, blocks * block_bytes, task->done == task->source[task->range].blocks.nlb + 1u);
+}
+
+/* Reads right into the memory, which is hugepage memory like any I/O buffer of SPDK. */
+static void
+copy_blocks_step(struct slm_task *task)
+{
+	const struct nvme_slm_copy_blocks *source = &task->source[task->range].blocks;
+	struct spdk_bdev *bdev;
+	struct spdk_bdev_desc *desc;
+	struct spdk_io_channel *channel;
+	uint64_t blocks, slice;
+	int rc;
+
+	spdk_nvmf_request_get_bdev(source->snsid, task->req, &bdev, &desc, &channel);
+	slice = (uintptr_t)task->to % spdk_bdev_get_buf_align(bdev) == 0 ? SLICE_BYTES : UNALIGNED_SLICE_BYTES;
+	blocks = spdk_max(slice / spdk_bdev_get_block_size(bdev), 1);
+	blocks = spdk_min(blocks, source->nlb + 1u - task->done);
+	rc = spdk_bdev_read_blocks(desc, channel, task->to, source->slba + task->done, blocks,
+				   copy_blocks_done, task);
+	if (rc == -ENOMEM) {
+		task->wait.bdev = bdev;
+		task->wait.cb_fn = task_go_on;
+		task->wait.cb_arg = task;
+		rc = spdk_bdev_queue_io_wait(bdev, channel, &task->wait);
+	}
+	if (rc != 0) {
+		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+	}
+}
+
+static struct csd_status
+check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *range, uint64_t *bytes)
+{
+	struct spdk_bdev *bdev;
+	struct spdk_bdev_desc *desc;
+	struct spdk_io_channel *channel;
+
+	if (spdk_nvmf_request_get_bdev(range->snsid, req, &bdev, &desc, &channel) != 0) {
+		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT };
+	}
+	if (csd_namespace_of(bdev) != NULL || spdk_bdev_get_md_size(bdev) != 0) {
+		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INCOMPATIBLE_NAMESPACE };
+	}
+	return csd_slm_check_blocks(range, spdk_bdev_get_num_blocks(bdev), spdk_bdev_get_block_size(bdev), bytes);
+}
+
+static struct csd_status
+check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_slm_copy_memory *range,
+	     const struct csd_slm_copy *copy, uint64_t *bytes)
+{
+	struct csd_namespace *ns = csd_namespace_in_request(req, range->snsid);
+	uint64_t size;
+
+	if (csd_slm_memory(ns, &size) == NULL) {
+		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INVALID_MEMORY_NAMESPACE };
+	}
+	*bytes = range->nbyte;
+	return csd_slm_check_memory(range, size, ns == &slm->ns, copy);
+}
+
+/* Every range, and that they are as long together as the command says. */
+static struct csd_status
+check_ranges(struct slm_task *task, struct slm *slm, const struct csd_slm_copy *copy)
+{
+	uint64_t sum = 0, bytes = 0;
+	uint32_t i;
+
+	for (i = 0; i < task->ranges; i++) {
+		struct csd_status status = copy->format == NVME_SLM_COPY_FROM_BLOCKS ?
+					   check_blocks(task->req, &task->source[i].blocks, &bytes) :
+					   check_memory(task->req, slm, &task->source[i].memory, copy, &bytes);
+
+		if (failed(status)) {
+			return status;
+		}
+		sum += bytes;
+	}
+	if (sum != copy->length) {
+		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD };
+	}
+	return (struct csd_status) {};
+}
+
+static int
+slm_copy(struct slm *slm, struct spdk_nvmf_request *req)
+{
+	struct csd_slm_copy copy;
+	struct csd_status status;
+	struct slm_task *task;
+
+	csd_slm_copy_parse((const uint32_t *)spdk_nvmf_request_get_cmd(req), &copy);
+	status = csd_slm_check_copy(&copy, slm->bytes, req->length);
+	if (failed(status)) {
+		return complete(req, status);
+	}
+	task = task_create(slm, req, copy.ranges);
+	if (task == NULL) {
+		return internal_error(req);
+	}
+	csd_data_from_host(req, 0, task->source, copy.ranges * sizeof(task->source[0]));
+	status = check_ranges(task, slm, &copy);
+	if (failed(status)) {
+		return complete(task_free(task), status);
+	}
+	task->to = slm->memory + copy.destination;
+	task->step = copy.format == NVME_SLM_COPY_FROM_BLOCKS ? copy_blocks_step : copy_memory_step;
+	task_next(task);
+	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+}
+
+static int
+slm_io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
+{
+	switch (spdk_nvmf_request_get_cmd(req)->opc) {
+	case NVME_SLM_COPY:
+		return slm_copy(slm_of(ns), req);
+	case NVME_SLM_READ:
+	case NVME_SLM_WRITE:
+		return slm_transfer(slm_of(ns), req);
+	case NVME_SLM_FILL:
+		return slm_fill(slm_of(ns), req);
+	default:
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_OPCODE);
+	}
+}
+
+/* ---- the namespace */
+
+static void
+slm_identify_namespace(struct csd_namespace *ns, void *data)
+{
+	struct nvme_slm_namespace *slm = data;
+
+	slm->size = slm_of(ns)->bytes;
+	slm->granularity = spdk_u32log2(CSD_SLM_GRANULARITY);
+	slm->max_copy_ranges = CSD_SLM_MAX_COPY_RANGES;
+}
+
+static void
+slm_identify_controller(struct csd_namespace *ns, void *data)
+{
+	(void)ns;
+	(void)data;	/* no limits beyond MDTS */
+}
+
+static int
+channel_create(void *io_device, void *ctx)
+{
+	struct slm_channel *channel = ctx;
+
+	(void)io_device;
+	TAILQ_INIT(&channel->tasks);
+	return 0;
+}
+
+static void
+channel_destroy(void *io_device, void *ctx)
+{
+	struct slm_channel *channel = ctx;
+
+	(void)io_device;
+	(void)channel;
+	assert(TAILQ_EMPTY(&channel->tasks));
+}
+
+static struct spdk_io_channel *
+slm_get_io_channel(struct csd_namespace *ns)
+{
+	return spdk_get_io_channel(slm_of(ns));
+}
+
+static void
+slm_unregistered(void *io_device)
+{
+	struct slm *slm = io_device;
+
+	spdk_bdev_destruct_done(&slm->ns.bdev, 0);
+	spdk_free(slm->memory);
+	free(slm);
+}
+
+static int
+slm_destruct(struct csd_namespace *ns)
+{
+	spdk_io_device_unregister(slm_of(ns), slm_unregistered);
+	return 1;
+}
+
+static void
+slm_write_info(struct csd_namespace *ns, struct spdk_json_write_ctx *w)
+{
+	spdk_json_write_named_object_begin(w, "csd_slm");
+	spdk_json_write_named_uint64(w, "megabytes", slm_of(ns)->bytes / MEGABYTE);
+	spdk_json_write_object_end(w);
+}
+
+static void
+slm_write_config(struct csd_namespace *ns, struct spdk_json_write_ctx *w)
+{
+	char uuid[SPDK_UUID_STRING_LEN];
+
+	spdk_uuid_fmt_lower(uuid, sizeof(uuid), &ns->bdev.uuid);
+	spdk_json_write_object_begin(w);
+	spdk_json_write_named_string(w, "method", "bdev_csd_slm_create");
+	spdk_json_write_named_object_begin(w, "params");
+	spdk_json_write_named_string(w, "name", ns->name);
+	spdk_json_write_named_uint64(w, "megabytes", slm_of(ns)->bytes / MEGABYTE);
+	spdk_json_write_named_string(w, "uuid", uuid);
+	spdk_json_write_object_end(w);
+	spdk_json_write_object_end(w);
+}
+
+static const struct csd_namespace_ops g_slm_ops = {
+	.csi = NVME_CSI_SLM,
+	.identify_namespace = slm_identify_namespace,
+	.identify_controller = slm_identify_controller,
+	.io = slm_io,
+	.abort = slm_abort,
+	.destruct = slm_destruct,
+	.get_io_channel = slm_get_io_channel,
+	.write_info = slm_write_info,
+	.write_config = slm_write_config,
+};
+
+int
+csd_slm_create(const char *name, uint64_t bytes, const struct spdk_uuid *uuid)
+{
+	struct slm *slm;
+	int rc;
+
+	if (bytes == 0 || bytes % MEGABYTE != 0) {
+		return -EINVAL;
+	}
+	slm = calloc(1, sizeof(*slm));
+	if (slm == NULL) {
+		return -ENOMEM;
+	}
+	slm->bytes = bytes;
+	slm->memory = spdk_zmalloc(bytes, 2 * MEGABYTE, NULL, SPDK_ENV_SOCKET_ID_ANY, SPDK_MALLOC_DMA);
+	if (slm->memory == NULL) {
+		free(slm);
+		return -ENOMEM;
+	}
+	slm->ns.ops = &g_slm_ops;
+	slm->ns.bdev.blockcnt = bytes / 4096;
+	spdk_io_device_register(slm, channel_create, channel_destroy, sizeof(struct slm_channel), name);
+	rc = csd_namespace_register(&slm->ns, name, "CSD SLM", uuid);
+	if (rc != 0) {
+		spdk_io_device_unregister(slm, NULL);
+		spdk_free(slm->memory);
+		free(slm);
+	}
+	return rc;
+}

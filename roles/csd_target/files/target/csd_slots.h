@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * The program slots of a compute namespace: what is loaded, verified, active, and running.
+ *
+ *	EMPTY --first chunk--> LOADING --last chunk--> VERIFYING --accepted--> LOADED <--> ACTIVE
+ *	                                     any --refused, unloaded--> EMPTY
+ *
+ * Shared by all threads under one mutex, which is held for the time of an assignment (or of copying a chunk), never
+ * while a program is verified or runs. A running command has counted itself into its slot, so that the slot stays
+ * ACTIVE with its program until the command ends.
+ *
+ * Nothing here knows of NVMe-oF requests; functions that can refuse return -1 with the refusal filled in.
+ */
+#ifndef CSD_SLOTS_H
+#define CSD_SLOTS_H
+
+#include <pthread.h>
+#include <sys/uio.h>
+
+#include "csd_compute.h"
+#include "csd_loaded.h"
+#include "csd_refusal.h"
+#include "csd_statistics.h"
+
+struct csd_slot {
+	enum csd_slot_state state;
+	uint32_t running;		/* commands */
+	uint8_t program_type;
+	uint64_t pid;
+	uint32_t size;			/* of the program */
+	struct csd_loaded *loaded;	/* LOADED, ACTIVE */
+	/* LOADING */
+	uint8_t *bytes;
+	uint32_t received;
+	const void *owner;
+	struct csd_load_options options;
+	/* history */
+	bool used;			/* a load was finished, well or badly */
+	char reason[CSD_REASON_BYTES];	/* why the last load was refused; "": it was not */
+	struct csd_statistics statistics;
+};
+
+struct csd_slots {
+	pthread_mutex_t mutex;
+	struct csd_compute_options options;
+	uint16_t active;
+	uint64_t total_bytes;
+	uint64_t generation;		/* of the program list */
+	struct csd_slot *slot;
+};
+
+int csd_slots_init(struct csd_slots *slots, const struct csd_compute_options *options);
+void csd_slots_fini(struct csd_slots *slots);
+
+/* One piece of a program. */
+struct csd_chunk {
+	uint16_t pind;
+	uint8_t program_type;
+	uint64_t pid;
+	uint32_t size;			/* of the whole program */
+	uint32_t offset;		/* 0 begins a load, whatever was loading or loaded before */
+	uint32_t length;
+	const struct iovec *iov;
+	int iovcnt;
+	const void *owner;		/* who loads: the pieces of two hosts do not mix */
+	struct csd_load_options options;
+};
+
+/* A whole program on its way to the verifier. */
+struct csd_verification {
+	uint16_t pind;
+	uint8_t *bytes;
+	uint32_t length;
+	struct csd_load_options options;
+};
+
+/* 1: this was the last piece; csd_slots_verified() has to follow. 0: more pieces are to come. -1: refused. */
+int csd_slots_load(struct csd_slots *slots, const struct csd_chunk *chunk, struct csd_verification *verification,
+		   struct csd_refusal *refusal);
+
+/* `loaded` NULL: refused for this reason. */
+int csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded, const char *reason,
+		       struct csd_refusal *refusal);
+
+int csd_slots_unload(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
+int csd_slots_activate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
+int csd_slots_deactivate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
+
+/* For a command that runs the program: a counted program, and the slot stays active until csd_slots_release(). */
+int csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **loaded, struct csd_refusal *refusal);
+void csd_slots_release(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded);
+
+#endif
