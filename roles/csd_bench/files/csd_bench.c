@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* Writes and verifies the data set, and measures the baseline. See csd_options.c for what it understands. */
+/* Writes and verifies the data set, and measures what is done with it. See csd_options.c for what it understands. */
 #include "csd_session.h"
 
 #include <signal.h>
@@ -51,8 +51,11 @@ run_on_device(const struct csd_options *options, struct csd_json *json, struct c
 	case CSD_VERIFY:
 		rc = csd_command_verify(&session, json, err);
 		break;
-	case CSD_BASELINE:
-		rc = csd_command_baseline(&session, json, err);
+	case CSD_MEASURE:
+		rc = csd_command_measure(&session, json, err);
+		break;
+	case CSD_PHASES:
+		rc = csd_command_phases(&session, json, err);
 		break;
 	default:
 		rc = csd_command_tune(&session, json, err);

@@ -48,7 +48,7 @@ csd_digest_of(const void *data, size_t bytes, char hex[CSD_HEX_BYTES])
 }
 
 /*
- * Does not use csd_filter(): the answer is what the filter is held against. A record matches at the selectivities
+ * Does not use the native program: the answer is what that is held against. A record matches at the selectivities
  * whose threshold its temperature reaches.
  */
 void

@@ -211,6 +211,82 @@ spdk_io_submit(struct csd_io *base, bool write, void *buffer, uint64_t offset, u
 	return rc == -ENOMEM ? -EAGAIN : rc;
 }
 
+static void
+fill_command(struct spdk_nvme_cmd *cmd, const struct csd_nvme_command *command)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->opc = command->opcode;
+	cmd->nsid = command->nsid;
+	cmd->rsvd2 = command->dw2;
+	cmd->rsvd3 = command->dw3;
+	cmd->cdw10 = command->dw10;
+	cmd->cdw11 = command->dw11;
+	cmd->cdw12 = command->dw12;
+	cmd->cdw13 = command->dw13;
+	cmd->cdw14 = command->dw14;
+	cmd->cdw15 = command->dw15;
+}
+
+static void
+keep_completion(struct csd_io *base, const struct spdk_nvme_cpl *cpl)
+{
+	base->completion.status = (uint16_t)(cpl->status.sct << 8 | cpl->status.sc);
+	base->completion.value = (uint64_t)cpl->rsvd1 << 32 | cpl->cdw0;
+}
+
+static void
+command_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+{
+	struct tag *tag = ctx;
+	struct csd_io *base = &tag->io->base;
+
+	keep_completion(base, cpl);
+	base->done(base->done_ctx, tag->number, spdk_nvme_cpl_is_error(cpl) ? -EIO : 0);
+}
+
+static int
+spdk_io_command(struct csd_io *base, const struct csd_nvme_command *command, uint32_t tag)
+{
+	struct spdk_io *io = (struct spdk_io *)base;
+	struct spdk_nvme_cmd cmd;
+	int rc;
+
+	fill_command(&cmd, command);
+	rc = spdk_nvme_ctrlr_cmd_io_raw(io->ctrlr, io->qpair, &cmd, command->data, command->bytes, command_done,
+					&io->tags[tag]);
+	return rc == -ENOMEM ? -EAGAIN : rc;
+}
+
+struct admin_wait {
+	struct csd_io *base;
+	bool done;
+};
+
+static void
+admin_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+{
+	struct admin_wait *wait = ctx;
+
+	keep_completion(wait->base, cpl);
+	wait->done = true;
+}
+
+static int
+spdk_io_admin(struct csd_io *base, const struct csd_nvme_command *command)
+{
+	struct spdk_io *io = (struct spdk_io *)base;
+	struct admin_wait wait = { base, false };
+	struct spdk_nvme_cmd cmd;
+	int rc;
+
+	fill_command(&cmd, command);
+	rc = spdk_nvme_ctrlr_cmd_admin_raw(io->ctrlr, &cmd, command->data, command->bytes, admin_done, &wait);
+	while (rc == 0 && !wait.done) {
+		rc = spdk_nvme_ctrlr_process_admin_completions(io->ctrlr) < 0 ? -ENOTCONN : 0;
+	}
+	return rc == 0 && base->completion.status != 0 ? -EIO : rc;
+}
+
 static int
 spdk_io_poll(struct csd_io *base, bool wait)
 {
@@ -243,6 +319,8 @@ static const struct csd_io_ops g_spdk_ops = {
 	.free = spdk_io_free,
 	.submit = spdk_io_submit,
 	.poll = spdk_io_poll,
+	.command = spdk_io_command,
+	.admin = spdk_io_admin,
 	.close = spdk_io_close,
 };
 
@@ -288,6 +366,7 @@ check_namespace(struct spdk_io *io, const struct csd_place *place, struct csd_er
 	}
 	io->base.bytes = spdk_nvme_ns_get_size(io->ns);
 	io->base.block_bytes = spdk_nvme_ns_get_sector_size(io->ns);
+	io->base.transfer_bytes = spdk_nvme_ctrlr_get_max_xfer_size(io->ctrlr);
 	return 0;
 }
 

@@ -98,7 +98,7 @@ void
 csd_json_seconds(struct csd_json *json, const char *key, double value)
 {
 	begin(json, key);
-	fprintf(json->out, "%.6f", value);
+	fprintf(json->out, "%.9f", value);
 }
 
 void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #define _GNU_SOURCE
+#include "csd_native.h"
 #include "csd_options.h"
 
 #include <errno.h>
@@ -16,6 +17,14 @@
 #define DEFAULT_BUDGET_S	20
 #define MAX_IO_BYTES		(16u << 20)
 #define MAX_REPEATS		1000
+#define DEFAULT_RANGE_BYTES	(8u << 20)
+#define DEFAULT_RANGE_DEPTH	4
+#define MAX_RANGE_BYTES		(1u << 30)
+#define DEFAULT_CHUNK_BYTES	(4u << 20)
+#define DEFAULT_CHUNK_DEPTH	4
+#define MAX_CHUNK_BYTES		(16u << 20)	/* one source of SLM Copy: 65536 blocks of 512 bytes are 32 MiB */
+#define DEFAULT_COMPUTE_NSID	3
+#define DEFAULT_SLM_NSID	2
 
 enum option_id {
 	OPT_RECORDS = 256,
@@ -38,8 +47,19 @@ enum option_id {
 	OPT_MEMORY,
 	OPT_CORE,
 	OPT_WIRE_PEER,
+	OPT_TRACE,
 	OPT_FORCE,
 	OPT_STEP,
+	OPT_WAYS,
+	OPT_PROGRAM,
+	OPT_RANGE_SIZE,
+	OPT_RANGE_DEPTH,
+	OPT_RESULT_SIZE,
+	OPT_CHUNK_SIZE,
+	OPT_CHUNK_DEPTH,
+	OPT_COMPUTE_NSID,
+	OPT_SLM_NSID,
+	OPT_ELF,
 };
 
 static const struct option g_options[] = {
@@ -63,20 +83,44 @@ static const struct option g_options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "core", required_argument, NULL, OPT_CORE },
 	{ "wire-peer", required_argument, NULL, OPT_WIRE_PEER },
+	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "step", no_argument, NULL, OPT_STEP },
+	{ "ways", required_argument, NULL, OPT_WAYS },
+	{ "program", required_argument, NULL, OPT_PROGRAM },
+	{ "range-size", required_argument, NULL, OPT_RANGE_SIZE },
+	{ "range-depth", required_argument, NULL, OPT_RANGE_DEPTH },
+	{ "result-size", required_argument, NULL, OPT_RESULT_SIZE },
+	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
+	{ "chunk-depth", required_argument, NULL, OPT_CHUNK_DEPTH },
+	{ "compute-nsid", required_argument, NULL, OPT_COMPUTE_NSID },
+	{ "slm-nsid", required_argument, NULL, OPT_SLM_NSID },
+	{ "elf", required_argument, NULL, OPT_ELF },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
+/* `ways`: bits of enum csd_way_id. */
 static const struct {
 	const char *name;
 	enum csd_command command;
+	unsigned int ways;
 } g_commands[] = {
-	{ "answer", CSD_ANSWER }, { "write", CSD_WRITE }, { "verify", CSD_VERIFY },
-	{ "baseline", CSD_BASELINE }, { "tune", CSD_TUNE }, { "help", CSD_HELP }, { "--help", CSD_HELP },
-	{ "-h", CSD_HELP },
+	{ "answer", CSD_ANSWER, 0 },
+	{ "write", CSD_WRITE, 0 },
+	{ "verify", CSD_VERIFY, 0 },
+	{ "baseline", CSD_MEASURE, 1 << CSD_WAY_BASELINE },
+	{ "offload", CSD_MEASURE, 1 << CSD_WAY_OFFLOAD },
+	{ "slm", CSD_MEASURE, 1 << CSD_WAY_SLM },
+	{ "compare", CSD_MEASURE, 1 << CSD_WAY_BASELINE | 1 << CSD_WAY_OFFLOAD | 1 << CSD_WAY_SLM },
+	{ "tune", CSD_TUNE, 1 << CSD_WAY_BASELINE },
+	{ "phases", CSD_PHASES, 0 },
+	{ "help", CSD_HELP, 0 },
+	{ "--help", CSD_HELP, 0 },
+	{ "-h", CSD_HELP, 0 },
 };
+
+static const char *const g_way_names[CSD_WAYS] = { "baseline", "offload", "slm" };
 
 void
 csd_options_usage(FILE *out)
@@ -86,18 +130,30 @@ csd_options_usage(FILE *out)
 	      "  answer     the known answer: digests and match counts, from the generator alone\n"
 	      "  write      write the data set; refuses where something else than zeros or a data set of ours lies\n"
 	      "  verify     read it back and compare (exit 5 where it differs; the JSON says how)\n"
-	      "  baseline   read everything, filter on this host: time, bytes, CPU, matches, digest\n"
-	      "  tune       find the fastest queue depth and I/O size\n"
+	      "  baseline   read everything, run the program natively on this host\n"
+	      "  offload    let the drive run it by scan commands, receive what it selects\n"
+	      "  slm        the standard flow: SLM Copy, Execute Program, SLM Read\n"
+	      "  compare    all of them (or --ways) by turns; each: time, bytes, CPU, matches, digest\n"
+	      "  tune       find the fastest setting for one way (--ways, baseline)\n"
+	      "  phases     what loading, verifying, executing and reading the result take, in a spare slot\n"
 	      "\n"
 	      "data set     --records N (4194304)  --seed N (1)\n"
 	      "where        --path FILE-OR-BLOCK-DEVICE [--wire-peer ADDRESS,PORT: count the kernel's connections to it]\n"
+	      "             [--trace NVME_TCP_TRACE: the program that counts bytes on the wire; else tcp_info's are told]\n"
 	      "         or  --traddr IP [--trsvcid 4420] --subnqn NQN --hostnqn NQN [--nsid 1]\n"
 	      "             [--memory MIB (128)] [--core N (the last one)]\n"
 	      "             [--uuid UUID] [--device-bytes N]     refuse any other device\n"
-	      "how          --io-size N[,N...] (128K)  --queue-depth N[,N...] (32)\n"
+	      "drive        [--compute-nsid 3] [--slm-nsid 2]\n"
+	      "             --program NAME=SLOT[,NAME=SLOT...] (threshold=0); threshold, search, aggregate, histogram,\n"
+	      "             sample, top; --elf FILE: phases, the threshold program's file\n"
+	      "how          --io-size N[,N...] (128K)  --queue-depth N[,N...] (32)          baseline: reads\n"
+	      "             --range-size N[,N...] (8M)  --range-depth N[,N...] (4)          offload: scans\n"
+	      "             --result-size N (the most that one command carries)             offload: a scan's buffer\n"
+	      "             --chunk-size N[,N...] (4M)  --chunk-depth N[,N...] (4)          slm: chunks\n"
+	      "             --ways baseline,offload,slm   compare: which; tune: for which\n"
 	      "             --selectivity 0.001,0.01,0.1,0.5,1 (all)  --repeats N (5)  --warm-ups N (1)\n"
 	      "             --sample N (256M)  --budget SECONDS (20)   tune: what a pass reads, what the sweep may take\n"
-	      "             --step    baseline: before and after the timed repeats print a line, wait for a line\n"
+	      "             --step    before and after each timed repeat print a line, wait for a line\n"
 	      "             --force   write: overwrite whatever is there\n",
 	      out);
 }
@@ -206,6 +262,54 @@ parse_selectivities(struct csd_error *err, char *text, struct csd_options *optio
 	return 0;
 }
 
+static int
+parse_ways(struct csd_error *err, char *text, struct csd_options *options)
+{
+	char *rest = text, *item;
+
+	options->way_count = 0;
+	while ((item = strsep(&rest, ",")) != NULL) {
+		unsigned int way, i;
+
+		for (way = 0; way < CSD_WAYS && strcmp(item, g_way_names[way]) != 0; way++) {
+		}
+		for (i = 0; i < options->way_count && options->ways[i] != way; i++) {
+		}
+		if (way == CSD_WAYS || i < options->way_count) {
+			return bad_value(err, "ways", item, "each of baseline, offload, slm, once");
+		}
+		options->ways[options->way_count++] = way;
+	}
+	return 0;
+}
+
+/* NAME=SLOT,... */
+static int
+parse_programs(struct csd_error *err, char *text, struct csd_options *options)
+{
+	char *rest = text, *item;
+
+	options->program_count = 0;
+	while ((item = strsep(&rest, ",")) != NULL) {
+		struct csd_program_choice *choice = &options->programs[options->program_count];
+		char *equals = strchr(item, '=');
+		uint64_t slot = 0;
+
+		if (equals != NULL) {
+			*equals = '\0';
+		}
+		if (options->program_count == CSD_MAX_LIST || csd_native_find(item) == NULL ||
+		    (equals != NULL && !csd_parse_size(equals + 1, UINT16_MAX, &slot))) {
+			return bad_value(err, "program", item, "NAME=SLOT: threshold, search, aggregate, histogram, sample "
+					 "or top, and a slot's number");
+		}
+		choice->name = item;
+		choice->slot = (uint16_t)slot;
+		options->program_count++;
+	}
+	return 0;
+}
+
 /* ADDRESS,PORT */
 static int
 parse_peer(struct csd_error *err, char *text, struct csd_options *options)
@@ -225,6 +329,9 @@ static int
 parse_option(int id, char *text, struct csd_options *options, struct csd_error *err)
 {
 	struct csd_place *place = &options->place;
+	struct csd_setting_list *baseline = &options->settings[CSD_WAY_BASELINE];
+	struct csd_setting_list *offload = &options->settings[CSD_WAY_OFFLOAD];
+	struct csd_setting_list *slm = &options->settings[CSD_WAY_SLM];
 	uint32_t core = 0;
 	int rc;
 
@@ -256,9 +363,9 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 	case OPT_DEVICE_BYTES:
 		return parse_number(err, "device-bytes", text, 1, UINT64_MAX, &place->device_bytes);
 	case OPT_IO_SIZE:
-		return parse_list(err, "io-size", text, MAX_IO_BYTES, options->io_sizes, &options->io_size_count);
+		return parse_list(err, "io-size", text, MAX_IO_BYTES, baseline->io_sizes, &baseline->io_size_count);
 	case OPT_QUEUE_DEPTH:
-		return parse_list(err, "queue-depth", text, CSD_MAX_DEPTH, options->depths, &options->depth_count);
+		return parse_list(err, "queue-depth", text, CSD_MAX_DEPTH, baseline->depths, &baseline->depth_count);
 	case OPT_SELECTIVITY:
 		return parse_selectivities(err, text, options);
 	case OPT_REPEATS:
@@ -277,11 +384,35 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 		return rc;
 	case OPT_WIRE_PEER:
 		return parse_peer(err, text, options);
+	case OPT_TRACE:
+		options->trace = text;
+		return 0;
 	case OPT_FORCE:
 		options->force = true;
 		return 0;
 	case OPT_STEP:
 		options->step = true;
+		return 0;
+	case OPT_WAYS:
+		return parse_ways(err, text, options);
+	case OPT_PROGRAM:
+		return parse_programs(err, text, options);
+	case OPT_RANGE_SIZE:
+		return parse_list(err, "range-size", text, MAX_RANGE_BYTES, offload->io_sizes, &offload->io_size_count);
+	case OPT_RANGE_DEPTH:
+		return parse_list(err, "range-depth", text, CSD_MAX_DEPTH, offload->depths, &offload->depth_count);
+	case OPT_RESULT_SIZE:
+		return parse_u32(err, "result-size", text, 8192, MAX_IO_BYTES, &options->result_bytes);
+	case OPT_CHUNK_SIZE:
+		return parse_list(err, "chunk-size", text, MAX_CHUNK_BYTES, slm->io_sizes, &slm->io_size_count);
+	case OPT_CHUNK_DEPTH:
+		return parse_list(err, "chunk-depth", text, 16, slm->depths, &slm->depth_count);
+	case OPT_COMPUTE_NSID:
+		return parse_u32(err, "compute-nsid", text, 1, UINT32_MAX - 1, &options->compute_nsid);
+	case OPT_SLM_NSID:
+		return parse_u32(err, "slm-nsid", text, 1, UINT32_MAX - 1, &options->slm_nsid);
+	case OPT_ELF:
+		options->elf = text;
 		return 0;
 	case 'h':
 		options->command = CSD_HELP;
@@ -311,18 +442,24 @@ check_place(const struct csd_options *options, struct csd_error *err)
 static int
 parse_command(int argc, char **argv, struct csd_options *options, struct csd_error *err)
 {
+	unsigned int way;
 	size_t i;
 
 	options->command_name = argc > 1 ? argv[1] : "";
 	for (i = 0; i < sizeof(g_commands) / sizeof(g_commands[0]); i++) {
 		if (strcmp(options->command_name, g_commands[i].name) == 0) {
 			options->command = g_commands[i].command;
+			for (way = 0; way < CSD_WAYS; way++) {
+				if (g_commands[i].ways & 1u << way) {
+					options->ways[options->way_count++] = way;
+				}
+			}
 			return 0;
 		}
 	}
 	csd_fail(err, CSD_USAGE, "csd_bench %s", options->command_name);
 	csd_found(err, "no such command");
-	return csd_fix(err, "give one of answer, write, verify, baseline, tune, help");
+	return csd_fix(err, "give one of answer, write, verify, baseline, offload, slm, compare, tune, phases, help");
 }
 
 static void
@@ -337,10 +474,16 @@ set_defaults(struct csd_options *options)
 	options->place.nsid = 1;
 	options->place.memory_mb = DEFAULT_MEMORY_MB;
 	options->place.core = -1;
-	options->io_sizes[0] = DEFAULT_IO_BYTES;
-	options->io_size_count = 1;
-	options->depths[0] = DEFAULT_DEPTH;
-	options->depth_count = 1;
+	options->settings[CSD_WAY_BASELINE] = (struct csd_setting_list){ { DEFAULT_IO_BYTES }, 1, { DEFAULT_DEPTH }, 1 };
+	options->settings[CSD_WAY_OFFLOAD] = (struct csd_setting_list){ { DEFAULT_RANGE_BYTES }, 1,
+									{ DEFAULT_RANGE_DEPTH }, 1 };
+	options->settings[CSD_WAY_SLM] = (struct csd_setting_list){ { DEFAULT_CHUNK_BYTES }, 1,
+								    { DEFAULT_CHUNK_DEPTH }, 1 };
+	options->programs[0] = (struct csd_program_choice){ "threshold", 0 };
+	options->program_count = 1;
+	options->compute_nsid = DEFAULT_COMPUTE_NSID;
+	options->slm_nsid = DEFAULT_SLM_NSID;
+	options->elf = "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o";
 	for (i = 0; i < CSD_SELECTIVITIES; i++) {
 		options->selectivities[i] = i;
 	}

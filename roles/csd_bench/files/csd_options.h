@@ -12,9 +12,30 @@ enum csd_command {
 	CSD_ANSWER,
 	CSD_WRITE,
 	CSD_VERIFY,
-	CSD_BASELINE,
+	CSD_MEASURE,		/* baseline, offload, slm, compare */
 	CSD_TUNE,
+	CSD_PHASES,
 	CSD_HELP,
+};
+
+enum csd_way_id {
+	CSD_WAY_BASELINE,
+	CSD_WAY_OFFLOAD,
+	CSD_WAY_SLM,
+	CSD_WAYS,
+};
+
+/* Settings to choose from; tune sweeps all, the others take the first. */
+struct csd_setting_list {
+	uint32_t io_sizes[CSD_MAX_LIST];	/* baseline: of a read; offload: of a scan's range; slm: of a chunk */
+	unsigned int io_size_count;
+	uint32_t depths[CSD_MAX_LIST];
+	unsigned int depth_count;
+};
+
+struct csd_program_choice {
+	const char *name;
+	uint16_t slot;
 };
 
 struct csd_options {
@@ -23,10 +44,15 @@ struct csd_options {
 	struct csd_place place;
 	uint64_t records;
 	uint64_t seed;
-	uint32_t io_sizes[CSD_MAX_LIST];	/* tune sweeps all, the others take the first */
-	unsigned int io_size_count;
-	uint32_t depths[CSD_MAX_LIST];
-	unsigned int depth_count;
+	struct csd_setting_list settings[CSD_WAYS];
+	uint32_t result_bytes;			/* of a scan's buffer; 0: as much as a command can carry */
+	enum csd_way_id ways[CSD_WAYS];
+	unsigned int way_count;
+	struct csd_program_choice programs[CSD_MAX_LIST];
+	unsigned int program_count;
+	uint32_t compute_nsid;
+	uint32_t slm_nsid;
+	const char *elf;			/* phases: the program's file */
 	unsigned int selectivities[CSD_SELECTIVITIES];	/* indices into csd_selectivities */
 	unsigned int selectivity_count;
 	uint32_t repeats;
@@ -35,6 +61,7 @@ struct csd_options {
 	uint32_t budget_s;			/* and less where the sweep would take longer than this */
 	const char *wire_address;		/* kernel path: whose connections to count */
 	const char *wire_port;
+	const char *trace;			/* nvme_tcp_trace, which counts bytes on the wire; NULL: tcp_info does */
 	bool force;
 	bool step;
 };

@@ -4,6 +4,7 @@
 #define CSD_SESSION_H
 
 #include "csd_digest.h"
+#include "csd_drive.h"
 #include "csd_json.h"
 #include "csd_options.h"
 #include "csd_wire.h"
@@ -12,7 +13,10 @@ struct csd_session {
 	const struct csd_options *options;
 	struct csd_dataset set;
 	uint64_t transfer_bytes;	/* the records, rounded up to whole blocks */
-	struct csd_io *io;
+	struct csd_io *io;		/* the data */
+	struct csd_io *commands;	/* what programs are driven through; may be `io`; NULL: nothing is to run on the drive */
+	struct csd_drive drive;
+	uint16_t range_set;		/* for a program whose state goes on from scan to scan; 0: none */
 	struct csd_stream stream;
 	struct csd_wire wire;
 };
@@ -21,33 +25,20 @@ struct csd_session {
 int csd_session_open(struct csd_session *session, const struct csd_options *options, struct csd_error *err);
 void csd_session_close(struct csd_session *session);
 
-/* The setting that write, verify and baseline use. */
-struct csd_setting csd_session_setting(const struct csd_session *session);
+/* The first setting for a way: what everything but tune uses. Writing and verifying take the baseline's. */
+struct csd_setting csd_session_setting(const struct csd_session *session, enum csd_way_id way);
 
 /* "data set of N records from seed S" */
 const char *csd_session_asked(const struct csd_session *session);
 
+/* What a scan's result buffer has: as much as one command can carry, or as was asked. */
+uint32_t csd_session_result_bytes(const struct csd_session *session);
+
 /* The commands. Each prints its result; negative: `err` says why not. */
 int csd_command_write(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 int csd_command_verify(struct csd_session *session, struct csd_json *json, struct csd_error *err);
-int csd_command_baseline(struct csd_session *session, struct csd_json *json, struct csd_error *err);
+int csd_command_measure(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 int csd_command_tune(struct csd_session *session, struct csd_json *json, struct csd_error *err);
-
-/* One read of [0, bytes) with the filter over it: what baseline and tune time. Returns seconds; negative: failed. */
-struct csd_scan {
-	int32_t threshold;
-	uint64_t records;		/* in the range */
-	struct csd_record *out;		/* the matches, packed */
-	uint64_t capacity;
-	uint64_t matches;
-};
-
-int csd_scan_run(struct csd_session *session, const struct csd_setting *setting, uint64_t bytes, struct csd_scan *scan,
-		 double *seconds, struct csd_error *err);
-
-/* Room for matches: the known answer's and one buffer's more. NULL: `err` says why. */
-struct csd_record *csd_scan_alloc(struct csd_session *session, uint64_t matches, uint64_t *capacity,
-				  struct csd_error *err);
-void csd_scan_free(struct csd_record *out, uint64_t capacity);
+int csd_command_phases(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 
 #endif

@@ -120,7 +120,7 @@ survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct c
 static int
 survey_run(struct csd_session *session, struct survey *survey, bool hash, struct csd_error *err)
 {
-	struct csd_setting setting = csd_session_setting(session);
+	struct csd_setting setting = csd_session_setting(session, CSD_WAY_BASELINE);
 	uint64_t there = session->io->bytes / session->io->block_bytes * session->io->block_bytes;
 	bool shorter = there < session->transfer_bytes;
 	int rc;
@@ -169,7 +169,7 @@ refuse_foreign(const struct csd_session *session, const struct survey *survey, s
 int
 csd_command_write(struct csd_session *session, struct csd_json *json, struct csd_error *err)
 {
-	struct csd_setting setting = csd_session_setting(session);
+	struct csd_setting setting = csd_session_setting(session, CSD_WAY_BASELINE);
 	struct survey survey;
 	double seconds;
 	int rc = 0;

@@ -55,8 +55,8 @@ test_defaults(void)
 	CHECK_U64(g_options.seed, 1);
 	CHECK_U64(g_options.selectivity_count, 5);
 	CHECK(parse("verify --path /dev/x") == 0);
-	CHECK_U64(g_options.io_sizes[0], 131072);
-	CHECK_U64(g_options.depths[0], 32);
+	CHECK_U64(g_options.settings[CSD_WAY_BASELINE].io_sizes[0], 131072);
+	CHECK_U64(g_options.settings[CSD_WAY_BASELINE].depths[0], 32);
 	CHECK_U64(g_options.repeats, 5);
 	CHECK_U64(g_options.warmups, 1);
 	CHECK(g_options.place.core == -1);
@@ -71,9 +71,9 @@ test_everything_given(void)
 	CHECK_TEXT(g_options.place.traddr, "10.0.0.1");
 	CHECK_TEXT(g_options.place.trsvcid, "4421");
 	CHECK_U64(g_options.place.nsid, 3);
-	CHECK_U64(g_options.io_size_count, 2);
-	CHECK_U64(g_options.io_sizes[1], 1048576);
-	CHECK_U64(g_options.depth_count, 3);
+	CHECK_U64(g_options.settings[CSD_WAY_BASELINE].io_size_count, 2);
+	CHECK_U64(g_options.settings[CSD_WAY_BASELINE].io_sizes[1], 1048576);
+	CHECK_U64(g_options.settings[CSD_WAY_BASELINE].depth_count, 3);
 	CHECK_U64(g_options.selectivity_count, 2);
 	CHECK_U64(g_options.selectivities[0], 3);
 	CHECK_U64(g_options.selectivities[1], 1);

@@ -22,10 +22,11 @@ options_for(enum csd_command command, uint64_t records)
 		.place = { .path = FILE_NAME },
 		.records = records,
 		.seed = 17,
-		.io_sizes = { 4096, 16384 },
-		.io_size_count = 2,
-		.depths = { 4, 2 },
-		.depth_count = 2,
+		.settings = { { { 4096, 16384 }, 2, { 4, 2 }, 2 } },
+		.ways = { CSD_WAY_BASELINE },
+		.way_count = 1,
+		.programs = { { "threshold", 0 } },
+		.program_count = 1,
 		.selectivities = { 0, 1, 2, 3, 4 },
 		.selectivity_count = 5,
 		.repeats = 2,
@@ -55,8 +56,8 @@ run(const struct csd_options *options)
 			rc = csd_command_write(&session, &json, &g_error);
 		} else if (options->command == CSD_VERIFY) {
 			rc = csd_command_verify(&session, &json, &g_error);
-		} else if (options->command == CSD_BASELINE) {
-			rc = csd_command_baseline(&session, &json, &g_error);
+		} else if (options->command == CSD_MEASURE) {
+			rc = csd_command_measure(&session, &json, &g_error);
 		} else {
 			rc = csd_command_tune(&session, &json, &g_error);
 		}
@@ -193,7 +194,7 @@ test_a_short_file_is_an_incomplete_data_set(void)
 static void
 test_size_and_identity(void)
 {
-	struct csd_options options = options_for(CSD_BASELINE, 2000);
+	struct csd_options options = options_for(CSD_MEASURE, 2000);
 
 	unlink(FILE_NAME);
 	CHECK(run_command(CSD_WRITE, 1000) == 0);
@@ -216,7 +217,7 @@ test_size_and_identity(void)
 	CHECK(run(&options) == -CSD_REFUSED);
 	CHECK_TEXT(g_error.found, "it is neither a regular file nor a block device");
 	options.place.path = FILE_NAME;
-	options.io_sizes[1] = 1000;
+	options.settings[CSD_WAY_BASELINE].io_sizes[1] = 1000;
 	CHECK(run(&options) == -CSD_USAGE);
 	CHECK_TEXT(g_error.asked, "I/O size 1000");
 }
@@ -226,7 +227,7 @@ test_baseline_and_tune(void)
 {
 	unlink(FILE_NAME);
 	CHECK(run_command(CSD_WRITE, 10001) == 0);
-	CHECK(run_command(CSD_BASELINE, 10001) == 0);
+	CHECK(run_command(CSD_MEASURE, 10001) == 0);
 	CHECK(strstr(g_output, "\"matches\": 10,") != NULL);
 	CHECK(strstr(g_output, "\"matches\": 5001,") != NULL);
 	CHECK(strstr(g_output, "\"matches\": 10001,") != NULL);
@@ -250,11 +251,11 @@ test_baseline_notices_wrong_data(void)
 		csd_dataset_fill(&set, index++, 1, &record);
 	} while (record.temperature < 85000);
 	poke((off_t)(index - 1) * 64 + 20, &cold, 4);
-	CHECK(run_command(CSD_BASELINE, 10001) == -CSD_WRONG_DATA);
-	CHECK(strncmp(g_error.asked, "10 matches at selectivity 0.001 with SHA-256 ", 45) == 0);
+	CHECK(run_command(CSD_MEASURE, 10001) == -CSD_WRONG_DATA);
+	CHECK(strncmp(g_error.asked, "baseline by threshold at selectivity 0.001: 10 matches with SHA-256 ", 67) == 0);
 	CHECK(strncmp(g_error.found, "9 matches with SHA-256 ", 23) == 0);
 	poke((off_t)(index - 1) * 64 + 20, &hot, 4);		/* as many matches, another record */
-	CHECK(run_command(CSD_BASELINE, 10001) == -CSD_WRONG_DATA);
+	CHECK(run_command(CSD_MEASURE, 10001) == -CSD_WRONG_DATA);
 	CHECK(strncmp(g_error.found, "10 matches with SHA-256 ", 24) == 0);
 }
 
@@ -262,7 +263,7 @@ test_baseline_notices_wrong_data(void)
 static void
 test_baseline_survives_too_many_matches(void)
 {
-	struct csd_options options = options_for(CSD_BASELINE, 10001);
+	struct csd_options options = options_for(CSD_MEASURE, 10001);
 	static struct csd_record hot[10048];
 	size_t i;
 
@@ -273,7 +274,7 @@ test_baseline_survives_too_many_matches(void)
 	poke(0, hot, sizeof(hot));
 	options.selectivity_count = 1;
 	CHECK(run(&options) == -CSD_WRONG_DATA);
-	CHECK_TEXT(g_error.asked, "the selected records");
+	CHECK_TEXT(g_error.asked, "what threshold selects");
 	CHECK_TEXT(g_error.fix, "verify the data set, and write it again");
 }
 

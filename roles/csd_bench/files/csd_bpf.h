@@ -1,0 +1,1 @@
+../../csd_target/files/programs/csd_bpf.h

@@ -1,0 +1,1 @@
+../../csd_target/files/protocol/nvme_csd.h
