@@ -1,1 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# The programs that are shipped, csd_engine_bench, and their tests.
+PROGRAM_NAMES := $(patsubst programs/%.bpf.c,%,$(wildcard programs/*.bpf.c))
+PROGRAM_OBJECTS := $(PROGRAM_NAMES:%=$(BUILD)/programs/%.bpf.o)
+PROGRAM_HEADERS := $(wildcard programs/*.h) engine/csd_engine.h
+
+CLANG ?= clang
+# No debug information: the object depends on the source and clang alone, not on the folder in which it was made.
+BPF_CFLAGS := -O2 -target bpf -mcpu=v2 -Wall -Wextra -Werror -Iprograms -I/usr/include/$(shell $(CC) -print-multiarch)
+
+$(BUILD)/programs $(BUILD)/programs/checked:
+	mkdir -p $@
+
+$(BUILD)/programs/%.bpf.o: programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+ALL += $(PROGRAM_OBJECTS)
+
+.PHONY: install_programs
+install_programs: $(PROGRAM_OBJECTS)
+	install -d $(DESTDIR)$(PREFIX)/programs $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(PROGRAM_OBJECTS) $(DESTDIR)$(PREFIX)/programs/
+	install -m 644 programs/csd_bpf.h $(DESTDIR)$(PREFIX)/include/
+
+INSTALLS += install_programs
