@@ -17,6 +17,8 @@ from ..make_install import ENVIRONMENT
 # As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other. No -g: debug
 # information holds paths and dates from the tools, and programs are told apart by their bytes.
 FLAGS = ("-O2", "-target", "bpf", "-mcpu=v2", "-Wall", "-Wextra")
+# One line for each thing that clang says.
+BRIEF = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 TELLING_LINES = 6
 
 
@@ -84,7 +86,7 @@ def compile_units(
         number, unit = numbered
         result = scratch / f"{number}.o"
         source = places[unit.folder] / unit.name
-        command = [clang, *FLAGS, *headers, "-c", str(source), "-o", str(result)]
+        command = [clang, *FLAGS, *BRIEF, *headers, "-c", str(source), "-o", str(result)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         words = _as_asked(done.stderr, places)
         if done.returncode:
@@ -116,4 +118,4 @@ def _as_asked(words: str, places: Mapping[str, Path]) -> str:
     """The compiler's words with the controller's paths in place of the scratch folder's."""
     for folder, place in places.items():
         words = words.replace(f"{place}/", f"{folder}/")
-    return words.strip()
+    return "\n".join(line for line in words.splitlines() if line.strip() and not line.endswith(" generated."))

@@ -1,0 +1,169 @@
+"""csd_program_build with clang itself: what it makes, when that is another, and every refusal's words."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import csd_program_build
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.csd_program import compile as compiler
+
+from conftest import ROOT
+from module_run import run_module
+
+SHIPPED = ROOT / "roles/csd_target/files/programs"
+SOURCE = """\
+#include "csd_bpf.h"
+#include "limit.h"
+
+struct reading { __u64 id; __s64 value; };
+CSD_RECORD(struct reading, sizeof(struct reading), CSD_EMIT_RECORD);
+
+CSD_PROGRAM
+int hot(const struct reading *reading)
+{
+	return reading->value >= LIMIT ? CSD_KEEP : CSD_DROP;
+}
+"""
+
+_spec = importlib.util.spec_from_file_location("action", ROOT / "plugins/action/csd_program_build.py")
+assert _spec is not None
+assert _spec.loader is not None
+action = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(action)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """The folder beside an inventory, with a program of the user's own."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "hot.bpf.c").write_text(SOURCE)
+    (folder / "limit.h").write_text("#define LIMIT 40\n")
+    (folder / "bare.bin").write_bytes(b"\x95" + bytes(7))
+    return folder
+
+
+def build(folder: Path, *sources: str, check: bool = False) -> dict[str, Any]:
+    """What the task returns, its controller's half included."""
+    asked = {"sources": list(sources), "folders": [str(folder), str(SHIPPED)], "include": [str(SHIPPED)]}
+    return run_module(csd_program_build.main, {**asked, **action.gather(**asked)}, check=check)
+
+
+def digest(folder: Path, source: str = "hot.bpf.c") -> str:
+    made: str = build(folder, source)["programs"][source]["sha256"]
+    return made
+
+
+def test_c_is_compiled_and_all_else_is_taken_as_it_is(programs: Path) -> None:
+    for check in (True, False):
+        result = build(programs, "hot.bpf.c", "bare.bin", str(programs / "bare.bin"), check=check)
+        assert result["changed"] is False
+        assert list(result["programs"]) == ["bare.bin", str(programs / "bare.bin"), "hot.bpf.c"]
+        hot, bare = result["programs"]["hot.bpf.c"], result["programs"]["bare.bin"]
+        elf = base64.b64decode(hot["content"])
+        assert (elf[:4], len(elf), hashlib.sha256(elf).hexdigest()) == (b"\x7fELF", hot["bytes"], hot["sha256"])
+        assert base64.b64decode(bare["content"]) == b"\x95" + bytes(7)
+
+
+def test_every_shipped_program_compiles(tmp_path: Path) -> None:
+    names = sorted(path.name for path in SHIPPED.glob("*.bpf.c"))
+    assert {"aggregate", "histogram", "sample", "search", "threshold", "top"} <= {name.split(".")[0] for name in names}
+    made = build(tmp_path, *names)["programs"]
+    assert list(made) == names
+    assert all(one["bytes"] > 0 for one in made.values())
+
+
+def test_the_inventorys_folder_wins_over_the_shipped_one(programs: Path) -> None:
+    shipped = digest(programs, "top.bpf.c")
+    (programs / "top.bpf.c").write_text(SOURCE)
+    assert digest(programs, "top.bpf.c") != shipped
+
+
+def test_the_same_code_is_the_same_bytes_wherever_it_lies(programs: Path, tmp_path: Path) -> None:
+    before = digest(programs)
+    moved = programs.rename(tmp_path / "elsewhere")
+    (moved / "hot.bpf.c").write_text(SOURCE + "/* Another comment. */\n")
+    assert digest(moved) == before
+
+
+def test_a_changed_header_is_another_program(programs: Path) -> None:
+    before = digest(programs)
+    (programs / "limit.h").write_text("#define LIMIT 41\n")
+    assert digest(programs) != before
+
+
+def test_what_does_not_compile_is_told_in_clangs_words(programs: Path) -> None:
+    (programs / "hot.bpf.c").write_text(SOURCE.replace("LIMIT", "LIMITS"))
+    for check in (True, False):
+        said = build(programs, "threshold.bpf.c", "hot.bpf.c", check=check)["msg"]
+        assert said == (
+            f"Asked: compile hot.bpf.c. Found: clang says: {programs}/hot.bpf.c:10:27: error: use of undeclared "
+            "identifier 'LIMITS'. Do: mend the program; nothing was changed."
+        )
+
+
+def test_what_clang_warns_of_is_passed_on(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, text: warnings.append(text))
+    (programs / "hot.bpf.c").write_text(SOURCE.replace("\treturn", "\tint unused = 1;\n\treturn"))
+    assert build(programs, "hot.bpf.c")["programs"]["hot.bpf.c"]["bytes"] > 0
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"clang about hot.bpf.c: {programs}/hot.bpf.c:10:6: warning: unused variable")
+
+
+def test_without_clang_check_mode_goes_on_and_a_run_does_not(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, text: warnings.append(text))
+    monkeypatch.setattr(compiler, "ENVIRONMENT", {"PATH": "/nonexistent"})
+    monkeypatch.setattr("os.uname", lambda: type("Uname", (), {"nodename": "build1", "machine": "x86_64"}))
+    predicted = build(programs, "hot.bpf.c", "bare.bin", check=True)
+    assert predicted["programs"]["hot.bpf.c"] == {"content": None, "sha256": None, "bytes": None}
+    assert predicted["programs"]["bare.bin"]["bytes"] == 8
+    assert warnings == ["no clang on build1 yet: what it will make is not known"]
+    assert build(programs, "hot.bpf.c")["msg"] == (
+        "Asked: compile hot.bpf.c on build1. Found: there is no clang in /nonexistent. "
+        "Do: let the role ebpf_toolchain install it there, or name another machine with csd_target_builder."
+    )
+
+
+def test_a_source_that_is_nowhere(programs: Path) -> None:
+    with pytest.raises(AnsibleActionFail) as refused:
+        build(programs, "none.bpf.c")
+    assert str(refused.value) == (
+        "Asked: the program none.bpf.c. "
+        f"Found: the controller has no file {programs}/none.bpf.c, {SHIPPED}/none.bpf.c. "
+        "Do: put it there, or correct its name."
+    )
+    with pytest.raises(AnsibleActionFail) as refused:
+        build(programs, "/nonexistent/a.bpf.c")
+    assert str(refused.value) == (
+        "Asked: the program /nonexistent/a.bpf.c. Found: the controller has no file /nonexistent/a.bpf.c. "
+        "Do: put it there, or correct its name."
+    )
+
+
+def test_a_source_that_is_no_text(programs: Path) -> None:
+    (programs / "hot.bpf.c").write_bytes(b"\xff")
+    with pytest.raises(AnsibleActionFail) as refused:
+        build(programs, "hot.bpf.c")
+    assert str(refused.value) == (
+        f"Asked: C source from {programs}/hot.bpf.c. Found: it is no UTF-8 text (invalid start byte). "
+        "Do: correct the file."
+    )
+
+
+def test_the_flags_are_those_of_the_makefile() -> None:
+    text = (SHIPPED / "programs.mk").read_text()
+    told = re.search(r"^BPF_CFLAGS := (.*)$", text, re.MULTILINE)
+    assert told, "programs.mk has no line BPF_CFLAGS"
+    words = set(told[1].split()) - {"\\"}
+    assert {flag for flag in compiler.FLAGS if not flag.startswith("-W")} <= words
+    assert "-g" not in words
