@@ -12,7 +12,7 @@ BPF_CFLAGS := -O2 -target bpf -mcpu=v2 -Wall -Wextra -Werror -Iprograms -I/usr/i
 $(BUILD)/programs $(BUILD)/programs/checked:
 	mkdir -p $@
 
-$(BUILD)/programs/%.bpf.o: programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs
+$(BUILD)/programs/%.bpf.o: programs/%.bpf.c programs/csd_bpf.h programs/sensor.h | $(BUILD)/programs
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 ALL += $(PROGRAM_OBJECTS)
