@@ -201,10 +201,10 @@ def _delete_subsystem(item: Subsystem) -> Change:
 def _delete_bdev(item: Bdev) -> Change:
     lost = LOST.get(item.type, "")
     return Change(
-        f"delete {item.type} bdev {item.name}, {item.size}{f', and {lost}' if lost else ''}",
+        f"delete {item.type} bdev {item.name}, {item.size}{f', and the {lost} in it' if lost else ''}",
         delete_bdev(item),
         (create_bdev(item),),
-        left=f"{lost} is lost, an empty bdev like it is in its place" if lost else "",
+        left=f"an empty bdev like it is in its place, without the {lost} in it" if lost else "",
     )
 
 

@@ -113,7 +113,7 @@ def _bdev(found: Tree, asked: Bdev, options: Options) -> Bdev:
         options,
         asked=f"bdev {asked.name}: {_wanted(wrong, asked.size)}",
         found=f"{there.type} bdev {asked.name} has {_real(wrong, there.size)}{_in_use(found, asked.name)}",
-        loses=there.type in LOST,
+        loses=LOST.get(there.type, ""),
         possible=there.type in TYPES,
     )
     return asked
@@ -131,7 +131,6 @@ def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Option
             options,
             asked=f"subsystem {asked.nqn}: {_wanted(wrong)}",
             found=f"it has {_real(wrong)}, which SPDK cannot alter",
-            loses=False,
         )
     namespaces = {one.nsid: one for one in there.namespaces or ()}
     wanted = {one.nsid: _namespace(asked.nqn, one, namespaces, renewed, options) for one in asked.namespaces or ()}
@@ -167,7 +166,6 @@ def _namespace(
             options,
             asked=f"namespace {asked.nsid} of {nqn}: {_wanted(wrong)}",
             found=f"it has {_real(wrong)}, and hosts that use it would lose it",
-            loses=False,
         )
     if wrong or asked.bdev in renewed:
         # What was not told identified other data: SPDK is to choose it anew.
@@ -175,14 +173,15 @@ def _namespace(
     return found
 
 
-def _permit(options: Options, *, asked: str, found: str, loses: bool, possible: bool = True) -> None:
+def _permit(options: Options, *, asked: str, found: str, loses: str = "", possible: bool = True) -> None:
     """Refuse to make an object anew unless the caller allowed it."""
     allowed = ("lose_data",) if loses else ("keep_data", "lose_data")
     if possible and options.recreate in allowed:
         return
     fix = "declare what is there, or choose another name"
     if possible:
-        effect = "its data is lost" if loses else "hosts are disconnected, no data is lost"
+        lost = f"its {loses} {'are' if loses.endswith('s') else 'is'} lost"
+        effect = lost if loses else "hosts are disconnected, no data is lost"
         fix = (
             f"declare what is there, choose another name, or let it be made anew with recreate: {allowed[0]} ({effect})"
         )

@@ -20,11 +20,7 @@ SCRATCH_BDEV = "rpc_bench_data"
 CSD_TYPES = ("csd_slm", "csd_compute")
 TYPES = ("malloc", "aio", "null", *CSD_TYPES)
 # What is gone with a bdev of this type.
-LOST = {
-    "malloc": "the data in it",
-    "csd_slm": "what hosts keep in it",
-    "csd_compute": "the programs in it",
-}
+LOST = {"malloc": "data", "csd_slm": "data", "csd_compute": "programs"}
 SLM_BLOCK = 4096
 COMPUTE_OPTIONS = (
     "slots",
