@@ -21,7 +21,7 @@ int aggregate(const struct sensor_record *record)
 		csd_state.minimum = temperature;
 	if (csd_state.count == 0 || temperature > csd_state.maximum)
 		csd_state.maximum = temperature;
-	csd_state.sum += temperature;
+	csd_state.sum = (__u64)csd_state.sum + (__u64)temperature;	/* wraps, rather than overflows */
 	csd_state.count++;
 	return CSD_DROP;
 }

@@ -23,6 +23,9 @@ struct csd_control {
 	uint64_t (*inlined)(const uint8_t *record, uint64_t records, uint8_t *out);
 };
 
+/* NULL: there is none of this name. */
+const struct csd_control *csd_control_find(const char *name);
+
 /* What every control reads and writes, under the names that programs know it by. */
 extern struct csd_parameters csd_control_parameters __asm__("csd_parameters");
 extern uint64_t csd_control_state[CSD_MAX_STATE_BYTES / 8] __asm__("csd_state");

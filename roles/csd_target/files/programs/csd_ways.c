@@ -8,6 +8,26 @@
 struct csd_parameters csd_control_parameters;
 uint64_t csd_control_state[CSD_MAX_STATE_BYTES / 8];
 
+/* Each made from csd_control.c. */
+extern const struct csd_control csd_control_threshold, csd_control_search, csd_control_aggregate;
+extern const struct csd_control csd_control_histogram, csd_control_sample, csd_control_top;
+
+static const struct csd_control *const controls[] = {
+	&csd_control_threshold, &csd_control_search, &csd_control_aggregate,
+	&csd_control_histogram, &csd_control_sample, &csd_control_top,
+};
+
+const struct csd_control *
+csd_control_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++) {
+		if (strcmp(controls[i]->name, name) == 0) {
+			return controls[i];
+		}
+	}
+	return NULL;
+}
+
 static uint64_t
 mix(uint64_t digest, uint64_t word)
 {
@@ -41,6 +61,16 @@ set_parameters(struct csd_parameters *parameters, const struct csd_run_parameter
 	parameters->data_bytes = given->data_bytes;
 	if (given->data_bytes > 0) {
 		memcpy(parameters->data, given->data, given->data_bytes);
+	}
+}
+
+static void
+set_state(void *state, const struct csd_run_parameters *given, uint32_t state_bytes)
+{
+	if (given->state != NULL) {
+		memcpy(state, given->state, state_bytes);
+	} else {
+		memset(state, 0, state_bytes);
 	}
 }
 
@@ -141,7 +171,7 @@ csd_way_control(const struct csd_control *control, bool inlined, const struct cs
 	*outcome = (struct csd_outcome) {0};
 	set_parameters(&csd_control_parameters, parameters);
 	csd_control_parameters.record_bytes = geometry->record_bytes;
-	memset(csd_control_state, 0, geometry->state_bytes);
+	set_state(csd_control_state, parameters, geometry->state_bytes);
 	for (at = 0; at < input->length; at += bytes) {
 		const uint8_t *records = input->bytes + at;
 		uint64_t count;
@@ -174,11 +204,12 @@ csd_way_reference(const struct csd_native *native, const struct csd_run_paramete
 		  const struct csd_input *input, bool digest, struct csd_outcome *outcome)
 {
 	static struct csd_parameters all;
-	uint64_t state[CSD_MAX_STATE_BYTES / 8] = {0};
+	uint64_t state[CSD_MAX_STATE_BYTES / 8];
 	uint64_t at, bytes, overlap, out_bytes;
 
 	*outcome = (struct csd_outcome) {0};
 	set_parameters(&all, parameters);
+	set_state(state, parameters, native->state_bytes);
 	overlap = csd_native_overlap(native, &all);
 	for (at = 0; at < input->length; at += bytes) {
 		uint64_t with_next;

@@ -24,3 +24,31 @@ install_programs: $(PROGRAM_OBJECTS)
 	install -m 644 programs/csd_bpf.h $(DESTDIR)$(PREFIX)/include/
 
 INSTALLS += install_programs
+
+# Each program's own source compiled natively, and what runs it beside the engine.
+CONTROL_OBJECTS := $(PROGRAM_NAMES:%=control_%.o)
+WAYS := $(addprefix programs/,csd_ways.c csd_native.c csd_record.c csd_json.c)
+CONTROL = -std=gnu11 -Wall -Wextra -Werror -Iprograms -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"'
+
+$(BUILD)/programs/control_%.o: programs/csd_control.c programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs
+	$(CC) $(CFLAGS) $(CONTROL) -c $< -o $@
+
+$(BUILD)/programs/checked/control_%.o: programs/csd_control.c programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs/checked
+	$(CC) $(SANITIZE) $(CONTROL) -c $< -o $@
+
+$(BUILD)/programs/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/programs
+	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) -c $< -o $@
+
+$(BUILD)/programs/checked/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/programs/checked
+	$(CC) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
+
+$(BUILD)/programs/checked/test_programs: $(BUILD)/programs/checked/test_programs.o \
+		$(WAYS:programs/%.c=$(BUILD)/programs/checked/%.o) $(CONTROL_OBJECTS:%=$(BUILD)/programs/checked/%) \
+		$(ENGINE_LIBS) $(ENGINE_ALONE)
+	$(CC) $(SANITIZE) $^ -o $@
+
+.PHONY: check_programs
+check_programs: $(BUILD)/programs/checked/test_programs $(PROGRAM_OBJECTS)
+	$< $(BUILD)/programs
+
+CHECKS += check_programs
