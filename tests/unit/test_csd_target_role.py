@@ -1,0 +1,127 @@
+"""The role csd_target before it changes anything: what it refuses, and which programs it compiles."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT
+
+ROLE = ROOT / "roles/csd_target"
+MINE = """\
+#include "csd_bpf.h"
+#include "sensor.h"
+
+CSD_RECORD(struct sensor_record, sizeof(struct sensor_record), CSD_EMIT_RECORD);
+
+CSD_PROGRAM
+int mine(const struct sensor_record *record)
+{
+	return record->temperature > 0 ? CSD_KEEP : CSD_DROP;
+}
+"""
+
+
+def preflight(folder: Path, *more: str, **variables: Any) -> str:
+    """Run the role's preflight alone, with an inventory in a folder; return what ansible-playbook printed."""
+    include = {"name": "csd_target", "tasks_from": "preflight"}
+    show = {
+        "ansible.builtin.debug": {"msg": "built {{ __csd_target_built.programs | default({}) | list | join(' ') }}"}
+    }
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}, show]}
+    book, hosts = folder / "play.yml", folder / "inventory" / "hosts"
+    book.write_text(json.dumps([play]))
+    hosts.parent.mkdir(exist_ok=True)
+    hosts.write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts.parent), str(book)]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "LAB_RUN_FILE": str(folder / "run.jsonl"),
+        "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+        "COLUMNS": "1000",
+    }
+    words += ["-e", json.dumps(variables), *more]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_shipped_programs_are_compiled_in_check_mode_too(tmp_path: Path) -> None:
+    names = [one["source"] for one in yaml.safe_load((ROLE / "defaults/main.yml").read_text())["csd_target_programs"]]
+    for more in ([], ["--check"]):
+        said = preflight(tmp_path, *more)
+        assert "failed=0" in said
+        assert "changed=0" in said
+        assert f"built {' '.join(names)}" in said
+
+
+def test_a_program_of_ones_own_lies_beside_the_inventory(tmp_path: Path) -> None:
+    folder = tmp_path / "inventory" / "programs"
+    folder.mkdir(parents=True)
+    (folder / "mine.bpf.c").write_text(MINE)
+    programs = [
+        {"compute": "csd0_compute", "slot": 0, "source": "mine.bpf.c"},
+        {"compute": "csd0_compute", "slot": 1, "source": "top.bpf.c", "state": "present"},
+        {"compute": "csd0_compute", "slot": 2, "source": "long_gone.bpf.c", "state": "absent"},
+        {"compute": "csd0_compute", "slot": 3, "state": "absent"},
+    ]
+    said = preflight(tmp_path, csd_target_programs=programs)
+    assert "built mine.bpf.c top.bpf.c" in said
+    assert "WARNING" not in said
+    (folder / "mine.bpf.c").write_text(MINE.replace("temperature", "heat"))
+    said = preflight(tmp_path, csd_target_programs=programs)
+    assert (
+        f"Asked: compile mine.bpf.c. Found: clang says: {folder}/mine.bpf.c:9:17: error: no member named 'heat'" in said
+    )
+    assert "Do: mend the program; nothing was changed." in said
+
+
+def test_no_programs_no_compiler(tmp_path: Path) -> None:
+    said = preflight(tmp_path, csd_target_programs=[])
+    assert "failed=0" in said
+    assert "skipped=1" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "what"),
+    [
+        ({}, "bdev csd0_memory, bdev csd0_compute, csd_target_programs"),
+        ({"csd_target_bdevs": []}, "csd_target_programs"),
+        ({"csd_target_programs": []}, "bdev csd0_memory, bdev csd0_compute"),
+    ],
+)
+def test_nvmf_tgt_has_neither_memory_nor_programs(variables: dict[str, Any], what: str, tmp_path: Path) -> None:
+    said = preflight(tmp_path, csd_target_program="/opt/hello_ebpf/spdk/current/bin/nvmf_tgt", **variables)
+    assert (
+        f"Asked: {what} on /opt/hello_ebpf/spdk/current/bin/nvmf_tgt. "
+        "Found: SPDK's nvmf_tgt knows neither memory of the drive nor programs. "
+        "Do: run csd_tgt (the default of csd_target_program), or leave csd_slm and csd_compute bdevs out of "
+        "csd_target_bdevs and csd_target_subsystems, and set csd_target_programs: []."
+    ) in said
+    assert "changed=0" in said
+
+
+def test_nvmf_tgt_without_them_is_fine(tmp_path: Path) -> None:
+    said = preflight(
+        tmp_path,
+        csd_target_program="/opt/hello_ebpf/spdk/current/bin/nvmf_tgt",
+        csd_target_bdevs=[{"type": "malloc", "name": "csd0_data", "size_megabytes": 512}],
+        csd_target_programs=[],
+    )
+    assert "failed=0" in said
+
+
+def test_the_specification_takes_what_csd_program_takes() -> None:
+    import csd_program
+
+    options = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    told = options["csd_target_programs"]["options"]
+    assert told.keys() == csd_program.PROGRAM.keys() - {"path"}
+    for name, option in told.items():
+        assert {key: value for key, value in option.items() if key != "description"} == csd_program.PROGRAM[name]
