@@ -7,8 +7,9 @@
 TARGET_SOURCES := $(wildcard target/csd_*.c)
 TARGET_OBJECTS := $(TARGET_SOURCES:%.c=$(BUILD)/%.o)
 TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
+ENGINE_CHECKED := $(ENGINE_OBJECTS:$(BUILD)/%=$(BUILD)/checked/%)
 TARGET_INCLUDES = $(INCLUDES) $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
-TARGET_LIBRARIES = $(RTE_BPF)/lib/librte_bpf.a $(call pkg_config,--libs,hello_spdk_target)
+TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target)
 
 .PHONY: csd_tgt csd_tgt_checked check_target install_target
 ALL += csd_tgt
@@ -26,10 +27,15 @@ $(TARGET_CHECKED): $(BUILD)/checked/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(TARGET_INCLUDES) -MMD -MP -c $< -o $@
 
-$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(BUILD)/libcsd_engine.a
+$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(ENGINE_LIBS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
-$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(BUILD)/checked/libcsd_engine.a
+$(BUILD)/checked/engine/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
+$(BUILD)/checked/engine/%.o: engine/%.c $(ENGINE_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
+
+$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(ENGINE_CHECKED) $(LIBRTE_BPF)
 	$(CC) $(SANITIZE) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
 # ---- tests: each test/x_test.c with the sources that it names
