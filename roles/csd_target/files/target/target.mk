@@ -9,7 +9,7 @@ TARGET_OBJECTS := $(TARGET_SOURCES:%.c=$(BUILD)/%.o)
 TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
 ENGINE_CHECKED := $(ENGINE_OBJECTS:$(BUILD)/%=$(BUILD)/checked/%)
 TARGET_INCLUDES = $(INCLUDES) $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
-TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target)
+TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target) -lcrypto
 
 .PHONY: csd_tgt csd_tgt_checked check_target install_target
 ALL += csd_tgt
