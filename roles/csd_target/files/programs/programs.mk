@@ -18,8 +18,9 @@ $(BUILD)/programs/%.bpf.o: programs/%.bpf.c programs/csd_bpf.h programs/sensor.h
 ALL += $(PROGRAM_OBJECTS)
 
 .PHONY: install_programs
-install_programs: $(PROGRAM_OBJECTS)
-	install -d $(DESTDIR)$(PREFIX)/programs $(DESTDIR)$(PREFIX)/include
+install_programs: $(PROGRAM_OBJECTS) $(BUILD)/csd_engine_bench
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/programs $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BUILD)/csd_engine_bench $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(PROGRAM_OBJECTS) $(DESTDIR)$(PREFIX)/programs/
 	install -m 644 programs/csd_bpf.h $(DESTDIR)$(PREFIX)/include/
 
@@ -46,6 +47,13 @@ $(BUILD)/programs/checked/test_programs: $(BUILD)/programs/checked/test_programs
 		$(WAYS:programs/%.c=$(BUILD)/programs/checked/%.o) $(CONTROL_OBJECTS:%=$(BUILD)/programs/checked/%) \
 		$(ENGINE_LIBS) $(ENGINE_ALONE)
 	$(CC) $(SANITIZE) $^ -o $@
+
+$(BUILD)/programs/csd_engine_bench.o: INCLUDES += -DCSD_NATIVE_FLAGS='"$(CFLAGS)"'
+$(BUILD)/csd_engine_bench: $(BUILD)/programs/csd_engine_bench.o $(WAYS:programs/%.c=$(BUILD)/programs/%.o) \
+		$(CONTROL_OBJECTS:%=$(BUILD)/programs/%) $(ENGINE_LIBS) $(ENGINE_ALONE)
+	$(CC) $(CFLAGS) $^ -o $@
+
+ALL += $(BUILD)/csd_engine_bench
 
 .PHONY: check_programs
 check_programs: $(BUILD)/programs/checked/test_programs $(PROGRAM_OBJECTS)
