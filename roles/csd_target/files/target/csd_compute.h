@@ -7,7 +7,7 @@
 
 struct csd_compute_options {
 	uint16_t slots;			/* PIND 0 .. slots - 1; default 16 */
-	uint16_t max_active;		/* default: slots */
+	uint16_t max_active;		/* default 0: slots */
 	uint16_t max_range_sets;	/* default 16 */
 	uint32_t max_program_bytes;	/* of one program; default 64 KiB */
 	uint64_t max_total_bytes;	/* of all programs; default 1 MiB; whole MiB */

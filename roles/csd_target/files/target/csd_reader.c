@@ -27,10 +27,12 @@ struct piece {
 	uint64_t length;		/* whole blocks */
 	const uint8_t *bytes;
 	uint8_t *buffer;		/* of our own, where the bdev lends none */
+	bool lending;			/* this I/O asks for the bdev's own memory */
 	struct spdk_bdev_io *lent;
 	struct spdk_bdev_io_wait_entry wait;
 };
 
+/* Pieces are read, and used, in turn. */
 struct csd_reader {
 	struct csd_reader_options options;
 	struct spdk_bdev *bdev;
@@ -43,10 +45,11 @@ struct csd_reader {
 	int status_code;
 	uint64_t ahead;			/* byte in the bdev from which the next piece is to be read */
 	struct piece piece[PIECES];
-	uint32_t current;
+	uint32_t current;		/* that is used, or will be next */
+	uint32_t next;			/* that is read into next */
 };
 
-static void submit(void *ctx);
+static void read_piece(struct piece *piece);
 
 static uint64_t
 end_of(const struct csd_reader *reader)
@@ -55,8 +58,17 @@ end_of(const struct csd_reader *reader)
 }
 
 static void
-fail(struct csd_reader *reader, int status_code_type, int status_code)
+notify(struct csd_reader *reader)
 {
+	reader->options.notify(reader->options.ctx);
+}
+
+static void
+fail(struct piece *piece, int status_code_type, int status_code)
+{
+	struct csd_reader *reader = piece->reader;
+
+	piece->state = PIECE_FREE;
 	if (!reader->failed) {
 		reader->failed = true;
 		reader->status_code_type = status_code_type;
@@ -64,31 +76,38 @@ fail(struct csd_reader *reader, int status_code_type, int status_code)
 	}
 }
 
+/* Reads on, into every piece that is free. */
 static void
-fail_of_io(struct csd_reader *reader, const struct spdk_bdev_io *bdev_io)
+read_ahead(struct csd_reader *reader)
 {
-	int status_code_type, status_code;
-	uint32_t cdw0;
+	uint64_t end = end_of(reader), stop;
 
-	spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &status_code_type, &status_code);
-	fail(reader, status_code_type, status_code);
+	while (!reader->closing && !reader->failed && reader->ahead < end &&
+	       reader->piece[reader->next].state == PIECE_FREE) {
+		struct piece *piece = &reader->piece[reader->next];
+
+		reader->next = (reader->next + 1) % PIECES;
+		piece->start = reader->ahead - reader->ahead % reader->block_bytes;
+		stop = spdk_min(piece->start + reader->piece_bytes,
+				SPDK_CEIL_DIV(end, reader->block_bytes) * reader->block_bytes);
+		piece->length = stop - piece->start;
+		/* A record that begins before this ends in this piece, and will have been seen. */
+		reader->ahead = stop >= end ? end : stop - reader->options.record_bytes + 1;
+		piece->state = PIECE_BUSY;
+		read_piece(piece);
+	}
 }
 
 static void
-returned(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+given_back(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 {
 	struct piece *piece = ctx;
-	struct csd_reader *reader = piece->reader;
 
+	(void)success;
 	spdk_bdev_free_io(bdev_io);
 	piece->state = PIECE_FREE;
-	if (!success) {
-		SPDK_ERRLOG("%s: could not give back lent memory\n", spdk_bdev_get_name(reader->bdev));
-	}
-	if (!reader->closing && !reader->failed && reader->ahead < end_of(reader)) {
-		submit(piece);
-	}
-	reader->options.notify(reader->options.ctx);
+	read_ahead(piece->reader);
+	notify(piece->reader);
 }
 
 static void
@@ -97,46 +116,76 @@ give_back(struct piece *piece)
 	struct spdk_bdev_io *bdev_io = piece->lent;
 	int rc;
 
-	piece->state = PIECE_FREE;
 	if (bdev_io == NULL) {
+		piece->state = PIECE_FREE;
 		return;
 	}
 	piece->lent = NULL;
 	piece->state = PIECE_BUSY;
-	rc = spdk_bdev_zcopy_end(bdev_io, false, returned, piece);
+	rc = spdk_bdev_zcopy_end(bdev_io, false, given_back, piece);
 	assert(rc == 0);
 	(void)rc;
 }
 
 static void
-done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+given_back_unused(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 {
 	struct piece *piece = ctx;
+
+	(void)success;
+	spdk_bdev_free_io(bdev_io);
+	read_piece(piece);
+	notify(piece->reader);
+}
+
+/*
+ * A bdev on top of another may say that it lends, and then fail, since the other does not; and memory that is lent in
+ * several parts is of no use, for a record may lie across them. Both are read like any other bdev from then on.
+ */
+static void
+lending_done(struct piece *piece, struct spdk_bdev_io *bdev_io, bool success)
+{
 	struct csd_reader *reader = piece->reader;
 	struct iovec *iov;
 	int iovcnt;
 
 	if (!success) {
-		fail_of_io(reader, bdev_io);
 		spdk_bdev_free_io(bdev_io);
-		piece->state = PIECE_FREE;
-	} else if (piece->buffer != NULL) {
-		spdk_bdev_free_io(bdev_io);
-		piece->bytes = piece->buffer;
-		piece->state = PIECE_READY;
+		reader->lends = false;
+		read_piece(piece);
+		return;
+	}
+	spdk_bdev_io_get_iovec(bdev_io, &iov, &iovcnt);
+	if (iovcnt != 1) {
+		reader->lends = false;
+		spdk_bdev_zcopy_end(bdev_io, false, given_back_unused, piece);
+		return;
+	}
+	piece->lent = bdev_io;
+	piece->bytes = iov[0].iov_base;
+	piece->state = PIECE_READY;
+}
+
+static void
+io_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+{
+	struct piece *piece = ctx;
+	int status_code_type, status_code;
+	uint32_t cdw0;
+
+	if (piece->lending) {
+		lending_done(piece, bdev_io, success);
 	} else {
-		spdk_bdev_io_get_iovec(bdev_io, &iov, &iovcnt);
-		piece->lent = bdev_io;
-		if (iovcnt == 1) {
-			piece->bytes = iov[0].iov_base;
+		if (success) {
+			piece->bytes = piece->buffer;
 			piece->state = PIECE_READY;
 		} else {
-			/* Lent in several pieces, across whose borders no program can look. */
-			fail(reader, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
-			give_back(piece);
+			spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &status_code_type, &status_code);
+			fail(piece, status_code_type, status_code);
 		}
+		spdk_bdev_free_io(bdev_io);
 	}
-	reader->options.notify(reader->options.ctx);
+	notify(piece->reader);
 }
 
 static int
@@ -147,50 +196,52 @@ start_io(struct piece *piece)
 	uint64_t block = piece->start / reader->block_bytes;
 	uint64_t blocks = piece->length / reader->block_bytes;
 
-	if (reader->lends) {
-		return spdk_bdev_zcopy_start(options->desc, options->channel, block, blocks, true, done, piece);
+	piece->lending = reader->lends;
+	if (piece->lending) {
+		return spdk_bdev_zcopy_start(options->desc, options->channel, block, blocks, true, io_done, piece);
 	}
-	return spdk_bdev_read_blocks(options->desc, options->channel, piece->buffer, block, blocks, done, piece);
+	if (piece->buffer == NULL) {
+		piece->buffer = spdk_dma_malloc(spdk_min(reader->piece_bytes, options->length + 2ull * reader->block_bytes),
+						spdk_bdev_get_buf_align(reader->bdev), NULL);
+		if (piece->buffer == NULL) {
+			return -ENOBUFS;
+		}
+	}
+	return spdk_bdev_read_blocks(options->desc, options->channel, piece->buffer, block, blocks, io_done, piece);
 }
 
-/* Reads the piece whose place is set. Called again when the bdev has room for an I/O. */
 static void
-read_piece(void *ctx)
+retry(void *ctx)
 {
 	struct piece *piece = ctx;
-	struct csd_reader *reader = piece->reader;
-	int rc = start_io(piece);
 
+	read_piece(piece);
+	notify(piece->reader);
+}
+
+/* Reads the piece whose place is set, perhaps later, when the bdev has room for an I/O. */
+static void
+read_piece(struct piece *piece)
+{
+	struct csd_reader *reader = piece->reader;
+	int rc;
+
+	if (reader->closing) {
+		piece->state = PIECE_FREE;
+		return;
+	}
+	rc = start_io(piece);
 	if (rc == -ENOMEM) {
 		piece->wait.bdev = reader->bdev;
-		piece->wait.cb_fn = read_piece;
+		piece->wait.cb_fn = retry;
 		piece->wait.cb_arg = piece;
 		rc = spdk_bdev_queue_io_wait(reader->bdev, reader->options.channel, &piece->wait);
 	}
 	if (rc != 0) {
 		SPDK_ERRLOG("%s: could not read %" PRIu64 " bytes from %" PRIu64 ": %s\n",
 			    spdk_bdev_get_name(reader->bdev), piece->length, piece->start, strerror(-rc));
-		fail(reader, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
-		piece->state = PIECE_FREE;
-		/* Whoever waits sees it on the next look: see csd_reader_failed(). */
+		fail(piece, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
-}
-
-/* Reads on, into this piece. */
-static void
-submit(void *ctx)
-{
-	struct piece *piece = ctx;
-	struct csd_reader *reader = piece->reader;
-	uint64_t end = end_of(reader), stop;
-
-	piece->start = reader->ahead - reader->ahead % reader->block_bytes;
-	stop = spdk_min(piece->start + reader->piece_bytes, SPDK_CEIL_DIV(end, reader->block_bytes) * reader->block_bytes);
-	piece->length = stop - piece->start;
-	/* A record that begins before this has been seen: it ends in this piece. */
-	reader->ahead = stop >= end ? end : stop - reader->options.record_bytes + 1;
-	piece->state = PIECE_BUSY;
-	read_piece(piece);
 }
 
 static bool
@@ -204,7 +255,6 @@ struct csd_reader *
 csd_reader_open(const struct csd_reader_options *options)
 {
 	struct csd_reader *reader = calloc(1, sizeof(*reader));
-	uint64_t blocks_bytes;
 	uint32_t i;
 
 	if (reader == NULL) {
@@ -219,22 +269,10 @@ csd_reader_open(const struct csd_reader_options *options)
 	reader->piece_bytes = spdk_max(reader->lends ? LENT_BYTES : READ_BYTES,
 				       2 * (options->record_bytes + 2 * reader->block_bytes));
 	reader->piece_bytes -= reader->piece_bytes % reader->block_bytes;
-	blocks_bytes = options->length + 2ull * reader->block_bytes;
 	for (i = 0; i < PIECES; i++) {
 		reader->piece[i].reader = reader;
-		if (!reader->lends && (i == 0 || blocks_bytes > reader->piece_bytes)) {
-			reader->piece[i].buffer = spdk_dma_malloc(spdk_min(blocks_bytes, reader->piece_bytes),
-						  spdk_bdev_get_buf_align(reader->bdev), NULL);
-			if (reader->piece[i].buffer == NULL) {
-				spdk_dma_free(reader->piece[0].buffer);
-				free(reader);
-				return NULL;
-			}
-		}
 	}
-	for (i = 0; i < PIECES && reader->ahead < end_of(reader); i++) {
-		submit(&reader->piece[i]);
-	}
+	read_ahead(reader);
 	return reader;
 }
 
@@ -263,9 +301,7 @@ csd_reader_advance(struct csd_reader *reader)
 
 	reader->current = (reader->current + 1) % PIECES;
 	give_back(piece);
-	if (piece->state == PIECE_FREE && !reader->failed && reader->ahead < end_of(reader)) {
-		submit(piece);
-	}
+	read_ahead(reader);
 }
 
 bool

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 int
-csd_refuse(struct csd_refusal *refusal, uint8_t status_code_type, uint8_t status_code, const char *format, ...)
+csd_refusal_set(struct csd_refusal *refusal, uint8_t status_code_type, uint8_t status_code, const char *format, ...)
 {
 	va_list arguments;
 

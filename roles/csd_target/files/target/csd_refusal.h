@@ -11,13 +11,13 @@ struct csd_refusal {
 	char why[320];
 };
 
-/* Fills it in; returns -1, so that `return csd_refuse(...)` does. */
-int csd_refuse(struct csd_refusal *refusal, uint8_t status_code_type, uint8_t status_code, const char *format, ...)
+/* Fills it in; returns -1, so that `return csd_refusal_set(...)` does. */
+int csd_refusal_set(struct csd_refusal *refusal, uint8_t status_code_type, uint8_t status_code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
 /* A command specific status of nvme_csd.h. */
-#define csd_refuse_specific(refusal, status_code, ...) csd_refuse(refusal, 0x1, status_code, __VA_ARGS__)
+#define csd_refuse_specific(refusal, status_code, ...) csd_refusal_set(refusal, 0x1, status_code, __VA_ARGS__)
 /* Invalid Field in Command. */
-#define csd_refuse_field(refusal, ...) csd_refuse(refusal, 0x0, 0x02, __VA_ARGS__)
+#define csd_refuse_field(refusal, ...) csd_refusal_set(refusal, 0x0, 0x02, __VA_ARGS__)
 
 #endif

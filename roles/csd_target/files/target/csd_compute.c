@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include "csd_compute_private.h"
+
+#include "spdk/util.h"
+#include "spdk_internal/log.h"
+
+static const struct csd_namespace_ops g_ops;
+
+void
+csd_compute_default_options(struct csd_compute_options *options)
+{
+	*options = (struct csd_compute_options) {
+		.slots = 16,
+		.max_range_sets = 16,
+		.max_program_bytes = 64 * 1024,
+		.max_total_bytes = 1024 * 1024,
+		.program_type = NVME_PROGRAM_TYPE_EBPF,
+	};
+}
+
+static struct csd_compute *
+compute_of(struct csd_namespace *ns)
+{
+	return SPDK_CONTAINEROF(ns, struct csd_compute, ns);
+}
+
+struct csd_compute *
+csd_compute_by_name(const char *name)
+{
+	struct csd_namespace *ns = csd_namespace_by_name(name);
+
+	return ns != NULL && ns->ops == &g_ops ? compute_of(ns) : NULL;
+}
+
+struct csd_compute *
+csd_compute_next(struct csd_compute *previous)
+{
+	struct csd_namespace *ns = previous == NULL ? NULL : &previous->ns;
+
+	while ((ns = csd_namespace_next(ns)) != NULL) {
+		if (ns->ops == &g_ops) {
+			return compute_of(ns);
+		}
+	}
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static void
+freed(void *ctx)
+{
+	struct csd_compute *compute = ctx;
+
+	csd_slots_fini(&compute->slots);
+	csd_range_sets_fini(&compute->sets);
+	spdk_bdev_destruct_done(&compute->ns.bdev, 0);
+	free(compute);
+}
+
+static void
+release(void *ctx)
+{
+	struct csd_compute *compute = ctx;
+
+	if (__atomic_sub_fetch(&compute->references, 1, __ATOMIC_ACQ_REL) == 0) {
+		csd_channels_fini(compute, freed);
+	}
+}
+
+static void
+hold(struct csd_compute *compute)
+{
+	__atomic_fetch_add(&compute->references, 1, __ATOMIC_RELAXED);
+}
+
+static int
+destruct(struct csd_namespace *ns)
+{
+	release(compute_of(ns));
+	return 1;
+}
+
+int
+csd_compute_create(const char *name, const struct csd_compute_options *options, const struct spdk_uuid *uuid)
+{
+	struct csd_compute *compute = calloc(1, sizeof(*compute));
+	int rc;
+
+	if (compute == NULL) {
+		return -ENOMEM;
+	}
+	compute->ns.ops = &g_ops;
+	compute->references = 1;
+	compute->options = *options;
+	if (compute->options.max_active == 0) {
+		compute->options.max_active = compute->options.slots;
+	}
+	rc = csd_slots_init(&compute->slots, &compute->options);
+	if (rc != 0) {
+		goto free_compute;
+	}
+	rc = csd_range_sets_init(&compute->sets, options->max_range_sets);
+	if (rc != 0) {
+		goto free_slots;
+	}
+	csd_channels_init(compute);
+	rc = csd_namespace_register(&compute->ns, name, "CSD compute", uuid);
+	if (rc == 0) {
+		return 0;
+	}
+	csd_channels_fini(compute, NULL);
+	csd_range_sets_fini(&compute->sets);
+free_slots:
+	csd_slots_fini(&compute->slots);
+free_compute:
+	free(compute);
+	return rc;
+}
+
+/* ---- programs ---- */
+
+struct load {
+	struct csd_compute *compute;
+	csd_load_done done;
+	void *ctx;
+};
+
+/* Instances of a program that a slot let go of. */
+static void
+purge(struct csd_compute *compute)
+{
+	hold(compute);
+	csd_channels_purge(compute, release);
+}
+
+static int
+logged(struct csd_compute *compute, int rc, const struct csd_refusal *refusal)
+{
+	if (rc < 0) {
+		SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal->why);
+	}
+	return rc;
+}
+
+static void
+verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason)
+{
+	struct load *load = ctx;
+	struct csd_compute *compute = load->compute;
+	struct csd_refusal refusal;
+	int rc = csd_slots_verified(&compute->slots, pind, loaded, reason, &refusal);
+
+	load->done(load->ctx, logged(compute, rc, &refusal), &refusal);
+	free(load);
+	release(compute);
+}
+
+static int
+verify(struct csd_compute *compute, const struct csd_verification *verification, csd_load_done done, void *ctx,
+       struct csd_refusal *refusal)
+{
+	struct load *load = calloc(1, sizeof(*load));
+	int rc = load == NULL ? -ENOMEM : 0;
+
+	if (rc == 0) {
+		load->compute = compute;
+		load->done = done;
+		load->ctx = ctx;
+		hold(compute);
+		rc = csd_verify(verification, verified, load);
+		if (rc == 0) {
+			return 1;
+		}
+		release(compute);
+		free(load);
+	}
+	free(verification->bytes);
+	return csd_slots_verified(&compute->slots, verification->pind, NULL, strerror(-rc), refusal);
+}
+
+int
+csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, csd_load_done done, void *ctx,
+		 struct csd_refusal *refusal)
+{
+	struct csd_verification verification;
+	int rc = csd_slots_load(&compute->slots, chunk, &verification, refusal);
+
+	if (rc >= 0 && chunk->offset == 0) {
+		purge(compute);
+	}
+	if (rc == 1) {
+		rc = verify(compute, &verification, done, ctx, refusal);
+	}
+	return logged(compute, rc, refusal);
+}
+
+int
+csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t pind, struct csd_refusal *refusal)
+{
+	int rc = -1;
+
+	switch (change) {
+	case CSD_UNLOAD:
+		rc = csd_slots_unload(&compute->slots, pind, refusal);
+		purge(compute);
+		break;
+	case CSD_ACTIVATE:
+		rc = csd_slots_activate(&compute->slots, pind, refusal);
+		break;
+	case CSD_DEACTIVATE:
+		rc = csd_slots_deactivate(&compute->slots, pind, refusal);
+		break;
+	}
+	return logged(compute, rc, refusal);
+}
+
+/* ---- as a namespace ---- */
+
+static void
+identify_namespace(struct csd_namespace *ns, void *data)
+{
+	const struct csd_compute_options *options = &compute_of(ns)->options;
+	struct nvme_compute_namespace *identify = data;
+
+	identify->maxact = options->max_active;
+	identify->maxmemrs = options->max_range_sets;
+	identify->mrsg = 2;	/* CSD_SLM_GRANULARITY */
+	identify->maxmemr = NVME_CSD_MAX_RANGES;
+	identify->maxpb = options->max_total_bytes >> 20;
+	identify->lpg = 0;
+}
+
+static void
+identify_controller(struct csd_namespace *ns, void *data)
+{
+	(void)ns;
+	(void)data;
+}
+
+static int
+io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
+{
+	switch (spdk_nvmf_request_get_cmd(req)->opc) {
+	case NVME_EXECUTE_PROGRAM:
+		return csd_execute(compute_of(ns), req);
+	case CSD_SCAN:
+		return csd_scan(compute_of(ns), req);
+	default:
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_OPCODE);
+	}
+}
+
+static bool
+abort_io(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort)
+{
+	return csd_channel_abort(compute_of(ns), req_to_abort);
+}
+
+static struct spdk_io_channel *
+get_io_channel(struct csd_namespace *ns)
+{
+	return csd_channel_get(compute_of(ns));
+}
+
+static const struct csd_namespace_ops g_ops = {
+	.csi = NVME_CSI_COMPUTE,
+	.identify_namespace = identify_namespace,
+	.identify_controller = identify_controller,
+	.admin = csd_compute_admin,
+	.io = io,
+	.log_page = csd_compute_log_page,
+	.abort = abort_io,
+	.destruct = destruct,
+	.get_io_channel = get_io_channel,
+	.write_info = csd_compute_write_info,
+	.write_config = csd_compute_write_config,
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* Admin commands of a compute namespace: Load Program, Program Activation, Memory Range Set Management. */
+#include "csd_compute_private.h"
+
+#include "spdk/util.h"
+#include "spdk_internal/log.h"
+
+enum {
+	SELECT_LOAD = 0,
+	SELECT_UNLOAD = 1,
+	SELECT_DEACTIVATE = 0,
+	SELECT_ACTIVATE = 1,
+	SELECT_CREATE = 0,
+	SELECT_DELETE = 1,
+};
+
+static int
+complete_refused(struct spdk_nvmf_request *req, const struct csd_refusal *refusal)
+{
+	return csd_complete(req, refusal->status_code_type, refusal->status_code);
+}
+
+static int
+invalid_field(struct csd_namespace *ns, struct spdk_nvmf_request *req, const char *why)
+{
+	SPDK_NOTICELOG("%s: %s\n", ns->name, why);
+	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
+}
+
+static uint32_t
+transferred(const struct spdk_nvmf_request *req)
+{
+	return req->iovcnt > 0 ? req->length : 0;
+}
+
+static void
+loaded(void *ctx, int rc, const struct csd_refusal *refusal)
+{
+	struct spdk_nvmf_request *req = ctx;
+
+	if (rc == 0) {
+		csd_send(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_SUCCESS);
+	} else {
+		csd_send(req, refusal->status_code_type, refusal->status_code);
+	}
+}
+
+static int
+load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+{
+	struct csd_chunk chunk = {
+		.pind = (uint16_t)cmd->cdw10,
+		.program_type = (uint8_t)(cmd->cdw10 >> 16),
+		.pid = (uint64_t)cmd->cdw13 << 32 | cmd->cdw12,
+		.size = cmd->cdw11,
+		.length = cmd->cdw14,
+		.offset = cmd->cdw15,
+		.iov = req->iov,
+		.iovcnt = (int)req->iovcnt,
+		.owner = spdk_nvmf_request_get_ctrlr(req),
+		.options.interpret = compute->options.interpret,
+	};
+	struct csd_refusal refusal;
+	int rc;
+
+	if (((cmd->cdw10 >> 25) & 0x7) != 0) {
+		return invalid_field(&compute->ns, req, "Load Program: the only program identifier type is 0");
+	}
+	if (chunk.length > transferred(req)) {
+		return invalid_field(&compute->ns, req, "Load Program: NUMB is more than the transfer's length");
+	}
+	rc = csd_compute_load(compute, &chunk, loaded, req, &refusal);
+	if (rc == 1) {
+		return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+	}
+	return rc == 0 ? csd_complete_value(req, 0) : complete_refused(req, &refusal);
+}
+
+static int
+change(struct csd_compute *compute, struct spdk_nvmf_request *req, enum csd_change what, uint16_t pind)
+{
+	struct csd_refusal refusal;
+
+	if (csd_compute_change(compute, what, pind, &refusal)) {
+		return complete_refused(req, &refusal);
+	}
+	return csd_complete_value(req, 0);
+}
+
+static int
+load_program(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+{
+	if (((cmd->cdw10 >> 24) & 0x1) == SELECT_UNLOAD) {
+		return change(compute, req, CSD_UNLOAD, (uint16_t)cmd->cdw10);
+	}
+	return load(compute, req, cmd);
+}
+
+static int
+program_activation(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+{
+	switch ((cmd->cdw10 >> 16) & 0xf) {
+	case SELECT_DEACTIVATE:
+		return change(compute, req, CSD_DEACTIVATE, (uint16_t)cmd->cdw10);
+	case SELECT_ACTIVATE:
+		return change(compute, req, CSD_ACTIVATE, (uint16_t)cmd->cdw10);
+	default:
+		return invalid_field(&compute->ns, req, "Program Activation: SEL is neither 0 nor 1");
+	}
+}
+
+static int
+create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uint32_t count)
+{
+	struct nvme_memory_range ranges[NVME_CSD_MAX_RANGES];
+	struct csd_refusal refusal;
+	uint16_t rsid;
+
+	if (count <= NVME_CSD_MAX_RANGES) {
+		if (count * sizeof(ranges[0]) > transferred(req)) {
+			return invalid_field(&compute->ns, req, "Memory Range Set: fewer bytes came than the ranges take");
+		}
+		csd_data_from_host(req, 0, ranges, (uint32_t)(count * sizeof(ranges[0])));
+	}
+	if (csd_range_sets_create(&compute->sets, req, ranges, count, &rsid, &refusal)) {
+		SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
+		return complete_refused(req, &refusal);
+	}
+	return csd_complete_value(req, rsid);
+}
+
+static int
+memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+{
+	struct csd_refusal refusal;
+
+	switch (cmd->cdw10 & 0xf) {
+	case SELECT_CREATE:
+		return create_range_set(compute, req, cmd->cdw11 & 0xff);
+	case SELECT_DELETE:
+		if (csd_range_sets_delete(&compute->sets, (uint16_t)(cmd->cdw10 >> 16), &refusal)) {
+			SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
+			return complete_refused(req, &refusal);
+		}
+		return csd_complete_value(req, 0);
+	default:
+		return invalid_field(&compute->ns, req, "Memory Range Set: SEL is neither 0 nor 1");
+	}
+}
+
+int
+csd_compute_admin(struct csd_namespace *ns, struct spdk_nvmf_request *req)
+{
+	struct csd_compute *compute = SPDK_CONTAINEROF(ns, struct csd_compute, ns);
+	const struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
+
+	switch (cmd->opc) {
+	case NVME_LOAD_PROGRAM:
+		return load_program(compute, req, cmd);
+	case NVME_PROGRAM_ACTIVATION:
+		return program_activation(compute, req, cmd);
+	case NVME_MEMORY_RANGE_SET:
+		return memory_range_set(compute, req, cmd);
+	default:
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_OPCODE);
+	}
+}

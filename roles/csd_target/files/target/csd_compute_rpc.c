@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* RPC bdev_csd_compute_create */
+#include "csd_compute_private.h"
+
+#include "spdk/rpc.h"
+#include "spdk/string.h"
+#include "spdk/util.h"
+
+struct compute_create {
+	char *name;
+	char *uuid;
+	struct csd_compute_options options;
+	uint16_t program_type;
+};
+
+#define OPTION(field, decode) \
+	{ #field, offsetof(struct compute_create, options.field), decode, true }
+
+static const struct spdk_json_object_decoder g_create[] = {
+	{ "name", offsetof(struct compute_create, name), spdk_json_decode_string, false },
+	{ "uuid", offsetof(struct compute_create, uuid), spdk_json_decode_string, true },
+	OPTION(slots, spdk_json_decode_uint16),
+	OPTION(max_active, spdk_json_decode_uint16),
+	OPTION(max_range_sets, spdk_json_decode_uint16),
+	OPTION(max_program_bytes, spdk_json_decode_uint32),
+	OPTION(max_total_bytes, spdk_json_decode_uint64),
+	OPTION(interpret, spdk_json_decode_bool),
+	{ "program_type", offsetof(struct compute_create, program_type), spdk_json_decode_uint16, true },
+};
+
+static const char g_expected[] =
+	"expected: name (string), and where wanted: slots, max_active, max_range_sets, max_program_bytes, "
+	"max_total_bytes, program_type (numbers), interpret (boolean), uuid (string)";
+
+/* NULL: fine. */
+static const char *
+check(const struct compute_create *asked)
+{
+	const struct csd_compute_options *options = &asked->options;
+
+	if (asked->name[0] == '\0' || strlen(asked->name) >= CSD_NAME_BYTES) {
+		return "name: give 1 to 63 characters";
+	}
+	if (options->slots == 0) {
+		return "slots: give 1 or more";
+	}
+	if (options->max_active > options->slots) {
+		return "max_active: not more than there are slots";
+	}
+	if (options->max_range_sets == 0) {
+		return "max_range_sets: give 1 or more";
+	}
+	if (options->max_program_bytes == 0 || options->max_program_bytes > CSD_MAX_PROGRAM_BYTES) {
+		return "max_program_bytes: give 1 to 1048576";
+	}
+	if (options->max_total_bytes == 0 || options->max_total_bytes % (1024 * 1024) != 0) {
+		return "max_total_bytes: give whole MiB (multiples of 1048576)";
+	}
+	if (asked->program_type > UINT8_MAX) {
+		return "program_type: give 0 to 255";
+	}
+	return NULL;
+}
+
+static void
+create(struct spdk_jsonrpc_request *request, struct compute_create *asked)
+{
+	const char *wrong = check(asked);
+	struct spdk_json_write_ctx *w;
+	struct spdk_uuid uuid;
+	int rc;
+
+	if (wrong != NULL) {
+		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, wrong);
+		return;
+	}
+	if (asked->uuid != NULL && spdk_uuid_parse(&uuid, asked->uuid) != 0) {
+		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, "'%s' is no UUID",
+						     asked->uuid);
+		return;
+	}
+	asked->options.program_type = (uint8_t)asked->program_type;
+	rc = csd_compute_create(asked->name, &asked->options, asked->uuid ? &uuid : NULL);
+	if (rc == -EEXIST) {
+		spdk_jsonrpc_send_error_response_fmt(request, rc, "there is a bdev %s already", asked->name);
+	} else if (rc != 0) {
+		spdk_jsonrpc_send_error_response(request, rc, spdk_strerror(-rc));
+	} else {
+		w = spdk_jsonrpc_begin_result(request);
+		spdk_json_write_string(w, asked->name);
+		spdk_jsonrpc_end_result(request, w);
+	}
+}
+
+static void
+rpc_bdev_csd_compute_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+{
+	struct compute_create asked = {};
+
+	csd_compute_default_options(&asked.options);
+	asked.program_type = asked.options.program_type;
+	if (spdk_json_decode_object(params, g_create, SPDK_COUNTOF(g_create), &asked) != 0) {
+		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_expected);
+	} else {
+		create(request, &asked);
+	}
+	free(asked.name);
+	free(asked.uuid);
+}
+SPDK_RPC_REGISTER("bdev_csd_compute_create", rpc_bdev_csd_compute_create, SPDK_RPC_RUNTIME)

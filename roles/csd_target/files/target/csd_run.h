@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * One command that runs a program, from the moment its fields are checked until it is answered: Execute Program over
+ * memory, Scan over a data namespace. It advances in slices, which csd_channel.c hands out.
+ */
+#ifndef CSD_RUN_H
+#define CSD_RUN_H
+
+#include "csd_bpf.h"
+#include "csd_output.h"
+#include "csd_ranges.h"
+#include "csd_reader.h"
+#include "csd_slots.h"
+
+struct csd_channel;
+
+struct csd_run {
+	/* Set by the command's handler, */
+	struct spdk_nvmf_request *req;
+	struct csd_slots *slots;
+	uint16_t pind;
+	struct csd_loaded *loaded;		/* acquired from the slot */
+	struct csd_range_sets *sets;
+	uint16_t rsid;				/* acquired; 0: none */
+	struct csd_run_parameters parameters;	/* its data, if any, lie in: */
+	uint8_t data[CSD_DATA_BYTES];
+	uint64_t length;			/* of the input */
+	struct csd_window window;		/* the input in memory, or what of it is at hand */
+	bool reads;				/* the input is in a bdev: */
+	struct csd_reader_options input;
+	bool has_output;			/* false: what is emitted only counts */
+	struct csd_output output;		/* starts with struct csd_result */
+	struct iovec memory_output;		/* for output.iov, where that is not the request's */
+	uint8_t *state_output;			/* also the state goes there; NULL: no */
+	/* Answers the command after a run that came to its end. The result is in the output already. */
+	void (*answer)(struct csd_run *run, const struct csd_result *result);
+
+	/* by csd_channel.c, */
+	struct csd_channel *channel;
+	struct spdk_io_channel *io_channel;
+	TAILQ_ENTRY(csd_run) link;
+	bool started;
+	bool waiting;
+	bool aborted;				/* by the host */
+	struct csd_instance *instance;
+
+	/* and by csd_run.c. */
+	struct csd_reader *reader;
+	uint8_t *sink;				/* of the channel, for what only counts */
+	uint64_t next;				/* byte of the input: the next record */
+	uint64_t step_records;			/* between two looks at the clock */
+	uint64_t records;
+	uint64_t matches;
+	uint64_t ticks;
+	enum csd_result_end end;
+	bool ended;
+	bool unwanted;
+	bool failed;
+	uint8_t status_code_type;
+	uint8_t status_code;
+};
+
+/* Room for the largest item: what csd_run_start() needs as sink. */
+#define CSD_SINK_BYTES	CSD_MAX_RECORD_BYTES
+
+struct csd_run *csd_run_create(struct spdk_nvmf_request *req);
+
+/* The instance is there: begins. A run that cannot be begun fails, and is ended like any other. */
+void csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
+		   void (*notify)(void *run));
+
+enum csd_run_state {
+	CSD_RUN_READY,	/* for another slice */
+	CSD_RUN_WAITS,	/* for a notification */
+	CSD_RUN_ENDED,	/* no I/O is under way: csd_run_finish() */
+};
+
+/* Runs for at most about half a millisecond. */
+enum csd_run_state csd_run_slice(struct csd_run *run);
+
+/* Answers the command, gives back what was acquired, frees. */
+void csd_run_finish(struct csd_run *run);
+/* Before anything was begun: frees, without an answer. */
+void csd_run_discard(struct csd_run *run);
+
+#endif
