@@ -13,7 +13,12 @@ from typing import Any
 
 from rpc_doubles import _Server, writes
 
-COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 4096, "program_type": 1, "interpret": False}
+COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 65536, "program_type": 1, "interpret": False}
+
+
+def joined(loads: Sequence[Mapping[str, Any]]) -> bytes:
+    """A program, from the parameters of the RPCs that loaded it."""
+    return b"".join(base64.b64decode(params["program"]) for params in loads)
 
 
 class RefusedError(Exception):
@@ -71,9 +76,7 @@ class FakeCsdTarget(_Server):
 
     def state(self) -> dict[int, tuple[str, bytes]]:
         """Slot -> state and program of the first compute namespace."""
-        return {
-            pind: (slot["state"], base64.b64decode(slot["load"]["program"])) for (_, pind), slot in self.slots.items()
-        }
+        return {pind: (slot["state"], joined(slot["loads"])) for (_, pind), slot in self.slots.items()}
 
     def load(
         self, pind: int, content: bytes, *, state: str = "active", compute: str = "csd0_compute", **more: Any
@@ -119,7 +122,7 @@ class FakeCsdTarget(_Server):
         ]
         for (name, pind), slot in self.slots.items():
             if not self.hides and slot["state"] in {"loaded", "active"}:
-                calls.append({"method": "csd_load_program", "params": slot["load"]})
+                calls += [{"method": "csd_load_program", "params": params} for params in slot["loads"]]
             if not self.hides and slot["state"] == "active":
                 calls.append({"method": "csd_activate_program", "params": {"name": name, "pind": pind}})
         return calls
@@ -143,15 +146,21 @@ class FakeCsdTarget(_Server):
 
     def _load(self, params: dict[str, Any]) -> bool:
         place = params["name"], params["pind"]
-        content = base64.b64decode(params["program"])
+        loads = [params]
+        if params.get("offset"):
+            loads = [*self.slots.pop(place)["loads"], params]
+        content = joined(loads)
         if place in self.slots:
             raise RefusedError(-errno.EEXIST, "the slot is not empty")
+        if len(content) < params.get("size", 0):
+            self.slots[place] = {"state": "loading", "loads": loads, "told": {}}
+            return True
         if content in self.refused:
             self.reasons[place] = self.refused[content]
             raise RefusedError(-errno.EINVAL, self.refused[content] if self.tells_reason else "Invalid Program Data")
         self.slots[place] = {
             "state": "loaded",
-            "load": params,
+            "loads": loads,
             "told": {
                 "bytes": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
-from ..jsonrpc import MAX_REQUEST_BYTES
 from .model import GEOMETRY, Place, Program
 
 OPTIONS = ("program_type", "pid", *GEOMETRY)
-# What base64 makes 4/3 of has to fit into one request, beside its other parameters.
-MAX_RPC_BYTES = (MAX_REQUEST_BYTES - 1024) * 3 // 4
 _ELF = b"\x7fELF"
 
 
@@ -95,10 +92,4 @@ def _check_content(content: bytes, options: Mapping[str, Any], what: str) -> Non
             f"{what} with {', '.join(geometry)}",
             "an ELF tells its own geometry (CSD_RECORD in the source); only a bare instruction stream cannot",
             "leave it out here, and correct the source instead",
-        )
-    if len(content) > MAX_RPC_BYTES:
-        raise LabError(
-            f"{what} of {len(content)} bytes",
-            f"SPDK's RPC takes requests of {MAX_REQUEST_BYTES} bytes, hence programs of {MAX_RPC_BYTES}",
-            "leave debug information out (no -g, or llvm-strip -g), or load it over NVMe with the tool csd",
         )

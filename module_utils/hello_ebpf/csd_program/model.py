@@ -54,14 +54,14 @@ class Slot:
         sha256: digest of the program's bytes.
         size: their number.
         facts: program_type, pid and geometry, as far as known; engine and what else the target tells.
-        load: parameters of the RPC that loads the same again; None where the target does not tell.
+        loads: parameters of the RPCs that load the same again, piece by piece; none where the target does not tell.
     """
 
     state: str
     sha256: str = ""
     size: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
-    load: Mapping[str, Any] | None = None
+    loads: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def whole(self) -> bool:

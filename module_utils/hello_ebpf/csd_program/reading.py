@@ -20,6 +20,7 @@ METHOD_NOT_FOUND = -32601
 VERIFYING_PATIENCE_S = 10.0
 _VERIFYING_RETRY_S = 0.02
 # What csd_get_programs tells beside state, digest and size.
+_NO_SAVED_FACTS = frozenset({"name", "pind", "program", "offset", "size"})
 _NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason"})
 
 
@@ -46,7 +47,9 @@ def drive_from_saved(config: Config | None) -> Drive:
         if method == "bdev_csd_compute_create":
             computes[params["name"]] = _compute(params)
         elif method == "csd_load_program":
-            slots[_place(params)] = _saved_slot(params)
+            # A large program is saved in pieces.
+            before = slots[_place(params)].loads if params.get("offset") else ()
+            slots[_place(params)] = _saved_slot((*before, params))
         elif method == "csd_activate_program":
             slots[_place(params)] = replace(slots[_place(params)], state="active")
     return Drive(computes, slots)
@@ -58,7 +61,7 @@ def with_loads(drive: Drive, config: Config) -> Drive:
     slots = {}
     for place, slot in drive.slots.items():
         same = saved.get(place)
-        slots[place] = replace(slot, load=same.load) if same is not None and same.sha256 == slot.sha256 else slot
+        slots[place] = replace(slot, loads=same.loads) if same is not None and same.sha256 == slot.sha256 else slot
     return Drive(drive.computes, slots)
 
 
@@ -104,13 +107,13 @@ def _compute(found: Mapping[str, Any]) -> Compute:
     return Compute(found.get("slots"), found.get("max_active"), found.get("max_program_bytes"))
 
 
-def _saved_slot(params: Mapping[str, Any]) -> Slot:
+def _saved_slot(loads: tuple[Mapping[str, Any], ...]) -> Slot:
     try:
-        content = base64.b64decode(params["program"], validate=True)
+        content = b"".join(base64.b64decode(params["program"], validate=True) for params in loads)
     except (binascii.Error, ValueError, TypeError):
         content = b""
-    facts = {name: value for name, value in params.items() if name not in {"name", "pind", "program"}}
-    return Slot("loaded", hashlib.sha256(content).hexdigest(), len(content), facts, params)
+    facts = {name: value for name, value in loads[0].items() if name not in _NO_SAVED_FACTS}
+    return Slot("loaded", hashlib.sha256(content).hexdigest(), len(content), facts, loads)
 
 
 def _place(params: Mapping[str, Any]) -> Place:

@@ -27,6 +27,8 @@ from .reading import NoCsdError, drive_from_saved, read_drive, refusal, with_loa
 # A command that runs a program holds it until it ends, which a deactivated program's soon do.
 BUSY_PATIENCE_S = 10.0
 _BUSY_RETRY_S = 0.05
+# Of a program in one request: SPDK drops a connection that sends one of more than 32 KiB.
+PIECE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -206,18 +208,16 @@ class Programs:
         """What loads again what was in a slot; pieces of a program that never was whole are not worth it."""
         if not there.whole:
             return None
-        if there.load is None:
+        if not there.loads:
             return partial(_cannot_reload, place)
-        return partial(self._call, "csd_load_program", there.load)
+        return partial(self._load_pieces, there.loads)
 
     def _load(self, program: Program) -> None:
         asked = f"load {program.name} into {program.place}"
         if program.content is None:
             raise LabError(asked, "its bytes are not known", "run again outside check mode")
-        content = base64.b64encode(program.content).decode()
-        params = {"name": program.place.compute, "pind": program.place.slot, "program": content, **program.options}
         try:
-            self._call("csd_load_program", params)
+            self._load_pieces(_pieces(program, program.content))
         except RpcError as error:
             reason = refusal(self._connected(), program.place)
             said = error.message if not reason or reason in error.message else f"{error.message}: {reason}"
@@ -226,6 +226,10 @@ class Programs:
                 f"the target refused it: {said}",
                 "mend the program (docs/programs.md says what may run), then run again",
             ) from error
+
+    def _load_pieces(self, pieces: Sequence[Mapping[str, Any]]) -> None:
+        for params in pieces:
+            self._call("csd_load_program", params)
 
     def _send(self, method: str, place: Place) -> None:
         """One RPC for a slot; a program that still runs is waited for."""
@@ -281,6 +285,16 @@ def _same(program: Program, there: Slot) -> bool:
         and there.sha256 == program.sha256
         and all(there.facts.get(name) == value for name, value in program.options.items())
     )
+
+
+def _pieces(program: Program, content: bytes) -> list[dict[str, Any]]:
+    """Parameters of the RPCs that load a program: one, where it fits into one request."""
+    place = {"name": program.place.compute, "pind": program.place.slot}
+    cut = [content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES)]
+    pieces = [{**place, "program": base64.b64encode(piece).decode(), **program.options} for piece in cut]
+    if len(pieces) == 1:
+        return pieces
+    return [{**piece, "offset": number * PIECE_BYTES, "size": len(content)} for number, piece in enumerate(pieces)]
 
 
 def _idles(program: Program, drive: Drive) -> bool:
