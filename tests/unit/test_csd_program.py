@@ -459,7 +459,7 @@ def test_refused_before_anything_changes(name: str, target: FakeCsdTarget) -> No
 
 def test_a_large_program_travels_in_pieces_and_comes_back_so_too(target: FakeCsdTarget, tmp_path: Path) -> None:
     large, file = b"\x7fELF" + bytes(range(256)) * 160, tmp_path / "saved.json"
-    asked = {"built": built(new=large, old=OLD), "config_file": str(file)}
+    asked: dict[str, Any] = {"built": built(new=large, old=OLD), "config_file": str(file)}
     assert run(target, program(0, pid=4), **asked)["changed"]
     assert target.state() == {0: ("active", large)}
     assert target.written == ["load 0", "load 0", "load 0", "activate 0"]
