@@ -24,6 +24,7 @@ def options(role: str) -> dict[str, dict[str, Any]]:
 def test_the_architectures_roles_are_all_there() -> None:
     assert ROLES == [
         "csd_bench",
+        "csd_host",
         "csd_target",
         "ebpf_examples",
         "ebpf_toolchain",
