@@ -350,6 +350,7 @@ symbol_name(const struct reader *elf, const Elf64_Shdr *symbols, const Elf64_Sym
 static int
 check_function(const struct reader *elf, const Elf64_Shdr *symbols, uint32_t program)
 {
+	Elf64_Sym function = {0};
 	uint32_t functions = 0;
 
 	for (uint64_t i = 1; i < symbols->sh_size / sizeof(Elf64_Sym); i++) {
@@ -362,15 +363,18 @@ check_function(const struct reader *elf, const Elf64_Shdr *symbols, uint32_t pro
 			return csd_refuse(elf->reason, "ELF: several functions (%s is the second): a program is one",
 					  symbol_name(elf, symbols, &symbol).text);
 		}
-		if (symbol.st_value != 0 || symbol.st_size != elf->sections[program].sh_size) {
-			return csd_refuse(elf->reason, "ELF: function %s has bytes %llu to %llu of its section of %llu, not all",
-					  symbol_name(elf, symbols, &symbol).text, (unsigned long long)symbol.st_value,
-					  (unsigned long long)(symbol.st_value + symbol.st_size),
-					  (unsigned long long)elf->sections[program].sh_size);
-		}
+		function = symbol;
 	}
-	return functions == 1 ? 0 : csd_refuse(elf->reason, "ELF: no function in section %s",
-					       section_name(elf, program).text);
+	if (functions == 0) {
+		return csd_refuse(elf->reason, "ELF: no function in section %s", section_name(elf, program).text);
+	}
+	if (function.st_value != 0 || function.st_size != elf->sections[program].sh_size) {
+		return csd_refuse(elf->reason, "ELF: function %s has bytes %llu to %llu of its section of %llu, not all",
+				  symbol_name(elf, symbols, &function).text, (unsigned long long)function.st_value,
+				  (unsigned long long)(function.st_value + function.st_size),
+				  (unsigned long long)elf->sections[program].sh_size);
+	}
+	return 0;
 }
 
 static int

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 # The engine knows no SPDK: it is built, tested and fuzzed without. Link ENGINE_LIBS; where no SPDK is linked either,
 # also ENGINE_ALONE, which stands for the little of DPDK that librte_bpf needs.
-ENGINE_OBJECTS := $(patsubst %,$(BUILD)/engine/%.o,csd_engine csd_elf csd_verify csd_record csd_rte_bpf)
+ENGINE_OBJECTS := $(patsubst %,$(BUILD)/engine/%.o,csd_engine csd_elf csd_engine_record csd_verify csd_rte_bpf)
 ENGINE_HEADERS := $(wildcard engine/*.h engine/rte/*.h) programs/csd_bpf.h
 
 # Given, or taken out of Debian's package.
@@ -24,3 +24,32 @@ $(BUILD)/libcsd_engine.a: $(ENGINE_OBJECTS)
 	$(AR) rcs $@ $^
 
 ALL += $(BUILD)/libcsd_engine.a
+
+# The tests: engine and tests under sanitizers (librte_bpf comes as it is), programs from clang.
+ENGINE_SANITIZED := $(ENGINE_OBJECTS:$(BUILD)/engine/%=$(BUILD)/engine/checked/%) $(BUILD)/engine/checked/rte_alone.o
+ENGINE_BAD := $(patsubst engine/tests/bad/%.bpf.c,$(BUILD)/engine/bad/%.bpf.o,$(wildcard engine/tests/bad/*.bpf.c))
+ENGINE_SEEDS := $(patsubst programs/%.bpf.c,$(BUILD)/programs/%.bpf.o,$(wildcard programs/*.bpf.c))
+ENGINE_TESTS := test_elf test_engine fuzz_engine
+# Of fuzz_engine: how many mutants it loads, and where its chances begin.
+FUZZ_MUTANTS ?= 100000
+FUZZ_SEED ?= 1
+
+$(BUILD)/engine/checked/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
+$(BUILD)/engine/checked/%.o: engine/%.c $(ENGINE_HEADERS) $(LIBRTE_BPF)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
+
+$(BUILD)/engine/%: engine/tests/%.c engine/tests/test.h $(ENGINE_SANITIZED) $(LIBRTE_BPF)
+	$(CC) $(SANITIZE) $(WARNINGS) $(INCLUDES) $< $(ENGINE_SANITIZED) $(LIBRTE_BPF) -lpthread -o $@
+
+$(BUILD)/engine/bad/%.bpf.o: engine/tests/bad/%.bpf.c programs/csd_bpf.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+.PHONY: check_engine
+check_engine: $(ENGINE_TESTS:%=$(BUILD)/engine/%) $(ENGINE_BAD) $(ENGINE_SEEDS)
+	$(BUILD)/engine/test_elf $(BUILD)/programs/threshold.bpf.o $(BUILD)/engine/bad
+	$(BUILD)/engine/test_engine
+	$(BUILD)/engine/fuzz_engine $(FUZZ_MUTANTS) $(FUZZ_SEED) $(ENGINE_SEEDS)
+
+CHECKS += check_engine

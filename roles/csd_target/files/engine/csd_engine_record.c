@@ -228,10 +228,10 @@ record_state(const struct csd_instance *base)
 
 /* A program is a function that returns int: what stands above that is undefined. */
 ALWAYS_INLINE uint32_t
-call(const struct record_instance *instance, bool native, const uint8_t *record)
+call(uint64_t (*native)(void *record), const struct rte_bpf *bpf, const uint8_t *record)
 {
 	/* The program reads its record only: csd_verify.c refuses what writes to it. */
-	return native ? instance->native.function((void *)record) : csd_rte_bpf_interpret(instance->bpf, (void *)record);
+	return native != NULL ? native((void *)record) : csd_rte_bpf_interpret(bpf, (void *)record);
 }
 
 /* Where a loop over records stands. */
@@ -252,6 +252,7 @@ ALWAYS_INLINE void
 run_records(const struct record_instance *instance, bool native, struct cursor *at, uint32_t record_bytes,
 	    uint32_t stride_bytes, uint32_t emit)
 {
+	uint64_t (*function)(void *record) = native ? instance->native.function : NULL;
 	const uint8_t *record = at->record;
 	uint64_t left = at->left, offset = at->offset, matches = at->matches;
 	uint8_t *out = at->out;
@@ -260,7 +261,7 @@ run_records(const struct record_instance *instance, bool native, struct cursor *
 		uint32_t verdict;
 
 		__builtin_prefetch(record + PREFETCH_BYTES);
-		verdict = call(instance, native, record);
+		verdict = call(function, instance->bpf, record);
 		if (verdict & CSD_KEEP) {
 			matches++;
 			if (emit == CSD_EMIT_RECORD) {
@@ -351,6 +352,7 @@ run_slice(struct record_instance *instance, struct csd_slice *slice)
 ALWAYS_INLINE enum csd_slice_end
 run_positions(struct record_instance *instance, bool native, struct csd_slice *slice)
 {
+	uint64_t (*function)(void *record) = native ? instance->native.function : NULL;
 	const struct csd_program_info *info = &instance->program->program.info;
 	uint64_t at = 0, records = 0, matches = 0, room = slice->out_bytes / sizeof(uint64_t);
 	enum csd_slice_end end = CSD_SLICE_USED;
@@ -376,7 +378,7 @@ run_positions(struct record_instance *instance, bool native, struct csd_slice *s
 			bytes = info->record_bytes;
 			__builtin_prefetch(window + PREFETCH_BYTES);
 		}
-		verdict = call(instance, native, window);
+		verdict = call(function, instance->bpf, window);
 		position = verdict >> 2;
 		records++;
 		if ((verdict & CSD_KEEP) && position < bytes) {
