@@ -168,7 +168,7 @@ verify(struct csd_compute *compute, const struct csd_verification *verification,
 		load->done = done;
 		load->ctx = ctx;
 		hold(compute);
-		rc = csd_verify(verification, verified, load);
+		rc = csd_verifier_submit(verification, verified, load);
 		if (rc == 0) {
 			return 1;
 		}

@@ -88,7 +88,7 @@ start(void)
 }
 
 int
-csd_verify(const struct csd_verification *verification, csd_verified verified, void *ctx)
+csd_verifier_submit(const struct csd_verification *verification, csd_verified verified, void *ctx)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	int rc;

@@ -9,6 +9,6 @@
 typedef void (*csd_verified)(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason);
 
 /* Takes over the verification's bytes if it returns 0; -ENOMEM, -EAGAIN (no thread to be had) leave them. */
-int csd_verify(const struct csd_verification *verification, csd_verified verified, void *ctx);
+int csd_verifier_submit(const struct csd_verification *verification, csd_verified verified, void *ctx);
 
 #endif
