@@ -27,7 +27,8 @@ $(TARGET_CHECKED): $(BUILD)/checked/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(TARGET_INCLUDES) -MMD -MP -c $< -o $@
 
-$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(ENGINE_LIBS)
+# The engine's objects rather than its library, which would hide that two functions share a name.
+$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(ENGINE_OBJECTS) $(LIBRTE_BPF)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
 $(BUILD)/checked/engine/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
