@@ -1,4 +1,4 @@
-"""A target of our own for tests: SPDK's nvmf_tgt, on its own socket, stopped by its process id."""
+"""A target of our own for tests: SPDK's nvmf_tgt or csd_tgt, on its own socket, stopped by its process id."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 BINARY = Path(os.environ.get("HELLO_EBPF_NVMF_TGT", "/opt/hello_ebpf/spdk/current/bin/nvmf_tgt"))
+CSD_TGT = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
 CORE_MASK = os.environ.get("HELLO_EBPF_TEST_CORE_MASK", "0x2" if (os.cpu_count() or 1) > 1 else "0x1")
 MEGABYTES = 512
 
@@ -20,9 +21,10 @@ MEGABYTES = 512
 class LiveTarget:
     """One target process; restart it with other arguments by ``start``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, binary: Path = BINARY) -> None:
+        self.binary = binary
         self.socket = folder / "spdk.sock"
-        self.log = folder / "nvmf_tgt.log"
+        self.log = folder / f"{binary.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LiveTarget:
@@ -41,10 +43,11 @@ class LiveTarget:
 
     def start(self, *arguments: str) -> None:
         """Start it and wait until RPC answers, which SPDK does once its saved configuration is loaded."""
-        if not BINARY.exists():
-            pytest.fail(f"no target at {BINARY}: run the spdk role first, or set HELLO_EBPF_NVMF_TGT")
+        if not self.binary.exists():
+            setting = f"HELLO_EBPF_{self.binary.name.upper()}"
+            pytest.fail(f"no target at {self.binary}: run the roles spdk and csd_target first, or set {setting}")
         memory = ["-s", str(MEGABYTES), "--huge-unlink", "-u", "--num-trace-entries", "1024"]
-        command = [str(BINARY), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
+        command = [str(self.binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 60

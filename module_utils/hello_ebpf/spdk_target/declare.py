@@ -37,7 +37,7 @@ COMPUTE_LIMITS = {
     "slots": (1, 65535),
     "max_active": (1, 65535),
     "max_range_sets": (1, 65535),
-    "max_program_bytes": (1, 1024 * MIB),
+    "max_program_bytes": (1, MIB),
     "max_total_bytes": (MIB, 1024 * MIB),
     "program_type": (0, 255),
 }
@@ -147,6 +147,12 @@ def _csd(item: Mapping[str, Any], what: str) -> Bdev:
         least, most = COMPUTE_LIMITS[name]
         if not least <= value <= most:
             raise LabError(f"{what} with {name} {value}", f"it can be {least} to {most}", "choose one of these")
+    if options.get("max_total_bytes", 0) % MIB:
+        raise LabError(
+            f"{what} with max_total_bytes {options['max_total_bytes']}",
+            f"NVMe counts them in MiB ({MIB} bytes)",
+            "give whole MiB",
+        )
     if options.get("max_active", 1) > options.get("slots", COMPUTE_LIMITS["slots"][1]):
         raise LabError(
             f"{what} with max_active {options['max_active']} and slots {options['slots']}",
