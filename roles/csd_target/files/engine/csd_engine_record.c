@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "csd_loop.h"
 #include "csd_rte_bpf.h"
 #include "csd_verify.h"
 
@@ -20,6 +21,7 @@ struct record_instance {
 	const struct record_program *program;
 	struct rte_bpf *bpf;
 	struct csd_native_code native;		/* function NULL: interpret */
+	struct csd_loop loop;			/* run NULL: the loop is in C */
 	uint8_t *memory;			/* guard page, parameters, guard page, state, guard page */
 	size_t memory_bytes;
 	struct csd_parameters *parameters;
@@ -71,6 +73,7 @@ free_instance(struct record_instance *instance)
 	if (instance == NULL) {
 		return;
 	}
+	csd_loop_free(&instance->loop);
 	csd_rte_bpf_destroy(instance->bpf);
 	if (instance->memory != NULL) {
 		munmap(instance->memory, instance->memory_bytes);
@@ -110,6 +113,8 @@ make_instance(const struct record_program *program, char reason[CSD_REASON_BYTES
 	}
 	if (!program->interpret) {
 		instance->native = csd_rte_bpf_native(instance->bpf);
+		csd_loop_make(&instance->loop, &program->code, (const void *)(uintptr_t)instance->native.function,
+			      instance->native.bytes, PREFETCH_BYTES);
 	}
 	return instance;
 
@@ -303,6 +308,22 @@ run_geometry(const struct record_instance *instance, bool native, struct cursor 
 	}
 }
 
+/* The same by the loop in machine code. */
+static void
+run_loop(const struct record_instance *instance, struct cursor *at)
+{
+	struct csd_loop_cursor cursor = {
+		.record = at->record, .left = at->left, .out = at->out, .matches = at->matches,
+	};
+
+	instance->loop.run(&cursor);
+	at->record = cursor.record;
+	at->left = cursor.left;
+	at->out = cursor.out;
+	at->matches = cursor.matches;
+	at->stopped = cursor.verdict & CSD_STOP;
+}
+
 static enum csd_slice_end
 run_slice(struct record_instance *instance, struct csd_slice *slice)
 {
@@ -327,7 +348,9 @@ run_slice(struct record_instance *instance, struct csd_slice *slice)
 			room = items < room ? items : room;
 		}
 		at.left = allowed = room;
-		if (instance->native.function != NULL) {
+		if (instance->loop.run != NULL) {
+			run_loop(instance, &at);
+		} else if (instance->native.function != NULL) {
 			run_geometry(instance, true, &at);
 		} else {
 			run_geometry(instance, false, &at);
