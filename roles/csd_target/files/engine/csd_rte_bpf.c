@@ -68,7 +68,10 @@ load_with_log(const struct rte_bpf_prm *parameters, char captured[CSD_REASON_BYT
 	return bpf;
 }
 
-/* "evaluate: undefined return value at pc: 7" becomes "instruction 7: undefined return value (librte_bpf)". */
+/*
+ * "evaluate: undefined return value at pc: 7" becomes "instruction 7: undefined return value (librte_bpf)". Where it is
+ * not as clever as csd_verify.c, that is about indexes: from comparisons it learns less.
+ */
 static void
 say_why(const char *captured, char reason[CSD_REASON_BYTES])
 {
@@ -84,7 +87,8 @@ say_why(const char *captured, char reason[CSD_REASON_BYTES])
 	text = text != NULL && text < end ? text + 2 : captured;
 	where = strstr(text, " at pc: ");
 	if (where != NULL && where < end && sscanf(where, " at pc: %u", &instruction) == 1) {
-		csd_refuse(reason, "instruction %u: %.*s (librte_bpf)", instruction, (int)(where - text), text);
+		csd_refuse(reason, "instruction %u: %.*s (librte_bpf%s)", instruction, (int)(where - text), text,
+			   strncmp(text, "memory boundary", 15) == 0 ? ": limit an index by a mask, not by a comparison" : "");
 	} else {
 		csd_refuse(reason, "librte_bpf: %.*s", (int)(end - text), text);
 	}

@@ -12,7 +12,7 @@
 
 #define CHECK(condition, format, ...) do { \
 	if (!(condition)) { \
-		fprintf(stderr, "%s:%d: " #condition ": " format "\n", __FILE__, __LINE__, ##__VA_ARGS__); \
+		fprintf(stderr, "%s:%d: %s: " format "\n", __FILE__, __LINE__, #condition, ##__VA_ARGS__); \
 		exit(1); \
 	} \
 } while (0)
