@@ -71,5 +71,6 @@ class LiveTarget:
         if process is not None:
             process.kill()
             process.wait()
-            # A killed target leaves its trace buffer in memory.
-            Path(f"/dev/shm/nvmf_trace.pid{process.pid}").unlink(missing_ok=True)
+            # A killed target leaves its trace buffer in memory, under its application's name.
+            for name in ("nvmf", "csd_tgt"):
+                Path(f"/dev/shm/{name}_trace.pid{process.pid}").unlink(missing_ok=True)

@@ -95,7 +95,11 @@ class TargetService:
     """Reads, plans and predicts for ``plan.converge``."""
 
     # What SPDK and DPDK keep outside the run folder, under SHARED_MEMORY_ID.
-    shared = (Path(f"/dev/shm/nvmf_trace.{SHARED_MEMORY_ID}"), Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"))
+    shared = (
+        Path(f"/dev/shm/nvmf_trace.{SHARED_MEMORY_ID}"),
+        Path(f"/dev/shm/csd_tgt_trace.{SHARED_MEMORY_ID}"),
+        Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"),
+    )
 
     def __init__(
         self, target: Target, supervisor: Supervisor, *, check: bool, replaced: bool = False, proc: Path = PROC

@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -78,19 +79,21 @@ class InMemory:
 class Bench:
     """A service in a temporary folder."""
 
-    def __init__(self, folder: Path, program: str = STAND_IN) -> None:
+    def __init__(self, folder: Path, program: str = STAND_IN, python: str = sys.executable) -> None:
         self.folder = folder
         self.socket = folder / "run" / "spdk.sock"
         self.config = folder / "target.json"
         script = folder / "stand_in.py"
         script.write_text(program)
-        self.argv = (sys.executable, str(script), "-r", str(self.socket))
+        self.argv = (python, str(script), "-r", str(self.socket))
         service = Service("csd_test", "test", self.argv, folder / "run", folder / "log")
         self.supervisor = InMemory(service)
 
-    def run(self, state: str = "started", *, check: bool = False, cores: tuple[int, ...] = ()) -> Outcome[Found]:
+    def run(
+        self, state: str = "started", *, check: bool = False, cores: tuple[int, ...] = (), replaced: bool = False
+    ) -> Outcome[Found]:
         target = Target(self.socket, self.config, cores, 0, ready_seconds=5, share_cores=False, state=state)
-        work = TargetService(target, self.supervisor, check=check)
+        work = TargetService(target, self.supervisor, check=check, replaced=replaced)
         work.shared = (self.folder / "shm" / "nvmf_trace", self.folder / "dpdk" / "spdk")
         return converge(work.read, work.plan, work.predict, check=check)
 
@@ -150,6 +153,29 @@ def test_other_arguments_restart_it(bench: Bench) -> None:
     ]
     assert old is not None
     assert old.poll() is not None
+
+
+def test_another_program_at_the_same_path_restarts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", sys.base_prefix)
+    program = tmp_path / "bin" / "target"
+    program.parent.mkdir()
+    shutil.copy2(os.path.realpath(sys.executable), program)
+    bench = Bench(tmp_path, python=str(program))
+    try:
+        bench.run()
+        assert bench.run().actions == []
+        # Check mode has not installed anything; it is told.
+        restart = ["restart csd_test and wait until its RPC answers"]
+        assert bench.run(check=True, replaced=True).actions == restart
+        # A whole folder takes the place of the old one, as make_install does it, byte for byte the same or not.
+        program.parent.rename(tmp_path / "old")
+        shutil.copytree(tmp_path / "old", tmp_path / "bin")
+        assert bench.run(check=True).actions == restart
+        shutil.rmtree(tmp_path / "old")
+        assert bench.run(check=True).actions == bench.run().actions == restart
+        assert bench.run().actions == []
+    finally:
+        bench.supervisor.stop()
 
 
 def test_absent_leaves_nothing_and_is_idempotent(bench: Bench) -> None:
