@@ -12,7 +12,7 @@ from ...errors import LabError
 from ..commands import CSI_COMPUTE
 from ..device import Device
 from ..kernel import SYSFS, KernelTransport, controllers
-from ..spdk import PROGRAM, Place, SpdkTransport
+from ..spdk import Place, SpdkTransport
 from .arguments import CONFIGURATION
 
 _PLACE = ("traddr", "trsvcid", "subnqn", "hostnqn")
@@ -48,7 +48,7 @@ def connect(options: argparse.Namespace, installed_with: Path, sysfs: Path = SYS
     return Device(
         SpdkTransport(
             Place(*(str(wanted[name]) for name in _PLACE)),
-            program=configured.get("program", PROGRAM),
+            program=configured.get("program", str(installed_with.parents[1] / "bin" / "csd_nvme")),
             memory_megabytes=int(configured.get("memory_megabytes", 64)),
             core=int(configured.get("core", -1)),
             timeout_seconds=options.timeout,
