@@ -5,11 +5,16 @@
  * the 8 bytes of cparam1, little endian.
  *
  * A window is the 64 positions that it is asked about and the 15 bytes behind them. First all 64 are tried at once for
- * the pattern's first two bytes, eight to a word; only where that finds something is each position looked at.
+ * the pattern's first two bytes, eight to a word; where that finds something, quarter by quarter, and only in such a
+ * quarter position by position.
+ *
+ * The verifier walks every way through a program: each branch whose ways join again doubles its work from there on. So
+ * there is arithmetic here where a condition would say the same.
  */
 #include "csd_bpf.h"
 
 #define POSITIONS	64
+#define QUARTER		(POSITIONS / 4)
 #define PATTERN_BYTES	16
 
 struct window {
@@ -18,53 +23,90 @@ struct window {
 
 CSD_WINDOW(struct window, POSITIONS);
 
-#define ONES			0x0101010101010101ULL
-#define HIGHS			0x8080808080808080ULL
+#define ONES	0x0101010101010101ULL
+#define HIGHS	0x8080808080808080ULL
 
 /* The low n bytes of a word, n from 0 to 8. A shift by 64 is undefined, so two shifts. */
-#define LOW_BYTES(n)		(~(~0ULL << 4 * (n) << 4 * (n)))
+#define LOW_BYTES(n)	(~(~0ULL << 4 * (n) << 4 * (n)))
+
+/* All bits where value < 0, else none. */
+static inline __attribute__((always_inline)) __u64 negative(__s64 value)
+{
+	CSD_OPAQUE(value);
+	value >>= 63;
+	CSD_OPAQUE(value);
+	return value;
+}
+
+static inline __attribute__((always_inline)) __u64 smaller(__u64 a, __u64 b)
+{
+	return b + ((a - b) & negative(a - b));
+}
+
+struct pattern {
+	__u64 length;
+	__u64 low, high;		/* its bytes, with zeros behind */
+	__u64 first, second;		/* one of its first two bytes, eight times */
+	__u64 second_counts;		/* all bits where there is a second one */
+};
+
+/* Not zero if the pattern's first two bytes are at one of the positions from `from` to before `to`. */
+static inline __attribute__((always_inline)) __u64
+try(const struct window *window, const struct pattern *pattern, __u64 from, __u64 to)
+{
+	__u64 found = 0;
+
+	CSD_UNROLL
+	for (__u64 position = from; position < to; position += 8) {
+		/* A byte that is zero: they are here. The subtraction raises its highest bit. */
+		__u64 other = (CSD_LOAD_64(window->bytes + position) ^ pattern->first) |
+			      ((CSD_LOAD_64(window->bytes + position + 1) ^ pattern->second) & pattern->second_counts);
+
+		found |= (other - ONES) & ~other;
+	}
+	return found & HIGHS;
+}
 
 CSD_PROGRAM
 int search(const struct window *window)
 {
 	__u64 given = csd_parameters.data_bytes;
-	__u64 length = given == 0 ? 8 : given > PATTERN_BYTES ? PATTERN_BYTES : given;
-	__u64 low = given == 0 ? csd_parameters.cparam1 : CSD_LOAD_64(csd_parameters.data);
-	__u64 first = (low & 0xff) * ONES;
-	__u64 second = (low >> 8 & 0xff) * ONES;
-	__u64 second_counts = length > 1 ? ~0ULL : 0;
-	__u64 found = 0;
-	__u64 high, low_counts, high_counts, position;
+	__u64 none = negative((__s64)given - 1);
+	__u64 position, low_counts, high_counts;
+	struct pattern pattern;
 
-	/* One decision here, not one at every use: the verifier walks all ways through a program. */
-	CSD_OPAQUE(second_counts);
-	CSD_UNROLL
-	for (position = 0; position < POSITIONS; position += 8) {
-		/* A byte that is zero: the first two bytes are here. The subtraction raises its highest bit. */
-		__u64 other = (CSD_LOAD_64(window->bytes + position) ^ first) |
-			      ((CSD_LOAD_64(window->bytes + position + 1) ^ second) & second_counts);
-
-		found |= (other - ONES) & ~other;
-	}
-	if ((found & HIGHS) == 0)
+	pattern.length = smaller(given, PATTERN_BYTES) + (none & 8);
+	pattern.low = (csd_parameters.cparam1 & none) | CSD_LOAD_64(csd_parameters.data);	/* zero, where none is given */
+	pattern.first = (pattern.low & 0xff) * ONES;
+	pattern.second = (pattern.low >> 8 & 0xff) * ONES;
+	pattern.second_counts = negative(1 - (__s64)pattern.length);
+	if (try(window, &pattern, 0, POSITIONS) == 0)
 		return CSD_DROP;
 
-	CSD_OPAQUE(window);	/* load again, rather than keep all words on the stack for this rare case */
-	high = CSD_LOAD_64(csd_parameters.data + 8);
-	low_counts = length < 8 ? LOW_BYTES(length) : ~0ULL;
-	high_counts = length > 8 ? LOW_BYTES(length - 8) : 0;
+	CSD_OPAQUE(window);	/* load again, rather than keep all words on the stack for this rarer case */
+	pattern.high = CSD_LOAD_64(csd_parameters.data + 8);
+	low_counts = LOW_BYTES(smaller(pattern.length, 8));
+	high_counts = LOW_BYTES(pattern.length - smaller(pattern.length, 8));
 	CSD_OPAQUE(low_counts);
 	CSD_OPAQUE(high_counts);
 	CSD_UNROLL
-	for (position = 0; position < POSITIONS; position++) {
-		__u64 other = ((CSD_LOAD_64(window->bytes + position) ^ low) & low_counts) |
-			      ((CSD_LOAD_64(window->bytes + position + 8) ^ high) & high_counts);
+	for (__u64 from = 0; from < POSITIONS; from += QUARTER) {
+		if (try(window, &pattern, from, from + QUARTER) == 0)
+			continue;
+		CSD_UNROLL
+		for (position = from; position < from + QUARTER; position++) {
+			__u64 other = ((CSD_LOAD_64(window->bytes + position) ^ pattern.low) & low_counts) |
+				      ((CSD_LOAD_64(window->bytes + position + 8) ^ pattern.high) & high_counts);
 
-		if (other == 0)
-			break;
+			if (other == 0)
+				goto found;
+		}
 	}
+	return CSD_DROP;
+
+found:
 	/* Behind the end of the input are zeros, which do not count. */
-	if (position == POSITIONS || position + length > csd_parameters.record_bytes)
+	if (position + pattern.length > csd_parameters.record_bytes)
 		return CSD_DROP;
 	return CSD_KEEP_AT(position);
 }
