@@ -292,6 +292,10 @@ check_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *i
 			      "(compile with -mcpu=v2)", insn->code);
 	}
 	if (operation == BPF_END) {
+		if (!from_register) {	/* the interpreter does not cut the number off, the JIT does */
+			return REFUSE(verifier, at, "opcode %02xh: conversion to little endian, which numbers are already",
+				      insn->code);
+		}
 		if (insn->src != 0 || (insn->imm != 16 && insn->imm != 32 && insn->imm != 64)) {
 			return REFUSE(verifier, at, "byte swap of %d bits; 16, 32 and 64 are possible", insn->imm);
 		}

@@ -184,6 +184,8 @@ test_opcodes(void)
 		MOV(0, 0), INSN(BPF_ALU | BPF_ARSH, 0, 0, 0, 1), EXIT);
 	REFUSED("instruction 1: opcode 45h: a jump on bits of a constant is not supported (mask, then compare)",
 		MOV(0, 0), IF(BPF_JSET, 0, 1, 0), EXIT);
+	REFUSED("instruction 1: opcode d4h: conversion to little endian, which numbers are already",
+		MOV(0, 0), INSN(BPF_ALU | BPF_END | BPF_K, 0, 0, 0, 16), EXIT);
 	REFUSED("instruction 0: opcode ffh is unknown", INSN(0xff, 0, 0, 0, 0), EXIT);
 	REFUSED("instruction 0: opcode 00h is unknown", INSN(0, 0, 0, 0, 0), EXIT);
 	REFUSED("instruction 0: opcode b7h: an unused field is not zero", INSN(BPF_ALU64 | BPF_MOV, 0, 1, 0, 0), EXIT);
