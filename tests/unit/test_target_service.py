@@ -94,7 +94,8 @@ class Bench:
     ) -> Outcome[Found]:
         target = Target(self.socket, self.config, cores, 0, ready_seconds=5, share_cores=False, state=state)
         work = TargetService(target, self.supervisor, check=check, replaced=replaced)
-        work.shared = (self.folder / "shm" / "nvmf_trace", self.folder / "dpdk" / "spdk")
+        shm = self.folder / "shm"
+        work.shared = (shm / "nvmf_trace", shm / "csd_tgt_trace", self.folder / "dpdk" / "spdk")
         return converge(work.read, work.plan, work.predict, check=check)
 
 
