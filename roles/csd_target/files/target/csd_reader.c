@@ -27,7 +27,6 @@ struct piece {
 	uint64_t length;		/* whole blocks */
 	const uint8_t *bytes;
 	uint8_t *buffer;		/* of our own, where the bdev lends none */
-	bool lending;			/* this I/O asks for the bdev's own memory */
 	struct spdk_bdev_io *lent;
 	struct spdk_bdev_io_wait_entry wait;
 };
@@ -128,39 +127,13 @@ give_back(struct piece *piece)
 }
 
 static void
-given_back_unused(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+lent(struct piece *piece, struct spdk_bdev_io *bdev_io)
 {
-	struct piece *piece = ctx;
-
-	(void)success;
-	spdk_bdev_free_io(bdev_io);
-	read_piece(piece);
-	notify(piece->reader);
-}
-
-/*
- * A bdev on top of another may say that it lends, and then fail, since the other does not; and memory that is lent in
- * several parts is of no use, for a record may lie across them. Both are read like any other bdev from then on.
- */
-static void
-lending_done(struct piece *piece, struct spdk_bdev_io *bdev_io, bool success)
-{
-	struct csd_reader *reader = piece->reader;
 	struct iovec *iov;
 	int iovcnt;
 
-	if (!success) {
-		spdk_bdev_free_io(bdev_io);
-		reader->lends = false;
-		read_piece(piece);
-		return;
-	}
 	spdk_bdev_io_get_iovec(bdev_io, &iov, &iovcnt);
-	if (iovcnt != 1) {
-		reader->lends = false;
-		spdk_bdev_zcopy_end(bdev_io, false, given_back_unused, piece);
-		return;
-	}
+	assert(iovcnt == 1);
 	piece->lent = bdev_io;
 	piece->bytes = iov[0].iov_base;
 	piece->state = PIECE_READY;
@@ -173,16 +146,15 @@ io_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 	int status_code_type, status_code;
 	uint32_t cdw0;
 
-	if (piece->lending) {
-		lending_done(piece, bdev_io, success);
+	if (!success) {
+		spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &status_code_type, &status_code);
+		fail(piece, status_code_type, status_code);
+		spdk_bdev_free_io(bdev_io);
+	} else if (piece->reader->lends) {
+		lent(piece, bdev_io);
 	} else {
-		if (success) {
-			piece->bytes = piece->buffer;
-			piece->state = PIECE_READY;
-		} else {
-			spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &status_code_type, &status_code);
-			fail(piece, status_code_type, status_code);
-		}
+		piece->bytes = piece->buffer;
+		piece->state = PIECE_READY;
 		spdk_bdev_free_io(bdev_io);
 	}
 	notify(piece->reader);
@@ -196,8 +168,7 @@ start_io(struct piece *piece)
 	uint64_t block = piece->start / reader->block_bytes;
 	uint64_t blocks = piece->length / reader->block_bytes;
 
-	piece->lending = reader->lends;
-	if (piece->lending) {
+	if (reader->lends) {
 		return spdk_bdev_zcopy_start(options->desc, options->channel, block, blocks, true, io_done, piece);
 	}
 	if (piece->buffer == NULL) {
@@ -244,11 +215,14 @@ read_piece(struct piece *piece)
 	}
 }
 
+/*
+ * Of SPDK 20.07's bdevs, malloc alone has memory of its own to lend. Those that stand on another one (passthru, split)
+ * say that they lend whatever that one is, and then crash if it does not.
+ */
 static bool
 bdev_lends(struct spdk_bdev *bdev)
 {
-	/* spdk_bdev_io_type_supported() is also true where the bdev layer would copy. */
-	return bdev->fn_table->io_type_supported(bdev->ctxt, SPDK_BDEV_IO_TYPE_ZCOPY);
+	return strcmp(bdev->module->name, "malloc") == 0;
 }
 
 struct csd_reader *
