@@ -2,12 +2,7 @@
 
 /*
  * Follows NVMe/TCP's PDUs through one direction of a TCP connection, whatever way it is cut into segments, and counts.
- * Compiled into the kernel's half, and natively for its tests; whoever includes it has, beside packet_load(),
- *	static struct command *command_place(__u32 index);
- *	static struct operation *operation_at(__u32 index);
- *	static __u32 operation_find(const struct operation_key *key);	(0: no room)
- *	static int status_add(const struct status_key *key);		(not 0: no room)
- *	static void step_repeat(__u32 steps, struct follow *follow);	(follow_step() until it returns 1)
+ * Compiled into the kernel's half, and natively for its tests; each has its own functions declared below.
  *
  * What changes from step to step lies in the stream and not on the stack: to the kernel's verifier it is then any
  * number at each step, and it need not follow the loop's rounds one by one.
@@ -16,7 +11,7 @@
 #ifndef NVME_TCP_FOLLOW_H
 #define NVME_TCP_FOLLOW_H
 
-#include "nvme_tcp_trace.h"
+#include "nvme_tcp_packet.h"
 
 /* Lengths that no PDU has; the largest data PDUs of the field are some megabytes. */
 #define PDU_BYTES_MAX (64u << 20)
@@ -106,6 +101,16 @@ struct follow {
 	__u32 port_index;
 	__u32 direction;
 };
+
+/* NULL: there is no such place. */
+static struct command *command_place(__u32 index);
+static struct operation *operation_at(__u32 index);
+/* 0: no room. */
+static __u32 operation_find(const struct operation_key *key);
+/* Not 0: no room. */
+static int status_add(const struct status_key *key);
+/* follow_step() until it returns 1, at most so often. */
+static void step_repeat(__u32 steps, struct follow *follow);
 
 static __always_inline __u16 little16(const __u8 *at)
 {

@@ -2,8 +2,7 @@
 
 /*
  * From a packet to its TCP segment: Ethernet with VLAN tags or none, IPv4 with options, IPv6 with extension headers.
- * Compiled into the kernel's half, and natively for its tests; whoever includes it has
- *	static int packet_load(void *packet, __u32 offset, void *to, __u32 bytes);
+ * Compiled into the kernel's half, and natively for its tests; each has its own functions declared here.
  */
 
 #ifndef NVME_TCP_PACKET_H
@@ -64,6 +63,9 @@ enum packet_kind {
 	/* TCP, but what the headers say does not fit together. */
 	PACKET_MALFORMED,
 };
+
+/* Copies bytes of the packet. Not 0: they are not all there. */
+static int packet_load(void *packet, __u32 offset, void *to, __u32 bytes);
 
 static __always_inline __u16 big16(const __u8 *at)
 {

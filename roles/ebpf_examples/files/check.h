@@ -1,0 +1,1 @@
+../../csd_bench/files/check.h
