@@ -55,8 +55,14 @@ $(BUILD)/csd_engine_bench: $(BUILD)/programs/csd_engine_bench.o $(WAYS:programs/
 
 ALL += $(BUILD)/csd_engine_bench
 
+# The last: the objects are the same wherever they are built, so that a program is known by its digest.
 .PHONY: check_programs
-check_programs: $(BUILD)/programs/checked/test_programs $(PROGRAM_OBJECTS)
+check_programs: $(BUILD)/programs/checked/test_programs $(BUILD)/csd_engine_bench $(PROGRAM_OBJECTS)
 	$< $(BUILD)/programs
+	$(BUILD)/csd_engine_bench --megabytes 1 --repeats 1 --json $(BUILD)/programs | python3 -m json.tool > /dev/null
+	rm -rf $(BUILD)/programs/elsewhere && mkdir $(BUILD)/programs/elsewhere
+	cp programs/*.bpf.c programs/csd_bpf.h programs/sensor.h $(BUILD)/programs/elsewhere
+	cd $(BUILD)/programs/elsewhere && for name in $(PROGRAM_NAMES); do \
+		$(CLANG) $(BPF_CFLAGS) -c $$name.bpf.c -o $$name.bpf.o && cmp $$name.bpf.o ../$$name.bpf.o || exit 1; done
 
 CHECKS += check_programs
