@@ -82,8 +82,6 @@ free_instance(struct record_instance *instance)
 	free(instance);
 }
 
-static void record_destroy(struct csd_instance *instance);
-
 /* NULL with a reason: librte_bpf refuses the program; with an empty one: no memory. */
 static struct record_instance *
 make_instance(const struct record_program *program, char reason[CSD_REASON_BYTES])
