@@ -55,11 +55,11 @@ def classes(records: int, seed: int) -> list[int]:
     return found
 
 
-def generate(records: int, seed: int) -> list[bytes]:
-    """All records."""
+def generate(records: int, seed: int, count: int | None = None) -> list[bytes]:
+    """All records, or the first `count` of them."""
     lowest = [COLDEST, *(temperature for _, temperature in LEVELS), HOTTEST]
     made = []
-    for index, heat in enumerate(classes(records, seed)):
+    for index, heat in enumerate(classes(records, seed)[:count]):
         span = lowest[heat + 1] - lowest[heat]
         made.append(
             RECORD.pack(

@@ -51,9 +51,25 @@ def make(folder: Path, verb: str, arguments: str = "") -> Run:
         verb: one of the Makefile.
         arguments: for ansible-playbook, e.g. ``--check --diff``.
     """
+    return _recorded(folder, ["make", "--no-print-directory", verb, f"ARGS={arguments}"])
+
+
+def playbook(folder: Path, name: str, *arguments: str) -> Run:
+    """Run one of playbooks/ alone.
+
+    Args:
+        folder: where the record of the run goes.
+        name: the playbook without its ending.
+        arguments: for ansible-playbook; the inventory among them.
+    """
+    program = ROOT / ".venv/bin/ansible-playbook"
+    return _recorded(folder, [str(program), f"playbooks/{name}.yml", *arguments])
+
+
+def _recorded(folder: Path, command: list[str]) -> Run:
     record = folder / "run.jsonl"
     done = subprocess.run(
-        ["make", "--no-print-directory", verb, f"ARGS={arguments}"],
+        command,
         cwd=ROOT,
         env=os.environ | {"LAB_RUN_FILE": str(record), "COLUMNS": "1000"},
         stdin=subprocess.DEVNULL,
@@ -62,7 +78,7 @@ def make(folder: Path, verb: str, arguments: str = "") -> Run:
         text=True,
         check=False,
     )
-    print(f"--- make {verb} {arguments}: exit code {done.returncode}\n{done.stdout}")
+    print(f"--- {' '.join(command)}: exit code {done.returncode}\n{done.stdout}")
     return Run(done.returncode, done.stdout, ended(record))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import REPORT, ROOT, Run, make
+from lab import REPORT, ROOT, Run, make, playbook
 
 # What only the lab makes. Debian packages stay by design.
 TRACES = [
@@ -23,8 +24,11 @@ TRACES = [
         "/var/log/hello_ebpf",
         "/run/hello_ebpf",
         "/etc/systemd/system/csd_target.service",
+        "/usr/local/bin/csd",
     ]
 ]
+
+PROGRAMS = {"threshold", "search", "aggregate", "histogram", "sample", "top"}
 
 # Where a setting outlives a reboot.
 SETTINGS = ["/etc/sysctl.d", "/etc/tmpfiles.d", "/etc/modules-load.d", "/etc/systemd/system", "/etc/nvme", "/dev/shm"]
@@ -94,6 +98,20 @@ def test_the_report_holds_a_baseline_that_equals_the_known_answer() -> None:
         assert run["seconds"]["min"] <= run["seconds"]["median"] <= run["seconds"]["max"]
 
 
+def test_the_offload_selected_what_the_baseline_selected() -> None:
+    report = json.loads(REPORT.read_text())
+    answers: dict[tuple[str, float], dict[str, tuple[int, str]]] = {}
+    for run in report["runs"]:
+        answer = run["matches"], run["matches_sha256"]
+        answers.setdefault((run["program"], run["selectivity"]), {})[run["name"]] = answer
+    assert {program for program, _ in answers} == PROGRAMS
+    for what, by_way in answers.items():
+        assert set(by_way) == {"baseline", "offload", "slm"}, what
+        assert len(set(by_way.values())) == 1, (what, by_way)
+    assert {(ratio["program"], ratio["selectivity"]) for ratio in report["ratios"]} >= set(answers)
+    assert {entry["program"] for entry in report["engine"]} == PROGRAMS
+
+
 def test_a_second_run_changes_nothing(runs: dict[str, Run], tmp_path: Path) -> None:
     before = REPORT.resolve(), machine()
     begun = time.monotonic()
@@ -131,14 +149,55 @@ def test_bench_measures_again_and_keeps_the_old_report(tmp_path: Path) -> None:
     assert report["dataset"] == json.loads(old.read_text())["dataset"]
 
 
+def test_an_edited_program_is_replaced_and_only_then(tmp_path: Path) -> None:
+    """A folder `programs` beside the inventory comes before the role's own."""
+    inventory = tmp_path / "inventory"
+    shutil.copytree(ROOT / "inventory/local", inventory)
+    (inventory / "programs").mkdir()
+    source = inventory / "programs/threshold.bpf.c"
+    shipped = (ROOT / "roles/csd_target/files/programs/threshold.bpf.c").read_text()
+    source.write_text(shipped)
+    assert playbook(tmp_path, "target", "-i", str(inventory)).succeeded().changed == set()
+
+    before = _active_programs()
+    assert ">=" in shipped
+    source.write_text(shipped.replace(">=", ">"))
+    check = playbook(tmp_path, "target", "-i", str(inventory), "--check", "--diff").succeeded()
+    assert _active_programs() == before
+    run = playbook(tmp_path, "target", "-i", str(inventory)).succeeded()
+    assert run.changed == check.changed
+    assert {role for _, role, _ in run.changed} == {"csd_target"}
+    edited = _active_programs()
+    assert [slot for slot in before if edited[slot] != before[slot]] == [0]
+    assert playbook(tmp_path, "target", "-i", str(inventory)).succeeded().changed == set()
+
+    source.write_text("#error this cannot be compiled\n")
+    refused = playbook(tmp_path, "target", "-i", str(inventory))
+    assert refused.code != 0
+    assert "this cannot be compiled" in refused.output
+    assert _active_programs() == edited
+
+    playbook(tmp_path, "target", "-i", "inventory/local").succeeded()
+    assert _active_programs() == before
+
+
+def _active_programs() -> dict[int, str]:
+    """Slot to digest, as the host sees them."""
+    said = subprocess.run(["csd", "list", "--json"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    programs = json.loads(said)["programs"]
+    return {program["slot"]: program["sha256"] for program in programs if program["state"] == "active"}
+
+
 def test_a_killed_target_is_back_with_its_objects(tmp_path: Path) -> None:
     """Kill -9: the supervisor starts it again, and it loads the configuration that was saved."""
+    programs = _active_programs()
     pid = _target_pid()
     subprocess.run(["kill", "-9", str(pid)], check=True)
     deadline = time.monotonic() + 30
     while not _listens(4420) or _target_pid() in {0, pid}:
         assert time.monotonic() < deadline, "the target did not come back within 30 s"
         time.sleep(0.1)
+    assert _active_programs() == programs
     # A malloc bdev's data are gone with the process: the data set is written again, nothing else changes.
     run = make(tmp_path, "lab").succeeded()
     assert {role for _, role, _ in run.changed} <= {"csd_bench"}, run.changed
