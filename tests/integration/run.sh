@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 
 pytest=(.venv/bin/python -m pytest -v --durations=5)
 finished=false
+mkdir -p build
 leave() { "$finished" || make --no-print-directory teardown; }
 trap leave EXIT
 
@@ -16,6 +17,11 @@ say "runs that are cut off"
 "${pytest[@]}" -s tests/integration/test_interrupts.py
 
 say "parts against real targets of their own"
+# The drive as it is installed, and once more under AddressSanitizer and UBSan.
+drive=$PWD/build/drive
+make --no-print-directory -j2 -C roles/csd_target/files BUILD="$drive" csd_tgt csd_tgt_checked install \
+	PREFIX=/csd_target DESTDIR="$drive/installed" >"$drive.log" 2>&1 || { tail -40 "$drive.log"; exit 1; }
+export HELLO_EBPF_CSD_TGT=$drive/installed/csd_target/bin/csd_tgt HELLO_EBPF_CSD_TGT_CHECKED=$drive/checked/csd_tgt
 # Pages for the tests' targets, and the lab's own target out of the way of theirs: it would keep a whole core busy.
 .venv/bin/ansible-playbook -i inventory/local playbooks/target.yml \
 	-e hugepages_megabytes=2560 -e csd_target_state=absent
