@@ -45,8 +45,8 @@ $(BUILD)/programs/checked/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/progra
 
 $(BUILD)/programs/checked/test_programs: $(BUILD)/programs/checked/test_programs.o \
 		$(WAYS:programs/%.c=$(BUILD)/programs/checked/%.o) $(CONTROL_OBJECTS:%=$(BUILD)/programs/checked/%) \
-		$(ENGINE_LIBS) $(ENGINE_ALONE)
-	$(CC) $(SANITIZE) $^ -o $@
+		$(ENGINE_SANITIZED) $(LIBRTE_BPF)
+	$(CC) $(SANITIZE) $^ -lpthread -o $@
 
 $(BUILD)/programs/csd_engine_bench.o: INCLUDES += -DCSD_NATIVE_FLAGS='"$(CFLAGS)"'
 $(BUILD)/csd_engine_bench: $(BUILD)/programs/csd_engine_bench.o $(WAYS:programs/%.c=$(BUILD)/programs/%.o) \
