@@ -10,45 +10,45 @@ struct effect {
 	uint8_t effects;
 };
 
-#define READS	CSD_EFFECT_SUPPORTED
-#define WRITES	(CSD_EFFECT_SUPPORTED | CSD_EFFECT_CONTENT)
+#define SUPPORTED CSD_EFFECT_SUPPORTED
+#define CHANGES	  (CSD_EFFECT_SUPPORTED | CSD_EFFECT_CONTENT)
 
 static const struct effect g_admin[] = {
-	{ 0x02, READS },	/* Get Log Page */
-	{ 0x06, READS },	/* Identify */
-	{ 0x08, READS },	/* Abort */
-	{ 0x09, READS },	/* Set Features */
-	{ 0x0a, READS },	/* Get Features */
-	{ 0x0c, READS },	/* Asynchronous Event Request */
-	{ 0x18, READS },	/* Keep Alive */
-	{ NVME_LOAD_PROGRAM, READS },
-	{ NVME_PROGRAM_ACTIVATION, READS },
-	{ NVME_MEMORY_RANGE_SET, READS },
+	{ 0x02, SUPPORTED },	/* Get Log Page */
+	{ 0x06, SUPPORTED },	/* Identify */
+	{ 0x08, SUPPORTED },	/* Abort */
+	{ 0x09, SUPPORTED },	/* Set Features */
+	{ 0x0a, SUPPORTED },	/* Get Features */
+	{ 0x0c, SUPPORTED },	/* Asynchronous Event Request */
+	{ 0x18, SUPPORTED },	/* Keep Alive */
+	{ NVME_LOAD_PROGRAM, SUPPORTED },
+	{ NVME_PROGRAM_ACTIVATION, SUPPORTED },
+	{ NVME_MEMORY_RANGE_SET, SUPPORTED },
 	{},
 };
 
 static const struct effect g_nvm[] = {
-	{ 0x00, WRITES },	/* Flush */
-	{ 0x01, WRITES },	/* Write */
-	{ 0x02, READS },	/* Read */
-	{ 0x05, READS },	/* Compare */
-	{ 0x08, WRITES },	/* Write Zeroes */
-	{ 0x09, WRITES },	/* Dataset Management */
+	{ 0x00, CHANGES },	/* Flush */
+	{ 0x01, CHANGES },	/* Write */
+	{ 0x02, SUPPORTED },	/* Read */
+	{ 0x05, SUPPORTED },	/* Compare */
+	{ 0x08, CHANGES },	/* Write Zeroes */
+	{ 0x09, CHANGES },	/* Dataset Management */
 	{},
 };
 
 static const struct effect g_slm[] = {
-	{ NVME_SLM_COPY, WRITES },
-	{ NVME_SLM_READ, READS },
-	{ NVME_SLM_FILL, WRITES },
-	{ NVME_SLM_WRITE, WRITES },
+	{ NVME_SLM_COPY, CHANGES },
+	{ NVME_SLM_READ, SUPPORTED },
+	{ NVME_SLM_FILL, CHANGES },
+	{ NVME_SLM_WRITE, CHANGES },
 	{},
 };
 
-/* Execute and Scan write into SLM where they are given a memory range set. */
+/* Both write into SLM where they are given memory for it. */
 static const struct effect g_compute[] = {
-	{ NVME_EXECUTE_PROGRAM, WRITES },
-	{ CSD_SCAN, READS },
+	{ NVME_EXECUTE_PROGRAM, CHANGES },
+	{ CSD_SCAN, CHANGES },
 	{},
 };
 

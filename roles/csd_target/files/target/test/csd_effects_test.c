@@ -36,7 +36,7 @@ main(void)
 	expect(NVME_CSI_SLM, NVME_SLM_WRITE, 3);
 	expect(NVME_CSI_SLM, 0x00, 0);
 	expect(NVME_CSI_COMPUTE, NVME_EXECUTE_PROGRAM, 3);
-	expect(NVME_CSI_COMPUTE, CSD_SCAN, 1);
+	expect(NVME_CSI_COMPUTE, CSD_SCAN, 3);
 	if (csd_effects_fill(0x02, &log) || csd_effects_fill(0x05, &log)) {
 		fprintf(stderr, "a command set that is not there has a log\n");
 		return 1;
