@@ -24,7 +24,8 @@ add(struct csd_wire_count *count, const struct tcp_info *info)
 {
 	count->connections++;
 	count->tcp_to_host += info->tcpi_bytes_received;
-	count->tcp_to_target += info->tcpi_bytes_acked;
+	/* Sent and not acknowledged: the acknowledgement of a command may still be on its way when its answer is there. */
+	count->tcp_to_target += info->tcpi_bytes_sent - info->tcpi_bytes_retrans;
 }
 
 /* Compares address and port, whatever else the structures hold. */
