@@ -51,6 +51,10 @@ find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *ref
 		return csd_refuse_specific(refusal, NVME_SC_INCOMPATIBLE_NAMESPACE,
 					   "Scan: namespace %u is no NVM namespace, or has metadata", scan->data_nsid);
 	}
+	if (spdk_nvmf_request_check_read(run->req, scan->data_nsid) != 0) {
+		return csd_refusal_set(refusal, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_RESERVATION_CONFLICT,
+				       "Scan: a reservation keeps this host from reading namespace %u", scan->data_nsid);
+	}
 	bytes = spdk_bdev_get_num_blocks(bdev) * spdk_bdev_get_block_size(bdev);
 	if (scan->first > bytes || scan->length > bytes - scan->first) {
 		return csd_refusal_set(refusal, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_LBA_OUT_OF_RANGE,

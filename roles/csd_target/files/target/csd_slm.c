@@ -343,6 +343,9 @@ check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *r
 	if (csd_namespace_of(bdev) != NULL || spdk_bdev_get_md_size(bdev) != 0) {
 		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INCOMPATIBLE_NAMESPACE };
 	}
+	if (spdk_nvmf_request_check_read(req, range->snsid) != 0) {
+		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_RESERVATION_CONFLICT };
+	}
 	return csd_slm_check_blocks(range, spdk_bdev_get_num_blocks(bdev), spdk_bdev_get_block_size(bdev), bytes);
 }
 
