@@ -117,8 +117,9 @@ hook_find(struct hook *hook, const char *interface, struct hook_error *error)
 /* --- What is there already --- */
 
 static void
-read_filter(const struct nlmsghdr *header, struct filters *filters)
+read_filter(const struct nlmsghdr *header, void *argument)
 {
+	struct filters *filters = argument;
 	const struct tcmsg *message = NLMSG_DATA(header);
 	struct filter filter = { .handle = message->tcm_handle, .priority = message->tcm_info >> 16 };
 	struct rtattr *attribute = (struct rtattr *)(message + 1), *inner;
@@ -142,8 +143,10 @@ read_filter(const struct nlmsghdr *header, struct filters *filters)
 	}
 }
 
+/* Asks rtnetlink for a list, and hands each message of the answer on. */
 static int
-list_filters(int ifindex, enum bpf_tc_attach_point side, struct filters *filters)
+dump(int type, int ifindex, uint32_t parent, void (*on_message)(const struct nlmsghdr *header, void *argument),
+     void *argument)
 {
 	struct {
 		struct nlmsghdr header;
@@ -151,21 +154,16 @@ list_filters(int ifindex, enum bpf_tc_attach_point side, struct filters *filters
 	} request = {
 		.header = {
 			.nlmsg_len = sizeof(request),
-			.nlmsg_type = RTM_GETTFILTER,
+			.nlmsg_type = (uint16_t)type,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 		},
-		.body = {
-			.tcm_family = AF_UNSPEC,
-			.tcm_ifindex = ifindex,
-			.tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == BPF_TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS),
-		},
+		.body = { .tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex, .tcm_parent = parent },
 	};
 	static uint8_t answer[65536] __attribute__((aligned(8)));
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	bool more = fd >= 0 && send(fd, &request, sizeof(request), 0) == (ssize_t)sizeof(request);
 	int rc = more ? 0 : -errno;
 
-	filters->count = 0;
 	while (more) {
 		ssize_t got = recv(fd, answer, sizeof(answer), 0);
 		unsigned int left = got > 0 ? (unsigned int)got : 0;
@@ -177,13 +175,47 @@ list_filters(int ifindex, enum bpf_tc_attach_point side, struct filters *filters
 				more = false;
 				break;
 			}
-			read_filter(header, filters);
+			on_message(header, argument);
 		}
 	}
 	if (fd >= 0) {
 		close(fd);
 	}
 	return rc;
+}
+
+static int
+list_filters(int ifindex, enum bpf_tc_attach_point side, struct filters *filters)
+{
+	uint32_t minor = side == BPF_TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS;
+
+	filters->count = 0;
+	return dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, minor), read_filter, filters);
+}
+
+struct qdisc {
+	int ifindex;
+	char kind[16];
+};
+
+/* The old ingress qdisc holds the same place as clsact, and takes filters for going out as if they were for coming in. */
+static void
+read_qdisc(const struct nlmsghdr *header, void *argument)
+{
+	const struct tcmsg *message = NLMSG_DATA(header);
+	struct rtattr *attribute = (struct rtattr *)(message + 1);
+	int left = (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof(*message)));
+	struct qdisc *qdisc = argument;
+
+	/* The kernel lists those of all interfaces. */
+	if (message->tcm_ifindex != qdisc->ifindex || message->tcm_parent != TC_H_CLSACT) {
+		return;
+	}
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+		if (attribute->rta_type == TCA_KIND) {
+			snprintf(qdisc->kind, sizeof(qdisc->kind), "%s", (const char *)RTA_DATA(attribute));
+		}
+	}
 }
 
 /* --- Slots --- */
@@ -298,20 +330,28 @@ attach(const struct hook *hook, enum bpf_tc_attach_point side, int program, stru
 static int
 make_qdisc(const struct hook *hook, bool *made, struct hook_error *error)
 {
+	struct qdisc there = { .ifindex = hook->ifindex };
 	struct bpf_tc_hook tc;
 	int rc;
 
 	tc_hook(hook, BPF_TC_INGRESS | BPF_TC_EGRESS, &tc);
 	rc = bpf_tc_hook_create(&tc);
 	*made = rc == 0;
-	if (rc == 0 || rc == -EEXIST) {
+	if (rc == -EEXIST) {
+		dump(RTM_GETQDISC, hook->ifindex, 0, read_qdisc, &there);
+		if (strcmp(there.kind, "clsact") == 0) {
+			return 0;
+		}
+		return fails(error, rc, "remove it, if nobody needs it: tc qdisc del dev IF ingress",
+			     "an %s qdisc stands where the clsact qdisc would be", there.kind);
+	}
+	if (rc == 0) {
 		return 0;
 	}
 	if (rc == -EPERM) {
 		return fails(error, rc, "run as root", "no right to change this interface: %s", strerror(-rc));
 	}
-	return fails(error, rc, "modprobe sch_ingress, or run a kernel with CONFIG_NET_SCH_INGRESS; an 'ingress' qdisc of "
-		     "somebody else stands in the way too (tc qdisc show)",
+	return fails(error, rc, "modprobe sch_ingress, or run a kernel with CONFIG_NET_SCH_INGRESS",
 		     "the kernel makes no clsact qdisc here: %s", strerror(-rc));
 }
 
