@@ -112,6 +112,25 @@ def read(host: SpdkTransport, start: int, length: int, piece: int = 131072) -> b
     return b"".join(parts)
 
 
+def test_data_in_several_pieces(tmp_path: Path) -> None:
+    """A transport whose buffers are smaller than its transfers: nothing is lost or torn at their seams."""
+    with ComputeTarget(tmp_path, PORT) as target:
+        target.set_up(transport={"max_io_size": 131072, "io_unit_size": 8192, "in_capsule_data_size": 8192})
+        data = random.Random(5).randbytes(131072)
+        with target.host() as host:
+            for length in (8192, 8196, 131068, 131072):
+                assert host.io(commands.slm_write(SLM, 4, data[:length])).status == 0
+                assert host.io(commands.slm_read(SLM, 4, length)).data == data[:length]
+            sources = [MemorySource(SLM, 4 + 512 * index, 512) for index in range(256)]
+            assert host.io(commands.slm_copy_memory(SLM, MIB, list(reversed(sources)))).status == 0
+            expected = b"".join(data[at : at + 512] for at in range(131072 - 512, -1, -512))
+            assert host.io(commands.slm_read(SLM, MIB, 131072)).data == expected
+            # An admin command's buffer is zeroed, all of it and nothing else.
+            log = host.admin(commands.get_log(0x05, 0, 65536, csi=4)).data
+            assert log[:4096] == host.admin(commands.get_log(0x05, 0, 4096, csi=4)).data
+            assert not any(log[4096:])
+
+
 def test_abort(target: ComputeTarget) -> None:
     with target.host() as host:
         tags = long_commands(host)
