@@ -398,6 +398,17 @@ def test_data_removed_under_load(target: ComputeTarget) -> None:
         assert host.io(commands.execute_program(COMPUTE, 0, ranges=ranges)).status == 0
 
 
+def test_target_stopped_under_load(target: ComputeTarget) -> None:
+    slow_target(target)
+    host = target.connect()
+    for _ in range(12):
+        slow_scan(host)
+    until("a run", lambda: target.stats(0)["runs"] > 0)
+    target.stop()
+    assert not target.running
+    host.close()
+
+
 def test_namespace_added_under_load(target: ComputeTarget) -> None:
     """SPDK pauses the subsystem for that, and waits for what runs: it ends, and may be sent again."""
     slow_target(target)

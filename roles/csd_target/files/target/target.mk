@@ -44,6 +44,7 @@ $(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(ENGINE_CHECKED) $(LIBRTE_BPF)
 TARGET_TESTS := $(patsubst target/test/%.c,$(BUILD)/test/%,$(wildcard target/test/*_test.c))
 $(BUILD)/test/csd_slm_check_test: target/csd_slm_check.c
 $(BUILD)/test/csd_log_test: target/csd_log.c
+$(BUILD)/test/csd_output_test: target/csd_output.c
 $(BUILD)/test/csd_effects_test: target/csd_effects.c
 
 $(TARGET_TESTS): $(BUILD)/test/%: target/test/%.c
