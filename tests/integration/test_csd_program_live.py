@@ -9,17 +9,23 @@ import base64
 import hashlib
 import json
 import time
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
 from typing import Any
 
 import csd_program
 import pytest
 import spdk_target
+from ansible.module_utils.hello_ebpf.csd import commands
+from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 from conftest import ROOT
+from csd_live import BRIDGE, HOST_CORE
 from live_target import CSD_TGT, LiveTarget
 from module_run import run_module
 
@@ -39,6 +45,8 @@ int beyond(const struct pair *pair)
 }
 """
 NQN = "nqn.2026-11.io.hello-ebpf:live"
+HOST = "nqn.2026-11.io.hello-ebpf:live-host"
+PORT = "44150"
 COMPUTE = "csd0_compute"
 DRIVE: dict[str, Any] = {
     "transports": [{"type": "TCP"}],
@@ -51,13 +59,13 @@ DRIVE: dict[str, Any] = {
         {
             "nqn": NQN,
             "max_namespaces": 16,
-            "hosts": [],
+            "hosts": [HOST],
             "namespaces": [
                 {"nsid": 1, "bdev": "csd0_data"},
                 {"nsid": 2, "bdev": "csd0_memory"},
                 {"nsid": 3, "bdev": COMPUTE},
             ],
-            "listeners": [{"address": "127.0.0.1", "service_id": "44150"}],
+            "listeners": [{"address": "127.0.0.1", "service_id": PORT}],
         }
     ],
 }
@@ -121,6 +129,45 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
         made = Drive(target, tmp_path)
         assert "msg" not in (done := made.declare()), done
         yield made
+
+
+class BusyHost:
+    """A host that has scans of slot 0 under way all the time; counts how they end, by status."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[int] = Counter()
+        self._stop = Event()
+        self._thread = Thread(target=self._run)
+
+    def __enter__(self) -> BusyHost:
+        place = Place("127.0.0.1", PORT, NQN, HOST)
+        self._host = SpdkTransport(place, program=BRIDGE, core=HOST_CORE, timeout_seconds=60)
+        self._thread.start()
+        self.wait_for(0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._host.close()
+
+    def wait_for(self, status: int) -> None:
+        """Wait until another scan ends with this status."""
+        before, deadline = self.ends[status], time.monotonic() + 30
+        while self.ends[status] == before:
+            assert time.monotonic() < deadline, self.ends
+            time.sleep(0.01)
+
+    def _run(self) -> None:
+        under_way: deque[int] = deque()
+        while not self._stop.is_set():
+            while len(under_way) < 8:
+                under_way.append(self._host.submit(commands.scan(3, 0, 1, 0, 16 << 20, room=8192)))
+            self.ends[self._host.wait(under_way.popleft()).status] += 1
+        for tag in under_way:
+            self._host.wait(tag)
 
 
 def program(slot: int, source: str, state: str = "active", **more: Any) -> dict[str, Any]:
@@ -208,6 +255,19 @@ def test_an_edited_program_is_replaced_and_only_that_one(drive: Drive) -> None:
     )
     assert (drive.slots()[0]["pid"], drive.slots()[0]["state_bytes"]) == (77, 8)
     assert drive.load(*edited)["changed"] is False
+
+
+def test_a_program_that_hosts_run_without_pause_is_replaced_and_a_refused_one_is_not(drive: Drive) -> None:
+    drive.load(program(0, "aggregate"))
+    with BusyHost() as host:
+        done = drive.load(program(0, "top"))
+        assert done.get("changed"), done
+        host.wait_for(0)
+        assert "the target refused it" in drive.load(program(0, "beyond"))["msg"]
+        host.wait_for(0)
+    assert drive.slots()[0]["sha256"] == hashlib.sha256(ELF["top"]).hexdigest()
+    # No Program, Invalid Program Index or Program Not Activated, for the moment in which it was so; nothing else.
+    assert host.ends.keys() <= {0, *(0x100 | status for status in (0x8F, 0x96, 0x98))}, host.ends
 
 
 def test_a_refused_program_leaves_the_old_one_active_and_says_why(drive: Drive) -> None:

@@ -247,6 +247,8 @@ def test_a_running_program_is_waited_for(target: FakeCsdTarget, monkeypatch: pyt
         "Do: look for who uses it (csd_get_stats, csd stats), or read the target's log, then run again."
     )
     assert target.state() == {0: ("active", NEW)}
+    # The target lets no run begin once it was asked to deactivate: that is taken back.
+    assert target.written[-2:] == ["deactivate 0", "activate 0"]
 
 
 def test_a_program_that_is_being_verified_is_waited_for(target: FakeCsdTarget) -> None:

@@ -24,9 +24,9 @@ from ..spdk_target.reading import read_tree
 from .model import GEOMETRY, Drive, Place, Program, Slot
 from .reading import NoCsdError, drive_from_saved, read_drive, refusal, with_loads
 
-# A command that runs a program holds it until it ends, which a deactivated program's soon do.
+# A command that runs a program holds it until it ends. csd_tgt logs each refusal.
 BUSY_PATIENCE_S = 10.0
-_BUSY_RETRY_S = 0.05
+_BUSY_RETRY_S = 0.1
 # Of a program in one request: SPDK drops a connection that sends one of more than 32 KiB.
 PIECE_BYTES = 16 * 1024
 
@@ -200,7 +200,7 @@ class Programs:
     def _deactivate(self, place: Place) -> Step:
         return Step(
             f"deactivate {place}",
-            partial(self._send, "csd_deactivate_program", place),
+            partial(self._drain, place),
             partial(self._send, "csd_activate_program", place),
         )
 
@@ -231,8 +231,17 @@ class Programs:
         for params in pieces:
             self._call("csd_load_program", params)
 
+    def _drain(self, place: Place) -> None:
+        """Deactivate. Of a program that runs no new run begins from the first call on; its last one is waited for."""
+        try:
+            self._send("csd_deactivate_program", place)
+        except LabError:
+            # Nothing is to be left half done: whoever runs it may go on.
+            self._send("csd_activate_program", place)
+            raise
+
     def _send(self, method: str, place: Place) -> None:
-        """One RPC for a slot; a program that still runs is waited for."""
+        """One RPC for a slot; asked again as long as the program runs or is being verified."""
         give_up = time.monotonic() + BUSY_PATIENCE_S
         while True:
             try:

@@ -211,6 +211,9 @@ csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t
 	case CSD_DEACTIVATE:
 		rc = csd_slots_deactivate(&compute->slots, pind, refusal);
 		break;
+	case CSD_DRAIN:
+		rc = csd_slots_drain(&compute->slots, pind, refusal);
+		break;
 	}
 	return logged(compute, rc, refusal);
 }

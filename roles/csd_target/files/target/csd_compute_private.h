@@ -37,6 +37,7 @@ enum csd_change {
 	CSD_UNLOAD,
 	CSD_ACTIVATE,
 	CSD_DEACTIVATE,
+	CSD_DRAIN,
 };
 
 int csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t pind,

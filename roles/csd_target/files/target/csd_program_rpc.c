@@ -174,7 +174,10 @@ change(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params,
 						 "expected: name (string), pind (number)");
 	} else if ((compute = find(request, asked.name)) != NULL) {
 		if (csd_compute_change(compute, what, asked.pind, &refusal)) {
-			spdk_jsonrpc_send_error_response(request, -EINVAL, refusal.why);
+			/* Whoever asks again tells by the code that it is worth it. */
+			spdk_jsonrpc_send_error_response(request,
+							 refusal.status_code == NVME_SC_PROGRAM_IN_USE ? -EBUSY : -EINVAL,
+							 refusal.why);
 		} else {
 			send_true(request);
 		}
@@ -192,7 +195,7 @@ SPDK_RPC_REGISTER("csd_activate_program", rpc_csd_activate_program, SPDK_RPC_RUN
 static void
 rpc_csd_deactivate_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
-	change(request, params, CSD_DEACTIVATE);
+	change(request, params, CSD_DRAIN);
 }
 SPDK_RPC_REGISTER("csd_deactivate_program", rpc_csd_deactivate_program, SPDK_RPC_RUNTIME)
 

@@ -235,6 +235,7 @@ static int
 activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
 {
 	if (slot->state == CSD_SLOT_ACTIVE) {
+		slot->draining = false;
 		return 0;
 	}
 	if (slot->state != CSD_SLOT_LOADED) {
@@ -266,9 +267,17 @@ deactivate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct
 					   pind, slot->running);
 	}
 	slot->state = CSD_SLOT_LOADED;
+	slot->draining = false;
 	slots->active--;
 	slots->generation++;
 	return 0;
+}
+
+static int
+drain(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
+{
+	slot->draining = slot->state == CSD_SLOT_ACTIVE;
+	return deactivate(slots, slot, pind, refusal);
 }
 
 static int
@@ -306,6 +315,12 @@ csd_slots_deactivate(struct csd_slots *slots, uint16_t pind, struct csd_refusal 
 }
 
 int
+csd_slots_drain(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
+{
+	return change(slots, pind, refusal, drain);
+}
+
+int
 csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **loaded, struct csd_refusal *refusal)
 {
 	struct csd_slot *slot = find(slots, pind, refusal);
@@ -315,10 +330,10 @@ csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **lo
 		return -1;
 	}
 	pthread_mutex_lock(&slots->mutex);
-	if (slot->state == CSD_SLOT_ACTIVE) {
+	if (slot->state == CSD_SLOT_ACTIVE && !slot->draining) {
 		slot->running++;
 		*loaded = csd_loaded_get(slot->loaded);
-	} else if (slot->state == CSD_SLOT_LOADED) {
+	} else if (slot->state == CSD_SLOT_LOADED || slot->draining) {
 		rc = csd_refuse_specific(refusal, NVME_SC_PROGRAM_NOT_ACTIVATED, "slot %u: its program is not active", pind);
 	} else {
 		rc = csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_INDEX, "slot %u: there is no program in it", pind);

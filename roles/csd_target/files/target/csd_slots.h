@@ -25,6 +25,7 @@
 struct csd_slot {
 	enum csd_slot_state state;
 	uint32_t running;		/* commands */
+	bool draining;			/* ACTIVE, but no command begins to run it any more */
 	uint8_t program_type;
 	uint64_t pid;
 	uint32_t size;			/* of the program */
@@ -85,6 +86,11 @@ int csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded
 int csd_slots_unload(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
 int csd_slots_activate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
 int csd_slots_deactivate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
+/*
+ * For an administrator, whom hosts that never pause must not keep out: as long as commands run the program it is refused
+ * as csd_slots_deactivate() is, but from then on none begins. Ask again until it is done; csd_slots_activate() takes it back.
+ */
+int csd_slots_drain(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
 
 /* For a command that runs the program: a counted program, and the slot stays active until csd_slots_release(). */
 int csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **loaded, struct csd_refusal *refusal);
