@@ -1,20 +1,23 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Ansible module: one host's baseline against one namespace."""
+"""Ansible module: one host against one namespace: baseline, offload and standard flow."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: csd_bench
-short_description: Measure the baseline of one host against one namespace
+short_description: Measure baseline, offload and standard flow of one host against one namespace
 description:
-  - The whole data set is read and filtered on the host, once for each selectivity, at the fastest I/O size and queue
-    depth of those given. Returned as data, for M(csd_report) to write.
-  - It is measured only when it has to be. The inputs of a measurement are the data set's digest, the program's, the
-    SPDK build, the place and the settings; where these are the ones that O(measured_inputs) tells, nothing runs.
-  - A run that selects other records than the known answer, which the generator gives without any device, fails.
-  - Bytes on the wire are the kernel's own counters of the connections to the target. The target's CPU time is what
-    its reactors were busy with, told by its RPC socket; it is null where the target is on another machine.
+  - The same programs in up to three ways. C(baseline) reads the whole data set and runs the program on the host;
+    C(offload) lets the drive run it by scan commands; C(slm) takes the standard flow of SLM Copy, Execute Program and
+    SLM Read. Each at the fastest setting of those given; the ways take turns. Returned as data, for M(csd_report).
+  - It is measured only when it has to be. The inputs of a measurement are the data set's digest, the program's, those
+    of the programs in the drive, the SPDK build, the place and the settings; where these are the ones that
+    O(measured_inputs) tells, nothing runs.
+  - A repeat whose result differs from the known answer fails. The answer comes from the generator, without any device.
+  - Bytes on the wire are C(nvme_tcp_trace)'s, in a run of its own, so that counting does not slow what is timed; where
+    that is not there, the kernel's own counters of the connections. The target's CPU time is what its reactors were
+    busy with, told by its RPC socket; it is null where the target is on another machine.
 options:
   program:
     description: The installed program C(csd_bench).
@@ -94,6 +97,76 @@ options:
     type: list
     elements: int
     default: [1, 2, 4, 8, 16, 32]
+  ways:
+    description: >-
+      What is measured. Without O(programs), and on a file of a mounted file system, the baseline alone: programs run
+      on a namespace.
+    type: list
+    elements: str
+    choices: [baseline, offload, slm]
+    default: [baseline, offload, slm]
+  programs:
+    description: >-
+      Slots of the compute namespace by program: C(threshold), C(search), C(aggregate), C(histogram), C(sample), C(top).
+      Empty: the target runs none.
+    type: dict
+    default: {}
+  compute_nsid:
+    description: Namespace id of the compute namespace.
+    type: int
+    default: 3
+  slm_nsid:
+    description: Namespace id of the SLM namespace.
+    type: int
+    default: 2
+  range_sizes:
+    description: Offload. Sizes to try of the range that one scan goes through, in bytes.
+    type: list
+    elements: int
+    default: [1048576, 4194304, 16777216]
+  range_depths:
+    description: Offload. Numbers of scans at a time to try.
+    type: list
+    elements: int
+    default: [1, 2, 4, 8]
+  chunk_sizes:
+    description: Standard flow. Sizes to try of the chunk that is copied and executed at a time, in bytes.
+    type: list
+    elements: int
+    default: [1048576, 4194304]
+  chunk_depths:
+    description: Standard flow. Numbers of chunks at a time to try.
+    type: list
+    elements: int
+    default: [1, 2, 4]
+  phase_program:
+    description: The threshold program's file, for the times of load, verification, execution and result.
+    type: path
+    default: /opt/hello_ebpf/csd_target/programs/threshold.bpf.o
+  phase_repeats:
+    description: Passes of those.
+    type: int
+    default: 5
+  trace:
+    description: The program that counts bytes on the wire.
+    type: path
+    default: /opt/hello_ebpf/examples/bin/nvme_tcp_trace
+  engine_bench:
+    description: The program that measures the engine, used where the target's address is one of this host's.
+    type: path
+    default: /opt/hello_ebpf/csd_target/bin/csd_engine_bench
+  link_mbits:
+    description: >-
+      Rates to which the interface to the target is shaped, for the threshold runs to be repeated over each. The
+      interface is as before afterwards, whatever happens. Refused, before anything is measured, where the kernel
+      cannot shape.
+    type: list
+    elements: int
+    default: []
+  link_repeats:
+    description: Timed passes of those.
+    type: int
+    default: 2
   tune_repeats:
     description: Passes of each I/O size and queue depth; the fastest one counts.
     type: int
@@ -142,7 +215,7 @@ author: hello_eBPF
 """
 
 EXAMPLES = r"""
-- name: Baseline is measured
+- name: Baseline, offload and standard flow are measured
   csd_bench:
     initiator: spdk
     address: 127.0.0.1
@@ -151,6 +224,7 @@ EXAMPLES = r"""
     records: 4194304
     seed: 1
     host_name: "{{ inventory_hostname }}"
+    programs: {threshold: 0, aggregate: 2}
     measured_inputs: "{{ report.inputs }}"
   register: measurement
 """
@@ -161,7 +235,7 @@ actions:
   returned: success
   type: list
   elements: str
-  sample: ["measure the baseline of localhost -> nqn... (there is no report of it)"]
+  sample: ["measure the baseline and offload and the standard flow of localhost -> nqn... (there is no report of it)"]
 label:
   description: Names the pair of host and target in a report.
   returned: success
@@ -173,7 +247,7 @@ measurement:
   type: dict
   contains:
     runs:
-      description: One entry for each selectivity, as in the report.
+      description: One entry for each way, program and selectivity, as in the report.
       type: list
     settings:
       description: What was tried, how fast each was, and what was chosen.
@@ -183,16 +257,19 @@ measurement:
       type: dict
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
-from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Settings, Subject, render
+from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
 from ansible.module_utils.hello_ebpf.bench.program import Program
+from ansible.module_utils.hello_ebpf.bench.settings import Settings, slots_of
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     **PLACE,
     "dataset_sha256": {"type": "str", "default": ""},
     "selectivities": {"type": "list", "elements": "float", "default": [0.001, 0.01, 0.1, 0.5, 1]},
@@ -200,6 +277,25 @@ ARGUMENTS = {
     "warm_ups": {"type": "int", "default": 1},
     "io_sizes": {"type": "list", "elements": "int", "default": [65536, 131072, 262144, 524288, 1048576]},
     "queue_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8, 16, 32]},
+    "ways": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["baseline", "offload", "slm"],
+        "default": ["baseline", "offload", "slm"],
+    },
+    "programs": {"type": "dict", "default": {}},
+    "compute_nsid": {"type": "int", "default": 3},
+    "slm_nsid": {"type": "int", "default": 2},
+    "range_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304, 16777216]},
+    "range_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8]},
+    "chunk_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304]},
+    "chunk_depths": {"type": "list", "elements": "int", "default": [1, 2, 4]},
+    "phase_program": {"type": "path", "default": "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o"},
+    "phase_repeats": {"type": "int", "default": 5},
+    "trace": {"type": "path", "default": "/opt/hello_ebpf/examples/bin/nvme_tcp_trace"},
+    "engine_bench": {"type": "path", "default": "/opt/hello_ebpf/csd_target/bin/csd_engine_bench"},
+    "link_mbits": {"type": "list", "elements": "int", "default": []},
+    "link_repeats": {"type": "int", "default": 2},
     "tune_repeats": {"type": "int", "default": 3},
     "tune_seconds": {"type": "int", "default": 20},
     "target_rpc_socket": {"type": "path", "default": ""},
@@ -223,23 +319,37 @@ def main() -> None:
         dataset_sha256=asked["dataset_sha256"],
         rpc_socket=asked["target_rpc_socket"],
         spdk_stamp=Path(asked["spdk_stamp"]),
+        trace=Path(asked["trace"]),
+        elf=Path(asked["phase_program"]),
+        engine_bench=Path(asked["engine_bench"]),
     )
-    settings = Settings(
-        selectivities=tuple(asked["selectivities"]),
-        repeats=asked["repeats"],
-        warm_ups=asked["warm_ups"],
-        io_bytes=tuple(asked["io_sizes"]),
-        queue_depths=tuple(asked["queue_depths"]),
-        tune_repeats=asked["tune_repeats"],
-        tune_seconds=asked["tune_seconds"],
-    )
-    work = Measurement(subject, settings, asked["measured_inputs"], force=asked["measure"])
     try:
         check_dataset(asked)
+        work = Measurement(subject, settings_of(asked), asked["measured_inputs"], force=asked["measure"])
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
     exit_with(module, outcome, render, label=subject.label, measurement=work.result)
+
+
+def settings_of(asked: Mapping[str, Any]) -> Settings:
+    """How it is measured, from the arguments."""
+    return Settings(
+        selectivities=tuple(asked["selectivities"]),
+        repeats=asked["repeats"],
+        warm_ups=asked["warm_ups"],
+        sizes={"baseline": asked["io_sizes"], "offload": asked["range_sizes"], "slm": asked["chunk_sizes"]},
+        depths={"baseline": asked["queue_depths"], "offload": asked["range_depths"], "slm": asked["chunk_depths"]},
+        tune_repeats=asked["tune_repeats"],
+        tune_seconds=asked["tune_seconds"],
+        ways=tuple(asked["ways"]),
+        programs=slots_of(asked["programs"]),
+        compute_nsid=asked["compute_nsid"],
+        slm_nsid=asked["slm_nsid"],
+        phase_repeats=asked["phase_repeats"],
+        link_mbits=tuple(asked["link_mbits"]),
+        link_repeats=asked["link_repeats"],
+    )
 
 
 if __name__ == "__main__":

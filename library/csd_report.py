@@ -8,10 +8,12 @@ DOCUMENTATION = r"""
 module: csd_report
 short_description: Write measurements into a report
 description:
-  - Runs on the controller. Measurements of M(csd_bench) become one report, C(<folder>/<UTC time>/report.json), and
-    C(<folder>/latest) points to it. Earlier reports stay.
+  - Runs on the controller. Measurements of M(csd_bench) become one report, C(<folder>/<UTC time>/report.json) with
+    C(report.html) beside it, and C(<folder>/latest) points to it. Earlier reports stay.
   - Where nothing was measured, nothing is written. Where only some pairs of host and target were measured, the others'
     runs are taken over from the latest report.
+  - C(report.html) is one file that opens from disk, without a network. Its charts need matplotlib in the Python that
+    runs this module; without it the page has its tables, and says why there are no charts.
   - Every run is held against the known answer before anything is written.
 options:
   folder:
@@ -64,8 +66,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.bench.report import summary
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
+from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 

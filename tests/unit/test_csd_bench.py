@@ -137,7 +137,7 @@ def test_wrong_data_fail_the_measurement(tmp_path: Path, data: str) -> None:
         image.write(b"\xa5")
     done = run(tmp_path, dataset_sha256=data)
     assert done["failed"]
-    assert "Asked: 500 matches at selectivity 0.1 with SHA-256 " in done["msg"]
+    assert "Asked: baseline by threshold at selectivity 0.1: 500 matches with SHA-256 " in done["msg"]
     assert "Found: 500 matches with SHA-256 " in done["msg"]
     assert f"in the data set of {RECORDS} records ({RECORDS * 64} bytes) from seed {SEED} on {tmp_path}" in done["msg"]
     assert "Do: verify the data set, and write it again (the module csd_dataset does both)." in done["msg"]
@@ -197,14 +197,15 @@ elif sys.argv[1] == "tune":
     point = {"io_bytes": 4096, "queue_depth": 1, "bytes_per_s": 9}
     print(json.dumps({"sweep": [point], "best": point}))
 else:
-    for event in ("begin", "end"):
-        print(json.dumps({"event": event, "selectivity": 0.1}), flush=True)
+    run = {"name": "baseline", "program": "threshold", "selectivity": 0.1, "threshold": 50000}
+    for event in ("begin", "end", "begin", "end"):
+        print(json.dumps(run | {"event": event}), flush=True)
         sys.stdin.readline()
     sample = {"seconds": 0.5, "user_s": 0.1, "system_s": 0.2, "machine_busy_s": 1.0, "wire_bytes_to_host": 700,
               "wire_bytes_to_target": 72, "interface_bytes_received": 900, "interface_bytes_sent": 900}
-    run = {"selectivity": 0.1, "threshold": 50000, "matches": %(matches)s, "matches_sha256": "%(digest)s"}
-    print(json.dumps({"bytes": 640, "interface": "lo", "io_bytes": 4096, "queue_depth": 1,
-                      "runs": [run | {"samples": [sample, sample | {"seconds": 1.5}]}]}))
+    run |= {"matches": %(matches)s, "matches_sha256": "%(digest)s", "matched_bytes": 64, "io_bytes": 4096,
+            "queue_depth": 1, "samples": [sample, sample | {"seconds": 1.5}]}
+    print(json.dumps({"bytes": 640, "interface": "lo", "wire_source": "tcp_info", "wire_reason": "", "runs": [run]}))
 """
 
 
@@ -256,8 +257,8 @@ def test_the_targets_time_is_read_around_the_repeats(tmp_path: Path, rpc_socket:
     program = str(make_believe(tmp_path, 1))
     done = run(tmp_path, program=program, target_rpc_socket=rpc_socket, **CONNECTED)
     [measured] = done["measurement"]["runs"]
-    assert measured["target_cpu_s"] == 0.25
-    assert measured["target_reactor_s"] == 1.0
+    assert measured["target_cpu_s"] == 0.5
+    assert measured["target_reactor_s"] == 2.0
     assert measured["host_cpu_s"] == 0.3
     assert measured["wire_bytes_to_host"] == 700
     assert measured["wire_bytes_to_target"] == 72
@@ -276,7 +277,7 @@ def test_other_matches_than_the_known_answer_fail(tmp_path: Path) -> None:
     done = run(tmp_path, program=str(make_believe(tmp_path, 2)), **CONNECTED)
     assert done["failed"]
     assert done["msg"] == (
-        f"Asked: 1 matches with SHA-256 {'a' * 64} at selectivity 0.1. "
+        f"Asked: 1 matches with SHA-256 {'a' * 64} at selectivity 0.1 (the known answer). "
         f"Found: baseline of here: 2 matches with SHA-256 {'a' * 64}. "
         "Do: verify the data set (csd_dataset); the report was not written."
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 import csd_report
 import pytest
-from ansible.module_utils.hello_ebpf.bench.report import assemble, summary
+from ansible.module_utils.hello_ebpf.bench.report import assemble
+from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.errors import LabError
 
 from module_run import run_module
@@ -42,6 +43,9 @@ def measurement(label: str, seconds: float = 0.1) -> dict[str, Any]:
                 "repeats": 1,
                 "matches": 10,
                 "matches_sha256": DIGEST,
+                "matched_bytes": 640,
+                "io_bytes": 131072,
+                "queue_depth": 8,
                 "seconds": {"min": seconds, "median": seconds, "max": seconds},
                 "scanned_bytes": 64000,
                 "scanned_bytes_per_s": round(64000 / seconds),
@@ -81,7 +85,7 @@ def test_run_check_diff_and_run_again(tmp_path: Path) -> None:
     assert done["changed"]
     assert done["actions"] == checked["actions"]
     assert done["diff"]["before"] == "no report\n"
-    assert "baseline a -> t, 1 %: 0.00 GB/s median" in done["diff"]["after"]
+    assert "a -> t:\n  threshold 1 %: baseline 0.00 GB/s median" in done["diff"]["after"]
     assert done["path"] == f"{tmp_path}/reports/latest/report.json"
 
     link = (tmp_path / "reports/latest").readlink()
@@ -113,6 +117,8 @@ def test_it_is_valid(tmp_path: Path) -> None:
     assert report["rpc"] == rpc
     assert report["engine"] == []
     assert report["ratios"] == []
+    page = (tmp_path / "reports/latest/report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +174,7 @@ def test_a_run_that_differs_from_the_known_answer_is_not_written(tmp_path: Path,
     spoilt["measurement"]["runs"][0].update(spoil)
     done = write(tmp_path, spoilt)
     assert done["failed"]
-    assert f"Asked: 10 matches with SHA-256 {DIGEST} at selectivity 0.01. Found: baseline of a: " in done["msg"]
+    assert f"Asked: 10 matches with SHA-256 {DIGEST} at selectivity 0.01 (the known answer). Found: baseline of a: " in done["msg"]
     assert "Do: verify the data set (csd_dataset); the report was not written." in done["msg"]
     assert not (tmp_path / "reports").exists()
 
@@ -186,7 +192,8 @@ def test_summary() -> None:
     report = assemble({}, {"a -> t": measurement("a -> t", 0.00002)}, ["a -> t"], created="now", rpc={"ratio": 7.5})
     assert summary(report) == [
         f"Data set: 1000 records, 0.1 MB, SHA-256 {DIGEST[:16]}…",
-        "baseline a -> t, 1 %: 3.20 GB/s median [3.20-3.20], 10 matches, equal to the known answer",
+        "a -> t:",
+        "  threshold 1 %: baseline 3.20 GB/s median [3.20-3.20], 10 matches; matches equal the known answer",
         "RPC: one connection is 7.5 x as fast as one process per RPC",
     ]
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""One host's baseline against one namespace: when it is to be measured, and the measuring."""
+"""One host against one namespace: when it is to be measured, and the measuring."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,42 +11,12 @@ from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import host, report
-from .program import Program
+from . import drive, engine, host, link, ratios, report
+from .program import Program, UnavailableError
+from .settings import Settings
 from .target_cpu import CpuSeconds, TargetCpu, Ticks, between
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How it is measured.
-
-    Attributes:
-        selectivities: one run for each.
-        repeats: timed passes of each run.
-        warm_ups: passes before them that are not counted.
-        io_bytes, queue_depths: the settings that are tried; the fastest is used.
-        tune_repeats: passes of each setting.
-        tune_seconds: what trying them all may take.
-    """
-
-    selectivities: tuple[float, ...]
-    repeats: int
-    warm_ups: int
-    io_bytes: tuple[int, ...]
-    queue_depths: tuple[int, ...]
-    tune_repeats: int
-    tune_seconds: int
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "selectivities": list(self.selectivities),
-            "repeats": self.repeats,
-            "warm_ups": self.warm_ups,
-            "io_bytes": list(self.io_bytes),
-            "queue_depths": list(self.queue_depths),
-            "tune_repeats": self.tune_repeats,
-            "tune_seconds": self.tune_seconds,
-        }
+NAMES = {"baseline": "the baseline", "offload": "offload", "slm": "the standard flow"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +29,9 @@ class Subject:
         dataset_sha256: the data set's digest, as it was verified; empty: not known yet.
         rpc_socket: the target's, where it may be on this machine; else empty.
         spdk_stamp: the installed SPDK's stamp file.
+        trace: nvme_tcp_trace, which counts bytes on the wire.
+        elf: the threshold program's file, for the phases.
+        engine_bench: csd_engine_bench, where it may be on this machine.
     """
 
     program: Program
@@ -65,6 +39,9 @@ class Subject:
     dataset_sha256: str
     rpc_socket: str
     spdk_stamp: Path
+    trace: Path
+    elf: Path
+    engine_bench: Path
 
     @property
     def label(self) -> str:
@@ -88,23 +65,25 @@ class Measurement:
         self, subject: Subject, settings: Settings, recorded: Mapping[str, Mapping[str, Any]], *, force: bool
     ) -> None:
         self._subject = subject
-        self._settings = settings
+        self._settings = settings.for_place(subject.program.place)
         self._recorded: Mapping[str, Any] = recorded.get(subject.label, {})
         self._force = force
         self.result: dict[str, Any] = {}
 
     def inputs(self) -> dict[str, Any]:
         """Everything that a figure depends on and that this project decides."""
-        program = self._subject.program
+        subject, place = self._subject, self._subject.program.place
         return {
             "dataset": {
-                "records": program.records,
-                "seed": program.seed,
-                "sha256": self._subject.dataset_sha256,
+                "records": subject.program.records,
+                "seed": subject.program.seed,
+                "sha256": subject.dataset_sha256,
             },
-            "program_sha256": host.digest(program.path),
-            "spdk_stamp": host.spdk_build(self._subject.spdk_stamp)["stamp"],
-            "place": program.place.identity(),
+            "program_sha256": host.digest(subject.program.path),
+            "engine_bench_sha256": host.digest(subject.engine_bench) if self._settings.on_drive else "",
+            "programs": drive.digests(subject.rpc_socket, place.address) if self._settings.on_drive else {},
+            "spdk_stamp": host.spdk_build(subject.spdk_stamp)["stamp"],
+            "place": place.identity(),
             "settings": self._settings.as_dict(),
         }
 
@@ -121,24 +100,29 @@ class Measurement:
             why = f"changed: {', '.join(changed)}"
         else:
             return []
-        return [Step(f"measure the baseline of {self._subject.label} ({why})", self._measure)]
+        ways = " and ".join(NAMES[way] for way in self._settings.ways)
+        return [Step(f"measure {ways} of {self._subject.label} ({why})", self._measure)]
 
     def predict(self, state: Mapping[str, Any]) -> dict[str, Any]:
         return self.inputs()
 
     def _measure(self) -> None:
         program, settings = self._subject.program, self._settings
+        # What cannot be done is refused before anything is measured.
+        shaper = link.shaper_for(self._interface()) if settings.link_mbits else None
         answer = program.answer()
-        sweep = self._tune()
-        best = sweep["best"]
-        baseline, cpu = self._baseline(best)
         if self._subject.dataset_sha256 not in {"", answer["sha256"]}:
             raise LabError(
-                asked=f"a baseline on the data set with SHA-256 {self._subject.dataset_sha256}",
+                asked=f"a measurement on the data set with SHA-256 {self._subject.dataset_sha256}",
                 found=f"{program.records} records from seed {program.seed} have SHA-256 {answer['sha256']}",
                 fix="give the digest that csd_dataset returned for the same records and seed",
             )
-        self.result = {
+        sweeps = {way: program.tune(way, settings.tune_words(way)) for way in settings.ways}
+        best = {way: sweep["best"] for way, sweep in sweeps.items()}
+        measured, cpu = self._compare(best, settings.repeats, settings.warm_ups)
+        runs = report.runs_of(measured, cpu, self._subject.host_name, str(program.place))
+        wire_source = self._count_wire(best, runs, measured)
+        result = {
             "label": self._subject.label,
             "inputs": self.inputs(),
             "host": host.facts(),
@@ -146,42 +130,105 @@ class Measurement:
             "initiator": program.place.initiator,
             "dataset": report.dataset_of(answer),
             "known_answer": answer["selectivities"],
-            "settings": settings.as_dict() | {"chosen": best, "sweep": sweep["sweep"]},
-            "runs": report.runs_of(baseline, cpu, self._subject.host_name, str(program.place)),
+            "settings": self._settings_of(best, sweeps),
+            "programs": measured.get("programs", []),
+            "wire_source": wire_source,
+            "runs": runs,
+            "phases": self._phases(best) if settings.on_drive else None,
+            **self._engine(),
+            "links": [] if shaper is None else [self._shaped(shaper, mbits, best) for mbits in settings.link_mbits],
         }
-        report.check_runs(self.result["runs"], answer["selectivities"])
-        self._recorded, self._force = self.result["inputs"], False
+        report.check_runs(runs, answer["selectivities"])
+        self.result = result
+        self._recorded, self._force = result["inputs"], False
 
-    def _tune(self) -> dict[str, Any]:
-        """The fastest setting, and how the others did."""
-        settings = self._settings
-        words = ["--io-size", _joined(settings.io_bytes), "--queue-depth", _joined(settings.queue_depths)]
-        words += ["--repeats", str(settings.tune_repeats), "--budget", str(settings.tune_seconds)]
-        words += ["--selectivity", str(settings.selectivities[0])]
-        return self._subject.program.tune(words)
+    def _settings_of(self, best: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the baseline as the first reports had it; the others' beside it."""
+        others = {way: {"chosen": best[way], "sweep": sweeps[way]["sweep"]} for way in sweeps if way != "baseline"}
+        found = self._settings.as_dict() | {"ways_chosen": others}
+        if "baseline" in sweeps:
+            found |= {"chosen": best["baseline"], "sweep": sweeps["baseline"]["sweep"]}
+        return found
 
-    def _baseline(self, best: Mapping[str, int]) -> tuple[dict[str, Any], dict[float, CpuSeconds]]:
-        """The runs, and what each repeat cost the target, by selectivity."""
-        settings = self._settings
+    def _compare(
+        self,
+        best: Mapping[str, Mapping[str, int]],
+        repeats: int,
+        warm_ups: int,
+        *,
+        more: Sequence[str] = (),
+        only: Sequence[str] = (),
+    ) -> tuple[dict[str, Any], dict[report.RunKey, list[CpuSeconds]]]:
+        """The runs, and what each repeat cost the target."""
         clock = TargetCpu(self._subject.rpc_socket, self._subject.program.place.address)
-        begun: dict[float, Ticks | None] = {}
-        cpu: dict[float, CpuSeconds] = {}
+        begun: dict[report.RunKey, Ticks | None] = {}
+        cpu: dict[report.RunKey, list[CpuSeconds]] = defaultdict(list)
 
-        def on_event(event: str, selectivity: float) -> None:
-            ticks = clock.read()
-            if event == "begin":
-                begun[selectivity] = ticks
-            elif ticks is not None and (before := begun[selectivity]) is not None:
-                cpu[selectivity] = between(before, ticks, settings.repeats)
+        def on_event(event: Mapping[str, Any]) -> None:
+            ticks, key = clock.read(), report.key_of(event)
+            if event["event"] == "begin":
+                begun[key] = ticks
+            elif ticks is not None and (before := begun[key]) is not None:
+                cpu[key].append(between(before, ticks, 1))
 
-        words = ["--io-size", str(best["io_bytes"]), "--queue-depth", str(best["queue_depth"])]
-        words += ["--repeats", str(settings.repeats), "--warm-ups", str(settings.warm_ups)]
-        words += ["--selectivity", _joined(settings.selectivities)]
-        return self._subject.program.baseline(words, on_event), cpu
+        words = [*self._settings.run_words(best, only), "--repeats", str(repeats), "--warm-ups", str(warm_ups), *more]
+        return self._subject.program.compare(self._settings.ways, words, on_event), cpu
 
+    def _count_wire(
+        self, best: Mapping[str, Mapping[str, int]], runs: Sequence[dict[str, Any]], measured: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Bytes on the wire by nvme_tcp_trace, in a run of its own: what is timed is not slowed by the counting."""
+        timed = {"source": measured.get("wire_source", "none"), "reason": measured.get("wire_reason", "")}
+        if timed["source"] == "none":
+            return timed
+        if not self._subject.trace.exists():
+            return timed | {"reason": f"there is no {self._subject.trace}"}
+        counted, _ = self._compare(best, 1, 0, more=["--trace", str(self._subject.trace)])
+        if counted.get("wire_source") != "nvme_tcp_trace":
+            return timed | {"reason": counted.get("wire_reason", "")}
+        samples = {report.key_of(run): run["samples"][0] for run in counted["runs"]}
+        for run in runs:
+            sample = samples[report.key_of(run)]
+            if "wire_bytes_to_host" in sample:
+                run |= {
+                    "tcp_bytes_to_host": run["wire_bytes_to_host"],
+                    "tcp_bytes_to_target": run["wire_bytes_to_target"],
+                    "wire_bytes_to_host": sample["wire_bytes_to_host"],
+                    "wire_bytes_to_target": sample["wire_bytes_to_target"],
+                    "wire_bytes_not_parsed": sample["wire_bytes_not_parsed"],
+                }
+        return {"source": "nvme_tcp_trace", "reason": ""}
 
-def _joined(values: Sequence[int | float]) -> str:
-    return ",".join(str(value) for value in values)
+    def _phases(self, best: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+        """What each step takes alone; or why it could not be measured."""
+        words = ["--selectivity", "0.01", "--elf", str(self._subject.elf), *self._settings.drive_words()]
+        if "slm" in best:
+            words += ["--chunk-size", str(best["slm"]["io_bytes"])]
+        words += ["--repeats", str(self._settings.phase_repeats), "--warm-ups", "1"]
+        try:
+            return report.phases_of(self._subject.program.phases(words))
+        except UnavailableError as error:
+            return {"reason": str(error)}
+
+    def _engine(self) -> dict[str, Any]:
+        """What a record costs in the engine, where the target is on this machine."""
+        if not self._settings.on_drive:
+            return {"engine": [], "memory": None}
+        who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
+        folder = self._subject.elf.parent
+        return engine.measure(self._subject.engine_bench, folder, self._subject.program.place.address, who)
+
+    def _interface(self) -> str:
+        return link.interface_to(self._subject.program.place.address)
+
+    def _shaped(self, shaper: link.Shaper, mbits: int, best: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+        """The threshold runs again over a slower link."""
+        who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
+        with shaper.at(mbits):
+            measured, cpu = self._compare(best, self._settings.link_repeats, 0, only=["threshold"])
+        runs = report.runs_of(measured, cpu, **who)
+        shaped = {"mbits": mbits, "interface": shaper.interface, "shaper": shaper.kind}
+        return who | shaped | {"runs": runs, "ratios": ratios.of_runs(runs)}
 
 
 def render(state: Mapping[str, Any]) -> str:

@@ -137,14 +137,23 @@ class Program:
         words = ["write", *self._dataset(), *self.place.arguments()]
         return self._converse(words + (["--force"] if force else []))
 
-    def tune(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """Sweep I/O sizes and queue depths."""
-        return self._converse(["tune", *self._dataset(), *self.place.arguments(), *arguments])
+    def tune(self, way: str, arguments: Sequence[str]) -> dict[str, Any]:
+        """Sweep the settings of one way."""
+        return self._converse(["tune", *self._dataset(), *self.place.arguments(), "--ways", way, *arguments])
 
-    def baseline(self, arguments: Sequence[str], on_event: Callable[[str, float], None]) -> dict[str, Any]:
-        """Measure. ``on_event`` is called with ``begin`` and ``end`` and the selectivity, while the program waits."""
-        words = ["baseline", *self._dataset(), *self.place.arguments(), *arguments, "--step"]
+    def compare(
+        self, ways: Sequence[str], arguments: Sequence[str], on_event: Callable[[Mapping[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Measure. ``on_event`` is called around every timed repeat, while the program waits.
+
+        An event has ``event`` (``begin``, ``end``) and the run's ``name``, ``program`` and ``selectivity``.
+        """
+        words = ["compare", *self._dataset(), *self.place.arguments(), "--ways", ",".join(ways), *arguments, "--step"]
         return self._converse(words, on_event=on_event)
+
+    def phases(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """What loading, verifying, executing and reading the result take."""
+        return self._converse(["phases", *self._dataset(), *self.place.arguments(), *arguments])
 
     def _dataset(self) -> list[str]:
         return ["--records", str(self.records), "--seed", str(self.seed)]
@@ -154,7 +163,7 @@ class Program:
         words: Sequence[str],
         *,
         accept: tuple[int, ...] = (0,),
-        on_event: Callable[[str, float], None] | None = None,
+        on_event: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Run it; answer its events; return its last line of JSON."""
         with tempfile.TemporaryFile("w+") as complaints:
@@ -203,7 +212,9 @@ def _is_block_device(path: str) -> bool:
         return False
 
 
-def _listen(process: subprocess.Popen[str], on_event: Callable[[str, float], None] | None) -> dict[str, Any] | None:
+def _listen(
+    process: subprocess.Popen[str], on_event: Callable[[Mapping[str, Any]], None] | None
+) -> dict[str, Any] | None:
     """Read its lines until it ends; None where there was no result."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -216,7 +227,7 @@ def _listen(process: subprocess.Popen[str], on_event: Callable[[str, float], Non
                 continue
             if "event" in said:
                 if on_event is not None:
-                    on_event(said["event"], said["selectivity"])
+                    on_event(said)
                 process.stdin.write("\n")
                 process.stdin.flush()
             else:

@@ -8,10 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import LabError
+from . import ratios
 from .target_cpu import CpuSeconds
 
 SCHEMA = 1
-PROGRAM = "threshold"
+# What names a run within one pair of host and target.
+RunKey = tuple[str, str, float | None]
+
+
+def key_of(run: Mapping[str, Any]) -> RunKey:
+    """Way, program and selectivity of a run, or of an event about it."""
+    return run["name"], run["program"], run["selectivity"]
 
 
 def dataset_of(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,39 +34,42 @@ def dataset_of(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def runs_of(
-    baseline: Mapping[str, Any], cpu: Mapping[float, CpuSeconds], host: str, target: str
+    measured: Mapping[str, Any], cpu: Mapping[RunKey, Sequence[CpuSeconds]], host: str, target: str
 ) -> list[dict[str, Any]]:
-    """The report's runs, from what the program measured and what the target spent by selectivity."""
-    return [_run(baseline, run, cpu.get(run["selectivity"]), host, target) for run in baseline["runs"]]
+    """The report's runs, from what the program measured and what the target spent in each repeat."""
+    return [_run(measured, run, cpu.get(key_of(run), []), host, target) for run in measured["runs"]]
 
 
 def _run(
-    baseline: Mapping[str, Any], run: Mapping[str, Any], cpu: CpuSeconds | None, host: str, target: str
+    measured: Mapping[str, Any], run: Mapping[str, Any], cpu: Sequence[CpuSeconds], host: str, target: str
 ) -> dict[str, Any]:
     samples: Sequence[Mapping[str, Any]] = run["samples"]
     seconds = spread([sample["seconds"] for sample in samples])
     user = statistics.median(sample["user_s"] for sample in samples)
     system = statistics.median(sample["system_s"] for sample in samples)
     received = _median(samples, "interface_bytes_received")
+    known_cpu = cpu if len(cpu) == len(samples) else []
+    optional = {name: run[name] for name in ("threshold", "parameters", "result_bytes") if name in run}
     return {
-        "name": "baseline",
-        "program": PROGRAM,
+        "name": run["name"],
+        "program": run["program"],
         "host": host,
         "target": target,
         "selectivity": run["selectivity"],
-        "threshold": run["threshold"],
+        **optional,
         "repeats": len(samples),
         "matches": run["matches"],
         "matches_sha256": run["matches_sha256"],
+        "matched_bytes": run["matched_bytes"],
         "seconds": seconds,
-        "scanned_bytes": baseline["bytes"],
-        "scanned_bytes_per_s": round(baseline["bytes"] / seconds["median"]),
+        "scanned_bytes": measured["bytes"],
+        "scanned_bytes_per_s": round(measured["bytes"] / seconds["median"]),
         "wire_bytes_to_host": _median(samples, "wire_bytes_to_host"),
         "wire_bytes_to_target": _median(samples, "wire_bytes_to_target"),
         "interface_bytes": None
         if received is None
         else {
-            "interface": baseline["interface"],
+            "interface": measured["interface"],
             "received": received,
             "sent": _median(samples, "interface_bytes_sent"),
         },
@@ -67,10 +77,12 @@ def _run(
         "host_cpu_user_s": round(user, 6),
         "host_cpu_system_s": round(system, 6),
         "machine_busy_s": round(statistics.median(sample["machine_busy_s"] for sample in samples), 6),
-        "target_cpu_s": None if cpu is None else round(cpu.busy, 6),
-        "target_reactor_s": None if cpu is None else round(cpu.reactor, 6),
-        "io_bytes": baseline["io_bytes"],
-        "queue_depth": baseline["queue_depth"],
+        "target_cpu_s": round(statistics.median(one.busy for one in known_cpu), 6) if known_cpu else None,
+        "target_reactor_s": round(statistics.median(one.reactor for one in known_cpu), 6) if known_cpu else None,
+        "target_scan_s": _spread_of(samples, "target_scan_s"),
+        "commands": _median(samples, "commands"),
+        "io_bytes": run["io_bytes"],
+        "queue_depth": run["queue_depth"],
         "samples": list(samples),
     }
 
@@ -80,27 +92,53 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
+def _spread_of(samples: Sequence[Mapping[str, Any]], name: str) -> dict[str, float] | None:
+    values = [sample[name] for sample in samples if name in sample]
+    return spread(values) if values else None
+
+
 def _median(samples: Sequence[Mapping[str, Any]], name: str) -> int | None:
     """None where not every sample has it: a count that broke off is no count."""
     values = [sample[name] for sample in samples if name in sample]
     return round(statistics.median(values)) if len(values) == len(samples) else None
 
 
+def phases_of(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """The report's section on the steps of the standard flow, each alone."""
+    names = ("load_s", "verify_s", "activate_s", "copy_s", "execute_s", "program_s", "read_s", "unload_s")
+    samples = measured["samples"]
+    return {
+        "program": measured["program"],
+        "selectivity": measured["selectivity"],
+        "program_bytes": measured["program_bytes"],
+        "chunk_bytes": measured["chunk_bytes"],
+        "matched_bytes": measured["matched_bytes"],
+        "repeats": len(samples),
+        "seconds": {name.removesuffix("_s"): spread([sample[name] for sample in samples]) for name in names},
+    }
+
+
 def check_runs(runs: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]) -> None:
-    """Hold every run against the known answer.
+    """Hold every run against the known answer, and every way to a result against the others.
 
     Raises:
-        LabError: a run selected other records.
+        LabError: a run selected something else.
     """
-    answers = {answer["selectivity"]: answer for answer in known}
+    answers: dict[tuple[str, float | None], tuple[int, str, str]] = {
+        ("threshold", answer["selectivity"]): (answer["matches"], answer["matches_sha256"], "the known answer")
+        for answer in known
+    }
     for run in runs:
-        answer = answers[run["selectivity"]]
-        if (run["matches"], run["matches_sha256"]) != (answer["matches"], answer["matches_sha256"]):
+        what = run["program"], run["selectivity"]
+        found = run["matches"], run["matches_sha256"]
+        who = f"{run['name']} of {run.get('host', 'this host')}"
+        matches, sha256, whose = answers.setdefault(what, (*found, who))
+        if found != (matches, sha256):
+            at = "" if run["selectivity"] is None else f" at selectivity {run['selectivity']}"
+            program = "" if run["program"] == "threshold" else f" of {run['program']}"
             raise LabError(
-                asked=f"{answer['matches']} matches with SHA-256 {answer['matches_sha256']} at selectivity "
-                f"{run['selectivity']}",
-                found=f"{run['name']} of {run.get('host', 'this host')}: {run['matches']} matches with SHA-256 "
-                f"{run['matches_sha256']}",
+                asked=f"{matches} matches{program} with SHA-256 {sha256}{at} ({whose})",
+                found=f"{who}: {run['matches']} matches with SHA-256 {run['matches_sha256']}",
                 fix="verify the data set (csd_dataset); the report was not written",
             )
 
@@ -136,53 +174,57 @@ def assemble(
     kept = [label for label in labels if label not in measurements and label in previous.get("inputs", {})]
     if previous.get("dataset") != first["dataset"]:
         kept = []
-    runs = [run for label in labels for run in _runs_for(label, previous if label in kept else {}, measurements)]
+    sources: dict[str, Mapping[str, Any]] = {label: _kept(previous, label) for label in labels if label in kept}
+    sources |= measurements
+    ordered = [sources[label] for label in labels if label in sources]
+    runs = [run for source in ordered for run in source["runs"]]
     check_runs(runs, first["known_answer"])
-    old_hosts, old_settings = previous.get("hosts", {}), previous.get("settings", {})
-    old_inputs = previous.get("inputs", {})
+    engine = [entry for source in ordered for entry in source.get("engine", [])]
     return {
         "schema": SCHEMA,
         "created": created,
         "host": first["host"],
-        "hosts": {label: old_hosts[label] for label in kept}
-        | {label: measurement["host"] for label, measurement in measurements.items()},
+        "hosts": _by_label(sources, "host"),
         "spdk": first["spdk"],
         "initiator": first["initiator"],
         "dataset": first["dataset"],
         "known_answer": first["known_answer"],
-        "engine": [],
+        "engine": engine,
         "runs": runs,
-        "ratios": [],
-        "settings": {label: old_settings[label] for label in kept}
-        | {label: measurement["settings"] for label, measurement in measurements.items()},
+        "ratios": ratios.of_runs(runs),
+        "claims": ratios.claims(runs, engine, _by_label(sources, "memory")),
+        "memory": _by_label(sources, "memory"),
+        "phases": _by_label(sources, "phases"),
+        "links": [link for source in ordered for link in source.get("links", [])],
+        "programs": _by_label(sources, "programs"),
+        "settings": _by_label(sources, "settings"),
+        "wire_source": _by_label(sources, "wire_source"),
         # A figure of an earlier run stays only beside other rows of that run.
         "rpc": previous.get("rpc") if rpc is None and kept else rpc,
-        "inputs": {label: old_inputs[label] for label in kept}
-        | {label: measurement["inputs"] for label, measurement in measurements.items()},
+        "inputs": _by_label(sources, "inputs"),
     }
 
 
-def _runs_for(
-    label: str, previous: Mapping[str, Any], measurements: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    if label in measurements:
-        return list(measurements[label]["runs"])
-    return [run for run in previous.get("runs", []) if f"{run['host']} -> {run['target']}" == label]
+def _by_label(sources: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    return {label: source[name] for label, source in sources.items() if source.get(name) is not None}
 
 
-def summary(report: Mapping[str, Any]) -> list[str]:
-    """The report for people, in a few lines."""
-    dataset = report["dataset"]
-    lines = [
-        f"Data set: {dataset['records']} records, {dataset['bytes'] / 1e6:.1f} MB, SHA-256 {dataset['sha256'][:16]}…"
-    ]
-    for run in report["runs"]:
-        fastest, slowest = (run["scanned_bytes"] / run["seconds"][name] / 1e9 for name in ("min", "max"))
-        lines.append(
-            f"{run['name']} {run['host']} -> {run['target']}, {run['selectivity'] * 100:g} %: "
-            f"{run['scanned_bytes_per_s'] / 1e9:.2f} GB/s median [{slowest:.2f}-{fastest:.2f}], "
-            f"{run['matches']} matches, equal to the known answer"
+def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """What the previous report has of one pair, in a measurement's form."""
+
+    def of_pair(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [dict(one) for one in entries if f"{one.get('host')} -> {one.get('target')}" == label]
+
+    by_label = {
+        name: previous.get(section, {}).get(label)
+        for name, section in (
+            ("host", "hosts"),
+            ("settings", "settings"),
+            ("inputs", "inputs"),
+            ("memory", "memory"),
+            ("phases", "phases"),
+            ("programs", "programs"),
+            ("wire_source", "wire_source"),
         )
-    if report.get("rpc"):
-        lines.append(f"RPC: one connection is {report['rpc']['ratio']} x as fast as one process per RPC")
-    return lines
+    }
+    return by_label | {name: of_pair(previous.get(name, [])) for name in ("runs", "engine", "links")}

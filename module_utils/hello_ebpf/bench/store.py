@@ -11,10 +11,12 @@ from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import report
+from . import page, report
+from .summary import summary
 
 LATEST = "latest"
 NAME = "report.json"
+PAGE = "report.html"
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -80,7 +82,10 @@ class Reports:
         name = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now // 10**6 % 1000:03d}Z"
         folder = self._folder / name
         folder.mkdir(parents=True)
-        (folder / NAME).write_text(json.dumps(made, indent=1) + "\n")
+        text = json.dumps(made, indent=1) + "\n"
+        (folder / NAME).write_text(text)
+        # From what was written, so that the page can be made again from the file.
+        (folder / PAGE).write_text(page.page(json.loads(text)), encoding="utf-8")
         link = self._folder / f".{LATEST}.new"
         link.unlink(missing_ok=True)
         link.symlink_to(name)
@@ -92,4 +97,4 @@ def render(state: Mapping[str, Any]) -> str:
     """A report as text, a run a line."""
     if not state:
         return "no report\n"
-    return "".join(f"{line}\n" for line in [f"created {state['created']}", *report.summary(state)])
+    return "".join(f"{line}\n" for line in [f"created {state['created']}", *summary(state)])

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""A report for people, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Run = Mapping[str, Any]
+
+
+def summary(report: Mapping[str, Any]) -> list[str]:
+    """The data set, a line for each program and selectivity, what was promised and not found."""
+    dataset = report["dataset"]
+    lines = [
+        f"Data set: {dataset['records']} records, {dataset['bytes'] / 1e6:.1f} MB, SHA-256 {dataset['sha256'][:16]}…"
+    ]
+    pairs = list(dict.fromkeys((run["host"], run["target"]) for run in report["runs"]))
+    for host, target in pairs:
+        runs = [run for run in report["runs"] if (run["host"], run["target"]) == (host, target)]
+        lines.append(f"{host} -> {target}:")
+        keys = dict.fromkeys((run["program"], run["selectivity"]) for run in runs)
+        lines += [_line([run for run in runs if (run["program"], run["selectivity"]) == key]) for key in keys]
+    for claim in report.get("claims", []):
+        if not claim["met"]:
+            found = claim["found"]
+            lines.append(
+                f"Not met: {claim['claim']}: {found['median']:.2f} {claim['unit']} "
+                f"[{found['min']:.2f}-{found['max']:.2f}], asked {claim['sense']} {claim['asked']:g}"
+            )
+    if report.get("rpc"):
+        lines.append(f"RPC: one connection is {report['rpc']['ratio']} x as fast as one process per RPC")
+    return lines
+
+
+def _line(runs: Sequence[Run]) -> str:
+    """One program and selectivity, in all ways that were measured."""
+    by_way = {run["name"]: run for run in runs}
+    first = runs[0]
+    name = first["program"] + ("" if first["selectivity"] is None else f" {first['selectivity'] * 100:g} %")
+    baseline, offload = by_way.get("baseline"), by_way.get("offload")
+    if baseline is None or offload is None:
+        return f"  {name}: {', '.join(_alone(run) for run in runs)}; matches equal the known answer"
+    ratio = baseline["seconds"]["median"] / offload["seconds"]["median"]
+    parts = [f"offload {_rate(offload)}, baseline {_rate(baseline)}: {ratio:.1f}x"]
+    if offload["wire_bytes_to_host"] is not None and baseline["wire_bytes_to_host"] is not None:
+        parts.append(f"{_size(offload)} to the host instead of {_size(baseline)}")
+    if slm := by_way.get("slm"):
+        parts.append(f"standard flow {_rate(slm)}")
+    return f"  {name}: {'; '.join(parts)}; matches equal"
+
+
+def _alone(run: Run) -> str:
+    fastest, slowest = (run["scanned_bytes"] / run["seconds"][name] / 1e9 for name in ("min", "max"))
+    return f"{run['name']} {_rate(run)} median [{slowest:.2f}-{fastest:.2f}], {run['matches']} matches"
+
+
+def _rate(run: Run) -> str:
+    return f"{run['scanned_bytes_per_s'] / 1e9:.2f} GB/s"
+
+
+def _size(run: Run) -> str:
+    count = float(run["wire_bytes_to_host"])
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
