@@ -46,21 +46,23 @@ static inline __attribute__((always_inline)) __u64 smaller(__u64 a, __u64 b)
 struct pattern {
 	__u64 length;
 	__u64 low, high;		/* its bytes, with zeros behind */
-	__u64 first, second;		/* one of its first two bytes, eight times */
-	__u64 second_counts;		/* all bits where there is a second one */
+	__u64 first, second;		/* one of its first two bytes, eight times; where it has one only, that again, */
+	__u64 step;			/* ... and where the second one is to be looked for: 0, else 1 */
 };
 
 /* Not zero if the pattern's first two bytes are at one of the positions from `from` to before `to`. */
 static inline __attribute__((always_inline)) __u64
 try(const struct window *window, const struct pattern *pattern, __u64 from, __u64 to)
 {
+	const __u8 *stepped = window->bytes + pattern->step;
 	__u64 found = 0;
 
+	CSD_OPAQUE(stepped);
 	CSD_UNROLL
 	for (__u64 position = from; position < to; position += 8) {
 		/* A byte that is zero: they are here. The subtraction raises its highest bit. */
 		__u64 other = (CSD_LOAD_64(window->bytes + position) ^ pattern->first) |
-			      ((CSD_LOAD_64(window->bytes + position + 1) ^ pattern->second) & pattern->second_counts);
+			      (CSD_LOAD_64(stepped + position) ^ pattern->second);
 
 		found |= (other - ONES) & ~other;
 	}
@@ -78,8 +80,8 @@ int search(const struct window *window)
 	pattern.length = smaller(given, PATTERN_BYTES) + (none & 8);
 	pattern.low = (csd_parameters.cparam1 & none) | CSD_LOAD_64(csd_parameters.data);	/* zero, where none is given */
 	pattern.first = (pattern.low & 0xff) * ONES;
-	pattern.second = (pattern.low >> 8 & 0xff) * ONES;
-	pattern.second_counts = negative(1 - (__s64)pattern.length);
+	pattern.step = CSD_BOUND(negative(1 - (__s64)pattern.length), 1);
+	pattern.second = (pattern.low >> 8 * pattern.step & 0xff) * ONES;
 	if (try(window, &pattern, 0, POSITIONS) == 0)
 		return CSD_DROP;
 
