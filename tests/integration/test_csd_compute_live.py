@@ -344,14 +344,18 @@ def test_programs_in_use_stay(target: ComputeTarget) -> None:
         assert host.admin(commands.unload_program(COMPUTE, 0)).status == IN_USE
         (chunk,) = commands.load_program(COMPUTE, 0, program, chunk=len(program))
         assert host.admin(chunk).status == IN_USE
-        with pytest.raises(LabError, match="slot 0: 1 commands run its program"):
-            target.call("csd_deactivate_program", name="csd0_compute", pind=0)
         # A memory range set that is in use stays, too.
         ranges = [commands.MemoryRange(SLM, 0, 4), commands.MemoryRange(SLM, 4096, 16)]
         rsid = host.admin(commands.create_range_set(COMPUTE, ranges)).value
         using = host.submit(commands.scan(COMPUTE, 0, DATA, 0, 64 << 20, room=4096, rsid=rsid))
         until("two runs", lambda: target.stats(0)["runs"] > 1)
         assert host.admin(commands.delete_range_set(COMPUTE, rsid)).status == 0x195
+        # An administrator's deactivation is refused too, but no run begins any more, until it is taken back.
+        with pytest.raises(LabError, match="slot 0: 2 commands run its program"):
+            target.call("csd_deactivate_program", name="csd0_compute", pind=0)
+        assert host.wait(slow_scan(host, length=4096)).status == 0x198
+        target.call("csd_activate_program", name="csd0_compute", pind=0)
+        assert host.wait(slow_scan(host, length=4096)).status == 0
         for running in (tag, using):
             host.abort(running)
             assert host.wait(running).status == ABORTED
