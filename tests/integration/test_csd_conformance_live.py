@@ -19,7 +19,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from csd_host_live import BLOCK, CsdTarget, Subsystem, program
 
 PORT = 44132
-NVM, SLM, COMPUTE, NONE, ALL = 1, 2, 3, 16, 0xFFFFFFFF
+NVM, SLM, COMPUTE, SLOW, NONE, ALL = 1, 2, 3, 4, 16, 0xFFFFFFFF
 MIB = 1 << 20
 RECORDS = MIB // 64
 # What the table is about: 8 slots, 0 and 7 active, 1 loaded, the others empty.
@@ -52,12 +52,21 @@ class World:
         return (transport.admin if admin else transport.io)(command).status
 
 
+def add_slow_namespace(target: CsdTarget, subsystem: Subsystem) -> None:
+    """Namespace 4: each read takes a quarter of a second, so that a command is still there when another one comes."""
+    target.call("bdev_malloc_create", {"name": "slow_base", "num_blocks": MIB // BLOCK, "block_size": BLOCK})
+    latency = {f"{kind}_{way}_latency": 250000 for kind in ("avg", "p99") for way in ("read", "write")}
+    target.call("bdev_delay_create", {"name": "slow", "base_bdev_name": "slow_base", **latency})
+    target.call("nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": {"bdev_name": "slow", "nsid": SLOW}})
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("conformance")
     threshold, top = program("threshold", folder), program("top", folder)
     with CsdTarget(folder, PORT) as target:
         first = target.add_subsystem("first", DATA, slm_megabytes=1, compute=OPTIONS)
+        add_slow_namespace(target, first)
         second = target.add_subsystem("second", bytes(MIB), slm_megabytes=1)
         with first.device(queues=2) as device:
             for slot in (0, 1, 7):
@@ -77,7 +86,7 @@ def test_the_standard_flow_with_the_documented_bytes(world: World) -> None:
     half = len(code) // 8 * 4
 
     # Load Program into slot 5: DW10 PIND 15:0 | PTYPE 23:16, DW11 PSIZE, DW12-13 PID, DW14 NUMB, DW15 LOFF.
-    pid = {"cdw12": 0x55667788, "cdw13": 0x11223344}
+    pid: dict[str, Any] = {"cdw12": 0x55667788, "cdw13": 0x11223344}
     first = Command(0x85, 3, cdw10=0x00010005, cdw11=len(code), cdw14=half, cdw15=0, data=code[:half], **pid)
     rest = Command(
         0x85, 3, cdw10=0x00010005, cdw11=len(code), cdw14=len(code) - half, cdw15=half, data=code[half:], **pid
@@ -162,7 +171,7 @@ def test_the_logs_say_what_is_there(world: World) -> None:
     [one] = world.device.range_sets(COMPUTE)
     assert one == results.RangeSet(rsid, False, (results.Range(2, 0, 64), results.Range(2, 64, 128)))
     world.device.delete_range_set(COMPUTE, rsid)
-    limits = world.device.namespace(4).limits
+    limits = world.device.namespace(commands.CSI_COMPUTE).limits
     assert limits == results.ComputeLimits(3, 3, 4, 8, 1, 1)
 
 
@@ -219,14 +228,21 @@ def wrong_ranges(prefix: bytes = b"") -> Any:
     return [(field, value, status, {"data": memory_range(*values)}) for field, value, status, values in wrong]
 
 
-LOAD = {"opcode": 0x85, "nsid": COMPUTE, "cdw10": 0x00010002, "cdw11": 64, "cdw14": 64, "data": bytes(64)}
-ACTIVATION = {"opcode": 0x88, "nsid": COMPUTE, "cdw10": 0x00010001}
-RANGE_SET = {"opcode": 0x89, "nsid": COMPUTE, "cdw11": 1, "data": memory_range(SLM, 64, 0)}
-EXECUTE = {"opcode": 0x01, "nsid": COMPUTE, "cdw3": 1, "data": memory_range(SLM, 64, 0)}
-SCAN = {"opcode": 0x82, "nsid": COMPUTE, "cdw3": NVM, "cdw12": BLOCK, "room": 4096}
-READ = {"opcode": 0x02, "nsid": SLM, "cdw12": 64, "room": 64}
-WRITE = {"opcode": 0x05, "nsid": SLM, "cdw12": 64, "data": bytes(64)}
-FILL = {"opcode": 0x04, "nsid": SLM, "cdw12": 64}
+LOAD: dict[str, Any] = {
+    "opcode": 0x85,
+    "nsid": COMPUTE,
+    "cdw10": 0x00010002,
+    "cdw11": 64,
+    "cdw14": 64,
+    "data": bytes(64),
+}
+ACTIVATION: dict[str, Any] = {"opcode": 0x88, "nsid": COMPUTE, "cdw10": 0x00010001}
+RANGE_SET: dict[str, Any] = {"opcode": 0x89, "nsid": COMPUTE, "cdw11": 1, "data": memory_range(SLM, 64, 0)}
+EXECUTE: dict[str, Any] = {"opcode": 0x01, "nsid": COMPUTE, "cdw3": 1, "data": memory_range(SLM, 64, 0)}
+SCAN: dict[str, Any] = {"opcode": 0x82, "nsid": COMPUTE, "cdw3": NVM, "cdw12": BLOCK, "room": 4096}
+READ: dict[str, Any] = {"opcode": 0x02, "nsid": SLM, "cdw12": 64, "room": 64}
+WRITE: dict[str, Any] = {"opcode": 0x05, "nsid": SLM, "cdw12": 64, "data": bytes(64)}
+FILL: dict[str, Any] = {"opcode": 0x04, "nsid": SLM, "cdw12": 64}
 
 
 def copy_blocks(nsid: int = NVM, slba: int = 0, nlb: int = 0) -> bytes:
@@ -237,14 +253,14 @@ def copy_memory(nsid: int = SLM, saddr: int = 0x8000, nbyte: int = 64) -> bytes:
     return struct.pack("<IIQI12x", nsid, 0, saddr, nbyte)
 
 
-COPY = {"opcode": 0x01, "nsid": SLM, "cdw2": BLOCK, "cdw12": 0x200, "data": copy_blocks()}
-COPY_MEMORY = {"opcode": 0x01, "nsid": SLM, "cdw2": 64, "cdw12": 0x400, "data": copy_memory()}
+COPY: dict[str, Any] = {"opcode": 0x01, "nsid": SLM, "cdw2": BLOCK, "cdw12": 0x200, "data": copy_blocks()}
+COPY_MEMORY: dict[str, Any] = {"opcode": 0x01, "nsid": SLM, "cdw2": 64, "cdw12": 0x400, "data": copy_memory()}
 
 
 def transfer_range(base: dict[str, Any]) -> list[tuple[str, str, int, dict[str, Any]]]:
     """Start and length of SLM Read, Write and Fill."""
     high = {"cdw10": 0xFFFFFFFC, "cdw11": 0xFFFFFFFF}
-    sized = {"cdw12": 66}
+    sized: dict[str, Any] = {"cdw12": 66}
     if "room" in base:
         sized["room"] = 66
     if "data" in base:
@@ -493,7 +509,7 @@ def test_a_field_out_of_range(world: World, case: Case) -> None:
 def test_the_limits_of_all_programs_together(world: World) -> None:
     """94h, and the room that an unfinished load has taken comes back."""
     admin = world.device.transport.admin
-    begin = {"cdw11": 600000, "cdw14": 64, "data": bytes(64)}
+    begin: dict[str, Any] = {"cdw11": 600000, "cdw14": 64, "data": bytes(64)}
     assert admin(Command(0x85, 3, cdw10=0x00010002, **begin)).status == 0
     assert describe(admin(Command(0x85, 3, cdw10=0x00010003, **begin)).status) == describe(0x194)
     # An unfinished program cannot be activated, nor go on with other bytes than it began with.
@@ -555,29 +571,39 @@ def test_what_is_in_use_stays(world: World) -> None:
     device, transport = world.device, world.device.transport
     assert isinstance(transport, SpdkTransport)
     rsid = device.create_range_set(COMPUTE, [MemoryRange(SLM, 0, 4)])
-    scan = Command(0x82, 3, cdw2=7, cdw3=NVM | rsid << 16, cdw12=MIB, cdw14=2000, room=4096)
-    tags = [transport.submit(scan, queue=i % 2) for i in range(100)]
-    busy_set = transport.admin(commands.delete_range_set(COMPUTE, rsid)).status
-    busy_program = transport.admin(commands.deactivate_program(COMPUTE, 7)).status
-    answers = [transport.wait(tag) for tag in tags]
-    assert (describe(busy_set), describe(busy_program)) == (describe(0x195), describe(0x199))
-    assert {(answer.status, answer.value) for answer in answers} == {(0, 0)}
+    running = transport.submit(Command(0x82, 3, cdw2=7, cdw3=SLOW | rsid << 16, cdw12=BLOCK, cdw14=2000, room=4096))
+    # On the same queue behind it, so that it has begun when this one is answered.
+    assert transport.io(Command(**READ)).status == 0
+    for command, status in (
+        (commands.delete_range_set(COMPUTE, rsid), 0x195),
+        (commands.deactivate_program(COMPUTE, 7), 0x199),
+        (commands.unload_program(COMPUTE, 7), 0x199),
+    ):
+        assert describe(transport.admin(command).status) == describe(status)
+    assert [one.in_use for one in device.range_sets(COMPUTE)] == [True]
+    answer = transport.wait(running)
+    assert (answer.status, answer.value) == (0, 0)
     device.delete_range_set(COMPUTE, rsid)
     device.deactivate(COMPUTE, 7)
     device.activate(COMPUTE, 7)
 
 
 def test_a_running_command_is_aborted(world: World) -> None:
-    """Of commands under way at least the last one is still there to be aborted, and answers 00h/07h."""
+    """A scan and a copy that wait for slow data answer 00h/07h; one that is not there is not aborted."""
     transport = world.device.transport
     assert isinstance(transport, SpdkTransport)
-    scan = Command(0x82, 3, cdw2=0, cdw3=NVM, cdw12=MIB, cdw14=2000, room=4096)
-    tags = [transport.submit(scan) for _ in range(100)]
-    aborted = transport.abort(tags[-1])
-    answers = [transport.wait(tag) for tag in tags]
-    assert (aborted.status, aborted.value & 1) == (0, 0)
-    assert describe(answers[-1].status) == describe(0x007)
-    assert {answer.status for answer in answers[:-1]} == {0}
+    for command in (
+        Command(0x82, 3, cdw2=0, cdw3=SLOW, cdw12=MIB, cdw14=2000, room=4096),
+        Command(0x01, 2, cdw2=MIB, cdw12=0x200, data=copy_blocks(SLOW, nlb=MIB // BLOCK - 1)),
+    ):
+        running = transport.submit(command)
+        assert transport.io(Command(**READ)).status == 0
+        aborted = transport.abort(running)
+        assert (aborted.status, aborted.value & 1) == (0, 0)
+        assert describe(transport.wait(running).status) == describe(0x007)
+    assert transport.abort(running).value & 1 == 1
+    [counted] = [entry for entry in world.device.statistics(COMPUTE) if entry.pind == 0]
+    assert counted.aborted == 1
 
 
 def test_a_refused_program_says_why(world: World) -> None:
@@ -683,7 +709,8 @@ def temperature(piece: bytes) -> int:
 
 
 def test_the_target_is_as_it_was(world: World) -> None:
-    """After everything above: it runs, answers, and scans right."""
-    assert world.target.alive()
+    """After everything above: it runs, can pause (so no command was lost), and scans right."""
+    host = {"nqn": world.first.nqn, "host": "nqn.2026-11.io.hello-ebpf:after"}
+    world.target.call("nvmf_subsystem_add_host", host)
     test_a_scan_with_the_documented_bytes(world)
     assert Path(world.first.image).read_bytes() == DATA
