@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_compute_private.h"
 
+#include "spdk/thread.h"
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
@@ -59,12 +60,19 @@ freed(void *ctx)
 }
 
 static void
+end(void *ctx)
+{
+	csd_channels_fini(ctx, freed);
+}
+
+/* Work may end on any thread, but a bdev's end is told to the thread that asked for it. */
+static void
 release(void *ctx)
 {
 	struct csd_compute *compute = ctx;
 
 	if (__atomic_sub_fetch(&compute->references, 1, __ATOMIC_ACQ_REL) == 0) {
-		csd_channels_fini(compute, freed);
+		spdk_thread_send_msg(compute->thread, end, compute);
 	}
 }
 
@@ -77,6 +85,7 @@ hold(struct csd_compute *compute)
 static int
 destruct(struct csd_namespace *ns)
 {
+	compute_of(ns)->thread = spdk_get_thread();
 	release(compute_of(ns));
 	return 1;
 }

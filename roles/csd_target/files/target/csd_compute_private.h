@@ -16,6 +16,7 @@ struct csd_compute {
 	struct csd_range_sets sets;
 	/* Work under way that needs the namespace and is nobody's command: verifications, purges; and its being a bdev. */
 	uint32_t references;
+	struct spdk_thread *thread;	/* that wants it gone */
 };
 
 /* NULL: there is no compute namespace of this name. */
