@@ -14,7 +14,7 @@
 #define ALWAYS_INLINE	static inline __attribute__((always_inline))
 
 /* Bytes ahead of the record at hand that are asked for from memory. */
-#define PREFETCH_BYTES	1024
+#define PREFETCH_BYTES	512
 
 struct record_instance {
 	struct csd_instance instance;
@@ -44,7 +44,7 @@ struct record_program {
 static int
 map_memory(struct record_instance *instance, uint32_t state_bytes)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
+	const size_t page = sysconf(_SC_PAGESIZE);
 	size_t parameter_pages = (sizeof(struct csd_parameters) + page - 1) / page * page;
 	size_t state_pages = (state_bytes + page - 1) / page * page;
 	size_t bytes = page + parameter_pages + page + state_pages + page;
@@ -110,7 +110,7 @@ make_instance(const struct record_program *program, char reason[CSD_REASON_BYTES
 		goto failed;
 	}
 	if (!program->interpret) {
-		instance->native = csd_rte_bpf_native(instance->bpf);
+		instance->native = csd_rte_bpf_native(instance->bpf, &program->code);
 		csd_loop_make(&instance->loop, &program->code, (const void *)(uintptr_t)instance->native.function,
 			      instance->native.bytes, PREFETCH_BYTES);
 	}

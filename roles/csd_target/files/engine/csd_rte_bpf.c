@@ -11,6 +11,7 @@
 
 #include <rte_bpf.h>
 
+#include "csd_jumps.h"
 #include "csd_rte_bpf.h"
 
 /* Of rte_log.h, which belongs to the DPDK that the program is linked with rather than to librte_bpf's. */
@@ -171,11 +172,14 @@ csd_rte_bpf_destroy(struct rte_bpf *bpf)
 }
 
 struct csd_native_code
-csd_rte_bpf_native(const struct rte_bpf *bpf)
+csd_rte_bpf_native(const struct rte_bpf *bpf, const struct csd_code *code)
 {
 	struct rte_bpf_jit jit = {0};
 
 	rte_bpf_get_jit(bpf, &jit);
+	if (jit.func == NULL || !csd_jumps_are_right(code, (const void *)(uintptr_t)jit.func, jit.sz)) {
+		return (struct csd_native_code) {0};
+	}
 	return (struct csd_native_code) {.function = jit.func, .bytes = jit.sz};
 }
 

@@ -8,7 +8,7 @@
 struct rte_bpf;
 
 struct csd_native_code {
-	uint64_t (*function)(void *record);	/* NULL: this CPU has no JIT */
+	uint64_t (*function)(void *record);	/* NULL: this CPU has no JIT, or it went wrong (csd_jumps.h) */
 	size_t bytes;
 };
 
@@ -17,7 +17,7 @@ struct rte_bpf *csd_rte_bpf_load(const struct csd_code *code, void *parameters, 
 				 char reason[CSD_REASON_BYTES]);
 void csd_rte_bpf_destroy(struct rte_bpf *bpf);
 
-struct csd_native_code csd_rte_bpf_native(const struct rte_bpf *bpf);
+struct csd_native_code csd_rte_bpf_native(const struct rte_bpf *bpf, const struct csd_code *code);
 uint64_t csd_rte_bpf_interpret(const struct rte_bpf *bpf, void *record);
 
 #endif
