@@ -503,6 +503,94 @@ test_bare(bool interpret)
 	}
 }
 
+/*
+ * Every form in which the engine goes through records: a program with one exit and with two, that keeps records whose
+ * first byte is 1 or 2 and stops behind the first with 2, over records of many sizes.
+ */
+static void
+test_geometry(bool interpret, bool two_exits, uint32_t record_bytes, uint32_t stride_bytes, uint32_t emit)
+{
+	static const uint64_t one[] = {
+		0x0000000000001371,	/* r3 = *(u8 *)(r1 + 0) */
+		0x00000000000000b7,	/* r0 = 0 */
+		0x0000000000040315,	/* if r3 == 0 goto exit */
+		0x00000001000000b7,	/* r0 = CSD_KEEP */
+		0x0000000100020315,	/* if r3 == 1 goto exit */
+		0x00000003000000b7,	/* r0 = CSD_KEEP_AND_STOP */
+		0x0000000000000005,	/* goto exit */
+		0x0000000000000095,	/* exit */
+	};
+	static const uint64_t two[] = {
+		0x0000000000001371,	/* r3 = *(u8 *)(r1 + 0) */
+		0x0000000200020355,	/* if r3 != 2 goto other */
+		0x00000003000000b7,	/* r0 = CSD_KEEP_AND_STOP */
+		0x0000000000000095,	/* exit */
+		0x00000000000030bf,	/* other: r0 = r3 */
+		0x0000000000000095,	/* exit */
+	};
+	const struct csd_load_options options = {
+		.interpret = interpret, .record_bytes = record_bytes, .stride_bytes = stride_bytes, .state_bytes = 8,
+		.emit = emit,
+	};
+	const struct csd_run_parameters parameters = {.cparam1 = 0};
+	const uint64_t bytes = 40 * (uint64_t)stride_bytes + draw(stride_bytes), last = draw(45), items = 1 + draw(12);
+	uint64_t at = 0, seen = 0, item_bytes;
+	uint8_t *input = allocate(bytes), *out;
+	enum csd_slice_end end;
+	struct loaded loaded;
+
+	fill_random(input, bytes, 2);
+	for (uint64_t i = 0; i * stride_bytes < bytes; i++) {
+		input[i * stride_bytes] = i == last ? 2 : draw(2);
+	}
+	loaded = load_bytes("bare", two_exits ? two : one, two_exits ? sizeof(two) : sizeof(one), &options);
+	item_bytes = loaded.info->emit_bytes;
+	out = allocate(items * item_bytes);
+	CHECK(csd_instance_begin(loaded.instance, &parameters) == 0, "bare");
+	do {
+		struct csd_slice slice = {
+			.region = input + at, .region_bytes = at < bytes ? bytes - at : 0, .region_offset = at,
+			.out = out, .out_bytes = items * item_bytes, .last = true,
+		};
+		uint64_t kept = 0;
+
+		end = csd_instance_run(loaded.instance, &slice);
+		for (uint64_t i = 0; i < slice.records; i++, seen++) {
+			const uint64_t offset = seen * stride_bytes;
+
+			if (input[offset] == 0) {
+				continue;
+			}
+			CHECK(emit == CSD_EMIT_NOTHING || memcmp(out + kept * item_bytes, emit == CSD_EMIT_RECORD ?
+			      (const void *)(input + offset) : (const void *)&offset, item_bytes) == 0, "record %lu", seen);
+			kept++;
+			CHECK((seen == last) == (end == CSD_SLICE_STOPPED && i == slice.records - 1), "record %lu", seen);
+		}
+		CHECK(slice.matches == kept && slice.emitted_bytes == kept * item_bytes, "%lu", slice.matches);
+		CHECK(slice.consumed == slice.records * stride_bytes, "%lu", slice.consumed);
+		at += slice.consumed;
+		CHECK(end != CSD_SLICE_FULL || kept == items, "full with room left");
+	} while (end == CSD_SLICE_FULL);
+	CHECK(end == CSD_SLICE_STOPPED ? seen == last + 1 : bytes < at + record_bytes, "%lu records seen", seen);
+	free(out);
+	free(input);
+	unload(&loaded);
+}
+
+static void
+test_geometries(void)
+{
+	static const uint32_t sizes[] = {1, 3, 8, 15, 16, 17, 48, 64, 65, 240, 256, 272, 4096};
+
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]) * 24; i++) {
+		uint32_t size = sizes[i / 24];
+		uint32_t stride = i / 12 % 2 == 0 ? size : 1 + draw(2 * size);
+
+		test_geometry(i % 2 == 0, i / 2 % 2 == 0, size, stride, i / 4 % 3);
+	}
+	printf("%s: geometries ok\n", __FILE__);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -517,6 +605,7 @@ main(int argc, char **argv)
 	test_bare(false);
 	test_bare(true);
 	printf("%s: bare stream ok\n", __FILE__);
+	test_geometries();
 	printf("%lu checks\n", g_checks);
 	return 0;
 }
