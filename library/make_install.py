@@ -60,6 +60,11 @@ options:
     type: list
     elements: path
     default: []
+  renewed:
+    description: A task of this run before this one has made some of O(inputs) anew, or in check mode would have. Only
+      check mode needs to be told, in a run the inputs themselves are others.
+    type: bool
+    default: false
   cache:
     description: Folder for build folders.
     type: path
@@ -145,6 +150,7 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "tool_versions": {"type": "list", "elements": "str", "default": []},
             "inputs": {"type": "list", "elements": "path", "default": []},
+            "renewed": {"type": "bool", "default": False},
             "cache": {"type": "path", "default": "/var/cache/hello_ebpf/build"},
             "log": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -161,6 +167,7 @@ def main() -> None:
         environment={name: str(value) for name, value in asked["environment"].items()},
         tool_versions=tuple(asked["tool_versions"]),
         inputs=tuple(Path(path) for path in asked["inputs"]),
+        renewed=module.check_mode and asked["renewed"],
         cache=Path(asked["cache"]),
         log=Path(asked["log"] or f"/var/log/hello_ebpf/{asked['name']}-build.log"),
     )

@@ -38,6 +38,7 @@ class Request:
         environment: further environment of make.
         tool_versions: commands whose output's first line tells a tool's version.
         inputs: files of this machine that the result depends on.
+        renewed: in check mode, some of them would be others by now.
         cache: the folder in which build folders lie.
         log: the file that make's output goes to.
     """
@@ -49,6 +50,7 @@ class Request:
     environment: dict[str, str] = field(default_factory=dict)
     tool_versions: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = ()
+    renewed: bool = False
     cache: Path = Path("/var/cache/hello_ebpf/build")
     log: Path = Path("/var/log/hello_ebpf/make_install.log")
 
@@ -117,6 +119,8 @@ class MakeInstall:
             why = f"changed or missing: {', '.join(state.spoilt)}"
         elif state.ingredients != wanted:
             why = f"changed: {', '.join(_differences(state.ingredients, wanted))}"
+        elif request.renewed:
+            why = "what it is built with is made anew before"
         else:
             return [Step(f"remove {path}", partial(tidy, path)) for path in self._halves() if path.exists()]
         return [Step(f"build {request.name} and install it into {request.dest} ({why})", self._build)]

@@ -249,7 +249,8 @@ class TargetService:
             raise LabError(
                 asked=f"run {program}",
                 found="no such program" if not Path(program).exists() else "it is not executable",
-                fix="run the role `spdk` first (site.yml does), or set csd_target_program",
+                fix="let the role csd_target build it (do not skip its tag 'install'), or run the role spdk for SPDK's "
+                "own, or set csd_target_program",
             )
 
     def _check_memory(self, found: Found) -> None:

@@ -180,6 +180,15 @@ def test_an_input_that_is_not_there(folder: Folder) -> None:
     )
 
 
+def test_an_input_that_a_task_before_would_make_anew(folder: Folder) -> None:
+    folder.install()
+    folder.more["renewed"] = True
+    why = "(what it is built with is made anew before)"
+    assert folder.install(check=True)["actions"] == [f"build hello and install it into {folder.dest} {why}"]
+    # In a run the input itself tells whether it is another.
+    assert folder.install()["changed"] is False
+
+
 def test_a_folder_of_somebody_else_is_left_alone(folder: Folder) -> None:
     folder.dest.mkdir(parents=True)
     (folder.dest / "thesis.txt").write_text("years of work")
