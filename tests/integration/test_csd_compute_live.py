@@ -7,10 +7,14 @@ HELLO_EBPF_CSD_TGT and HELLO_EBPF_CSD_NVME name other programs than the installe
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import os
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -594,3 +598,85 @@ def test_rpc_errors_say_what_is_wrong(target: ComputeTarget) -> None:
         with pytest.raises(LabError) as refused:
             target.call(method, **params)
         assert text in str(refused.value), f"{method} {params}: {refused.value}"
+
+
+# What may come of a command while others load, unload, abort, cut connections and change the subsystem.
+POSSIBLE = {0x000, 0x002, ABORTED, 0x00B, INTERRUPTED, 0x18D, 0x18E, 0x18F, 0x192, 0x195, 0x196, 0x198, IN_USE}
+
+
+def chance_command(chance: random.Random, program: bytes) -> tuple[bool, commands.Command]:
+    """Whether it is an admin command; and a command that makes sense at some time."""
+    pind = chance.randrange(3)
+    length = chance.choice((0, 100, 5000, 1 << 20, 20 << 20))
+    ranges = [commands.MemoryRange(SLM, 0, 4), commands.MemoryRange(SLM, 8192, 65536)]
+    scan = commands.scan(
+        COMPUTE, pind, DATA, chance.randrange(4096), length, room=ROOM, cparam1=9, rsid=chance.choice((0, 0, 1, 2))
+    )
+    execute = commands.execute_program(COMPUTE, pind, ranges=[commands.MemoryRange(SLM, 131072, 1 << 20), ranges[1]])
+    (load,) = commands.load_program(COMPUTE, pind, program, chunk=len(program))
+    return chance.choice(
+        [(False, scan)] * 12
+        + [(False, execute)] * 4
+        + [(True, load), (True, load), (True, commands.activate_program(COMPUTE, pind))]
+        + [(True, commands.activate_program(COMPUTE, pind)), (True, commands.deactivate_program(COMPUTE, pind))]
+        + [(True, commands.unload_program(COMPUTE, pind)), (True, commands.create_range_set(COMPUTE, ranges))]
+        + [(True, commands.delete_range_set(COMPUTE, chance.randrange(1, 4)))]
+        + [(True, commands.get_log(lid, COMPUTE, 4096)) for lid in (0x82, 0x83, 0x84, 0xD2)]
+    )
+
+
+def chance_host(target: ComputeTarget, chance: random.Random, program: bytes, end: float) -> int:
+    """A host that does whatever comes to its mind, and now and then dies. How many commands it sent."""
+    sent = 0
+    while time.monotonic() < end:
+        host = target.connect(queues=2, core=-1, memory_megabytes=32)
+        tags: list[int] = []
+        for _ in range(chance.randrange(1, 150)):
+            admin, command = chance_command(chance, program)
+            tag = host.submit_admin(command) if admin else host.submit(command, chance.randrange(2))
+            if not admin and chance.random() < 0.1:
+                host.abort(tag)
+            tags.append(tag)
+            sent += 1
+            while len(tags) > 20:
+                assert host.wait(tags.pop(0)).status in POSSIBLE
+        if chance.random() < 0.3:
+            host._process.kill()
+        else:
+            assert {host.wait(tag).status for tag in tags} <= POSSIBLE
+        host.close()
+    return sent
+
+
+def test_everything_at_once(tmp_path: Path) -> None:
+    """Two reactors, three hosts and an administrator, each by chance, for some seconds."""
+    seed = int(os.environ.get("HELLO_EBPF_CHANCE_SEED", str(time.time_ns() % (1 << 32))))
+    end = time.monotonic() + float(os.environ.get("HELLO_EBPF_CHANCE_SECONDS", "8"))
+    print(f"HELLO_EBPF_CHANCE_SEED={seed}")
+    with ComputeTarget(tmp_path, PORT, core_mask="0x3") as target:
+        target.set_up(transport={"io_unit_size": 16384, "max_io_size": ROOM})
+        target.call("bdev_malloc_create", name="more", num_blocks=2048, block_size=512)
+        program = Geometry(100, 7).compile(tmp_path)
+        with ThreadPoolExecutor() as pool:
+            hosts = [pool.submit(chance_host, target, random.Random(seed + n), program, end) for n in range(3)]
+            chance = random.Random(seed)
+            while not all(host.done() for host in hosts):
+                method = chance.choice(("load", "activate", "deactivate", "unload"))
+                params = {"program": base64.b64encode(program).decode()} if method == "load" else {}
+                with contextlib.suppress(LabError):
+                    target.call(f"csd_{method}_program", name="csd0_compute", pind=chance.randrange(3), **params)
+                if chance.random() < 0.05:
+                    target.call("nvmf_subsystem_add_ns", nqn=NQN, namespace={"bdev_name": "more", "nsid": 9})
+                    target.call("nvmf_subsystem_remove_ns", nqn=NQN, nsid=9)
+                target.call(chance.choice(("csd_get_programs", "csd_get_stats")))
+                time.sleep(chance.random() / 50)
+            assert sum(host.result() for host in hosts) > 0
+        assert target.running
+        # Nothing is left behind that would keep a program from going.
+        for pind in range(3):
+            with contextlib.suppress(LabError):
+                target.call("csd_deactivate_program", name="csd0_compute", pind=pind)
+            with contextlib.suppress(LabError):
+                target.call("csd_unload_program", name="csd0_compute", pind=pind)
+        shown = target.call("csd_get_programs", name="csd0_compute")[0]["programs"]
+        assert all(slot["state"] == "empty" for slot in shown)
