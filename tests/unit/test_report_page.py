@@ -1,0 +1,137 @@
+"""report.html: the same bytes for the same report, every figure in a table, charts where they can be drawn."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible.module_utils.hello_ebpf.bench import charts, figures
+from ansible.module_utils.hello_ebpf.bench.page import page
+
+from report_sample import LABEL, measurement, report
+from report_schema import problems
+
+
+class Tables(HTMLParser):
+    """The values behind the cells of each table's rows, and what the page would fetch or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[Any]] = []
+        self.fetched: list[str] = []
+        self.scripts = 0
+        self.identities: list[str] = []
+        self.labels: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag == "td":
+            value = found.get("data-value")
+            self.rows[-1].append(None if value is None else json.loads(value))
+        elif tag == "script":
+            self.scripts += 1
+        if tag == "svg":
+            self.labels.append(found.get("aria-label") or "")
+        self.identities += [value for name, value in attrs if name == "id" and value]
+        self.fetched += [
+            value
+            for name, value in attrs
+            if name in {"src", "href", "xlink:href"} and value and not value.startswith(("#", "data:"))
+        ]
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """Of the whole sample; drawing takes a second."""
+    return page(report())
+
+
+def parsed(text: str) -> Tables:
+    tables = Tables()
+    tables.feed(text)
+    return tables
+
+
+def test_the_sample_is_a_report() -> None:
+    assert problems(report()) == []
+
+
+def test_the_same_report_gives_the_same_bytes(text: str) -> None:
+    assert text == page(json.loads(json.dumps(report())))
+
+
+def test_it_stands_alone(text: str) -> None:
+    found = parsed(text)
+    assert found.scripts == 0
+    assert found.fetched == []
+    assert len(found.identities) == len(set(found.identities))
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_every_run_is_in_a_table(text: str) -> None:
+    made = report()
+    rows = parsed(text).rows
+    for run in made["runs"]:
+        assert any(
+            run["name"] in row and run["scanned_bytes_per_s"] in row and run["matches_sha256"] in row for row in rows
+        )
+        assert any(run["name"] in row and run["wire_bytes_to_host"] in row for row in rows)
+    for entry in made["engine"]:
+        assert any(entry["program"] in row and entry["ns_per_record"] in row for row in rows)
+    for claim in made["claims"]:
+        assert any(claim["claim"] in row and claim["found"] in row for row in rows)
+    for spread in made["phases"][LABEL]["seconds"].values():
+        assert any(spread in row for row in rows)
+
+
+def test_charts_tell_in_words_what_they_show(text: str) -> None:
+    labels = parsed(text).labels
+    assert len(labels) == 7
+    assert all(label.startswith("Bar chart of ") and len(label) > 60 for label in labels)
+    assert "baseline: 0.1 % 3.10, 1 % 3.10" in labels[0]
+
+
+def test_text_of_the_machine_is_escaped(text: str) -> None:
+    assert "Debian &lt;12&gt;" in text
+    assert "Debian <12>" not in text
+
+
+def test_without_matplotlib_it_says_so_and_has_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert charts.available() != ""
+    plain = page(report())
+    assert "<svg" not in plain
+    assert "This page has its tables, but no charts: the Python that wrote it has no matplotlib (" in plain
+    assert any(report()["runs"][0]["matches_sha256"] in row for row in parsed(plain).rows)
+    assert "<details" not in plain
+
+
+def test_a_baseline_alone_makes_a_page_too() -> None:
+    alone = measurement()
+    alone["runs"] = [run for run in alone["runs"] if run["name"] == "baseline" and run["program"] == "threshold"]
+    for run in alone["runs"]:
+        run["wire_bytes_to_host"] = run["target_cpu_s"] = None
+    alone |= {"engine": [], "memory": None, "phases": None, "links": [], "programs": []}
+    made = report() | {"runs": alone["runs"], "engine": [], "memory": {}, "phases": {}, "links": [], "claims": []}
+    labels = parsed(page(made)).labels
+    assert len(labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999600, "1 MB"), (268435456, "268 MB"), (25e9, "25 GB")],
+)
+def test_sizes(count: float, shown: str) -> None:
+    assert figures.size(count) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(1.5, "1.5 s"), (0.0215, "21.5 ms"), (0.0000034, "3.4 µs")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert figures.duration(seconds) == shown
