@@ -1,4 +1,4 @@
-"""csd_tgt under AddressSanitizer and UBSan, and 100,000 mutated command streams: it stays up and right, leaks nothing."""
+"""csd_tgt under both sanitizers, and 100,000 mutated command streams: it stays up and right, and leaks nothing."""
 
 from __future__ import annotations
 
