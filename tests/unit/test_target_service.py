@@ -246,7 +246,7 @@ def test_a_missing_program_is_refused(bench: Bench) -> None:
     service = Service("csd_test", "test", ("/nowhere/nvmf_tgt",), bench.folder / "run", bench.folder / "log")
     bench.supervisor.service = service
     with pytest.raises(
-        LabError, match=r"Asked: run /nowhere/nvmf_tgt\. Found: no such program\. Do: run the role `spdk`"
+        LabError, match=r"Asked: run /nowhere/nvmf_tgt\. Found: no such program\. Do: let the role csd_target build it"
     ):
         bench.run()
     # In check mode the role before this one has not built it yet.
