@@ -5,8 +5,8 @@
  * the 8 bytes of cparam1, little endian.
  *
  * A window is the 64 positions that it is asked about and the 15 bytes behind them. First all 64 are tried at once for
- * the pattern's first two bytes, eight to a word; where that finds something, quarter by quarter, and only in such a
- * quarter position by position.
+ * the pattern's first two bytes, eight to a word. Where that finds something, the first such place is looked at; only
+ * if it is none, every position is.
  *
  * The verifier walks every way through a program: each branch whose ways join again doubles its work from there on. So
  * there is arithmetic here where a condition would say the same.
@@ -14,7 +14,6 @@
 #include "csd_bpf.h"
 
 #define POSITIONS	64
-#define QUARTER		(POSITIONS / 4)
 #define PATTERN_BYTES	16
 
 struct window {
@@ -45,28 +44,37 @@ static inline __attribute__((always_inline)) __u64 smaller(__u64 a, __u64 b)
 
 struct pattern {
 	__u64 length;
-	__u64 low, high;		/* its bytes, with zeros behind */
+	__u64 low, high;		/* its bytes, with zeros behind, ... */
+	__u64 low_counts, high_counts;	/* ... and which of them count */
 	__u64 first, second;		/* one of its first two bytes, eight times; where it has one only, that again, */
 	__u64 step;			/* ... and where the second one is to be looked for: 0, else 1 */
 };
 
-/* Not zero if the pattern's first two bytes are at one of the positions from `from` to before `to`. */
+/*
+ * The highest bit of a byte is set if the pattern's first two bytes are at that one of eight positions. It may also be
+ * set in bytes behind the first such one. Other bits mean nothing.
+ */
 static inline __attribute__((always_inline)) __u64
-try(const struct window *window, const struct pattern *pattern, __u64 from, __u64 to)
+try(const __u8 *bytes, const __u8 *stepped, const struct pattern *pattern)
 {
-	const __u8 *stepped = window->bytes + pattern->step;
-	__u64 found = 0;
+	__u64 other = (CSD_LOAD_64(bytes) ^ pattern->first) | (CSD_LOAD_64(stepped) ^ pattern->second);
 
-	CSD_OPAQUE(stepped);
-	CSD_UNROLL
-	for (__u64 position = from; position < to; position += 8) {
-		/* A byte that is zero: they are here. The subtraction raises its highest bit. */
-		__u64 other = (CSD_LOAD_64(window->bytes + position) ^ pattern->first) |
-			      (CSD_LOAD_64(stepped + position) ^ pattern->second);
+	/* Zero in a byte: they are here. The subtraction raises its highest bit. */
+	return (other - ONES) & ~other;
+}
 
-		found |= (other - ONES) & ~other;
-	}
-	return found & HIGHS;
+/* Zero if the whole pattern is here. */
+static inline __attribute__((always_inline)) __u64
+differs(const __u8 *bytes, const struct pattern *pattern)
+{
+	return ((CSD_LOAD_64(bytes) ^ pattern->low) & pattern->low_counts) |
+	       ((CSD_LOAD_64(bytes + 8) ^ pattern->high) & pattern->high_counts);
+}
+
+/* Of the lowest bit that is set, which is the highest of a byte: the number of that byte. */
+static inline __attribute__((always_inline)) __u64 first_byte(__u64 bits)
+{
+	return CSD_BOUND(((bits & -bits) >> 7) * 0x0001020304050607ULL >> 56, 7);
 }
 
 CSD_PROGRAM
@@ -74,7 +82,8 @@ int search(const struct window *window)
 {
 	__u64 given = csd_parameters.data_bytes;
 	__u64 none = negative((__s64)given - 1);
-	__u64 position, low_counts, high_counts;
+	__u64 position, at, found = 0;
+	const __u8 *stepped;
 	struct pattern pattern;
 
 	pattern.length = smaller(given, PATTERN_BYTES) + (none & 8);
@@ -82,27 +91,36 @@ int search(const struct window *window)
 	pattern.first = (pattern.low & 0xff) * ONES;
 	pattern.step = CSD_BOUND(negative(1 - (__s64)pattern.length), 1);
 	pattern.second = (pattern.low >> 8 * pattern.step & 0xff) * ONES;
-	if (try(window, &pattern, 0, POSITIONS) == 0)
+	stepped = window->bytes + pattern.step;
+	CSD_OPAQUE(stepped);
+	CSD_UNROLL
+	for (position = 0; position < POSITIONS; position += 8)
+		found |= try(window->bytes + position, stepped + position, &pattern);
+	if ((found & HIGHS) == 0)
 		return CSD_DROP;
 
 	CSD_OPAQUE(window);	/* load again, rather than keep all words on the stack for this rarer case */
 	pattern.high = CSD_LOAD_64(csd_parameters.data + 8);
-	low_counts = LOW_BYTES(smaller(pattern.length, 8));
-	high_counts = LOW_BYTES(pattern.length - smaller(pattern.length, 8));
-	CSD_OPAQUE(low_counts);
-	CSD_OPAQUE(high_counts);
+	pattern.low_counts = LOW_BYTES(smaller(pattern.length, 8));
+	pattern.high_counts = LOW_BYTES(pattern.length - smaller(pattern.length, 8));
+	CSD_OPAQUE(pattern.low_counts);
+	CSD_OPAQUE(pattern.high_counts);
 	CSD_UNROLL
-	for (__u64 from = 0; from < POSITIONS; from += QUARTER) {
-		if (try(window, &pattern, from, from + QUARTER) == 0)
+	for (position = 0; position < POSITIONS; position += 8) {
+		found = try(window->bytes + position, stepped + position, &pattern) & HIGHS;
+		if (found == 0)
 			continue;
-		CSD_UNROLL
-		for (position = from; position < from + QUARTER; position++) {
-			__u64 other = ((CSD_LOAD_64(window->bytes + position) ^ pattern.low) & low_counts) |
-				      ((CSD_LOAD_64(window->bytes + position + 8) ^ pattern.high) & high_counts);
-
-			if (other == 0)
-				goto found;
-		}
+		at = first_byte(found);
+		if (differs(window->bytes + position + at, &pattern) != 0)
+			break;
+		position += at;
+		goto found;
+	}
+	CSD_OPAQUE(window);
+	CSD_UNROLL
+	for (position = 0; position < POSITIONS; position++) {
+		if (differs(window->bytes + position, &pattern) == 0)
+			goto found;
 	}
 	return CSD_DROP;
 
