@@ -125,3 +125,14 @@ def test_the_specification_takes_what_csd_program_takes() -> None:
     assert told.keys() == csd_program.PROGRAM.keys() - {"path"}
     for name, option in told.items():
         assert {key: value for key, value in option.items() if key != "description"} == csd_program.PROGRAM[name]
+
+
+def test_the_inventories_show_programs_that_are_there() -> None:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    local = yaml.safe_load((ROOT / "inventory/local/group_vars/targets.yml").read_text())
+    assert local["csd_target_programs"] == defaults["csd_target_programs"]
+    fleet = ROOT / "inventory/fleet.example"
+    for group in ("targets", "archive"):
+        programs = yaml.safe_load((fleet / f"group_vars/{group}.yml").read_text())["csd_target_programs"]
+        for name in [one["source"] for one in programs if "source" in one]:
+            assert (fleet / "programs" / name).exists() or (ROLE / "files/programs" / name).exists(), name
