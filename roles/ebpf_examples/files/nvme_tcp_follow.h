@@ -432,12 +432,16 @@ static __always_inline long step_search(const struct follow *follow)
 static __always_inline long step_header(const struct follow *follow)
 {
 	struct stream *stream = follow->stream;
-	__u32 have = stream->have, take, need, direction = follow->direction;
+	__u32 have = stream->have, take, but_one, need, direction = follow->direction;
 
 	if (have >= PDU_HEADER_MAX)
 		return 1;
 	take = least(PDU_HEADER_MAX - have, stream->remaining);
-	if (!take || take > PDU_HEADER_MAX || packet_load(follow->packet, stream->at, stream->header + have, take)) {
+	/* Linux 6.1's verifier learns from a comparison with a limit that a number is not 0, and not from one with 0. */
+	but_one = take - 1;
+	asm volatile("" : "+r"(but_one));
+	if (but_one >= PDU_HEADER_MAX ||
+	    packet_load(follow->packet, stream->at, stream->header + have, but_one + 1)) {
 		/* Bytes that the headers of the packet promise, and that it does not have. */
 		follow->port->malformed++;
 		stream_skip(follow, stream->remaining);
