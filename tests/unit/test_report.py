@@ -174,7 +174,8 @@ def test_a_run_that_differs_from_the_known_answer_is_not_written(tmp_path: Path,
     spoilt["measurement"]["runs"][0].update(spoil)
     done = write(tmp_path, spoilt)
     assert done["failed"]
-    assert f"Asked: 10 matches with SHA-256 {DIGEST} at selectivity 0.01 (the known answer). Found: baseline of a: " in done["msg"]
+    asked = f"Asked: 10 matches with SHA-256 {DIGEST} at selectivity 0.01 (the known answer). "
+    assert f"{asked}Found: baseline of a: " in done["msg"]
     assert "Do: verify the data set (csd_dataset); the report was not written." in done["msg"]
     assert not (tmp_path / "reports").exists()
 

@@ -70,6 +70,14 @@ def size(count: float | None) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
 
 
+def binary(count: int) -> str:
+    """Sizes that people give in powers of two."""
+    for unit, shift in (("MiB", 20), ("KiB", 10)):
+        if count % (1 << shift) == 0:
+            return f"{count >> shift} {unit}"
+    return f"{count} B"
+
+
 def rate(per_second: float) -> str:
     return f"{per_second / 1e9:.2f} GB/s"
 
@@ -203,7 +211,7 @@ def _throughput_section(
             _spread(run["seconds"], duration),
             Cell(f"{run['matches']:,}", run["matches"]),
             Cell(run["matches_sha256"][:12] + "…", run["matches_sha256"]),
-            Cell(f"{size(run['io_bytes'])} by {run['queue_depth']}", [run["io_bytes"], run["queue_depth"]]),
+            Cell(f"{binary(run['io_bytes'])} by {run['queue_depth']}", [run["io_bytes"], run["queue_depth"]]),
         ]
         for run in runs
     ]
@@ -231,9 +239,7 @@ def _wire_section(
     series = _bars(runs, keys, to_host)
     if not series:
         return []
-    chart = Chart(
-        f"{prefix}wire", groups, series, "MB to the host (logarithmic)", logarithmic=True
-    )
+    chart = Chart(f"{prefix}wire", groups, series, "MB to the host (logarithmic)", logarithmic=True)
     rows = [
         [
             Cell(WAYS[run["name"]], run["name"]),
@@ -383,9 +389,9 @@ def _phases(prefix: str, phases: Mapping[str, Any] | None) -> list[Section]:
         Section(
             f"{prefix}phases",
             title,
-            f"The threshold program ({phases['program_bytes']:,} bytes of ELF) loaded into a spare slot over NVMe, then "
-            f"run once over {size(phases['chunk_bytes'])}, selecting {size(phases['matched_bytes'])}; nothing "
-            "beside it.",
+            f"The threshold program ({phases['program_bytes']:,} bytes of ELF) loaded into a spare slot over NVMe, "
+            "nothing beside it, then "
+            f"run once over {binary(phases['chunk_bytes'])}, selecting {size(phases['matched_bytes'])}.",
             chart,
             f"Bar chart of what each step takes. {_in_words([bars], groups, lambda v: duration(v / 1e6))}",
             ["step", "took (least to most)"],

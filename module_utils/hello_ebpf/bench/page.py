@@ -15,10 +15,12 @@ from .figures import Cell, Section
 STYLE = """
 :root { color-scheme: light dark;
   --page: #ffffff; --card: #f6f7f9; --text: #1c2026; --quiet: #5b6470; --grid: #d9dde3;
-  --baseline: #7b8794; --offload: #0067b0; --slm: #d9822b; --host: #1f8a70; --target: #8a5bb5; --good: #1a7f4b; --bad: #b42318; }
+  --baseline: #7b8794; --offload: #0067b0; --slm: #d9822b;
+  --host: #1f8a70; --target: #8a5bb5; --good: #1a7f4b; --bad: #b42318; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #14171b; --card: #1e2329; --text: #e8eaed; --quiet: #a2abb6; --grid: #363d46;
-  --baseline: #8b96a3; --offload: #56b4f0; --slm: #f0a24f; --host: #4fc3a1; --target: #bb93e0; --good: #59c98d; --bad: #ff8a7a; } }
+  --baseline: #8b96a3; --offload: #56b4f0; --slm: #f0a24f;
+  --host: #4fc3a1; --target: #bb93e0; --good: #59c98d; --bad: #ff8a7a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }

@@ -64,6 +64,39 @@ test_defaults(void)
 }
 
 static void
+test_ways_and_programs(void)
+{
+	CHECK(parse("compare --path f --program threshold=0,search=3,top") == 0);
+	CHECK_U64(g_options.command, CSD_MEASURE);
+	CHECK_U64(g_options.way_count, 3);
+	CHECK_U64(g_options.program_count, 3);
+	CHECK_TEXT(g_options.programs[1].name, "search");
+	CHECK_U64(g_options.programs[1].slot, 3);
+	CHECK_U64(g_options.programs[2].slot, 0);
+	CHECK_U64(g_options.compute_nsid, 3);
+	CHECK_U64(g_options.slm_nsid, 2);
+	CHECK(parse("compare --path f --ways slm,baseline --range-size 1M,16M --range-depth 2 --chunk-size 4M") == 0);
+	CHECK_U64(g_options.way_count, 2);
+	CHECK_U64(g_options.ways[0], CSD_WAY_SLM);
+	CHECK_U64(g_options.settings[CSD_WAY_OFFLOAD].io_sizes[1], 16777216);
+	CHECK_U64(g_options.settings[CSD_WAY_SLM].io_sizes[0], 4194304);
+	CHECK(parse("offload --path f") == 0);
+	CHECK_U64(g_options.way_count, 1);
+	CHECK_U64(g_options.ways[0], CSD_WAY_OFFLOAD);
+	CHECK(parse("tune --path f --ways slm") == 0);
+	CHECK_U64(g_options.ways[0], CSD_WAY_SLM);
+	CHECK(parse("compare --path f --ways slm,slm") == -CSD_USAGE);
+	CHECK_TEXT(g_error.asked, "--ways slm");
+	CHECK_TEXT(g_error.found, "possible is each of baseline, offload, slm, once");
+	CHECK(parse("compare --path f --program bottom=1") == -CSD_USAGE);
+	CHECK_TEXT(g_error.found, "possible is NAME=SLOT: threshold, search, aggregate, histogram, sample or top, and a slot's "
+		   "number");
+	CHECK(parse("compare --path f --program top=70000") == -CSD_USAGE);
+	CHECK(parse("compare --path f --chunk-depth 17") == -CSD_USAGE);
+	CHECK_TEXT(g_error.found, "possible is a number from 1 to 16 (K, M, G may follow)");
+}
+
+static void
 test_everything_given(void)
 {
 	CHECK(parse("tune --traddr 10.0.0.1 --trsvcid 4421 --subnqn nqn.a --hostnqn nqn.b --nsid 3 --io-size 64K,1M "
@@ -128,6 +161,7 @@ main(void)
 {
 	RUN(test_sizes);
 	RUN(test_defaults);
+	RUN(test_ways_and_programs);
 	RUN(test_everything_given);
 	RUN(test_refusals);
 	return check_done();
