@@ -3,10 +3,10 @@
  * The machine code is taken apart into its instructions. How many of them each eBPF instruction becomes is known, so each
  * of them has its place, and each jump can be held against the place that it should go to.
  */
-#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "csd_insn.h"
 #include "csd_jumps.h"
 
 #if defined(__x86_64__)
@@ -111,12 +111,6 @@ decode(const uint8_t *code, uint32_t at, uint32_t end)
 		insn.target = i + (immediate == 1 ? (int8_t)distance : (int64_t)distance);
 	}
 	return insn;
-}
-
-static bool
-is_ld_imm64(const struct csd_insn *insn)
-{
-	return insn->code == (BPF_LD | BPF_IMM | BPF_DW);
 }
 
 static uint32_t
@@ -227,7 +221,7 @@ find_places(struct map *map, const struct csd_code *code)
 		} else {
 			after += count_native(&code->insns[i]);
 		}
-		i += is_ld_imm64(&code->insns[i]);
+		i += csd_is_ld_imm64(&code->insns[i]);
 	}
 	while (return_at < map->count && !map->list[return_at].returns) {
 		return_at++;
@@ -240,7 +234,7 @@ find_places(struct map *map, const struct csd_code *code)
 	for (uint32_t i = 0, place = prologue; i < code->count; i++) {
 		map->first[i] = place;
 		place += i == map->exit_at ? frame - prologue + 1 : count_native(&code->insns[i]);
-		i += is_ld_imm64(&code->insns[i]);
+		i += csd_is_ld_imm64(&code->insns[i]);
 	}
 	return true;
 }
@@ -267,7 +261,7 @@ check_jumps(const struct map *map, const struct csd_code *code)
 			}
 			checked++;
 		}
-		i += is_ld_imm64(insn);
+		i += csd_is_ld_imm64(insn);
 	}
 	return checked == jumps;
 }
