@@ -97,7 +97,7 @@ class ComputeTarget:
             process.wait()
             pytest.fail(f"csd_tgt did not end\n{self.log_text()[-3000:]}")
         finally:
-            Path(f"/dev/shm/nvmf_trace.pid{process.pid}").unlink(missing_ok=True)
+            Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
         if code != 0:
             pytest.fail(f"csd_tgt ended with {code}\n{self.log_text()[-6000:]}")
 
@@ -106,7 +106,7 @@ class ComputeTarget:
         if process is not None:
             process.kill()
             process.wait()
-            Path(f"/dev/shm/nvmf_trace.pid{process.pid}").unlink(missing_ok=True)
+            Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
     def call(self, method: str, **params: Any) -> Any:
         with Client(str(self.socket)) as client:
