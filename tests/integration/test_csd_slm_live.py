@@ -164,7 +164,7 @@ def test_subsystem_changed_under_load(target: ComputeTarget) -> None:
     """A change does not wait for commands that take long: they are interrupted, and may be sent again."""
     with target.host() as host:
         tags = long_commands(host)
-        address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(PORT + 1)}
+        address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.2", "trsvcid": str(PORT)}
         started = time.monotonic()
         target.call("nvmf_subsystem_add_listener", nqn=NQN, listen_address=address)
         assert time.monotonic() - started < 5
