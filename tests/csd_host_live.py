@@ -151,7 +151,7 @@ class CsdTarget:
         assert process is not None
         process.terminate()
         code = process.wait(60)
-        Path(f"/dev/shm/nvmf_trace.pid{process.pid}").unlink(missing_ok=True)
+        Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
         return code
 
     def kill(self) -> None:
@@ -159,7 +159,7 @@ class CsdTarget:
         if process is not None:
             process.kill()
             process.wait()
-            Path(f"/dev/shm/nvmf_trace.pid{process.pid}").unlink(missing_ok=True)
+            Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
 
 def compile_program(source: Path, folder: Path) -> bytes:
