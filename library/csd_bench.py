@@ -128,7 +128,7 @@ options:
     description: Offload. Numbers of scans at a time to try.
     type: list
     elements: int
-    default: [1, 2, 4, 8]
+    default: [1, 2, 4, 8, 16]
   chunk_sizes:
     description: Standard flow. Sizes to try of the chunk that is copied and executed at a time, in bytes.
     type: list
@@ -287,7 +287,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "compute_nsid": {"type": "int", "default": 3},
     "slm_nsid": {"type": "int", "default": 2},
     "range_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304, 16777216]},
-    "range_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8]},
+    "range_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8, 16]},
     "chunk_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304]},
     "chunk_depths": {"type": "list", "elements": "int", "default": [1, 2, 4]},
     "phase_program": {"type": "path", "default": "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o"},

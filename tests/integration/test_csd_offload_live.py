@@ -85,7 +85,7 @@ class Bench:
             "engine_bench": "/nonexistent",
             "spdk_stamp": "/nonexistent",
         }
-        return run_module(csd_bench.main, self.params(seed, **quick, **rest, **changes))
+        return run_module(csd_bench.main, self.params(seed, **{**quick, **rest, **changes}))
 
 
 @pytest.fixture

@@ -117,8 +117,11 @@ class Measurement:
                 found=f"{program.records} records from seed {program.seed} have SHA-256 {answer['sha256']}",
                 fix="give the digest that csd_dataset returned for the same records and seed",
             )
-        sweeps = {way: program.tune(way, settings.tune_words(way)) for way in settings.ways}
-        best = {way: sweep["best"] for way, sweep in sweeps.items()}
+        sweeps = {
+            way: [program.tune(way, settings.tune_words(way, at)) for at in settings.tuned_at(way)]
+            for way in settings.ways
+        }
+        best = {way: [sweep["best"] for sweep in found] for way, found in sweeps.items()}
         measured, cpu = self._compare(best, settings.repeats, settings.warm_ups)
         runs = report.runs_of(measured, cpu, self._subject.host_name, str(program.place))
         wire_source = self._count_wire(best, runs, measured)
@@ -130,7 +133,7 @@ class Measurement:
             "initiator": program.place.initiator,
             "dataset": report.dataset_of(answer),
             "known_answer": answer["selectivities"],
-            "settings": self._settings_of(best, sweeps),
+            "settings": self._settings_of(sweeps),
             "programs": measured.get("programs", []),
             "wire_source": wire_source,
             "runs": runs,
@@ -142,17 +145,22 @@ class Measurement:
         self.result = result
         self._recorded, self._force = result["inputs"], False
 
-    def _settings_of(self, best: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
+    def _settings_of(self, sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
         """Of the baseline as the first reports had it; the others' beside it."""
-        others = {way: {"chosen": best[way], "sweep": sweeps[way]["sweep"]} for way in sweeps if way != "baseline"}
-        found = self._settings.as_dict() | {"ways_chosen": others}
-        if "baseline" in sweeps:
-            found |= {"chosen": best["baseline"], "sweep": sweeps["baseline"]["sweep"]}
-        return found
+        others = {
+            way: [
+                {"selectivity": at, "chosen": sweep["best"], "sweep": sweep["sweep"]}
+                for at, sweep in zip(self._settings.tuned_at(way), found, strict=True)
+            ]
+            for way, found in sweeps.items()
+            if way != "baseline"
+        }
+        first = next(iter(sweeps.values()))[0]
+        return self._settings.as_dict() | {"chosen": first["best"], "sweep": first["sweep"], "ways_chosen": others}
 
     def _compare(
         self,
-        best: Mapping[str, Mapping[str, int]],
+        best: Mapping[str, Sequence[Mapping[str, int]]],
         repeats: int,
         warm_ups: int,
         *,
@@ -175,7 +183,10 @@ class Measurement:
         return self._subject.program.compare(self._settings.ways, words, on_event), cpu
 
     def _count_wire(
-        self, best: Mapping[str, Mapping[str, int]], runs: Sequence[dict[str, Any]], measured: Mapping[str, Any]
+        self,
+        best: Mapping[str, Sequence[Mapping[str, int]]],
+        runs: Sequence[dict[str, Any]],
+        measured: Mapping[str, Any],
     ) -> dict[str, str]:
         """Bytes on the wire by nvme_tcp_trace, in a run of its own: what is timed is not slowed by the counting."""
         timed = {"source": measured.get("wire_source", "none"), "reason": measured.get("wire_reason", "")}
@@ -199,11 +210,11 @@ class Measurement:
                 }
         return {"source": "nvme_tcp_trace", "reason": ""}
 
-    def _phases(self, best: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    def _phases(self, best: Mapping[str, Sequence[Mapping[str, int]]]) -> dict[str, Any]:
         """What each step takes alone; or why it could not be measured."""
         words = ["--selectivity", "0.01", "--elf", str(self._subject.elf), *self._settings.drive_words()]
         if "slm" in best:
-            words += ["--chunk-size", str(best["slm"]["io_bytes"])]
+            words += ["--chunk-size", str(best["slm"][0]["io_bytes"])]
         words += ["--repeats", str(self._settings.phase_repeats), "--warm-ups", "1"]
         try:
             return report.phases_of(self._subject.program.phases(words))
@@ -221,7 +232,9 @@ class Measurement:
     def _interface(self) -> str:
         return link.interface_to(self._subject.program.place.address)
 
-    def _shaped(self, shaper: link.Shaper, mbits: int, best: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    def _shaped(
+        self, shaper: link.Shaper, mbits: int, best: Mapping[str, Sequence[Mapping[str, int]]]
+    ) -> dict[str, Any]:
         """The threshold runs again over a slower link."""
         who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
         with shaper.at(mbits):

@@ -95,27 +95,35 @@ class Settings:
         """Where the programs are."""
         return ["--compute-nsid", str(self.compute_nsid), "--slm-nsid", str(self.slm_nsid)]
 
-    def tune_words(self, way: str) -> list[str]:
+    def tuned_at(self, way: str) -> list[float]:
+        """Selectivities at which a way's setting is chosen: what returns little and what returns most differ."""
+        little = 0.01 if 0.01 in self.selectivities else self.selectivities[0]
+        most = max(self.selectivities)
+        return [little, most] if way != "baseline" and little < MOST <= most else [little]
+
+    def tune_words(self, way: str, selectivity: float) -> list[str]:
         """Arguments for the sweep of one way."""
         words = [SIZES[way], joined(self.sizes[way]), DEPTHS[way], joined(self.depths[way])]
         words += ["--repeats", str(self.tune_repeats), "--budget", str(self.tune_seconds)]
-        # The same share for all ways: what an offload is for.
-        words += ["--selectivity", str(0.01 if 0.01 in self.selectivities else self.selectivities[0])]
+        words += ["--selectivity", str(selectivity)]
         if way != "baseline":
             words += ["--program", f"threshold={self.programs.get('threshold', 0)}", *self.drive_words()]
         return words
 
-    def run_words(self, best: Mapping[str, Mapping[str, int]], only: Sequence[str] = ()) -> list[str]:
-        """Arguments for the runs, with the setting of each way."""
+    def run_words(self, best: Mapping[str, Sequence[Mapping[str, int]]], only: Sequence[str] = ()) -> list[str]:
+        """Arguments for the runs, with the settings of each way: one, or one for little and one for most."""
         words = ["--selectivity", joined(self.selectivities)]
-        for way, setting in best.items():
-            words += [SIZES[way], str(setting["io_bytes"]), DEPTHS[way], str(setting["queue_depth"])]
+        for way, settings in best.items():
+            words += [SIZES[way], joined([setting["io_bytes"] for setting in settings])]
+            words += [DEPTHS[way], joined([setting["queue_depth"] for setting in settings])]
         chosen = {name: slot for name, slot in self.programs.items() if not only or name in only}
         if chosen:
             words += ["--program", ",".join(f"{name}={slot}" for name, slot in chosen.items()), *self.drive_words()]
         return words
 
 
+# From this selectivity on a run returns most of the data: csd_bench takes a second setting for it.
+MOST = 0.5
 PROGRAMS = ("threshold", "search", "aggregate", "histogram", "sample", "top")
 
 

@@ -16,6 +16,7 @@
 #define MAX_TASKS	(CSD_MAX_LIST + CSD_SELECTIVITIES)
 #define BATCH_RECORDS	4096
 #define HUGE_PAGE_BYTES	(2u << 20)
+#define MOST_PERMILLE	500
 
 /* One timed repeat. */
 struct sample {
@@ -104,11 +105,22 @@ csd_output_free(struct csd_output *output)
 	}
 }
 
+/* Of two given ones, the second is for what returns half of the data or more. */
+static struct csd_setting
+setting_for(const struct bench *bench, enum csd_way_id way, const struct csd_task *task)
+{
+	const struct csd_setting_list *list = &bench->session->options->settings[way];
+	bool most = task->level != CSD_NO_LEVEL && csd_selectivities[task->level].permille >= MOST_PERMILLE;
+
+	return (struct csd_setting){ list->io_sizes[most && list->io_size_count > 1],
+				     list->depths[most && list->depth_count > 1] };
+}
+
 static int
 measure(struct bench *bench, enum csd_way_id way, const struct csd_task *task, struct sample *sample)
 {
 	struct csd_session *session = bench->session;
-	struct csd_setting setting = csd_session_setting(session, way);
+	struct csd_setting setting = setting_for(bench, way, task);
 	struct csd_wire_count wire;
 	struct rusage before, after;
 	double busy, begun;
@@ -276,7 +288,7 @@ print_run(const struct bench *bench, unsigned int index, unsigned int way_index)
 	const struct csd_task *task = &bench->tasks[index];
 	const struct known *known = &bench->known[index];
 	enum csd_way_id way = options->ways[way_index];
-	struct csd_setting setting = csd_session_setting(bench->session, way);
+	struct csd_setting setting = setting_for(bench, way, task);
 	struct csd_json *json = bench->json;
 
 	csd_json_object(json, NULL);

@@ -151,6 +151,7 @@ csd_options_usage(FILE *out)
 	      "             --result-size N (the most that one command carries)             offload: a scan's buffer\n"
 	      "             --chunk-size N[,N...] (4M)  --chunk-depth N[,N...] (4)          slm: chunks\n"
 	      "             --ways baseline,offload,slm   compare: which; tune: for which\n"
+	      "             (tune tries all sizes and depths; else the first counts, and a second for 0.5 and 1)\n"
 	      "             --selectivity 0.001,0.01,0.1,0.5,1 (all)  --repeats N (5)  --warm-ups N (1)\n"
 	      "             --sample N (256M)  --budget SECONDS (20)   tune: what a pass reads, what the sweep may take\n"
 	      "             --step    before and after each timed repeat print a line, wait for a line\n"

@@ -25,7 +25,7 @@ enum csd_way_id {
 	CSD_WAYS,
 };
 
-/* Settings to choose from; tune sweeps all, the others take the first. */
+/* Settings to choose from; tune sweeps all, the others take the first, and a second for what returns most of the data. */
 struct csd_setting_list {
 	uint32_t io_sizes[CSD_MAX_LIST];	/* baseline: of a read; offload: of a scan's range; slm: of a chunk */
 	unsigned int io_size_count;
