@@ -49,6 +49,9 @@ search_pattern(const struct csd_parameters *parameters, uint8_t pattern[CSD_SEAR
 	if (length > CSD_SEARCH_MAX_PATTERN) {
 		length = CSD_SEARCH_MAX_PATTERN;
 	}
+	if (parameters->cparam1 % CSD_SEARCH_MAX_PATTERN != 0 && parameters->cparam1 % CSD_SEARCH_MAX_PATTERN < length) {
+		length = parameters->cparam1 % CSD_SEARCH_MAX_PATTERN;
+	}
 	memcpy(pattern, parameters->data, length);
 	return length;
 }

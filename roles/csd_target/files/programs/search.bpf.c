@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Finds a pattern of 1 to 16 bytes at any position of any input: emits the offset of each place where it begins, also
- * where matches overlap. The pattern is data[0 .. data_bytes), more than 16 bytes count as 16; without data it is
- * the 8 bytes of cparam1, little endian.
+ * where matches overlap. The pattern is data[0 .. data_bytes), more than 16 bytes count as 16; a cparam1 from 1 to 16
+ * says that only so many of them count (data of a scan come in fours). Without data the pattern is the 8 bytes of
+ * cparam1, little endian.
  *
  * A window is the 64 positions that it is asked about and the 15 bytes behind them. First all 64 are tried at once for
  * the pattern's first two bytes, eight to a word. Where that finds something, the first such place is looked at; only
@@ -86,7 +87,8 @@ int search(const struct window *window)
 	const __u8 *stepped;
 	struct pattern pattern;
 
-	pattern.length = smaller(given, PATTERN_BYTES) + (none & 8);
+	/* 0 counts as 16. */
+	pattern.length = (smaller(given, ((csd_parameters.cparam1 - 1) & (PATTERN_BYTES - 1)) + 1) & ~none) + (none & 8);
 	pattern.low = (csd_parameters.cparam1 & none) | CSD_LOAD_64(csd_parameters.data);	/* zero, where none is given */
 	pattern.first = (pattern.low & 0xff) * ONES;
 	pattern.step = CSD_BOUND(negative(1 - (__s64)pattern.length), 1);

@@ -392,6 +392,16 @@ test_search(struct subject *subject)
 		check_subject(subject, input, 260, &given);
 	}
 
+	/* Only so many of the data count; 0 and 16 are all. */
+	given.data_bytes = 16;
+	fill_random(input, 5000, 3);
+	fill_random(pattern, 16, 3);
+	for (given.cparam1 = 0; given.cparam1 <= 16; given.cparam1++) {
+		memcpy(input + 700, pattern, given.cparam1);
+		check_subject(subject, input, 1000, &given);
+		given.data_bytes = given.data_bytes == 16 ? 8 : 16;
+	}
+
 	/* cparam1 as the pattern, and more data than a pattern can have. */
 	csd_dataset_init(&set, 1000, 3);
 	csd_dataset_fill(&set, 0, 1000, records);
