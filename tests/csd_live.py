@@ -167,11 +167,8 @@ def compile_program(source: Path, folder: Path) -> bytes:
     made = folder / f"{source.name.removesuffix('.c')}.o"
     multiarch = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
     clang = shutil.which("clang") or pytest.fail("no clang: run the ebpf_toolchain role first")
-    subprocess.run(
-        [clang, "-O2", "-target", "bpf", "-mcpu=v2", f"-I{PROGRAMS}", f"-I/usr/include/{multiarch}"]
-        + ["-c", str(source), "-o", str(made)],
-        check=True,
-    )
+    flags = ["-O2", "-target", "bpf", "-mcpu=v2", f"-I{PROGRAMS}", f"-I/usr/include/{multiarch}"]
+    subprocess.run([clang, *flags, "-c", str(source), "-o", str(made)], check=True)
     return made.read_bytes()
 
 

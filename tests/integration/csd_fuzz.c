@@ -838,7 +838,7 @@ mutate_transfer(struct item *item)
 
 	switch (below(4)) {
 	case 0:		/* more or fewer bytes, truthfully */
-		bytes = one_in(8) ? below(DATA_BYTES) : below(8192);
+		bytes = one_in(30) ? below(DATA_BYTES) : below(8192);
 		item->data = realloc(item->data, bytes + 1);
 		if (bytes > item->data_bytes) {
 			memset(item->data + item->data_bytes, (int)draw(), bytes - item->data_bytes);
@@ -848,17 +848,17 @@ mutate_transfer(struct item *item)
 		item->command.sgl_type = bytes > 0 && bytes <= IN_CAPSULE ? SGL_IN_CAPSULE : SGL_TRANSPORT;
 		break;
 	case 1:
-		item->command.sgl_length = one_in(8) ? border() : below(MAX_TRANSFER);
+		item->command.sgl_length = one_in(30) ? border() : below(MAX_TRANSFER);
 		break;
 	case 2:
-		if (one_in(8)) {
+		if (one_in(30)) {
 			item->command.sgl_type = (uint8_t)draw();
 		} else if (item->data_bytes > 0) {
 			item->command.sgl_type = SGL_TRANSPORT;
 		}
 		break;
 	default:
-		if (item->command.sgl_type == SGL_TRANSPORT || one_in(8)) {
+		if (item->command.sgl_type == SGL_TRANSPORT || one_in(30)) {
 			item->command.sgl_address = border();
 		}
 	}

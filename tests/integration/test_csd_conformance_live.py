@@ -16,7 +16,7 @@ from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.csd.statuses import describe
 from ansible.module_utils.hello_ebpf.errors import LabError
 
-from csd_host_live import BLOCK, CsdTarget, Subsystem, program
+from csd_live import BLOCK, CsdTarget, Subsystem, program
 
 PORT = 44132
 NVM, SLM, COMPUTE, SLOW, NONE, ALL = 1, 2, 3, 4, 16, 0xFFFFFFFF

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.hello_ebpf.csd import commands, results
 
-from csd_host_live import CsdTarget, program
+from csd_live import CsdTarget, program
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "roles/csd_target/files"

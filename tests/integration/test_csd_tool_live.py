@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from csd_host_live import CsdTarget, Subsystem, program
+from csd_live import CsdTarget, Subsystem, program
 
 CSD = os.environ.get("HELLO_EBPF_CSD", "/opt/hello_ebpf/csd_host/bin/csd")
 PORT = 44136
