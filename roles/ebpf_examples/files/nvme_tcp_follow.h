@@ -297,7 +297,8 @@ static __always_inline void command_begins(const struct follow *follow, const __
 		return;
 	}
 	__sync_fetch_and_add(&operation->commands, 1);
-	__sync_fetch_and_add(&operation->data_bytes[TO_TARGET], data_bytes);
+	if (data_bytes)
+		__sync_fetch_and_add(&operation->data_bytes[TO_TARGET], data_bytes);
 	if (command->operation && command->connection == follow->connection->number)
 		follow->port->overwritten++;
 	command->connection = follow->connection->number;
@@ -478,16 +479,23 @@ static __always_inline long step_header(const struct follow *follow)
 	return 0;
 }
 
-static __always_inline long follow_step(const struct follow *follow)
+/* Goes on to the end of the PDU at hand, or of the packet. */
+static __always_inline void stream_advance(const struct follow *follow)
 {
 	struct stream *stream = follow->stream;
-	__u32 bytes;
+	__u32 bytes = least(stream->left, stream->remaining);
 
-	if (stream->left && stream->remaining) {
-		bytes = least(stream->left, stream->remaining);
+	if (bytes) {
 		stream_take(stream, bytes);
 		stream_pass(follow, bytes);
 	}
+}
+
+static __always_inline long follow_step(const struct follow *follow)
+{
+	struct stream *stream = follow->stream;
+
+	stream_advance(follow);
 	if (!stream->remaining)
 		return 1;
 	return stream->state == STREAM_LOST ? step_search(follow) : step_header(follow);
@@ -548,6 +556,8 @@ static __always_inline void stream_follow(struct follow *follow, __u32 sequence,
 		return;
 	}
 	stream_place(follow, sequence, payload, bytes);
+	/* Most packets of a large transfer are the middle of a PDU, and nothing else. */
+	stream_advance(follow);
 	/* More than there can be: a step that takes no byte of the packet is followed by one that does. */
 	if (stream->remaining)
 		step_repeat(2 * stream->remaining + 2, follow);

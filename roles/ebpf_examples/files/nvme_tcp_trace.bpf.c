@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 /* Counts NVMe/TCP on an interface, from tc's hooks. It only looks: every packet goes on as if it were not there. */
 
-#include "vmlinux.h"
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

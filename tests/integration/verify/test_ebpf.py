@@ -49,7 +49,7 @@ def test_the_kernel_has_types_and_tracefs(host: Host) -> None:
     assert mount.filesystem == "tracefs"
 
 
-@pytest.mark.parametrize("program", ["minimal", "bootstrap"])
+@pytest.mark.parametrize("program", ["minimal", "bootstrap", "nvme_tcp_trace"])
 def test_the_example_is_installed_for_everybody(host: Host, program: str) -> None:
     file = host.file(f"{EXAMPLES}/{program}")
     assert (file.is_file, file.mode, file.user) == (True, 0o755, "root")
@@ -64,6 +64,10 @@ def test_the_example_is_installed_for_everybody(host: Host, program: str) -> Non
         ("minimal --token 01234567890123456789012345678901", "minimal: --token is longer than 31 characters"),
         ("bootstrap --seconds -1", "bootstrap: --seconds needs a number above 0, not '-1'"),
         ("bootstrap everything", "bootstrap: unexpected argument 'everything'"),
+        (
+            "nvme_tcp_trace --interface lo --port 0",
+            "asked: --port 0\nfound: possible is a number from 1 to 65535\ndo: correct the value",
+        ),
     ],
 )
 def test_a_wrong_argument_is_refused(host: Host, command: str, complaint: str) -> None:
@@ -137,3 +141,27 @@ def test_bootstrap_ends_by_itself(host: Host) -> None:
     done = host.run(f"{EXAMPLES}/bootstrap --seconds 1")
     assert done.rc == 0
     assert done.stdout.startswith("TIME ")
+
+
+def test_nvme_tcp_trace_counts_and_leaves_nothing(host: Host) -> None:
+    """What it cannot parse it counts openly: a known number of bytes that are no NVMe/TCP.
+
+    In a network namespace of its own, so that nothing else is on the interface.
+    """
+    speak = (
+        "ip link set lo up;"
+        f" {EXAMPLES}/nvme_tcp_trace --json --interface lo --port 4420 > $0 2> $0.errors & tracer=$!;"
+        " while kill -0 $tracer && ! grep -q counting $0.errors; do sleep 0.05; done;"
+        " python3 -c 'import socket, sys;"
+        ' listener = socket.create_server(("127.0.0.1", 4420));'
+        ' host = socket.create_connection(("127.0.0.1", 4420)); target = listener.accept()[0];'
+        " host.sendall(bytes(1000)); target.recv(1000, socket.MSG_WAITALL)';"
+        " kill -INT $tracer; wait $tracer; cat $0; rm $0 $0.errors; tc qdisc show dev lo; tc filter show dev lo egress"
+    )
+    output = host.check_output("unshare -n sh -c %s %s", speak, host.check_output("mktemp"))
+    found, *left = output.splitlines()
+    (port,) = json.loads(found)["ports"]
+    assert (port["port"], port["to_target"]["bytes"], port["to_host"]["bytes"]) == (4420, 1000, 0)
+    assert port["not_parsed"]["bytes"] == 1000
+    assert port["connections"]["begun"] == 1
+    assert not any("clsact" in line or "nvme_tcp" in line for line in left)
