@@ -5,7 +5,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define TRACER	"build/checked/tracer.sh"
 
 struct pair {
 	int listener;
@@ -118,6 +121,110 @@ test_nothing_to_count(void)
 	CHECK_U64(count.connections, 0);
 }
 
+/* A program in nvme_tcp_trace's place. */
+static void
+write_tracer(const char *text)
+{
+	FILE *file = fopen(TRACER, "w");
+
+	CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0 && chmod(TRACER, 0755) == 0);
+}
+
+#define SNAPSHOT \
+	"{\"event\": \"snapshot\", \"ports\": [{\"to_target\": {\"bytes\": 72, \"pdus\": []}, " \
+	"\"to_host\": {\"bytes\": 5000000000}, \"not_parsed\": {\"bytes\": 7}}]}"
+
+static void
+test_traced(void)
+{
+	struct pair pair = connect_pair(AF_INET);
+	struct csd_wire_count before, after;
+	struct csd_wire wire;
+
+	write_tracer("#!/bin/sh\necho \"$*\" > " TRACER ".words\necho '{\"event\": \"ready\"}'\n"
+		     "while read -r line; do echo '" SNAPSHOT "'; done\n");
+	CHECK(csd_wire_init(&wire, "127.0.0.1", pair.port, true));
+	CHECK_TEXT(csd_wire_source(&wire), "tcp_info");
+	CHECK_TEXT(csd_wire_reason(&wire), "no path of nvme_tcp_trace was given");
+	CHECK(csd_wire_trace(&wire, TRACER));
+	CHECK_TEXT(csd_wire_source(&wire), "nvme_tcp_trace");
+	CHECK_TEXT(csd_wire_reason(&wire), "");
+	csd_wire_read(&wire, &before);
+	move(pair.target, pair.host, 1000);
+	csd_wire_read(&wire, &after);
+	CHECK(after.traced);
+	CHECK_U64(after.to_host, 5000000000);
+	CHECK_U64(after.to_target, 72);
+	CHECK_U64(after.not_parsed, 7);
+	CHECK(csd_wire_subtract(&after, &before));
+	CHECK_U64(after.to_host, 0);
+	CHECK_U64(after.tcp_to_host, 1000);
+	/* It ends with its input. */
+	csd_wire_close(&wire);
+	csd_wire_close(&wire);
+	CHECK(wire.trace.pid == 0);
+	CHECK_TEXT(csd_wire_source(&wire), "tcp_info");
+	close_pair(&pair);
+}
+
+/* Without it everything goes on with tcp_info, and the reason is told. */
+static void
+test_not_traced(void)
+{
+	static const struct {
+		const char *text;
+		const char *reason;
+	} cases[] = {
+		{ "#!/bin/sh\nprintf 'asked: a\\nfound: no right\\ndo: b\\n' >&2\nexit 1\n", TRACER ": no right" },
+		{ "#!/bin/sh\nexit 3\n", TRACER ": it did not come up" },
+		{ "#!/bin/sh\necho nonsense\n", TRACER ": it did not come up" },
+		{ "#!/nonexistent\n", TRACER ": No such file or directory" },
+	};
+	struct pair pair = connect_pair(AF_INET);
+	struct csd_wire_count count;
+	struct csd_wire wire;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_tracer(cases[i].text);
+		CHECK(csd_wire_init(&wire, "127.0.0.1", pair.port, true));
+		CHECK(!csd_wire_trace(&wire, TRACER));
+		CHECK_TEXT(csd_wire_source(&wire), "tcp_info");
+		CHECK_TEXT(csd_wire_reason(&wire), cases[i].reason);
+		csd_wire_read(&wire, &count);
+		CHECK(!count.traced);
+		CHECK_U64(count.connections, 1);
+		csd_wire_close(&wire);
+	}
+	close_pair(&pair);
+}
+
+/* It dies between two readings: they cannot be compared, and the later ones are tcp_info's. */
+static void
+test_tracer_dies(void)
+{
+	struct pair pair = connect_pair(AF_INET);
+	struct csd_wire_count before, after;
+	struct csd_wire wire;
+
+	write_tracer("#!/bin/sh\necho '{\"event\": \"ready\"}'\nread -r line\necho '" SNAPSHOT "'\n");
+	CHECK(csd_wire_init(&wire, "127.0.0.1", pair.port, true));
+	CHECK(csd_wire_trace(&wire, TRACER));
+	csd_wire_read(&wire, &before);
+	CHECK(before.traced);
+	usleep(100000);
+	csd_wire_read(&wire, &after);
+	CHECK(!after.traced);
+	CHECK(!csd_wire_subtract(&after, &before));
+	CHECK_TEXT(csd_wire_source(&wire), "tcp_info");
+	CHECK_TEXT(csd_wire_reason(&wire), "nvme_tcp_trace ended, or did not answer, in the middle of the run");
+	csd_wire_read(&wire, &before);
+	csd_wire_read(&wire, &after);
+	CHECK(csd_wire_subtract(&after, &before));
+	csd_wire_close(&wire);
+	close_pair(&pair);
+}
+
 int
 main(void)
 {
@@ -126,5 +233,8 @@ main(void)
 	RUN(test_kernel_sockets);
 	RUN(test_kernel_sockets_ipv6);
 	RUN(test_nothing_to_count);
+	RUN(test_traced);
+	RUN(test_not_traced);
+	RUN(test_tracer_dies);
 	return check_done();
 }
