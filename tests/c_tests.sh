@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(gcc libc6-dev make pkg-config libaio-dev libssl-dev)
+packages=(gcc libc6-dev make pkg-config libaio-dev libssl-dev clang)
 if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
 	echo "installing ${packages[*]}"
 	apt-get update -qq
