@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.hello_ebpf.csd.commands import Command
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
+from csd_live import CsdTarget, program
 from live_target import CORE_MASK, LiveTarget
 
 PROGRAM = os.environ.get("HELLO_EBPF_NVME_TCP_TRACE", "/opt/hello_ebpf/examples/bin/nvme_tcp_trace")
@@ -220,6 +222,52 @@ def test_csd_bench_takes_its_bytes_from_here(tmp_path: Path) -> None:
     assert without["wire_reason"] == "/nonexistent: No such file or directory"
     assert without["runs"][0]["samples"][0]["wire_bytes_to_host"] >= READ_BYTES
     assert "clsact" not in tc("qdisc", "show", "dev", "lo")
+
+
+def test_the_computational_commands(tmp_path: Path) -> None:
+    """The standard flow and scans against csd_tgt: each command by its name, its data by direction, its refusal."""
+    data = b"".join(struct.pack("<QQIi40x", number, 0, 0, number) for number in range(16384))
+    code = program("threshold", tmp_path)
+    half = len(code) // 8 * 4
+    blocks = struct.pack("<IIQH14x", 1, 0, 0, 15)
+    ranges = struct.pack("<IIQ16xIIQ16x", 2, 0x10000, 0, 2, 0x10000, 0x10000)
+    with CsdTarget(tmp_path, PORT) as target:
+        drive = target.add_subsystem("traced", data)
+        with Trace("--slm", "2", "--compute", "3") as trace, drive.device() as device:
+            admin, io = device.transport.admin, device.transport.io
+            statuses = [
+                admin(Command(0x85, 3, cdw10=0x10000, cdw11=len(code), cdw14=half, data=code[:half])),
+                admin(
+                    Command(
+                        0x85, 3, cdw10=0x10000, cdw11=len(code), cdw14=len(code) - half, cdw15=half, data=code[half:]
+                    )
+                ),
+                admin(Command(0x88, 3, cdw10=0x10000)),
+                io(Command(0x01, 2, cdw2=0x10000, cdw12=0x200, data=blocks)),
+                io(Command(0x01, 3, cdw2=0, cdw3=2, cdw10=1000, data=ranges)),
+                io(Command(0x02, 2, cdw10=0x10000, cdw12=0x10000, room=0x10000)),
+                *(io(Command(0x82, 3, cdw3=1, cdw12=len(data), cdw14=16284, room=0x4000)) for _ in range(3)),
+            ]
+            assert [done.status for done in statuses] == [0] * 9
+            assert statuses[-1].value == 100
+            refused = io(Command(0x82, 3, cdw2=1, cdw3=1, cdw12=len(data), room=0x4000))  # slot 1 is empty
+            port = trace.port()
+    check_sums(port)
+    counted = commands(port)
+    load, scan = counted["admin", "Load Program"], counted["io", "CSD Scan"]
+    assert (load["commands"], load["data_bytes_to_target"]) == (2, len(code))
+    assert counted["admin", "Program Activation Management"]["commands"] == 1
+    assert (counted["io", "SLM Copy"]["nsid"], counted["io", "SLM Copy"]["data_bytes_to_target"]) == (2, 32)
+    assert (counted["io", "Execute Program"]["nsid"], counted["io", "Execute Program"]["data_bytes_to_target"]) == (
+        3,
+        64,
+    )
+    assert counted["io", "SLM Read"]["data_bytes_to_host"] == 0x10000
+    assert (scan["commands"], scan["completions"], scan["failed"]) == (4, 4, 1)
+    assert refused.status != 0
+    (status,) = scan["statuses"]
+    assert status["sct"] << 8 | status["sc"] == refused.status & 0x7FF
+    assert port["not_parsed"]["bytes"] == 0
 
 
 # --- Both ends by hand: what real ones seldom do ---
