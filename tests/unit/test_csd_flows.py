@@ -94,9 +94,14 @@ def test_a_failed_scan_leaves_no_range_set_behind() -> None:
     assert refusal.value.fix == "activate it first (csd activate)"
 
 
+def test_a_scans_data_are_filled_up_to_what_slm_takes() -> None:
+    drive = DriveDouble()
+    drive.scans = [result(0, 4096, 4096)]
+    run_scan(drive, parameters=b"ERROR", memory_at=64)
+    assert drive.memory[64:72] == b"ERROR\0\0\0"
+
+
 def test_what_a_scan_cannot_do() -> None:
-    with pytest.raises(LabError, match=r"Found: they are handed over in SLM, in multiples of 4 bytes"):
-        run_scan(DriveDouble(), parameters=b"12345")
     with pytest.raises(LabError, match=r"Found: the drive has no SLM namespace to hold them"):
         run_scan(DriveDouble(csis=(0, 1, 4)), parameters=b"1234")
     for following in (0, 4096):

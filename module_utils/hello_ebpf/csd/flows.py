@@ -29,7 +29,7 @@ class Job:
     Attributes:
         compute, memory, data: the namespaces; memory may be None for a scan without data or state to carry.
         start, length: bytes of the data namespace.
-        parameters: program data.
+        parameters: program data; a scan fills them up with zeros to a multiple of 4 bytes.
         memory_at: where in SLM the work begins; None: a scan takes the end, the standard flow the beginning.
         room: bytes for the result, of the standard flow.
     """
@@ -126,13 +126,8 @@ def _scan_ranges(device: Device, job: Job, program: results.Program) -> Iterator
             "the drive has no SLM namespace to hold them",
             "declare an SLM namespace at the target",
         )
-    data = job.parameters or bytes(GRANULARITY)
-    if len(data) % GRANULARITY:
-        raise LabError(
-            f"program data of {len(data)} bytes for a scan",
-            f"they are handed over in SLM, in multiples of {GRANULARITY} bytes",
-            "pad them, give up to 8 bytes in --cparam1, or use the standard flow (csd exec)",
-        )
+    # SLM takes multiples of 4 bytes: the rest is zeros.
+    data = job.parameters.ljust(max(GRANULARITY, _up(len(job.parameters), GRANULARITY)), b"\0")
     state_bytes = _up(program.state_bytes, GRANULARITY)
     needed = _up(len(data), PAGE) + _up(state_bytes, PAGE)
     at = job.memory_at if job.memory_at is not None else (job.memory.bytes - needed) // PAGE * PAGE
