@@ -123,7 +123,7 @@ options:
     description: Offload. Sizes to try of the range that one scan goes through, in bytes.
     type: list
     elements: int
-    default: [1048576, 4194304, 16777216]
+    default: [1048576, 8388608, 16777216]
   range_depths:
     description: Offload. Numbers of scans at a time to try.
     type: list
@@ -286,7 +286,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "programs": {"type": "dict", "default": {}},
     "compute_nsid": {"type": "int", "default": 3},
     "slm_nsid": {"type": "int", "default": 2},
-    "range_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304, 16777216]},
+    "range_sizes": {"type": "list", "elements": "int", "default": [1048576, 8388608, 16777216]},
     "range_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8, 16]},
     "chunk_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304]},
     "chunk_depths": {"type": "list", "elements": "int", "default": [1, 2, 4]},
