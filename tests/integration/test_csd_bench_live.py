@@ -254,7 +254,7 @@ def test_more_hugepages_than_there_are(bench: Bench) -> None:
     done = bench.dataset(memory_megabytes=1 << 20)
     assert done["msg"].startswith("Asked: 1048576 MiB of huge pages for SPDK's initiator. Found: ")
     assert done["msg"].endswith(
-        "MiB are free. Do: reserve more (role hugepages; a target beside it needs its own), or lower --memory."
+        "MiB are free. Do: reserve more (role hugepages; a target beside it needs its own), or ask for less memory."
     )
 
 

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* A namespace of an NVMe/TCP target, through SPDK's user-space initiator: one controller, one I/O queue pair. */
-#define _GNU_SOURCE
+#include "csd_environment.h"
 #include "csd_io.h"
 #include "csd_probe.h"
 #include "csd_stream.h"
-
-#include <glob.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <spdk/stdinc.h>
 #include <spdk/env.h>
@@ -32,145 +28,6 @@ struct spdk_io {
 	uint32_t polls;
 	struct tag tags[MAX_TAGS];
 };
-
-/* What SPDK and DPDK print while they start, kept for the case that they fail. */
-struct chatter {
-	int kept;
-	int saved_stdout;
-	int saved_stderr;
-};
-
-static void
-keep_quiet(int level, const char *file, const int line, const char *func, const char *format, va_list args)
-{
-	(void)level;
-	(void)file;
-	(void)line;
-	(void)func;
-	(void)format;
-	(void)args;
-}
-
-static void
-chatter_begin(struct chatter *chatter)
-{
-	fflush(stdout);
-	chatter->kept = memfd_create("chatter", MFD_CLOEXEC);
-	chatter->saved_stdout = dup(STDOUT_FILENO);
-	chatter->saved_stderr = dup(STDERR_FILENO);
-	if (chatter->kept >= 0) {
-		dup2(chatter->kept, STDOUT_FILENO);
-		dup2(chatter->kept, STDERR_FILENO);
-	}
-}
-
-/* Gives stdout and stderr back; the last part of what was said goes to `said`, on one line. */
-static void
-chatter_end(struct chatter *chatter, char *said, size_t size)
-{
-	ssize_t got = 0;
-	off_t length;
-	size_t i;
-
-	fflush(stdout);
-	dup2(chatter->saved_stdout, STDOUT_FILENO);
-	dup2(chatter->saved_stderr, STDERR_FILENO);
-	close(chatter->saved_stdout);
-	close(chatter->saved_stderr);
-	if (chatter->kept >= 0) {
-		length = lseek(chatter->kept, 0, SEEK_END);
-		got = pread(chatter->kept, said, size - 1,
-			    length > (off_t)size - 1 ? length - ((off_t)size - 1) : 0);
-		close(chatter->kept);
-	}
-	said[got > 0 ? got : 0] = '\0';
-	for (i = 0; said[i] != '\0'; i++) {
-		if (said[i] == '\n') {
-			said[i] = said[i + 1] == '\0' ? '\0' : ';';
-		}
-	}
-}
-
-/* The last CPU that this process may use: a target's reactor usually spins on the first ones. */
-static int
-choose_core(int asked)
-{
-	cpu_set_t allowed;
-	int cpu;
-
-	if (asked >= 0 || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
-		return asked >= 0 ? asked : 0;
-	}
-	for (cpu = CPU_SETSIZE - 1; cpu > 0; cpu--) {
-		if (CPU_ISSET(cpu, &allowed)) {
-			break;
-		}
-	}
-	return cpu;
-}
-
-/* Free huge pages of every size, in MiB. */
-static unsigned long
-free_huge_mb(void)
-{
-	unsigned long total = 0;
-	glob_t found;
-	size_t i;
-
-	if (glob("/sys/kernel/mm/hugepages/hugepages-*kB/free_hugepages", 0, NULL, &found) != 0) {
-		return 0;
-	}
-	for (i = 0; i < found.gl_pathc; i++) {
-		unsigned long kb = 0, pages = 0;
-		FILE *file = fopen(found.gl_pathv[i], "r");
-
-		if (file != NULL && fscanf(file, "%lu", &pages) == 1 &&
-		    sscanf(found.gl_pathv[i], "/sys/kernel/mm/hugepages/hugepages-%lukB", &kb) == 1) {
-			total += kb * pages / 1024;
-		}
-		if (file != NULL) {
-			fclose(file);
-		}
-	}
-	globfree(&found);
-	return total;
-}
-
-static int
-start_environment(const struct csd_place *place, struct csd_error *err)
-{
-	struct spdk_env_opts opts;
-	struct chatter chatter;
-	char cores[32], said[600];
-	unsigned long free_mb = free_huge_mb();
-	int rc;
-
-	if (free_mb < place->memory_mb) {
-		csd_fail(err, CSD_UNAVAILABLE, "%u MiB of huge pages for SPDK's initiator", place->memory_mb);
-		csd_found(err, "%lu MiB are free", free_mb);
-		return csd_fix(err, "reserve more (role hugepages; a target beside it needs its own), or lower --memory");
-	}
-	snprintf(cores, sizeof(cores), "[%d]", choose_core(place->core));
-	spdk_env_opts_init(&opts);
-	opts.name = "csd_bench";
-	opts.core_mask = cores;
-	opts.shm_id = -1;		/* no files shared with other SPDK processes */
-	opts.mem_size = (int)place->memory_mb;
-	opts.no_pci = true;
-	opts.unlink_hugepage = true;	/* killed, it leaves no page behind */
-	opts.iova_mode = "va";		/* TCP needs no physical addresses */
-	spdk_log_open(keep_quiet);
-	chatter_begin(&chatter);
-	rc = spdk_env_init(&opts);
-	chatter_end(&chatter, said, sizeof(said));
-	if (rc != 0) {
-		csd_fail(err, CSD_UNAVAILABLE, "SPDK's environment with %u MiB of huge pages on core %s",
-			 place->memory_mb, cores);
-		csd_found(err, "%s", said);
-		return csd_fix(err, "run as root, and see that the huge pages and the core are there");
-	}
-	return 0;
-}
 
 static void *
 spdk_io_alloc(struct csd_io *io, size_t bytes)
@@ -396,7 +253,7 @@ csd_io_open_spdk(const struct csd_place *place, uint32_t max_depth, uint32_t io_
 	struct spdk_io *io;
 	uint32_t i;
 
-	if (csd_probe_reach(place, err) != 0 || start_environment(place, err) != 0) {
+	if (csd_probe_reach(place, err) != 0 || csd_environment_start("csd_bench", place, err) != 0) {
 		return NULL;
 	}
 	io = calloc(1, sizeof(*io));
