@@ -34,6 +34,7 @@ STATUSES = {
     0x080: Status("LBA Out of Range", "stay within the namespace: its size is in csd list"),
     0x082: Status("Namespace Not Ready", "try again in a moment"),
     0x109: Status("Invalid Log Page", "name a namespace and a log that it has"),
+    0x12C: Status("Invalid I/O Command Set", "name a command set that the drive has: 00h NVM, 03h SLM, 04h compute"),
     0x183: Status("Command Size Limit Exceeded", "copy less in one command"),
     0x185: Status("Incompatible Namespace or Format", "name a source namespace of the kind that was asked for"),
     0x187: Status("Overlapping I/O Range", "let source and destination lie apart"),
