@@ -36,6 +36,8 @@ def play(tmp_path: Path, state: str, rpc: Path, **variables: Any) -> Run:
     """Run the role csd_target against the shared target."""
     asked = {
         "csd_target_manage_service": False,
+        "csd_target_transports": [{"type": "TCP", "c2h_success": False}],
+        "csd_target_programs": [],
         "csd_target_rpc_socket": str(rpc),
         "csd_target_bdevs": [{"type": "malloc", "name": "ours0", "size_megabytes": 8, "block_size": 512}],
         "csd_target_subsystems": [

@@ -395,7 +395,10 @@ connect_controller(struct bridge *bridge, const struct csd_place *place, struct 
 		if (bridge->qpair[i] == NULL) {
 			csd_fail(err, CSD_UNAVAILABLE, "%u I/O queues of %s", bridge->queues, place->subnqn);
 			csd_found(err, "the target gave %u", i);
-			return csd_fix(err, "ask for fewer, or raise the transport's queue pairs per controller");
+			/* SPDK 20.07 keeps a queue that was refused in its list, though it has freed it. */
+			bridge->ctrlr = NULL;
+			return csd_fix(err, "ask for fewer, raise the transport's queue pairs per controller, or, where the "
+				       "subsystem was just being changed, try again");
 		}
 	}
 	return 0;
