@@ -19,6 +19,7 @@ say "runs that are cut off"
 say "parts against real targets of their own"
 # The drive as it is installed, and once more under AddressSanitizer and UBSan.
 drive=$PWD/build/drive
+rm -rf "$drive"
 make --no-print-directory -j2 -C roles/csd_target/files BUILD="$drive" csd_tgt csd_tgt_checked install \
 	PREFIX=/csd_target DESTDIR="$drive/installed" >"$drive.log" 2>&1 || { tail -40 "$drive.log"; exit 1; }
 export HELLO_EBPF_CSD_TGT=$drive/installed/csd_target/bin/csd_tgt HELLO_EBPF_CSD_TGT_CHECKED=$drive/checked/csd_tgt
