@@ -27,7 +27,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 
 from csd_compute_target import COMPUTE, DATA, MALLOC, NQN, SLM, ComputeTarget, compiled
 
-PORT = 44110
+PORT = 24110
 ROOM = 131072
 ABORTED, INTERRUPTED, IN_USE = 0x007, 0x021, 0x199
 

@@ -18,7 +18,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 
 from csd_live import BLOCK, CsdTarget, Subsystem, program
 
-PORT = 44132
+PORT = 24132
 NVM, SLM, COMPUTE, SLOW, NONE, ALL = 1, 2, 3, 4, 16, 0xFFFFFFFF
 MIB = 1 << 20
 RECORDS = MIB // 64

@@ -23,7 +23,7 @@ SPDK = os.environ.get("HELLO_EBPF_SPDK", "/opt/hello_ebpf/spdk/current")
 RTE_BPF = os.environ.get("HELLO_EBPF_RTE_BPF", "/opt/hello_ebpf/rte_bpf")
 STREAMS = int(os.environ.get("HELLO_EBPF_FUZZ_STREAMS", "100000"))
 SEED = int(os.environ.get("HELLO_EBPF_FUZZ_SEED", str(time.time_ns() % (1 << 32))))
-PORT = 44135
+PORT = 24135
 MIB = 1 << 20
 SHIPPED = ("threshold", "search", "aggregate", "histogram", "sample", "top")
 

@@ -23,7 +23,7 @@ from report_schema import problems
 
 PROGRAM = os.environ.get("HELLO_EBPF_CSD_BENCH", "/opt/hello_ebpf/csd_bench/bin/csd_bench")
 TRACE = os.environ.get("HELLO_EBPF_NVME_TCP_TRACE", "/opt/hello_ebpf/examples/bin/nvme_tcp_trace")
-PORT = 44160
+PORT = 24160
 SLOTS = {"threshold": 0, "search": 1, "aggregate": 2, "histogram": 3, "sample": 4, "top": 5}
 RECORDS = 300001  # neither whole blocks nor whole ranges
 BYTES = RECORDS * 64

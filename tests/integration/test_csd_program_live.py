@@ -46,7 +46,7 @@ int beyond(const struct pair *pair)
 """
 NQN = "nqn.2026-11.io.hello-ebpf:live"
 HOST = "nqn.2026-11.io.hello-ebpf:live-host"
-PORT = "44150"
+PORT = "24150"
 COMPUTE = "csd0_compute"
 DRIVE: dict[str, Any] = {
     "transports": [{"type": "TCP"}],

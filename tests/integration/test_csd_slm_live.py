@@ -22,7 +22,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 
 from csd_compute_target import COMPUTE, DATA, NQN, SLM, ComputeTarget
 
-PORT = 44103
+PORT = 24103
 MIB = 1 << 20
 SLM_BYTES = 64 * MIB
 ABORTED, INTERRUPTED, NO_NAMESPACE, RESERVED = 0x007, 0x021, 0x00B, 0x083

@@ -16,7 +16,7 @@ import pytest
 from csd_live import CsdTarget, Subsystem, program
 
 CSD = os.environ.get("HELLO_EBPF_CSD", "/opt/hello_ebpf/csd_host/bin/csd")
-PORT = 44136
+PORT = 24136
 MIB = 1 << 20
 
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_done(host: Host, words: list[str], code: int, found: str
 
 
 def test_nobody_there(host: Host) -> None:
-    words = [*host.subsystem.options(), "--trsvcid", "44139", "list"]
+    words = [*host.subsystem.options(), "--trsvcid", "24139", "list"]
     done = subprocess.run([CSD, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "found: Connection refused" in done.stderr

@@ -27,7 +27,7 @@ PROGRAM = os.environ.get("HELLO_EBPF_NVME_TCP_TRACE", "/opt/hello_ebpf/examples/
 BENCH = os.environ.get("HELLO_EBPF_CSD_BENCH", "/opt/hello_ebpf/csd_bench/bin/csd_bench")
 NQN = "nqn.2026-11.io.hello-ebpf:trace-test"
 HOST_NQN = "nqn.2026-11.io.hello-ebpf:trace-host"
-PORT = 44140
+PORT = 24140
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
