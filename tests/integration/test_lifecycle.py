@@ -91,7 +91,7 @@ def test_check_mode_had_predicted_exactly_the_changes_that_were_made(runs: dict[
 
 def test_the_report_holds_a_baseline_that_equals_the_known_answer() -> None:
     report = json.loads(REPORT.read_text())
-    baselines = [run for run in report["runs"] if run["name"] == "baseline"]
+    baselines = [run for run in report["runs"] if (run["name"], run["program"]) == ("baseline", "threshold")]
     assert {run["selectivity"] for run in baselines} >= {0.001, 0.01, 0.1, 0.5, 1.0}
     for run in baselines:
         assert run["matches"] == round(report["dataset"]["records"] * run["selectivity"])
@@ -184,8 +184,8 @@ def test_an_edited_program_is_replaced_and_only_then(tmp_path: Path) -> None:
 def _active_programs() -> dict[int, str]:
     """Slot to digest, as the host sees them."""
     said = subprocess.run(["csd", "list", "--json"], stdout=subprocess.PIPE, check=True, text=True).stdout
-    programs = json.loads(said)["programs"]
-    return {program["slot"]: program["sha256"] for program in programs if program["state"] == "active"}
+    [compute] = json.loads(said)["compute"]
+    return {program["pind"]: program["sha256"] for program in compute["programs"] if program["state"] == "active"}
 
 
 def test_a_killed_target_is_back_with_its_objects(tmp_path: Path) -> None:
