@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The machine's own package sources, told for the Debian release of an image, and packages for the machine itself.
+
+An image takes its packages from where the machine takes them; no mirror is named in this project.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from machines.console import Failed, must, output, step
+
+SUITES = {"12": "bookworm", "13": "trixie"}
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+#: Settings of the machine's apt without which the same sources may not work: proxies, and clocks that are off.
+SETTINGS = re.compile(
+    r"^(?P<name>Acquire::(?:https?::Proxy(?:::\S+)?|Check-Valid-Until|Check-Date|ForceIPv[46])) \"(?P<value>.*)\";$",
+    re.IGNORECASE,
+)
+#: A file of sources to be taken instead of the machine's: on a machine that is no Debian, or has a mirror of its own.
+OVERRIDE = "HELLO_EBPF_APT_SOURCES"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that packages come from."""
+
+    uri: str
+    suite: str
+    signed_by: str = KEYRING
+    trusted: bool = False
+
+    def text(self) -> str:
+        """As a deb822 paragraph."""
+        lines = ["Types: deb", f"URIs: {self.uri}", f"Suites: {self.suite}", "Components: main"]
+        lines.append("Trusted: yes" if self.trusted else f"Signed-By: {self.signed_by}")
+        return "\n".join(lines) + "\n"
+
+
+def parse_one_line(text: str) -> list[Source]:
+    """The binary sources with component main of a one-line ``.list`` file."""
+    found = []
+    for line in text.splitlines():
+        parts = re.match(
+            r"\s*deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<rest>[^#]+)", line
+        )
+        if parts and "main" in parts["rest"].split():
+            options = dict(
+                (name.strip().lower(), value)
+                for name, _, value in (word.partition("=") for word in (parts["options"] or "").split())
+            )
+            found.append(
+                Source(
+                    parts["uri"],
+                    parts["suite"],
+                    options.get("signed-by", KEYRING),
+                    options.get("trusted", "no").lower() == "yes",
+                )
+            )
+    return found
+
+
+def parse_deb822(text: str) -> list[Source]:
+    """The binary sources with component main of a ``.sources`` file."""
+    found = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in paragraph.splitlines():
+            if line.startswith("#"):
+                continue
+            if line[:1].isspace() and name:
+                fields[name] += "\n" + line
+            elif ":" in line:
+                name, _, value = line.partition(":")
+                name = name.strip().lower()
+                fields[name] = value.strip()
+        if (
+            "deb" not in fields.get("types", "").split()
+            or "main" not in fields.get("components", "").split()
+            or fields.get("enabled", "yes").lower() in ("no", "false")
+        ):
+            continue
+        found += [
+            Source(uri, suite, fields.get("signed-by", KEYRING), fields.get("trusted", "no").lower() in ("yes", "true"))
+            for uri in fields.get("uris", "").split()
+            for suite in fields.get("suites", "").split()
+        ]
+    return found
+
+
+def for_release(sources: list[Source], codename: str, release: str) -> list[Source]:
+    """Debian's own among the machine's sources, with another release's suite in place of the machine's."""
+    chosen: list[Source] = []
+    for source in sources:
+        base, dash, pocket = source.suite.partition("-")
+        base, slash, _ = base.partition("/")
+        if base not in {codename, *SUITES.values()} or pocket not in ("", "updates", "security") or slash:
+            continue
+        # Others publish under a Debian release's name too; they sign with keys of their own.
+        if not source.trusted and "debian-archive" not in source.signed_by and "BEGIN PGP" not in source.signed_by:
+            continue
+        if not re.match(r"https?://", source.uri):
+            continue
+        told = Source(source.uri, SUITES[release] + dash + pocket, source.signed_by, source.trusted)
+        if told not in chosen:
+            chosen.append(told)
+    return chosen
+
+
+def machine_sources(release: str, etc: Path = Path("/etc")) -> str:
+    """The sources for an image of ``release``, as the text of a ``.sources`` file."""
+    override = os.environ.get(OVERRIDE)
+    if override:
+        files = [Path(override)]
+    else:
+        folder = etc / "apt/sources.list.d"
+        files = [etc / "apt/sources.list", *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources"))]
+    sources: list[Source] = []
+    for path in files:
+        if path.is_file():
+            text = path.read_text()
+            sources += parse_deb822(text) if path.suffix == ".sources" else parse_one_line(text)
+    codename = re.search(r"^VERSION_CODENAME=\"?(\w+)", (etc / "os-release").read_text(), re.MULTILINE)
+    chosen = for_release(sources, codename[1] if codename else "", release)
+    if not any(source.suite == SUITES[release] for source in chosen):
+        raise Failed(
+            f"packages of Debian {release} ({SUITES[release]}) from this machine's package sources",
+            f"no source of a Debian release over HTTP in {', '.join(str(path) for path in files)}",
+            f"name a file with sources (*.list or *.sources) of any Debian release in {OVERRIDE}",
+        )
+    return "\n".join(source.text() for source in chosen)
+
+
+def machine_settings(dump: str | None = None) -> list[str]:
+    """The machine's apt settings that an image needs to use the same sources, as lines of apt's configuration."""
+    text = (output(["apt-config", "dump"]) or "") if dump is None else dump
+    lines = [f'{found["name"]} "{found["value"]}";' for found in map(SETTINGS.match, text.splitlines()) if found]
+    for scheme in ("http", "https"):
+        proxy = os.environ.get(f"{scheme}_proxy")
+        if dump is None and proxy and not any(line.startswith(f"Acquire::{scheme}::Proxy ") for line in lines):
+            lines.append(f'Acquire::{scheme}::Proxy "{proxy}";')
+    return sorted(lines)
+
+
+def installed(package: str) -> bool:
+    """Whether a package is wholly installed on this machine."""
+    status = output(["dpkg-query", "-W", "-f", "${db:Status-Status}", package])
+    return status == "installed"
+
+
+def need(commands: dict[str, str]) -> list[str]:
+    """Install the packages of the commands (command -> package) that this machine lacks; returns these packages."""
+    path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin"
+    missing = sorted({package for command, package in commands.items() if not shutil.which(command, path=path)})
+    if not missing:
+        return []
+    if os.geteuid():
+        raise Failed(f"the package(s) {', '.join(missing)}", "they are missing, and this is not root", "run it as root")
+    with step(f"installing {' '.join(missing)}"):
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        must("fresh package lists", ["apt-get", "update", "-qq"], env=quiet)
+        must(
+            f"the package(s) {', '.join(missing)}",
+            ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing],
+            # No service of theirs is started: what we start we also stop.
+            env={**quiet, "RUNLEVEL": "1"},
+        )
+    return missing

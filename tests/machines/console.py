@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Commands that are run, what is said about them, and how a failure is worded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Failed(Exception):
+    """What was asked, what was found, and what to do about it."""
+
+    def __init__(self, asked: str, found: str, fix: str) -> None:
+        super().__init__(f"Asked: {asked}. Found: {found}. Do: {fix}.")
+
+
+def say(text: str) -> None:
+    """One line of progress, with the time. Standard output is kept for results."""
+    print(f"[{time.strftime('%H:%M:%S', time.gmtime())}] {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def step(text: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    say(f"{text} ...")
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        say(f"{text}: failed after {time.monotonic() - started:.0f} s")
+        raise
+    say(f"{text}: {time.monotonic() - started:.0f} s")
+
+
+def output(argv: Sequence[str | Path]) -> str | None:
+    """What a command that only asks prints; None where it failed or is not installed."""
+    try:
+        done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def must(
+    asked: str,
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    fix: str = "mend what it says, and run again",
+    stdin: str | None = None,
+) -> str:
+    """Run a command quietly and return what it printed; where it fails, show the end of what it said."""
+    words = [str(word) for word in argv]
+    merged = {**os.environ, **(env or {})}
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=merged, input=stdin)
+    except FileNotFoundError as missing:
+        raise Failed(asked, f"no command {words[0]}", "install it, and run again") from missing
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        raise Failed(asked, f"{' '.join(words[:3])} ended with {done.returncode}:\n{tail}\n", fix)
+    return done.stdout
+
+
+def main(command: int) -> None:
+    """Leave with a command's code."""
+    sys.exit(command)

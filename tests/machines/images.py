@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Images that no registry has: made from the machine's own package sources, cached by the digest of their definition.
+
+images.py container 12|13     prints a docker image's name: systemd as PID 1, python3, what Ansible needs
+images.py fresh 12|13         prints a docker image's name: a minimal Debian with python3, make, git, certificates
+images.py disk 12|13          prints a folder: disk.ext4, vmlinuz, initrd.img and id_vm (root's ssh key)
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from machines import apt
+from machines.console import ROOT, Failed, must, output, say, step
+
+HERE = Path(__file__).resolve().parent
+SYSTEMD = ["systemd-sysv", "dbus", "udev", "python3", "ca-certificates", "iproute2", "procps", "kmod", "netbase"]
+GUEST = [
+    *SYSTEMD,
+    "linux-image-amd64",
+    "initramfs-tools",
+    "openssh-server",
+    "e2fsprogs",
+    "util-linux",
+    "mount",
+    "less",
+]
+FRESH = ["python3", "make", "git", "ca-certificates"]
+#: What the tests of the VM install besides the roles' packages: independent tools, and what these need.
+TESTS_INSTALL = ["nvme-cli", "fio", "daemon", "tcpdump", "curl"]
+DISK_SIZE = 8 << 30
+#: Debian 13's systemd starts on a host with the old cgroup hierarchy only when told so; on others it changes nothing.
+LEGACY_CGROUPS = {"13": ["ENV SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """All that decides what is in an image."""
+
+    kind: str
+    release: str
+    packages: list[str]
+    warm: list[str]
+    hook: str
+    sources: str
+    settings: list[str]
+    size: int = 0
+    changes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The image's name, without its digest."""
+        return {"container": "debian", "fresh": "fresh", "disk": "disk"}[self.kind] + self.release
+
+    @property
+    def digest(self) -> str:
+        """The digest by which the image is kept."""
+        whole = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+
+def role_packages(release: str, roles: Path = ROOT / "roles") -> list[str]:
+    """The packages that the roles install on a release, as their variables list them.
+
+    Only names are looked for, below any key that says ``packages``; Jinja stays out. That is enough for a cache: a
+    package that is not found here is fetched when a role installs it.
+    """
+    found: set[str] = set()
+    for path in sorted([*roles.glob("*/vars/*.yml"), *roles.glob("*/defaults/main.yml")]):
+        other = re.fullmatch(r"[A-Z]\w+_(\d+)", path.stem)
+        if other and path.stem != f"Debian_{release}":
+            continue
+        inside = False
+        for line in path.read_text().splitlines():
+            if re.match(r"\w", line):
+                inside = bool(re.match(r"\w*packages\w*:", line))
+            if not inside or line.lstrip().startswith("#") or "{{" in line or "}}" in line or "+ (" in line:
+                continue
+            listed = re.search(r"\[([^]]*)\]", line)
+            words = listed[1].split(",") if listed else re.findall(r"^\s+- (.*)$", line)
+            for word in words:
+                package = word.split(" #")[0].strip().strip("\"'")
+                if re.fullmatch(r"[a-z0-9][a-z0-9+.|-]+", package):
+                    found.add(package)
+    return sorted(found)
+
+
+def define(kind: str, release: str) -> Definition:
+    """What the image of this kind is made of, on this machine."""
+    packages = {"container": SYSTEMD, "fresh": FRESH, "disk": GUEST}[kind]
+    disk = kind == "disk"
+    command = "/lib/systemd/systemd" if kind == "container" else "/bin/bash"
+    changes = [f'CMD ["{command}"]', "ENV container=docker LANG=C.UTF-8", *LEGACY_CGROUPS.get(release, [])]
+    return Definition(
+        kind=kind,
+        release=release,
+        packages=sorted(packages),
+        warm=sorted({*role_packages(release), *TESTS_INSTALL}) if disk else [],
+        hook=(HERE / ("disk.sh" if disk else "container.sh")).read_text(),
+        sources=apt.machine_sources(release),
+        settings=apt.machine_settings(),
+        size=DISK_SIZE if disk else 0,
+        changes=[] if disk else changes,
+    )
+
+
+def cache() -> Path:
+    """The folder of all images."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "hello_ebpf/images"
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one run at a time; the kernel frees the lock of a run that was killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that makes {path.stem.lstrip('.')}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder in which a cut-off run may have left things mounted."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        must(f"{mount} unmounted", ["umount", "--lazy", mount])
+    shutil.rmtree(folder)
+
+
+def bootstrap(definition: Definition, folder: Path, target: Path, env: dict[str, str]) -> None:
+    """Unpack and set up the image's packages: into a folder, or into a tar archive where the name ends so."""
+    sources = folder / "image.sources"
+    sources.write_text(definition.sources)
+    hook = folder / "hook.sh"
+    hook.write_text(definition.hook)
+    hook.chmod(0o755)
+    must(
+        f"Debian {definition.release} from this machine's package sources",
+        [
+            *("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(definition.packages)}"),
+            *(f"--aptopt={line.rstrip(';')}" for line in definition.settings),
+            *(("--skip=cleanup/apt",) if definition.kind == "disk" else ()),
+            *(f"--customize-hook={hook}", apt.SUITES[definition.release], target, sources),
+        ],
+        env={**env, "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
+        fix="see that the machine's apt works (apt-get update) and that its mirror has this release",
+    )
+
+
+def make_disk(definition: Definition, folder: Path) -> None:
+    """A guest's disk: one ext4 file system, sparse, with kernel and initramfs beside it."""
+    key = folder / "id_vm"
+    must("an ssh key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hello_ebpf guest", "-f", key])
+    root = folder / "root"
+    bootstrap(definition, folder, root, {"KEY": f"{key}.pub", "WARM": " ".join(definition.warm)})
+    for name in ("vmlinuz", "initrd.img"):
+        (root / "boot/guest" / name).rename(folder / name)
+    disk = folder / "disk.ext4"
+    with disk.open("wb") as handle:
+        handle.truncate(definition.size)
+    must("an ext4 file system", ["mkfs.ext4", "-q", "-F", "-L", "guest", "-d", root, disk])
+    shutil.rmtree(root)
+
+
+def ensure(definition: Definition) -> Path:
+    """The folder of an image, made when it is not there: whole or not at all."""
+    folder = cache() / f"{definition.name}-{definition.digest}"
+    if folder.is_dir():
+        return folder
+    if os.geteuid():
+        raise Failed(f"an image of Debian {definition.release}", "this is not root", "run it as root")
+    tools = {"mmdebstrap": "mmdebstrap", "apt-get": "apt"}
+    if definition.kind == "disk":
+        tools |= {"ssh-keygen": "openssh-client", "mkfs.ext4": "e2fsprogs"}
+    with locked(cache() / f".{definition.name}.lock"):
+        if folder.is_dir():
+            return folder
+        apt.need(tools)
+        if not Path(apt.KEYRING).exists():
+            apt.need({"debian-archive-keyring": "debian-archive-keyring"})
+        for left in cache().glob(f".{definition.name}.making-*"):
+            remove(left)
+        making = Path(tempfile.mkdtemp(prefix=f".{definition.name}.making-", dir=cache()))
+        making.chmod(0o755)
+        try:
+            with step(f"making the image {definition.name}-{definition.digest} (about 1 to 4 minutes, once)"):
+                if definition.kind == "disk":
+                    make_disk(definition, making)
+                else:
+                    bootstrap(definition, making, making / "image.tar", {})
+                (making / "definition.json").write_text(json.dumps(dataclasses.asdict(definition), indent=1) + "\n")
+            making.rename(folder)
+        except BaseException:
+            remove(making)
+            raise
+        for old in cache().glob(f"{definition.name}-????????????"):
+            if old != folder:
+                say(f"removing {old.name}: its definition has changed")
+                remove(old)
+    return folder
+
+
+def imported(definition: Definition) -> str:
+    """The name of a docker image, in the daemon that answers."""
+    repository = f"hello_ebpf/{definition.name}"
+    name = f"{repository}:{definition.digest}"
+    if output(["docker", "image", "inspect", name]) is None:
+        archive = ensure(definition) / "image.tar"
+        with step(f"importing {name} into docker"):
+            changes = [word for change in definition.changes for word in ("--change", change)]
+            must(f"the image {name} in docker", ["docker", "import", *changes, archive, name])
+    listed = output(["docker", "image", "ls", "--format", "{{.Tag}}", repository]) or ""
+    for tag in listed.split():
+        if re.fullmatch(r"[0-9a-f]{12}", tag) and tag != definition.digest:
+            # One that a container still uses stays: docker refuses, and the next run tries again.
+            output(["docker", "image", "rm", f"{repository}:{tag}"])
+    return name
+
+
+def image(kind: str, release: str) -> str:
+    """What the command prints: a docker image's name, or a disk's folder."""
+    definition = define(kind, release)
+    return str(ensure(definition)) if kind == "disk" else imported(definition)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["container", "fresh", "disk"])
+    parser.add_argument("release", choices=sorted(apt.SUITES))
+    asked = parser.parse_args()
+    try:
+        print(image(asked.kind, asked.release))
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
