@@ -3,7 +3,8 @@
  * Sends mutated command streams to a csd_tgt: a host of its own, over TCP, that knows no more of NVMe than it needs and
  * keeps to none of it. A stream is a few commands that belong together (load, activate, copy, execute, ...), of which
  * some fields, opcodes, queues, lengths or data are changed at random, sent without waiting for each other. Then every
- * command has to be answered. It prints what happened as JSON; 1: the target is gone, or left a command unanswered.
+ * command has to be answered: the first half of a fused pair, at the latest, when another command follows it; all but
+ * Asynchronous Event Requests. It prints what happened as JSON; 1: the target is gone, or left a command unanswered.
  *
  *	csd_fuzz PORT SUBNQN HOSTNQN SEED STREAMS PROGRAM...
  */
@@ -63,8 +64,14 @@ struct command {
 };
 _Static_assert(sizeof(struct command) == 64, "command");
 
+/* The namespaces */
+#define NVM	1
+#define SLM	2
+#define COMPUTE	3
+
 #define SGL_IN_CAPSULE	0x01
 #define SGL_TRANSPORT	0x5a
+#define MISSING_FUSED	0x00a		/* status: Command Aborted due to Missing Fused Command */
 
 /* A command with its data, as it is going to be sent. */
 struct item {
@@ -72,6 +79,8 @@ struct item {
 	uint32_t queue;
 	uint32_t data_bytes;	/* to the controller */
 	uint8_t *data;
+	uint32_t fetched;	/* bytes that the controller has asked for, and got */
+	bool followed;		/* a first half of a fused pair, after which a command was sent that does not belong to it */
 };
 
 struct queue {
@@ -96,7 +105,7 @@ static struct {
 	uint32_t programs;
 	uint64_t random;
 	/* what happened */
-	uint64_t streams, commands, succeeded, refused, reconnects, cut, lost, stalls;
+	uint64_t streams, commands, succeeded, refused, reconnects, cut, lost, stalls, halves;
 	uint64_t status[8][256];
 } g;
 
@@ -362,6 +371,7 @@ answer_r2t(struct queue *queue, const uint8_t *raw)
 	h2c.offset = r2t.offset;
 	h2c.length = r2t.length;
 	done = put_pdu(queue->fd, &h2c.pdu, sizeof(h2c), data, r2t.length);
+	item->fetched += r2t.length;
 	free(data);
 	return done;
 }
@@ -381,6 +391,9 @@ take_response(struct queue *queue, const uint8_t *raw)
 	free(queue->sent[response.cid].data);
 	queue->sent[response.cid].data = NULL;
 	status = response.status >> 1;
+	if (queue->sent[response.cid].followed && (status & 0x7ff) != MISSING_FUSED) {
+		give_up("the first half of a fused pair without a second has status %03x", status & 0x7ffu);
+	}
 	g.status[status >> 8 & 7][status & 0xff]++;
 	if (status == 0) {
 		g.succeeded++;
@@ -503,6 +516,47 @@ stalled(void)
 	return false;
 }
 
+static void send_item(struct item *item);
+static void make(struct item *item, uint32_t queue, uint8_t opcode, uint32_t nsid, const void *data, uint32_t bytes,
+		 uint32_t room);
+
+/*
+ * The first half of a fused pair (Compare with FUSE 01b is the only one that SPDK takes) is answered when its queue's next
+ * NVM command comes. Its data have to be there: before that the controller has not begun it, and a command that overtakes
+ * it does not follow it.
+ */
+static bool
+waits_for_second_half(uint32_t queue, const struct item *item)
+{
+	const struct command *command = &item->command;
+	bool has_data = command->sgl_type == SGL_IN_CAPSULE || item->fetched >= command->sgl_length;
+
+	return queue != 0 && command->opcode == 0x05 && command->nsid == NVM && (command->flags & 3) == 1 && has_data &&
+	       !item->followed;
+}
+
+/* Sends a Flush to queues where nothing is left but such a first half; then both have to be answered. */
+static void
+follow_first_halves(void)
+{
+	uint32_t i, cid;
+
+	for (i = 1; i < QUEUES; i++) {
+		struct queue *queue = &g.queue[i];
+		struct item flush;
+
+		for (cid = 0; cid < DEPTH && !queue->waits[cid]; cid++) {
+		}
+		if (queue->under_way != 1 || !waits_for_second_half(i, &queue->sent[cid])) {
+			continue;
+		}
+		queue->sent[cid].followed = true;
+		g.halves++;
+		make(&flush, i, 0x00, NVM, NULL, 0, 0);
+		send_item(&flush);
+	}
+}
+
 /* Until everything is answered, or the connection is over. */
 static void
 settle(void)
@@ -517,6 +571,10 @@ settle(void)
 		struct pollfd files[QUEUES];
 		uint32_t i;
 
+		follow_first_halves();
+		if (!g.connected) {
+			return;
+		}
 		for (i = 0; i < QUEUES; i++) {
 			files[i] = (struct pollfd){ .fd = g.queue[i].fd, .events = POLLIN };
 		}
@@ -605,10 +663,6 @@ struct range {
 	uint32_t nsid, length;
 	uint64_t start, reserved[2];
 };
-
-#define NVM	1
-#define SLM	2
-#define COMPUTE	3
 
 static uint32_t
 io_queue(void)
@@ -1036,9 +1090,11 @@ main(int argc, char **argv)
 	settle();
 	disconnect();
 	printf("{\"streams\": %llu, \"commands\": %llu, \"succeeded\": %llu, \"refused\": %llu, \"connections\": %llu, "
-	       "\"cut\": %llu, \"lost\": %llu, \"stalled\": %llu, \"statuses\": {", (unsigned long long)g.streams,
+	       "\"cut\": %llu, \"lost\": %llu, \"stalled\": %llu, \"first_halves\": %llu, "
+	       "\"statuses\": {", (unsigned long long)g.streams,
 	       (unsigned long long)g.commands, (unsigned long long)g.succeeded, (unsigned long long)g.refused,
-	       (unsigned long long)g.reconnects, (unsigned long long)g.cut, (unsigned long long)g.lost, (unsigned long long)g.stalls);
+	       (unsigned long long)g.reconnects, (unsigned long long)g.cut, (unsigned long long)g.lost, (unsigned long long)g.stalls,
+	       (unsigned long long)g.halves);
 	for (sct = 0, i = 0; sct < 8; sct++) {
 		for (sc = 0; sc < 256; sc++) {
 			if (g.status[sct][sc] != 0) {
