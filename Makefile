@@ -59,14 +59,14 @@ integration: $(VENV)/.test ## The lab on this machine: check, converge, again, v
 .PHONY: pin
 pin: $(VENV)/.test ## Pin requirements*.txt anew from requirements*.in, with hashes
 	$(BIN)/python -m pip install --quiet uv
-	for name in requirements requirements-test; do \
+	for name in requirements requirements-test requirements-molecule; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-annotate $$name.in -o $$name.txt; \
 	done
 
 .PHONY: clean
-clean: ## Remove the Python environment (reports stay)
-	rm -rf $(VENV)
+clean: ## Remove the Python environments (reports stay)
+	rm -rf $(VENV) $(VENV)-molecule
 
 # The environments are made anew when the pinned requirements change. Each stamp holds the digest of what was installed.
 $(VENV)/.run: requirements.txt scripts/python_environment.sh
@@ -75,3 +75,7 @@ $(VENV)/.run: requirements.txt scripts/python_environment.sh
 $(VENV)/.test: requirements-test.txt scripts/python_environment.sh
 	scripts/python_environment.sh $(PYTHON) $(VENV) requirements-test.txt $@
 	touch $(VENV)/.run
+
+# The molecule scenarios' own: `ansible` with its collections is not for users.
+$(VENV)-molecule/.stamp: requirements-molecule.txt scripts/python_environment.sh
+	scripts/python_environment.sh $(PYTHON) $(VENV)-molecule requirements-molecule.txt $@
