@@ -26,7 +26,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from hello_ebpf.distribution.sources import archive_name, sources_digest
 from machines import images
-from machines.console import ROOT, MachineError, must, output, say, step
+from machines.console import ROOT, Failed, must, output, say, step
 
 CPU = "x86-64-v2"
 LABEL = "hello_ebpf.archive"
@@ -84,7 +84,7 @@ def make(release: str, playbook: Path, image: str) -> Path:
         inventory = Path(folder) / "hosts.yml"
         inventory.write_text(
             f"builder: {{hosts: {{{name}: {{ansible_connection: community.docker.docker, "
-            "ansible_python_interpreter: /usr/bin/python3}}}\n"
+            "ansible_python_interpreter: /usr/bin/python3, ansible_become: false}}}\n"
         )
         variables = [word for pair in VARIABLES.items() for word in ("--extra-vars", "=".join(pair))]
         argv = [playbook, "--inventory", inventory, *variables, "playbooks/toolchain.yml", "playbooks/build.yml"]
@@ -93,13 +93,13 @@ def make(release: str, playbook: Path, image: str) -> Path:
             # Standard output is kept for the archive's path.
             code = subprocess.run(argv, cwd=ROOT, env=environment, stdout=sys.stderr, check=False).returncode
         if code:
-            raise MachineError(
+            raise Failed(
                 f"an archive for Debian {release}",
                 f"ansible-playbook ended with {code}; what it says is above",
                 "mend what it names, and run again",
             )
     if not is_whole(wanted):
-        raise MachineError(str(wanted), "the roles made no such archive", "compare tests/machines/archive.py with them")
+        raise Failed(str(wanted), "the roles made no such archive", "compare tests/machines/archive.py with them")
     return wanted
 
 
@@ -115,7 +115,7 @@ def main() -> int:
             say(f"{path.name} is there, made of the present sources")
         else:
             if not shutil.which(str(asked.ansible_playbook)):
-                raise MachineError(
+                raise Failed(
                     f"{asked.ansible_playbook} with community.docker",
                     "there is no such program",
                     "make the molecule environment (.venv-molecule) first; tests/machines/scenario.py does",
@@ -124,7 +124,7 @@ def main() -> int:
             with images.locked(images.cache() / f".archive{asked.release}.lock"):
                 if not is_whole(path):
                     make(asked.release, asked.ansible_playbook.absolute(), image)
-    except MachineError as error:
+    except Failed as error:
         print(error, file=sys.stderr)
         return 1
     print(path)

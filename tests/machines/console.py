@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class MachineError(Exception):
+class Failed(Exception):  # noqa: N818  # read: raise Failed(asked, found, fix)
     """What was asked, what was found, and what to do about it."""
 
     def __init__(self, asked: str, found: str, fix: str) -> None:
@@ -62,10 +62,10 @@ def must(
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=merged, input=stdin)
     except FileNotFoundError as missing:
-        raise MachineError(asked, f"no command {words[0]}", "install it, and run again") from missing
+        raise Failed(asked, f"no command {words[0]}", "install it, and run again") from missing
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise MachineError(asked, f"{' '.join(words[:3])} ended with {done.returncode}:\n{tail}\n", fix)
+        raise Failed(asked, f"{' '.join(words[:3])} ended with {done.returncode}:\n{tail}\n", fix)
     return done.stdout
 
 
