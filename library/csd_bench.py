@@ -206,6 +206,17 @@ options:
     description: Seconds that the sweep, and all runs together, may take.
     type: float
     default: 3600
+  if_unavailable:
+    description: >-
+      What to do where the target, the device or the program is not there. V(fail), or V(report): return the reason as
+      C(unavailable), so that one target that is down does not keep a host from the others.
+    type: str
+    choices: [fail, report]
+    default: fail
+  unavailable:
+    description: Why the place cannot be measured, as M(csd_dataset) returned it. Nothing is measured then.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full
@@ -236,11 +247,23 @@ actions:
   type: list
   elements: str
   sample: ["measure the baseline and offload and the standard flow of localhost -> nqn... (there is no report of it)"]
+host:
+  description: The host's name in the report.
+  returned: success
+  type: str
 label:
   description: Names the pair of host and target in a report.
   returned: success
   type: str
   sample: localhost -> nqn.2026-11.io.hello-ebpf:csd0 namespace 1 at 127.0.0.1 port 4420
+place:
+  description: The namespace and who reads it.
+  returned: success
+  type: dict
+unavailable:
+  description: Why it could not be measured; empty where it could.
+  returned: success
+  type: str
 measurement:
   description: What was measured, in the report's terms; empty where nothing was.
   returned: success
@@ -264,7 +287,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
-from ansible.module_utils.hello_ebpf.bench.program import Program
+from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
 from ansible.module_utils.hello_ebpf.bench.settings import Settings, slots_of
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
@@ -303,6 +326,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "host_name": {"type": "str", "required": True},
     "measured_inputs": {"type": "dict", "default": {}},
     "measure": {"type": "bool", "default": False},
+    "unavailable": {"type": "str", "default": ""},
 }
 
 
@@ -323,13 +347,18 @@ def main() -> None:
         elf=Path(asked["phase_program"]),
         engine_bench=Path(asked["engine_bench"]),
     )
+    who = {"label": subject.label, "host": subject.host_name, "place": program.place.identity()}
+    if asked["unavailable"]:
+        module.exit_json(changed=False, actions=[], measurement={}, unavailable=asked["unavailable"], **who)
     try:
         check_dataset(asked)
         work = Measurement(subject, settings_of(asked), asked["measured_inputs"], force=asked["measure"])
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     except LabError as error:
+        if asked["if_unavailable"] == "report" and is_unavailable(error):
+            module.exit_json(changed=False, actions=[], measurement={}, unavailable=str(error), **who)
         module.fail_json(msg=str(error))
-    exit_with(module, outcome, render, label=subject.label, measurement=work.result)
+    exit_with(module, outcome, render, measurement=work.result, unavailable="", **who)
 
 
 def settings_of(asked: Mapping[str, Any]) -> Settings:

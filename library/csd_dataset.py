@@ -83,6 +83,19 @@ options:
     description: Seconds that one pass over the device may take.
     type: float
     default: 3600
+  if_unavailable:
+    description: >-
+      What to do where the target, the device or the program is not there. V(fail), or V(report): return the reason as
+      C(unavailable), so that one target that is down does not keep a host from the others.
+    type: str
+    choices: [fail, report]
+    default: fail
+  written_by:
+    description: >-
+      The host of this play that was asked to write it to the same namespace before. In check mode, what that host would
+      write counts as written.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full
@@ -132,39 +145,46 @@ bytes:
   returned: success
   type: int
   sample: 268435456
+unavailable:
+  description: With O(if_unavailable=report), why it could be neither read nor written; empty where it is there.
+  returned: success
+  type: str
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
 from ansible.module_utils.hello_ebpf.bench.dataset import RECORD_BYTES, DatasetState, render
-from ansible.module_utils.hello_ebpf.bench.program import Program
+from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **PLACE,
+    "overwrite": {"type": "bool", "default": False},
+    "written_by": {"type": "str", "default": ""},
+}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule({**PLACE, "overwrite": {"type": "bool", "default": False}}, supports_check_mode=True)
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
     program = Program(
         Path(asked["program"]), place_of(asked), asked["records"], asked["seed"], timeout=asked["timeout"]
     )
-    state = DatasetState(program, overwrite=asked["overwrite"], check=module.check_mode)
+    state = DatasetState(program, overwrite=asked["overwrite"], check=module.check_mode, written_by=asked["written_by"])
+    size = {"records": asked["records"], "bytes": asked["records"] * RECORD_BYTES}
     try:
         check_dataset(asked)
         outcome = converge(state.read, state.plan, state.predict, check=module.check_mode)
     except LabError as error:
+        if asked["if_unavailable"] == "report" and is_unavailable(error):
+            module.exit_json(changed=False, actions=[], sha256="", unavailable=str(error), **size)
         module.fail_json(msg=str(error))
-    exit_with(
-        module,
-        outcome,
-        render,
-        sha256=outcome.after.sha256,
-        records=asked["records"],
-        bytes=asked["records"] * RECORD_BYTES,
-    )
+    exit_with(module, outcome, render, sha256=outcome.after.sha256, unavailable="", **size)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ options:
     type: list
     elements: dict
     required: true
+  absent_hosts:
+    description: Hosts that belong to the fleet and have no part in this run. Their rows of the latest report stay.
+    type: list
+    elements: str
+    default: []
   rpc:
     description: What M(spdk_rpc_bench) returned as C(rpc), where that was measured.
     type: dict
@@ -75,6 +80,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "path", "required": True},
     "results": {"type": "list", "elements": "dict", "required": True},
     "rpc": {"type": "dict"},
+    "absent_hosts": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -85,7 +91,10 @@ def main() -> None:
     folder = Path(asked["folder"])
     results = {result["label"]: result for result in asked["results"]}
     measured = {label: result["measurement"] for label, result in results.items() if result["changed"]}
-    reports = Reports(folder, measured, list(results), asked["rpc"])
+    unavailable = {label: result for label, result in results.items() if result.get("unavailable")}
+    reports = Reports(
+        folder, measured, list(results), asked["rpc"], unavailable=unavailable, absent_hosts=asked["absent_hosts"]
+    )
     try:
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
     except LabError as error:

@@ -13,6 +13,9 @@ import csd_bench
 import csd_dataset
 import pytest
 from ansible.module_utils.hello_ebpf.bench.host import facts, spdk_build
+from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
+from ansible.module_utils.hello_ebpf.bench.program import Place, Program
+from ansible.module_utils.hello_ebpf.bench.settings import Settings
 from ansible.module_utils.hello_ebpf.bench.target_cpu import CpuSeconds, Ticks, between, is_ours, ticks_of
 
 import record_reference as reference
@@ -306,3 +309,30 @@ def test_stamps_of_spdk(tmp_path: Path) -> None:
     assert spdk_build(stamp)["version"] == ""
     stamp.write_text(json.dumps({"version": "20.07", "source": {"kind": "git", "commit": "abc"}, "stamp": "s"}))
     assert spdk_build(stamp) == {"version": "20.07", "source": "git", "sha256": "abc", "stamp": "s"}
+
+
+def test_a_target_that_is_down_is_told_and_costs_no_other_its_figures(tmp_path: Path) -> None:
+    """As for a fleet: the reason is returned instead of an error."""
+    missing = {"program": str(tmp_path / "missing"), "if_unavailable": "report"}
+    names = ("program", "initiator", "path", "records", "seed")
+    verified = run_module(csd_dataset.main, {name: params(tmp_path)[name] for name in names} | missing)
+    assert not verified["changed"]
+    assert verified["unavailable"].startswith(f"Asked: the program {tmp_path}/missing")
+    done = run(tmp_path, unavailable=verified["unavailable"])
+    assert (done["changed"], done["measurement"]) == (False, {})
+    assert done["unavailable"] == verified["unavailable"]
+    assert done["label"] == f"here -> {tmp_path}/data.img"
+    assert done["place"] == {"initiator": "kernel", "path": f"{tmp_path}/data.img"}
+    # It went away between the two.
+    assert run(tmp_path, **missing)["unavailable"] == verified["unavailable"]
+    assert "No such file" in run(tmp_path, program=str(tmp_path / "missing"))["msg"]
+
+
+def test_what_cannot_be_told_from_another_machine() -> None:
+    place = Place("spdk", address="192.0.2.1", service_id="4420", subsystem_nqn="nqn.x", host_nqn="nqn.y")
+    subject = Subject(Program(Path("p"), place, RECORDS, SEED), "here", "", "", Path(), Path(), Path(), Path())
+    setting = {way: [1] for way in ("baseline", "offload", "slm")}
+    settings = Settings((0.01,), 1, 0, setting, setting, 1, 1, ways=("baseline", "offload"), programs={"threshold": 0})
+    found = Measurement(subject, settings, {}, force=False).left_out()
+    assert set(found) == {"target_cpu", "engine"}
+    assert found["target_cpu"].startswith("the target is another machine (192.0.2.1)")

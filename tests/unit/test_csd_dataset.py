@@ -256,3 +256,11 @@ def test_a_program_that_hangs_is_stopped(tmp_path: Path) -> None:
         f"Asked: csd_bench verify on {tmp_path}/data.img. Found: no end after 0.3 s; it was stopped. "
         "Do: look at the target and the connection, ask for fewer records, or allow more time (timeout)."
     )
+
+
+def test_the_second_of_two_hosts_predicts_nothing_and_mends_all_the_same(tmp_path: Path) -> None:
+    """Two hosts share a namespace: the first writes; where it could not, the second does."""
+    assert not run(tmp_path, check=True, written_by="host1")["changed"]
+    assert run(tmp_path, check=True)["changed"]
+    assert run(tmp_path, written_by="host1")["changed"]
+    assert not run(tmp_path, written_by="host1")["changed"]

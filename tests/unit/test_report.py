@@ -203,3 +203,61 @@ def test_a_run_that_did_not_measure_rpc_does_not_show_an_earlier_figure() -> Non
     measured = {"a -> t": measurement("a -> t", 0.00002)}
     before = assemble({}, measured, ["a -> t"], created="before", rpc={"ratio": 7.5})
     assert assemble(before, measured, ["a -> t"], created="now", rpc=None)["rpc"] is None
+
+
+def offload_of(label: str) -> dict[str, Any]:
+    """A measurement that has offload too, over a network."""
+    found = measurement(label)
+    found["runs"].append(found["runs"][0] | {"name": "offload", "wire_bytes_to_host": 700})
+    found["runs"][1]["samples"] = [{"seconds": 0.1, "wire_bytes_to_host": 700}]
+    found["inputs"]["place"] = {
+        "initiator": "spdk",
+        "address": "198.18.44.11",
+        "service_id": "4420",
+        "subsystem_nqn": "nqn.x:node1",
+        "nsid": 1,
+    }
+    found["inputs"]["dataset"] = {"sha256": DIGEST}
+    found["left_out"] = {"target_cpu": "the target is another machine (198.18.44.11)"}
+    return {"label": label, "changed": True, "measurement": found}
+
+
+def test_one_report_for_a_fleet_with_a_row_for_each_pair(tmp_path: Path) -> None:
+    down = {
+        "label": "b -> u",
+        "changed": False,
+        "measurement": {},
+        "unavailable": "Asked: verify. Found: <refused>. Do: look.",
+        "place": {"initiator": "spdk", "address": "198.18.44.12", "service_id": "4420"},
+    }
+    write(tmp_path, offload_of("a -> t"), offload_of("b -> t"), down)
+    report = latest(tmp_path)
+    assert problems(report) == []
+    first, second, third = report["pairs"]
+    assert (first["host"], second["host"], third["host"]) == ("a", "b", "b")
+    assert (first["address"], first["initiator"], first["dataset_sha256"]) == ("198.18.44.11", "spdk", DIGEST)
+    assert first["digests_agree"]
+    assert first["baseline"]["matches_sha256"] == first["offload"]["matches_sha256"] == DIGEST
+    assert (first["baseline"]["wire_bytes_to_host"], first["offload"]["wire_bytes_to_host"]) == (64100, 700)
+    assert first["measured"] == report["created"]
+    assert first["left_out"] == {"target_cpu": "the target is another machine (198.18.44.11)"}
+    assert third["unavailable"].startswith("Asked: verify")
+    assert third["measured"] is None
+    page = (tmp_path / "reports/latest/report.html").read_text()
+    assert '<section id="pairs">' in page
+    assert "&lt;refused&gt;" in page
+    assert "Not measured: b -> u" in summary(report)
+
+
+def test_rows_of_hosts_that_had_no_part_stay_and_of_others_do_not(tmp_path: Path) -> None:
+    write(tmp_path, offload_of("a -> t"), offload_of("b -> t"), offload_of("c -> t"))
+    old = latest(tmp_path)["created"]
+    down = offload_of("a -> t") | {"changed": False, "unavailable": "Asked: x. Found: y. Do: z.", "place": {}}
+    write(tmp_path, down, offload_of("d -> t"), absent_hosts=["b"])
+    report = latest(tmp_path)
+    assert problems(report) == []
+    assert [row["host"] for row in report["pairs"]] == ["a", "d", "b"]
+    assert [row["measured"] for row in report["pairs"]] == [old, report["created"], old]
+    assert [row["left_out"] for row in report["pairs"]] == [offload_of("a -> t")["measurement"]["left_out"]] * 3
+    assert report["pairs"][0]["unavailable"] == "Asked: x. Found: y. Do: z."
+    assert {run["host"] for run in report["runs"]} == {"a", "b", "d"}

@@ -28,6 +28,7 @@ PLACE: dict[str, dict[str, Any]] = {
     "memory_megabytes": {"type": "int", "default": 256},
     "core": {"type": "int"},
     "timeout": {"type": "float", "default": 3600},
+    "if_unavailable": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
 }
 
 

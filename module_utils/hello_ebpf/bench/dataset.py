@@ -51,12 +51,14 @@ class DatasetState:
         program: with the place and the data set.
         overwrite: write over what is neither zeros nor a data set of ours.
         check: nothing will be written, and the program, the target or the device may be made by an earlier task.
+        written_by: who was asked to write it before; empty: nobody.
     """
 
-    def __init__(self, program: Program, *, overwrite: bool, check: bool) -> None:
+    def __init__(self, program: Program, *, overwrite: bool, check: bool, written_by: str = "") -> None:
         self._program = program
         self._overwrite = overwrite
         self._check = check
+        self._written_by = written_by
 
     def read(self) -> State:
         records, seed = self._program.records, self._program.seed
@@ -89,6 +91,8 @@ class DatasetState:
                 found=f"something else lies there: of {state.records} places {state.text}",
                 fix="name the right device, or, if what lies there may be lost, set overwrite: true",
             )
+        if self._check and self._written_by:
+            return []
         return [Step(f"{what} ({state.text})", partial(program.write, force=self._overwrite))]
 
     def predict(self, state: State) -> State:

@@ -128,8 +128,8 @@ def card(claim: Mapping[str, Any]) -> Card:
 
 def sections(report: Mapping[str, Any]) -> list[Section]:
     """All of a report, pair after pair of host and target."""
-    found: list[Section] = []
     labels = list(report.get("inputs", {}))
+    found = _pairs(report.get("pairs", []))
     for number, label in enumerate(labels):
         runs = [run for run in report["runs"] if f"{run['host']} -> {run['target']}" == label]
         if len(labels) > 1:
@@ -143,6 +143,55 @@ def sections(report: Mapping[str, Any]) -> list[Section]:
             prefix, [one for one in report["engine"] if _is_of(one, label)], report.get("memory", {}).get(label)
         )
     return [*found, *_claims(report.get("claims", [])), *_about(report)]
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """The fleet on one table; one pair that was measured needs none."""
+    if len(rows) < 2 and not any(row["unavailable"] for row in rows):
+        return []
+    text = (
+        "A row for each pair of host and target, measured one after another: nothing else of the fleet's was on the "
+        "network or at the target meanwhile. Throughput and bytes are those of the named program; digests are compared "
+        "for every program."
+    )
+    head = [
+        "host", "target", "through", "program", "baseline", "offload", "to the host, baseline", "offload",
+        "digests of all ways", "SHA-256, offload", "not told from here", "measured",
+    ]  # fmt: skip
+    return [Section("pairs", "The fleet", text, None, "", head, [_pair(row) for row in rows])]
+
+
+def _pair(row: Mapping[str, Any]) -> list[Cell]:
+    left_out = row["left_out"]
+    place = [
+        Cell(row["host"], row["host"]),
+        Cell(_short_target(row), row["target"]),
+        Cell("kernel" if row["initiator"] == "kernel" else "SPDK", row["initiator"]),
+    ]
+    reason = row["unavailable"] or ""
+    if "program" not in row:
+        return [*place, *[Cell("none")] * 7, Cell(f"could not be measured. {reason}", reason, wide=True), Cell("never")]
+    baseline, offload = row["baseline"], row["offload"]
+    wide = "; ".join([*left_out, *([f"could not be measured again. {reason}"] if reason else [])]) or "nothing"
+    return [
+        *place,
+        Cell(f"{row['program']} {share(row['selectivity'])}", [row["program"], row["selectivity"]]),
+        *(_of_way(way, "scanned_bytes_per_s", rate) for way in (baseline, offload)),
+        *(_of_way(way, "wire_bytes_to_host", size) for way in (baseline, offload)),
+        Cell("agree" if row["digests_agree"] else "differ", row["digests_agree"]),
+        _of_way(offload, "matches_sha256", lambda v: v[:12] + "…"),
+        Cell(wide, left_out, wide=True),
+        Cell(row["measured"], row["measured"]),
+    ]
+
+
+def _short_target(row: Mapping[str, Any]) -> str:
+    nqn = str(row["subsystem_nqn"] or row["target"])
+    return f"{nqn.rpartition(':')[2]} at {row['address']}:{row['service_id']}" if row["address"] else nqn
+
+
+def _of_way(figures: Mapping[str, Any] | None, name: str, show: Any) -> Cell:
+    return Cell("none") if figures is None else Cell(show(figures[name]), figures[name])
 
 
 def _is_of(entry: Mapping[str, Any], label: str) -> bool:

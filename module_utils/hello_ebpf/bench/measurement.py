@@ -14,7 +14,7 @@ from ..plan import Step
 from . import drive, engine, host, link, ratios, report
 from .program import Program, UnavailableError
 from .settings import Settings
-from .target_cpu import CpuSeconds, TargetCpu, Ticks, between
+from .target_cpu import CpuSeconds, TargetCpu, Ticks, between, is_ours
 
 NAMES = {"baseline": "the baseline", "offload": "offload", "slm": "the standard flow"}
 
@@ -136,6 +136,7 @@ class Measurement:
             "settings": self._settings_of(sweeps),
             "programs": measured.get("programs", []),
             "wire_source": wire_source,
+            "left_out": self.left_out(),
             "runs": runs,
             "phases": self._phases(best) if settings.on_drive else None,
             **self._engine(),
@@ -228,6 +229,17 @@ class Measurement:
         who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
         folder = self._subject.elf.parent
         return engine.measure(self._subject.engine_bench, folder, self._subject.program.place.address, who)
+
+    def left_out(self) -> dict[str, str]:
+        """What cannot be told from here, and why."""
+        address = self._subject.program.place.address
+        if not address or is_ours(address):
+            return {}
+        why = f"the target is another machine ({address})"
+        found = {"target_cpu": f"{why}; its reactors' counters are told by its RPC socket, to root there alone"}
+        if self._settings.on_drive:
+            found["engine"] = f"{why}; csd_engine_bench runs where the engine is"
+        return found
 
     def _interface(self) -> str:
         return link.interface_to(self._subject.program.place.address)

@@ -24,6 +24,11 @@ class UnavailableError(LabError):
     """The program, the device, the target or memory for it is not there: it may be later."""
 
 
+def is_unavailable(error: LabError) -> bool:
+    """Whether that is what stands behind an error; a step of a plan that failed for it counts."""
+    return isinstance(error, UnavailableError) or isinstance(error.__cause__, UnavailableError)
+
+
 class WrongDataError(LabError):
     """What was read is not what it should be."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import LabError
 from . import ratios
+from .pairs import pairs_of
 from .target_cpu import CpuSeconds
 
 SCHEMA = 1
@@ -150,6 +151,8 @@ def assemble(
     *,
     created: str,
     rpc: Mapping[str, Any] | None,
+    unavailable: Mapping[str, Mapping[str, Any]] | None = None,
+    absent_hosts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A report of all pairs of host and target: the new measurements, and the previous report's for the others.
 
@@ -159,6 +162,8 @@ def assemble(
         labels: the pairs that there are, in their order. What the previous report has of others is left out.
         created: the time, in UTC.
         rpc: one RPC connection against one process per RPC, where that was measured.
+        unavailable: what csd_bench returned of pairs that could not be measured, by label.
+        absent_hosts: hosts of the fleet that had no part in this run: what the previous report has of them stays.
 
     Raises:
         LabError: the pairs do not have the same data set, or a run differs from the known answer.
@@ -171,12 +176,15 @@ def assemble(
                 found=f"{label} has {measurement['dataset']}, others have {first['dataset']}",
                 fix="give csd_bench_records and csd_bench_seed for all hosts alike",
             )
-    kept = [label for label in labels if label not in measurements and label in previous.get("inputs", {})]
+    known = list(previous.get("inputs", {}))
+    labels = [*labels, *(label for label in known if label.partition(" -> ")[0] in absent_hosts)]
+    kept = [label for label in labels if label not in measurements and label in known]
     if previous.get("dataset") != first["dataset"]:
         kept = []
     sources: dict[str, Mapping[str, Any]] = {label: _kept(previous, label) for label in labels if label in kept}
     sources |= measurements
-    ordered = [sources[label] for label in labels if label in sources]
+    sources = {label: sources[label] for label in labels if label in sources}
+    ordered = list(sources.values())
     runs = [run for source in ordered for run in source["runs"]]
     check_runs(runs, first["known_answer"])
     engine = [entry for source in ordered for entry in source.get("engine", [])]
@@ -189,6 +197,7 @@ def assemble(
         "initiator": first["initiator"],
         "dataset": first["dataset"],
         "known_answer": first["known_answer"],
+        "pairs": pairs_of(sources, previous, unavailable or {}, created),
         "engine": engine,
         "runs": runs,
         "ratios": ratios.of_runs(runs),

@@ -47,6 +47,8 @@ class Reports:
         measurements: what was measured now, by label of host and target; in check mode a measurement may be empty.
         labels: all pairs of host and target, in their order.
         rpc: one RPC connection against one process per RPC, where that was measured.
+        unavailable: what csd_bench returned of pairs that could not be measured, by label.
+        absent_hosts: the fleet's other hosts.
     """
 
     def __init__(
@@ -55,11 +57,16 @@ class Reports:
         measurements: Mapping[str, Mapping[str, Any]],
         labels: Sequence[str],
         rpc: Mapping[str, Any] | None,
+        *,
+        unavailable: Mapping[str, Mapping[str, Any]] | None = None,
+        absent_hosts: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self._measurements = measurements
         self._labels = labels
         self._rpc = rpc
+        self._unavailable = unavailable or {}
+        self._absent_hosts = absent_hosts
         self._written = False
 
     def read(self) -> dict[str, Any]:
@@ -77,7 +84,15 @@ class Reports:
         """All or nothing: the report is whole before anything points to it."""
         now = time.time_ns()
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
-        made = report.assemble(self.read(), self._measurements, self._labels, created=created, rpc=self._rpc)
+        made = report.assemble(
+            self.read(),
+            self._measurements,
+            self._labels,
+            created=created,
+            rpc=self._rpc,
+            unavailable=self._unavailable,
+            absent_hosts=self._absent_hosts,
+        )
         # Milliseconds keep two reports of one second apart.
         name = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now // 10**6 % 1000:03d}Z"
         folder = self._folder / name

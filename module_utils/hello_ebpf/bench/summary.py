@@ -23,9 +23,23 @@ def summary(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"{host} -> {target}:")
         keys = dict.fromkeys((run["program"], run["selectivity"]) for run in runs)
         lines += [_line([run for run in runs if (run["program"], run["selectivity"]) == key], runs) for key in keys]
+    lines += _fleet(report.get("pairs", []))
     lines += [_claim(claim) for claim in report.get("claims", [])]
     if report.get("rpc"):
         lines.append(f"RPC: one connection is {report['rpc']['ratio']} x as fast as one process per RPC")
+    return lines
+
+
+def _fleet(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of several pairs, a line each; and each that could not be measured."""
+    lines = []
+    for row in rows:
+        if row["unavailable"]:
+            lines.append(f"Not measured: {row['host']} -> {row['target']}")
+        elif len(rows) > 1:
+            agree = "digests agree" if row["digests_agree"] else "DIGESTS DIFFER"
+            programs = ", ".join(row["programs"])
+            lines.append(f"Measured: {row['host']} -> {row['target']}: {programs}; {agree}")
     return lines
 
 

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The report's table of a fleet: one row for each pair of host and target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Run = Mapping[str, Any]
+
+# What a row shows, where it was measured: little is selected, so the difference is plain.
+SHOWN = ("threshold", 0.01)
+
+
+def pairs_of(
+    sources: Mapping[str, Mapping[str, Any]],
+    previous: Mapping[str, Any],
+    unavailable: Mapping[str, Mapping[str, Any]],
+    created: str,
+) -> list[dict[str, Any]]:
+    """The rows, in the order of the pairs; those that could not be measured and never were come last.
+
+    Args:
+        sources: measurements by label; those that are taken over from the previous report have no ``label``.
+        previous: the report before.
+        unavailable: what csd_bench returned of pairs that could not be measured, by label.
+        created: the time of this report.
+    """
+    before = {f"{row['host']} -> {row['target']}": row for row in previous.get("pairs", [])}
+    rows = []
+    for label, source in sources.items():
+        kept = "label" not in source
+        old = before.get(label, {}) if kept else {}
+        host, _, target = label.partition(" -> ")
+        rows.append(
+            {
+                "host": host,
+                "target": target,
+                **_place(source["inputs"].get("place", {})),
+                "initiator": old.get("initiator", previous["initiator"]) if kept else source["initiator"],
+                "measured": old.get("measured", previous["created"]) if kept else created,
+                "unavailable": _reason(unavailable.get(label)),
+                "dataset_sha256": source["inputs"].get("dataset", {}).get("sha256", ""),
+                **_figures(source["runs"]),
+                "left_out": dict(source.get("left_out", old.get("left_out", {}))),
+            }
+        )
+    for label, result in unavailable.items():
+        if label not in sources:
+            host, _, target = label.partition(" -> ")
+            row = {"host": host, "target": target, **_place(result["place"]), "unavailable": _reason(result)}
+            rows.append({**row, "measured": None, "left_out": {}})
+    return rows
+
+
+def _reason(result: Mapping[str, Any] | None) -> str | None:
+    return str(result["unavailable"]) if result else None
+
+
+def _place(place: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the data lies; a file has no address."""
+    names = ("initiator", "address", "service_id", "subsystem_nqn", "nsid")
+    return {name: place.get(name) for name in names}
+
+
+def _figures(runs: Sequence[Run]) -> dict[str, Any]:
+    """Of the threshold at 1 %, else of the first program and selectivity that was measured."""
+    keys = [(run["program"], run["selectivity"]) for run in runs]
+    program, selectivity = SHOWN if SHOWN in keys else keys[0]
+    shown = {run["name"]: run for run in runs if (run["program"], run["selectivity"]) == (program, selectivity)}
+    return {
+        "program": program,
+        "selectivity": selectivity,
+        "programs": list(dict.fromkeys(key[0] for key in keys)),
+        "digests_agree": _agree(runs),
+        "baseline": _figures_of(shown.get("baseline")),
+        "offload": _figures_of(shown.get("offload")),
+    }
+
+
+def _figures_of(run: Run | None) -> dict[str, Any] | None:
+    names = ("scanned_bytes_per_s", "wire_bytes_to_host", "wire_bytes_to_target", "matches", "matches_sha256")
+    return None if run is None else {name: run[name] for name in names}
+
+
+def _agree(runs: Sequence[Run]) -> bool:
+    """Whether every way gave the same result, for each program and selectivity."""
+    found: dict[tuple[str, float | None], set[tuple[int, str]]] = {}
+    for run in runs:
+        found.setdefault((run["program"], run["selectivity"]), set()).add((run["matches"], run["matches_sha256"]))
+    return all(len(results) == 1 for results in found.values())
