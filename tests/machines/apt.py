@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from machines.console import Failed, must, output, step
+from machines.console import MachineError, must, output, step
 
 SUITES = {"12": "bookworm", "13": "trixie"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -128,7 +128,7 @@ def machine_sources(release: str, etc: Path = Path("/etc")) -> str:
     codename = re.search(r"^VERSION_CODENAME=\"?(\w+)", (etc / "os-release").read_text(), re.MULTILINE)
     chosen = for_release(sources, codename[1] if codename else "", release)
     if not any(source.suite == SUITES[release] for source in chosen):
-        raise Failed(
+        raise MachineError(
             f"packages of Debian {release} ({SUITES[release]}) from this machine's package sources",
             f"no source of a Debian release over HTTP in {', '.join(str(path) for path in files)}",
             f"name a file with sources (*.list or *.sources) of any Debian release in {OVERRIDE}",
@@ -160,7 +160,9 @@ def need(commands: dict[str, str]) -> list[str]:
     if not missing:
         return []
     if os.geteuid():
-        raise Failed(f"the package(s) {', '.join(missing)}", "they are missing, and this is not root", "run it as root")
+        raise MachineError(
+            f"the package(s) {', '.join(missing)}", "they are missing, and this is not root", "run it as root"
+        )
     with step(f"installing {' '.join(missing)}"):
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         must("fresh package lists", ["apt-get", "update", "-qq"], env=quiet)

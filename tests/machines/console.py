@@ -14,11 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Failed(Exception):  # noqa: N818  # read: raise Failed(asked, found, fix)
+class MachineError(Exception):
     """What was asked, what was found, and what to do about it."""
 
     def __init__(self, asked: str, found: str, fix: str) -> None:
         super().__init__(f"Asked: {asked}. Found: {found}. Do: {fix}.")
+
+
+Failed = MachineError
 
 
 def say(text: str) -> None:
@@ -62,13 +65,8 @@ def must(
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=merged, input=stdin)
     except FileNotFoundError as missing:
-        raise Failed(asked, f"no command {words[0]}", "install it, and run again") from missing
+        raise MachineError(asked, f"no command {words[0]}", "install it, and run again") from missing
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise Failed(asked, f"{' '.join(words[:3])} ended with {done.returncode}:\n{tail}\n", fix)
+        raise MachineError(asked, f"{' '.join(words[:3])} ended with {done.returncode}:\n{tail}\n", fix)
     return done.stdout
-
-
-def main(command: int) -> None:
-    """Leave with a command's code."""
-    sys.exit(command)

@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from machines import apt
-from machines.console import ROOT, Failed, must, output, say, step
+from machines.console import ROOT, MachineError, must, output, say, step
 
 HERE = Path(__file__).resolve().parent
 SYSTEMD = ["systemd-sysv", "dbus", "udev", "python3", "ca-certificates", "iproute2", "procps", "kmod", "netbase"]
@@ -188,7 +188,7 @@ def ensure(definition: Definition) -> Path:
     if folder.is_dir():
         return folder
     if os.geteuid():
-        raise Failed(f"an image of Debian {definition.release}", "this is not root", "run it as root")
+        raise MachineError(f"an image of Debian {definition.release}", "this is not root", "run it as root")
     tools = {"mmdebstrap": "mmdebstrap", "apt-get": "apt"}
     if definition.kind == "disk":
         tools |= {"ssh-keygen": "openssh-client", "mkfs.ext4": "e2fsprogs"}
@@ -251,7 +251,7 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         print(image(asked.kind, asked.release))
-    except Failed as failure:
+    except MachineError as failure:
         print(failure, file=sys.stderr)
         return 1
     return 0
