@@ -25,6 +25,13 @@ options:
     type: str
     choices: [present]
     default: present
+  predicted:
+    description:
+      - In check mode, packages that earlier tasks of the run would have installed, so that they are not predicted
+        twice. The action plugin of the same name sees to it.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -71,10 +78,17 @@ def main() -> None:
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["present"], "default": "present"},
+            "predicted": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    packages = Packages(module.params["name"], module.run_command, Host(), check=module.check_mode)
+    packages = Packages(
+        module.params["name"],
+        module.run_command,
+        Host(),
+        check=module.check_mode,
+        predicted=module.params["predicted"],
+    )
     try:
         if not shutil.which("dpkg-query"):
             raise LabError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +50,8 @@ class Debian:
         (self.lists / "mirror_dists_bookworm_main_binary-amd64_Packages.lz4").touch()
         self._age(seconds_ago)
 
-    def converge(self, *wanted: str, check: bool = False) -> Outcome[State]:
-        packages = Packages(wanted, self.run, self.host(), check=check)
+    def converge(self, *wanted: str, check: bool = False, predicted: Sequence[str] = ()) -> Outcome[State]:
+        packages = Packages(wanted, self.run, self.host(), check=check, predicted=predicted)
         return converge(packages.read, packages.plan, packages.predict, check=check)
 
     def host(self) -> Host:

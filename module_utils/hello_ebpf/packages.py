@@ -149,13 +149,17 @@ class Packages:
         run: runs a command.
         host: the machine's files.
         check: nothing will be installed; so what cannot be installed has to be found by asking apt.
+        predicted: packages that count as installed in check mode, because an earlier task would have brought them.
     """
 
-    def __init__(self, wanted: Iterable[str], run: Run, host: Host, *, check: bool) -> None:
+    def __init__(
+        self, wanted: Iterable[str], run: Run, host: Host, *, check: bool, predicted: Iterable[str] = ()
+    ) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
         self._apt = Apt(run, host)
         self._host = host
         self._check = check
+        self._predicted = dict.fromkeys(predicted if check else (), "newest")
 
     def read(self) -> State:
         if not self.wanted:
@@ -163,7 +167,7 @@ class Packages:
         names = [name for item in self.wanted for name in _alternatives(item)]
         # dpkg-query fails when it does not know one of the names, and still prints the others.
         _, listed, _ = self._apt.command([*QUERY, *names])
-        installed = parse_installed(listed)
+        installed = self._predicted | parse_installed(listed)
         present = {}
         for item in self.wanted:
             found = [(name, installed[name]) for name in _alternatives(item) if name in installed]

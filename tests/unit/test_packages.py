@@ -52,6 +52,13 @@ def test_check_mode_writes_nothing_and_predicts_what_the_run_does(debian: Debian
     assert (predicted.actions, predicted.after.present) == (done.actions, done.after.present)
 
 
+def test_check_mode_predicts_a_package_once_in_a_run(debian: Debian) -> None:
+    assert debian.converge("clang", "make", check=True, predicted=["clang"]).actions == ["install make"]
+    assert debian.converge("clang", check=True, predicted=["clang"]).actions == []
+    # Said of a run that really installs, it would be a lie.
+    assert debian.converge("clang", predicted=["clang"]).actions == ["install clang"]
+
+
 def test_the_diff_shows_each_package_with_its_version(debian: Debian) -> None:
     debian.installed["make"] = "4.3-4.1"
     outcome = debian.converge("make", "clang", check=True)
