@@ -200,7 +200,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
-from ansible.module_utils.hello_ebpf.spdk_build.fetch import os_release
+from ansible.module_utils.hello_ebpf.release import platform_name
 from ansible.module_utils.hello_ebpf.spdk_build.lock import locked
 from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Patch, Request
 from ansible.module_utils.hello_ebpf.spdk_build.stages import SpdkAbsent, SpdkBuild, render, render_absent
@@ -252,7 +252,6 @@ def main() -> None:
 def request_of(asked: dict[str, Any]) -> Request:
     """The module's arguments, and this machine, as a request."""
     names = Request.__dataclass_fields__.keys() & asked.keys()
-    release = os_release(Path("/etc/os-release").read_text())
     values = {name: asked[name] for name in names} | {
         "sha256": asked["sha256"].lower(),
         "git_submodule_urls": {name: str(url) for name, url in asked["git_submodule_urls"].items()},
@@ -261,7 +260,7 @@ def request_of(asked: dict[str, Any]) -> Request:
         "log": Path(asked["log"]),
         "jobs": asked["jobs"] or len(os.sched_getaffinity(0)),
         "patches": tuple(Patch(patch["name"], patch["content"]) for patch in asked["patches"]),
-        "platform": f"{release.get('ID', 'unknown')}-{release.get('VERSION_ID', 'unknown')}",
+        "platform": platform_name(Path("/etc/os-release").read_text()),
     }
     return Request(**values)
 

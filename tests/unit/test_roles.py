@@ -26,6 +26,7 @@ def test_the_architectures_roles_are_all_there() -> None:
         "csd_bench",
         "csd_host",
         "csd_target",
+        "distribution",
         "ebpf_examples",
         "ebpf_toolchain",
         "hugepages",

@@ -15,7 +15,8 @@ from ansible.module_utils.hello_ebpf.spdk_build.apt_sources import (
     parse,
     version_with,
 )
-from ansible.module_utils.hello_ebpf.spdk_build.fetch import check_size, os_release, verify
+from ansible.module_utils.hello_ebpf.release import os_release
+from ansible.module_utils.hello_ebpf.spdk_build.fetch import check_size, verify
 from ansible.module_utils.hello_ebpf.spdk_build.unpack import version_of
 
 DEB822 = """\

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import LabError
+from ..release import os_release
 from . import apt_sources
 from .files import remove
 from .request import Request
@@ -145,12 +146,6 @@ def _check_keyring(request: Request, text: str) -> None:
             found=f"there is no {keyring[1]} to check the signature with",
             fix="install the package debian-archive-keyring",
         )
-
-
-def os_release(text: str) -> dict[str, str]:
-    """The fields of os-release."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-    return {name: value.strip("\"'") for name, _, value in pairs}
 
 
 def check_size(path: Path, expected: int) -> None:

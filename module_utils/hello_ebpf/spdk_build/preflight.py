@@ -8,15 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import LabError
+from ..release import missing_flags
 from .request import Request
 
 RELEASES = {"debian-12": "Debian 12", "debian-13": "Debian 13", "ubuntu-24.04": "Ubuntu 24.04"}
 MACHINE = "x86_64"
-# What each level adds, as /proc/cpuinfo names it.
-CPU_LEVELS = {
-    "x86-64-v2": frozenset({"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"}),
-    "x86-64-v3": frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}),
-}
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -32,13 +28,7 @@ def check_platform(platform: str, machine: str) -> None:
 
 def check_cpu(level: str, cpuinfo: str) -> None:
     """Refuse a level that this machine's CPU does not reach: what is built could not run here."""
-    flags = next((set(line.split()) for line in cpuinfo.splitlines() if line.startswith("flags")), set())
-    wanted: set[str] = set()
-    for name, adds in CPU_LEVELS.items():
-        wanted |= adds
-        if name == level:
-            break
-    if missing := sorted(wanted - flags):
+    if missing := missing_flags(level, cpuinfo):
         raise LabError(
             asked=f"SPDK built for {level} (spdk_cpu)",
             found=f"this machine's CPU lacks {', '.join(missing)}",
