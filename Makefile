@@ -35,10 +35,35 @@ teardown: $(VENV)/.run ## Take everything down
 check: lint c-tests unit ## The quick tests: lint, unit tests, C tests; no service is started
 
 .PHONY: test
-test: check integration ## Everything that CI runs
+test: check test-default test-fleet test-fresh test-vm ## Everything that CI runs
 
 .PHONY: test-all
-test-all: test ## Everything; there are no slow repeats yet, so the same as `make test`
+test-all: ## The same with every interrupt, other mutants each time, and the virtual machine on Debian 13 too
+	$(MAKE) --no-print-directory test HELLO_EBPF_ALL=yes HELLO_EBPF_FUZZ_SEED=random
+	$(MAKE) --no-print-directory test-vm RELEASE=13
+
+# KEEP=1 leaves the machines of a scenario for inspection.
+SCENARIO := $(PYTHON) tests/machines/scenario.py
+
+.PHONY: test-default
+test-default: $(VENV)-molecule/.stamp ## One machine: Debian 12 and 13 containers with systemd, side by side
+	$(SCENARIO) default
+
+.PHONY: test-fleet
+test-fleet: $(VENV)-molecule/.stamp ## A builder, storage nodes and hosts: containers on a network of their own
+	$(SCENARIO) fleet
+
+.PHONY: test-vm
+test-vm: $(VENV)-molecule/.stamp ## A virtual machine with Debian's kernel and its nvme-tcp: reboot, kill; RELEASE=13
+	$(SCENARIO) vm --release $(or $(RELEASE),12)
+
+.PHONY: test-fresh
+test-fresh: ## `make lab` on a fresh minimal Debian, and the integration tests there
+	$(PYTHON) tests/fresh/run.py
+
+.PHONY: fleet-figures
+fleet-figures: $(VENV)-molecule/.stamp ## How long site.yml takes on 1, 4 and 12 nodes
+	$(PYTHON) tests/measure/fleet_time.py
 
 .PHONY: lint
 lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-config
@@ -51,10 +76,6 @@ unit: $(VENV)/.test ## Unit tests of modules and module_utils
 .PHONY: c-tests
 c-tests: ## Tests of the C code under AddressSanitizer and UBSan
 	tests/c_tests.sh
-
-.PHONY: integration
-integration: $(VENV)/.test ## The lab on this machine: check, converge, again, verify, teardown, errors, interrupts
-	tests/integration/run.sh
 
 .PHONY: pin
 pin: $(VENV)/.test ## Pin requirements*.txt anew from requirements*.in, with hashes
