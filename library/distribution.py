@@ -138,7 +138,9 @@ def main() -> None:
     )
     machine = Machine(platform_name(Path("/etc/os-release").read_text()), Path("/proc/cpuinfo").read_text())
     work = Install(request, machine)
-    plan, predict = (work.plan, work.predict) if asked["state"] == "present" else (work.plan_absent, work.predict_absent)
+    plan, predict = (
+        (work.plan, work.predict) if asked["state"] == "present" else (work.plan_absent, work.predict_absent)
+    )
     try:
         outcome = converge(work.read, plan, predict, check=module.check_mode or asked["look"])
     except LabError as error:

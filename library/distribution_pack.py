@@ -131,7 +131,9 @@ def main() -> None:
         renewed=tuple(asked["renewed"]) if module.check_mode else (),
         check=module.check_mode,
     )
-    plan, predict = (pack.plan, pack.predict) if asked["state"] == "present" else (pack.plan_absent, pack.predict_absent)
+    plan, predict = (
+        (pack.plan, pack.predict) if asked["state"] == "present" else (pack.plan_absent, pack.predict_absent)
+    )
     try:
         outcome = converge(pack.read, plan, predict, check=module.check_mode)
     except LabError as error:

@@ -126,6 +126,6 @@ def manifest_of(archive: Path) -> dict[str, Any]:
 
 def _no_distribution(archive: Path, why: str) -> str:
     return (
-        f"Asked: what is compiled, from {archive} on the controller. Found: it is no distribution of this project ({why}). "
-        "Do: give one that the role distribution made (build/distribution)."
+        f"Asked: what is compiled, from {archive} on the controller. Found: it is no distribution of this project "
+        f"({why}). Do: give one that the role distribution made (build/distribution)."
     )

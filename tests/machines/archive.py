@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""A distribution (what the roles compile, in one archive) for a Debian release; made in a container where it is missing.
+"""What the roles compile, in one archive, for a Debian release; made in a container where it is missing.
 
 archive.py 12|13              prints the archive's path below build/distribution; its .sha256 lies beside it
 
 The roles do the work: the container is a fleet's builder, and the controller is this machine. One that is made of the
-present sources is found by its name, and costs nothing. SPDK's download and build stay in the cache folder of the images.
+present sources is found by its name, and costs nothing. SPDK's download and build stay in the images' cache folder.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from hello_ebpf.distribution.sources import archive_name, sources_digest
+# Known to linters as ansible.module_utils.hello_ebpf.
+from hello_ebpf.distribution.sources import archive_name, sources_digest  # type: ignore[import-not-found]
+
 from machines import images
-from machines.console import ROOT, Failed, must, output, say, step
+from machines.console import ROOT, MachineError, must, output, say, step
 
 CPU = "x86-64-v2"
 LABEL = "hello_ebpf.archive"
@@ -39,7 +41,7 @@ VARIABLES = {"distribution_pack": "true", "ebpf_toolchain_run_programs": "false"
 def archive(release: str, project: Path = ROOT) -> Path:
     """Where the archive for a release is, or will be."""
     name = archive_name(f"debian-{release}", CPU, sources_digest(project))
-    return project / "build/distribution" / builder(release) / name
+    return Path(project / "build/distribution" / builder(release) / name)
 
 
 def builder(release: str) -> str:
@@ -87,19 +89,26 @@ def make(release: str, playbook: Path, image: str) -> Path:
             "ansible_python_interpreter: /usr/bin/python3, ansible_become: false}}}\n"
         )
         variables = [word for pair in VARIABLES.items() for word in ("--extra-vars", "=".join(pair))]
-        argv = [playbook, "--inventory", inventory, *variables, "playbooks/toolchain.yml", "playbooks/build.yml"]
+        argv = [
+            str(playbook),
+            "--inventory",
+            str(inventory),
+            *variables,
+            "playbooks/toolchain.yml",
+            "playbooks/build.yml",
+        ]
         environment = os.environ | {"LAB_RUN_FILE": f"{folder}/run.jsonl", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
         with step(f"compile for Debian {release} in a container"):
             # Standard output is kept for the archive's path.
             code = subprocess.run(argv, cwd=ROOT, env=environment, stdout=sys.stderr, check=False).returncode
         if code:
-            raise Failed(
+            raise MachineError(
                 f"an archive for Debian {release}",
                 f"ansible-playbook ended with {code}; what it says is above",
                 "mend what it names, and run again",
             )
     if not is_whole(wanted):
-        raise Failed(str(wanted), "the roles made no such archive", "compare tests/machines/archive.py with them")
+        raise MachineError(str(wanted), "the roles made no such archive", "compare tests/machines/archive.py with them")
     return wanted
 
 
@@ -115,7 +124,7 @@ def main() -> int:
             say(f"{path.name} is there, made of the present sources")
         else:
             if not shutil.which(str(asked.ansible_playbook)):
-                raise Failed(
+                raise MachineError(
                     f"{asked.ansible_playbook} with community.docker",
                     "there is no such program",
                     "make the molecule environment (.venv-molecule) first; tests/machines/scenario.py does",
@@ -124,7 +133,7 @@ def main() -> int:
             with images.locked(images.cache() / f".archive{asked.release}.lock"):
                 if not is_whole(path):
                     make(asked.release, asked.ansible_playbook.absolute(), image)
-    except Failed as error:
+    except MachineError as error:
         print(error, file=sys.stderr)
         return 1
     print(path)

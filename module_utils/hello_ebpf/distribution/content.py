@@ -60,10 +60,7 @@ class Manifest:
 def files_of(folder: Path) -> dict[str, Path]:
     """What is distributed of an installed folder: name -> path. What Python left behind is none of it."""
     link = folder / CURRENT
-    if link.is_symlink():
-        roots = [link, *(folder / link.readlink()).rglob("*")]
-    else:
-        roots = list(folder.rglob("*"))
+    roots = [link, *(folder / link.readlink()).rglob("*")] if link.is_symlink() else list(folder.rglob("*"))
     found = {str(path.relative_to(folder)): path for path in roots if path.is_symlink() or path.is_file()}
     return {name: found[name] for name in sorted(found) if "__pycache__" not in Path(name).parts}
 

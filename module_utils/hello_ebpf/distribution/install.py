@@ -127,7 +127,7 @@ class Install:
         if wanted.platform != self._machine.platform:
             raise LabError(
                 asked=asked,
-                found=f"it was compiled on {wanted.platform}, this machine is {self._machine.platform}; libraries differ",
+                found=f"it was compiled on {wanted.platform}, and this machine is {self._machine.platform}",
                 fix="let distribution_builder (or distribution_archive) be of this release",
             )
         if missing := missing_flags(wanted.cpu, self._machine.cpuinfo):
