@@ -1,0 +1,157 @@
+"""The fleet after check, converge and idempotence, seen by other means than the roles'."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from fleet import (
+    ADDRESSES,
+    ARCHIVE,
+    BUILDER,
+    CONNECTIONS,
+    HOSTS,
+    PROGRAMS,
+    SENSORS,
+    SPARE,
+    TARGETS,
+    changed,
+    drive,
+    listening,
+    machine,
+    play,
+    programs,
+    records,
+    report,
+)
+
+from lab import ROOT
+from report_schema import problems
+
+
+def test_check_mode_on_the_untouched_fleet_predicted_exactly_what_converge_changed() -> None:
+    check, converge = records()[:2]
+    assert changed(converge)
+    assert changed(check) == changed(converge)
+
+
+def test_the_second_run_changed_nothing() -> None:
+    assert changed(records()[2]) == set()
+
+
+def test_a_check_after_it_predicts_nothing(tmp_path: Path) -> None:
+    assert play(tmp_path, "site.yml", "--check").succeeded().changed == set()
+
+
+def test_nodes_and_hosts_have_no_compiler_and_no_build_folder() -> None:
+    for name in [*TARGETS, *HOSTS]:
+        for tool in ("gcc", "clang", "make", "ninja"):
+            assert not machine(name).exists(tool), f"{tool} on {name}"
+        assert not machine(name).file("/var/cache/hello_ebpf/spdk").exists, name
+    assert machine(BUILDER).exists("gcc")
+
+
+def test_the_archive_of_the_builder_is_what_every_node_has_installed() -> None:
+    [archive] = (ROOT / "build/distribution" / BUILDER).glob("*.tar.gz")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    for name in [*TARGETS, *HOSTS]:
+        record = json.loads(machine(name).file("/opt/hello_ebpf/distribution.json").content_string)
+        assert record["sha256"] == digest, name
+    for program in ("csd_target/bin/csd_tgt", "csd_bench/bin/csd_bench", "csd_host/bin/csd_nvme"):
+        found = {
+            machine(name).check_output(f"sha256sum /opt/hello_ebpf/{program}").split()[0]
+            for name in [BUILDER, *TARGETS, *HOSTS]
+        }
+        assert len(found) == 1, program
+
+
+def test_the_archive_went_to_each_node_once() -> None:
+    for number, expected in ((1, sorted([*TARGETS, *HOSTS])), (2, [])):
+        sent = [
+            task["host"]
+            for task in records()[number]
+            if task["role"] == "distribution" and task["task"] == "What the builder compiled is installed"
+            if task["status"] == "changed"
+        ]
+        assert sorted(sent) == expected
+
+
+def test_only_the_builder_compiled() -> None:
+    compiled = {
+        task["host"]
+        for task in records()[1]
+        if task["status"] == "changed" and task["task"].startswith(("Compile ", "Link ", "Configure"))
+    }
+    assert compiled == {BUILDER}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_listens_on_its_own_address_alone(name: str) -> None:
+    assert listening(name) == [ADDRESSES[name]]
+
+
+def test_the_machine_that_is_no_part_of_the_fleet_is_untouched() -> None:
+    assert listening(SPARE) == []
+    assert not machine(SPARE).file("/opt/hello_ebpf").exists
+    assert not machine(SPARE).file("/etc/hello_ebpf").exists
+
+
+@pytest.mark.parametrize(("host", "node"), [(host, node) for host in HOSTS for node in CONNECTIONS[host]])
+def test_a_host_sees_the_programs_that_the_targets_group_declares(host: str, node: str) -> None:
+    seen = programs(host, node)
+    assert set(seen) == set(PROGRAMS[node])
+    for slot, name in PROGRAMS[node].items():
+        assert seen[slot]["state"] == ("loaded" if name == "sample" else "active")
+        if name != "hot":
+            file = f"/opt/hello_ebpf/csd_target/programs/{name}.bpf.o"
+            assert seen[slot]["sha256"] == machine(node).check_output(f"sha256sum {file}").split()[0]
+
+
+def test_the_groups_run_different_programs() -> None:
+    by_group = [
+        {program["sha256"] for program in programs(HOSTS[0], names[0]).values()} for names in (SENSORS, ARCHIVE)
+    ]
+    assert by_group[0] != by_group[1]
+
+
+def test_a_host_that_is_not_on_a_subsystems_list_is_refused() -> None:
+    assert "fleet-node2" not in CONNECTIONS["fleet-host2"]
+    done = machine("fleet-host2").run(f"csd list {drive('fleet-host2', 'fleet-node2')} --json")
+    assert done.rc != 0
+    assert "does not allow this host" in done.stderr
+
+
+def test_one_report_has_a_row_for_each_declared_pair_and_is_valid() -> None:
+    found = report()
+    assert problems(found) == []
+    rows = [(row["host"], row["subsystem_nqn"].rpartition(":")[2], row["address"]) for row in found["pairs"]]
+    assert rows == [(host, node, ADDRESSES[node]) for host in HOSTS for node in CONNECTIONS[host]]
+    for row in found["pairs"]:
+        assert row["unavailable"] is None
+        assert row["initiator"] == "spdk"
+        assert row["measured"] == found["created"]
+
+
+def test_baseline_and_offload_agree_in_each_pair() -> None:
+    for row in report()["pairs"]:
+        node = row["subsystem_nqn"].rpartition(":")[2]
+        assert set(row["programs"]) == {"threshold", "aggregate" if node in SENSORS else "search"}
+        assert row["digests_agree"]
+        assert row["baseline"]["matches"] == row["offload"]["matches"] == round(report()["dataset"]["records"] / 100)
+        assert row["baseline"]["matches_sha256"] == row["offload"]["matches_sha256"]
+        assert row["dataset_sha256"] == report()["dataset"]["sha256"]
+        assert row["offload"]["wire_bytes_to_host"] < row["baseline"]["wire_bytes_to_host"] / 10
+
+
+def test_what_the_network_hides_is_left_out_by_name() -> None:
+    for row in report()["pairs"]:
+        assert set(row["left_out"]) == {"target_cpu", "engine"}
+        assert row["address"] in row["left_out"]["target_cpu"]
+    assert {run["target_cpu_s"] for run in report()["runs"]} == {None}
+
+
+def test_the_data_set_was_written_once_and_verified_by_the_others() -> None:
+    verified = [task for task in records()[1] if task["task"] == "The data set is on the device, verified"]
+    assert {task["host"]: task["status"] for task in verified} == {"fleet-host1": "changed", "fleet-host2": "ok"}
