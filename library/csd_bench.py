@@ -155,6 +155,10 @@ options:
     description: The program that measures the engine, used where the target's address is one of this host's.
     type: path
     default: /opt/hello_ebpf/csd_target/bin/csd_engine_bench
+  engine_megabytes:
+    description: Memory that it goes through, in MiB. Many times what any cache holds, so that memory is what is read.
+    type: int
+    default: 128
   link_mbits:
     description: >-
       Rates to which the interface to the target is shaped, for the threshold runs to be repeated over each. The
@@ -317,6 +321,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "phase_repeats": {"type": "int", "default": 5},
     "trace": {"type": "path", "default": "/opt/hello_ebpf/examples/bin/nvme_tcp_trace"},
     "engine_bench": {"type": "path", "default": "/opt/hello_ebpf/csd_target/bin/csd_engine_bench"},
+    "engine_megabytes": {"type": "int", "default": 128},
     "link_mbits": {"type": "list", "elements": "int", "default": []},
     "link_repeats": {"type": "int", "default": 2},
     "tune_repeats": {"type": "int", "default": 3},
@@ -376,6 +381,7 @@ def settings_of(asked: Mapping[str, Any]) -> Settings:
         compute_nsid=asked["compute_nsid"],
         slm_nsid=asked["slm_nsid"],
         phase_repeats=asked["phase_repeats"],
+        engine_megabytes=asked["engine_megabytes"],
         link_mbits=tuple(asked["link_mbits"]),
         link_repeats=asked["link_repeats"],
     )

@@ -14,16 +14,15 @@ from ..errors import LabError
 from .target_cpu import is_ours
 
 TIMEOUT_S = 300.0
-# Many times what any cache holds, so that memory is what is read.
-MEGABYTES = 128
 
 
-def measure(program: Path, folder: Path, address: str, who: Mapping[str, str]) -> dict[str, Any]:
+def measure(program: Path, folder: Path, megabytes: int, address: str, who: Mapping[str, str]) -> dict[str, Any]:
     """The report's section ``engine`` and, beside it, the memory-bound read.
 
     Args:
         program: csd_engine_bench.
         folder: the compiled programs.
+        megabytes: memory to go through.
         address: of the target; where it is not this machine's, nothing is measured.
         who: host and target, for each entry.
 
@@ -34,7 +33,7 @@ def measure(program: Path, folder: Path, address: str, who: Mapping[str, str]) -
         return {"engine": [], "memory": None}
     # Away from the first core, on which the lab's target spins.
     core = max(os.sched_getaffinity(0))
-    words = ["taskset", "--cpu-list", str(core), str(program), "--json", "--megabytes", str(MEGABYTES), str(folder)]
+    words = ["taskset", "--cpu-list", str(core), str(program), "--json", "--megabytes", str(megabytes), str(folder)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -228,7 +228,8 @@ class Measurement:
             return {"engine": [], "memory": None}
         who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
         folder = self._subject.elf.parent
-        return engine.measure(self._subject.engine_bench, folder, self._subject.program.place.address, who)
+        place = self._subject.program.place
+        return engine.measure(self._subject.engine_bench, folder, self._settings.engine_megabytes, place.address, who)
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""

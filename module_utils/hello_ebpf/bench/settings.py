@@ -34,6 +34,7 @@ class Settings:
         programs: slots by name; empty: the target runs none.
         compute_nsid, slm_nsid: namespaces.
         phase_repeats: passes of the phases.
+        engine_megabytes: memory that the engine's measurement goes through.
         link_mbits: the threshold runs once more at each of these rates.
         link_repeats: timed passes of those.
     """
@@ -50,6 +51,7 @@ class Settings:
     compute_nsid: int = 3
     slm_nsid: int = 2
     phase_repeats: int = 5
+    engine_megabytes: int = 128
     link_mbits: tuple[int, ...] = ()
     link_repeats: int = 2
 
@@ -87,6 +89,7 @@ class Settings:
                 "compute_nsid": self.compute_nsid,
                 "slm_nsid": self.slm_nsid,
                 "phase_repeats": self.phase_repeats,
+                "engine_megabytes": self.engine_megabytes,
                 "link_repeats": self.link_repeats,
             }
         return found
