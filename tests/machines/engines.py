@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Docker, QEMU and hugepages for the time of a test run: used where they are there, else installed and started.
+
+    with engines.docker() as environment:      # DOCKER_HOST for whatever talks to docker in the block
+        ...
+
+What was started is stopped, also after Ctrl-C; what a killed run left is taken up or put away by the next one. A
+docker daemon that answers is used as it is. One that we start has folders, a socket, a bridge and addresses of its
+own, and makes no firewall rules: three rules are added for its addresses, and taken back, because a daemon that makes
+its own leaves them behind, with a FORWARD policy of DROP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from machines import apt
+from machines.console import MachineError, must, output, say, step
+
+STATE = Path("/var/lib/hello_ebpf_tests/docker")
+RUN = Path("/run/hello_ebpf_tests")
+PIDFILE = RUN / "dockerd.pid"
+SOCKET = RUN / "docker.sock"
+LOG = RUN / "dockerd.log"
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+BRIDGE = "hello_ebpf0"
+#: All networks of our daemon lie in the range for benchmarks (RFC 2544), which no real network uses.
+NETWORKS = "198.18.0.0/15"
+BRIDGE_ADDRESS = "198.18.0.1/24"
+POOL = "base=198.19.0.0/16,size=24"
+RULES = (
+    ("nat", "POSTROUTING", ("-s", NETWORKS, "!", "-d", NETWORKS, "-j", "MASQUERADE")),
+    ("filter", "FORWARD", ("-s", NETWORKS, "-j", "ACCEPT")),
+    ("filter", "FORWARD", ("-d", NETWORKS, "-j", "ACCEPT")),
+)
+START_SECONDS = 60
+STOP_SECONDS = 60
+PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+PAGE_MEGABYTES = 2
+
+
+# ---- processes, known by what they were called with
+
+
+def command_line(pid: int) -> list[str]:
+    """The words a process was started with; none when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def our_daemon() -> int | None:
+    """The process id of the docker daemon that a run of ours started, if it runs: by its pidfile and its command."""
+    try:
+        pid = int(PIDFILE.read_text())
+    except (OSError, ValueError):
+        return None
+    words = command_line(pid)
+    return pid if words and Path(words[0]).name == "dockerd" and str(PIDFILE) in words else None
+
+
+def ours(*markers: str) -> list[int]:
+    """Processes that were called with one of these words."""
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if any(marker in command_line(pid) for marker in markers)]
+
+
+def end(pids: list[int], markers: tuple[str, ...], seconds: float) -> None:
+    """SIGTERM, after some time SIGKILL; only to processes that still are what they were."""
+    for sent, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 10.0)):
+        deadline = time.monotonic() + patience
+        for pid in pids:
+            if pid in ours(*markers):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sent)
+        while (left := [pid for pid in pids if pid in ours(*markers)]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if not left:
+            return
+    raise MachineError(f"the processes {pids} end", f"{left} are there after SIGKILL", "see why they hang")
+
+
+# ---- docker
+
+
+def answers() -> bool:
+    """Whether a docker daemon answers where the environment says that there is one."""
+    return bool(output(["docker", "info", "--format", "{{.ServerVersion}}"]))
+
+
+def install_docker() -> None:
+    """Debian's docker.io, and the command in a package of its own where the release has one."""
+    wanted = {"dockerd": "docker.io", "iptables": "iptables", "ip": "iproute2"}
+    if Path("/sys/module/apparmor/parameters/enabled").exists():
+        # Without its parser a daemon cannot load its profile, and starts no container.
+        wanted["apparmor_parser"] = "apparmor"
+    apt.need(wanted)
+    apt.need({"docker": "docker-cli"})
+
+
+def rules(verb: str) -> None:
+    """Add (-I) the firewall rules for our daemon's addresses where they are missing, or delete (-D) them."""
+    for table, chain, words in RULES:
+        there = output(["iptables", "-w", "-t", table, "-C", chain, *words]) is not None
+        if there == (verb == "-D"):
+            must("a firewall rule for the tests' containers", ["iptables", "-w", "-t", table, verb, chain, *words])
+
+
+def start_docker() -> None:
+    """Start a daemon of our own; one that a run before left running is taken over."""
+    if our_daemon() is not None:
+        say("taking over the docker daemon that an earlier run left")
+        return
+    stop_docker()
+    RUN.mkdir(parents=True, exist_ok=True)
+    STATE.mkdir(parents=True, exist_ok=True)
+    (RUN / "ip_forward").write_text(FORWARDING.read_text())
+    FORWARDING.write_text("1\n")
+    must("a bridge", ["ip", "link", "add", "name", BRIDGE, "type", "bridge"])
+    must("the bridge's address", ["ip", "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE])
+    must("the bridge up", ["ip", "link", "set", BRIDGE, "up"])
+    rules("-I")
+    settings = RUN / "daemon.json"
+    settings.write_text("{}\n")
+    with LOG.open("w") as log:
+        subprocess.Popen(
+            [
+                *("dockerd", "--config-file", str(settings), "--host", f"unix://{SOCKET}"),
+                *("--pidfile", str(PIDFILE), "--data-root", str(STATE), "--exec-root", str(RUN / "docker")),
+                *("--bridge", BRIDGE, "--default-address-pool", POOL),
+                *("--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # A Ctrl-C is for us: the daemon is told to stop when its containers are gone.
+            start_new_session=True,
+        )
+
+
+def wait_for_docker() -> None:
+    """Wait until our daemon answers."""
+    deadline = time.monotonic() + START_SECONDS
+    begun = time.monotonic()
+    while not answers():
+        # The pidfile is written early; before it there is nothing to look at.
+        if time.monotonic() > deadline or (time.monotonic() - begun > 5 and our_daemon() is None):
+            tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
+            raise MachineError(
+                "a docker daemon",
+                f"it did not answer within {time.monotonic() - begun:.0f} s; the end of {LOG}:\n{tail}\n",
+                "mend what it says, or start a docker daemon yourself: one that answers is used",
+            )
+        time.sleep(0.2)
+
+
+def stop_docker() -> None:
+    """Stop our daemon and put away everything that was made for it; also what a killed run left."""
+    containerd = str(RUN / "docker/containerd/containerd.toml")
+    shim = str(RUN / "docker/containerd/containerd.sock")
+    markers = (str(PIDFILE), containerd, shim)
+    daemon = our_daemon()
+    if daemon is not None:
+        end([daemon], (str(PIDFILE),), STOP_SECONDS)
+    end(ours(*markers), markers, 10)
+    PIDFILE.unlink(missing_ok=True)
+    for folder in (RUN / "docker", STATE):
+        if folder.exists():
+            unmount_below(folder)
+            shutil.rmtree(folder)
+    if Path("/sys/class/net", BRIDGE).exists():
+        must("the bridge gone", ["ip", "link", "delete", BRIDGE])
+    if shutil.which("iptables", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+        rules("-D")
+    before = RUN / "ip_forward"
+    if before.exists():
+        FORWARDING.write_text(before.read_text())
+        before.unlink()
+    SOCKET.unlink(missing_ok=True)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount what is mounted below a folder, the innermost first."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        must(f"{mount} unmounted", ["umount", "--lazy", mount])
+
+
+@contextlib.contextmanager
+def docker(*, keep: bool = False) -> Iterator[dict[str, str]]:
+    """A docker daemon that answers. Yields the environment to reach it, which is also set for this process.
+
+    Args:
+        keep: leave a daemon that we started running at the end, for a look at its containers.
+    """
+    if answers():
+        say("using the docker daemon that answers")
+        yield {}
+        return
+    if os.geteuid():
+        raise MachineError("a docker daemon", "none answers, and this is not root", "start one, or run as root")
+    install_docker()
+    if "DOCKER_HOST" not in os.environ and answers():
+        say("using the docker daemon that came with its package")
+        yield {}
+        return
+    environment = {"DOCKER_HOST": f"unix://{SOCKET}"}
+    before = os.environ.get("DOCKER_HOST")
+    os.environ.update(environment)
+    with held("docker"):
+        try:
+            with step("starting a docker daemon for this run"):
+                start_docker()
+                wait_for_docker()
+            yield environment
+        finally:
+            if keep:
+                say(f"the docker daemon stays, with DOCKER_HOST={environment['DOCKER_HOST']}")
+            else:
+                with uninterrupted(), step("stopping this run's docker daemon"):
+                    stop_docker()
+            if before is None:
+                os.environ.pop("DOCKER_HOST")
+            else:
+                os.environ["DOCKER_HOST"] = before
+
+
+@contextlib.contextmanager
+def held(name: str) -> Iterator[None]:
+    """One run at a time has a thing; another is refused. The kernel frees what a killed run held."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    with (RUN / f"{name}.lock").open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            handle.seek(0)
+            raise MachineError(
+                f"the tests' {name} for this run",
+                f"process {handle.read().strip()} has it",
+                "wait until that has ended",
+            ) from busy
+        handle.truncate(0)
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+        yield
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Clean up to the end: a second Ctrl-C or SIGTERM is noted, and waits."""
+    meant = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: say("cleaning up; this takes some seconds")) for number in meant]
+    try:
+        yield
+    finally:
+        for number, handler in zip(meant, before, strict=True):
+            signal.signal(number, handler)
+
+
+# ---- QEMU
+
+
+def qemu() -> None:
+    """QEMU's programs are installed, and the ssh client for its guests."""
+    apt.need({"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client"})
+
+
+# ---- hugepages
+
+
+def started(pid: int) -> str:
+    """When a process was started, in the kernel's ticks: tells it from a later one with its number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def change_pages(difference: int) -> int:
+    """Change the host's pool of 2 MiB pages by so many; returns by how many it was changed."""
+    pool = PAGES / "nr_hugepages"
+    before = int(pool.read_text())
+    pool.write_text(f"{max(0, before + difference)}\n")
+    return int(pool.read_text()) - before
+
+
+def give_pages_back() -> None:
+    """Give back the pages of runs that have ended without doing so."""
+    for note in (RUN / "hugepages").glob("*-*"):
+        pid, ticks = note.name.split("-")
+        if started(int(pid)) != ticks:
+            before, taken = (int(word) for word in note.read_text().split())
+            # A run that was killed before it took any has left only its intention.
+            now = int((PAGES / "nr_hugepages").read_text())
+            change_pages(-min(taken, max(0, now - before)))
+            note.unlink()
+
+
+@contextlib.contextmanager
+def hugepages(megabytes: int) -> Iterator[None]:
+    """So much more memory in the host's pool of huge pages, for containers to use; given back at the end."""
+    if not megabytes:
+        yield
+        return
+    asked = f"{megabytes} MiB more in this machine's pool of 2 MiB pages"
+    if not PAGES.is_dir():
+        raise MachineError(asked, "this kernel has no such pages", "use a machine that has them")
+    if os.geteuid():
+        raise MachineError(asked, "this is not root", "run it as root")
+    pages = -(-megabytes // PAGE_MEGABYTES)
+    note = RUN / "hugepages" / f"{os.getpid()}-{started(os.getpid())}"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with locked_pages():
+        give_pages_back()
+        before = int((PAGES / "nr_hugepages").read_text())
+        replace(note, f"{before} {pages}\n")
+        Path("/proc/sys/vm/compact_memory").write_text("1\n")
+        got = change_pages(pages)
+        replace(note, f"{before} {got}\n")
+    try:
+        if got < pages:
+            memory = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+            available = f"{int(memory[1]) >> 10} MiB of memory are available" if memory else "memory is short"
+            raise MachineError(asked, f"the kernel gave {got} of {pages} pages; {available}", "free some, run again")
+        say(f"{pages} more huge pages of 2 MiB on this machine, until the end of this run")
+        yield
+    finally:
+        with uninterrupted(), locked_pages():
+            change_pages(-got)
+            note.unlink(missing_ok=True)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    new = path.with_name(f".{path.name}")
+    new.write_text(text)
+    new.replace(path)
+
+
+@contextlib.contextmanager
+def locked_pages() -> Iterator[None]:
+    """The pool is read and written by one run at a time."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    with (RUN / "hugepages.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

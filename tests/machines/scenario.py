@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Run a molecule scenario from nothing: engines, images, molecule, and the list of what was proved.
+
+    scenario.py default             scenario.py fleet             scenario.py vm --release 13
+
+    --keep      (or KEEP=1) leave the machines for a look; it is said how to get in
+    --destroy   clean up what --keep left
+
+Where a scenario fails, molecule/<scenario>/failure.yml is played against its machines, to show what they have to say,
+before they are destroyed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from machines import apt, engines, images
+from machines.console import ROOT, MachineError, output, say, step
+
+ENVIRONMENT = ROOT / ".venv-molecule"
+QUIET_SECONDS = 60
+#: How long molecule and its children may take to end when they are interrupted.
+END_SECONDS = 30
+
+BEGUN = re.compile(r"\[\S+ > (?P<step>[\w-]+)\] Executing$")
+ENDED = re.compile(r"\[\S+ > (?P<step>[\w-]+)\] Executed: (?P<how>\w+)")
+SEQUENCE = re.compile(r"scenario test matrix: (?P<steps>.+)$")
+#: Molecule calls this a success.
+EMPTY = re.compile(r"no tests found", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a scenario runs on.
+
+    Attributes:
+        containers: Debian releases whose container image it uses: HELLO_EBPF_IMAGE_<release>.
+        guest: it runs one virtual machine, on the disk in HELLO_EBPF_DISK, and compiles in a container of its release.
+        hugepage_megabytes: memory of the host's hugepage pool that its containers use.
+    """
+
+    containers: tuple[str, ...] = ()
+    guest: bool = False
+    hugepage_megabytes: int = 0
+
+
+SCENARIOS = {
+    # A target (512 MiB) and a benchmark (128 MiB) in each of two containers; room for a restart beside the old one.
+    "default": Needs(containers=("12", "13"), hugepage_megabytes=2048),
+    # Four targets and two hosts.
+    "fleet": Needs(containers=("12",), hugepage_megabytes=3072),
+    "vm": Needs(guest=True),
+}
+
+
+@dataclass
+class Course:
+    """How a run of molecule went: its steps, how long each took, and what was said in between."""
+
+    name: str
+    planned: list[str] = field(default_factory=list)
+    steps: list[tuple[str, float, str]] = field(default_factory=list)
+    begun: float = 0.0
+    running: str = ""
+    empty: str = ""
+
+    def read(self, line: str, now: float) -> str | None:
+        """Take in a line of molecule's; returns what is to be said before it."""
+        if found := SEQUENCE.search(line):
+            self.planned = [word.strip() for word in found["steps"].split(",")]
+        elif found := BEGUN.search(line):
+            self.running, self.begun = found["step"], now
+            return f"{self.name}: step {len(self.steps) + 1} of {max(len(self.planned), 1)}: {self.next_step()}"
+        elif (found := ENDED.search(line)) and self.running:
+            self.steps.append((self.next_step(), now - self.begun, found["how"]))
+            self.running = ""
+        elif EMPTY.search(line):
+            self.empty = self.next_step()
+        return None
+
+    def next_step(self) -> str:
+        """The step that runs, with what it is given: ``verify tests/lab``, where the plan says so."""
+        planned = self.planned[len(self.steps)] if len(self.steps) < len(self.planned) else ""
+        return planned if planned.startswith(self.running) else self.running
+
+    def close(self, now: float, code: int) -> None:
+        """A step that molecule has not seen to its end."""
+        if self.running:
+            self.steps.append((self.next_step(), now - self.begun, "Failed" if code else "Ended"))
+            self.running = ""
+
+    def table(self) -> str:
+        """Where the time went."""
+        return "\n".join(f"  {seconds:7.1f} s  {name}  ({how.lower()})" for name, seconds, how in self.steps)
+
+
+class Scenario:
+    """One scenario on one release.
+
+    Attributes:
+        label: its name in messages and files, ``vm-13``.
+        build: where it keeps its files.
+        claims: the list of what it proved.
+    """
+
+    def __init__(self, name: str, release: str) -> None:
+        self.name, self.release = name, release
+        self.needs = SCENARIOS[name]
+        self.label = f"{name}-{release}" if self.needs.guest else name
+        self.build = ROOT / "build" / self.label
+        self.claims = ROOT / "build/claims" / f"{self.label}.txt"
+        self.environment: dict[str, str] = {}
+
+    # ---- molecule
+
+    def variables(self) -> dict[str, str]:
+        """The environment of molecule, of what it starts, and of whoever runs it by hand."""
+        paths = [str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+        variables = {
+            "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}:/usr/sbin:/sbin",
+            # Molecule finds its own folder of a scenario by the project's base name alone: two clones would share it.
+            "ANSIBLE_HOME": str(self.build / "ansible"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(engines.RUN / "ssh"),
+            "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/machines/callback'}",
+            "ANSIBLE_CALLBACKS_ENABLED": "lab_run,claims",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "PYTHONPATH": ":".join(path for path in paths if path),
+            "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p machines.claims".strip(),
+            "PYTHONUNBUFFERED": "1",
+            "NO_COLOR": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            "HELLO_EBPF_CLAIMS": str(self.claims),
+            "HELLO_EBPF_RELEASE": self.release,
+            "HELLO_EBPF_REPORTS": str(self.build / "reports"),
+        }
+        return {**variables, **self.environment}
+
+    def molecule(self, *words: str, quiet: bool = False) -> tuple[int, Course]:
+        """Run molecule, and stream what it says, each step with its time."""
+        course = Course(self.label)
+        command = [str(ENVIRONMENT / "bin/molecule"), *words, "--scenario-name", self.name]
+        log = self.build / f"{words[0]}.log"
+        with log.open("w") as kept:
+            for line, now in stream(command, {**os.environ, **self.variables()}, lambda: progress(course)):
+                if line is None:
+                    code = int(now)
+                    break
+                kept.write(f"{line}\n")
+                heading = course.read(line, now)
+                if not quiet:
+                    if heading:
+                        say(heading)
+                    print(line, flush=True)
+        course.close(time.monotonic(), code)
+        if quiet and code:
+            print(log.read_text(), flush=True)
+        return code, course
+
+    def destroy(self) -> None:
+        """Destroy the machines of this scenario, of this run or of an earlier one."""
+        with step(f"{self.label}: destroying what is left of its machines"):
+            code, _ = self.molecule("destroy", quiet=True)
+        if code:
+            raise MachineError(
+                f"the machines of the scenario {self.label} destroyed",
+                f"molecule destroy ended with {code}; what it says is above",
+                f"mend what it names, then: tests/machines/scenario.py {self.arguments()} --destroy",
+            )
+
+    def arguments(self) -> str:
+        """The words by which this scenario is called."""
+        return f"{self.name} --release {self.release}" if self.needs.guest else self.name
+
+    def autopsy(self) -> None:
+        """Let the machines say what they know of a failure."""
+        playbook = ROOT / "molecule" / self.name / "failure.yml"
+        inventory = next((self.build / "ansible/tmp").glob(f"molecule.*.{self.name}/inventory"), None)
+        if not playbook.exists() or inventory is None:
+            return
+        say(f"{self.label}: what its machines say of the failure")
+        ephemeral = inventory.parent
+        variables = {
+            **os.environ,
+            **self.variables(),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(ephemeral),
+            "MOLECULE_FILE": str(ephemeral / "molecule.yml"),
+            "MOLECULE_SCENARIO_DIRECTORY": str(playbook.parent),
+            "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+            "MOLECULE_INSTANCE_CONFIG": str(ephemeral / "instance_config.yml"),
+            "HELLO_EBPF_CLAIMS": "",
+            "LAB_RUN_FILE": str(self.build / "failure.jsonl"),
+        }
+        command = [str(ENVIRONMENT / "bin/ansible-playbook"), "-i", str(inventory), str(playbook)]
+        for line, code in stream(command, variables, lambda: None):
+            if line is not None:
+                print(line, flush=True)
+            elif code:
+                say(f"{self.label}: failure.yml itself ended with {code:.0f}")
+
+    # ---- the run
+
+    def make_machines(self) -> None:
+        """Images, by name, in the environment."""
+        for release in self.needs.containers:
+            self.environment[f"HELLO_EBPF_IMAGE_{release}"] = images.image("container", release)
+        if self.needs.guest:
+            self.environment["HELLO_EBPF_DISK"] = images.image("disk", self.release)
+            self.environment[f"HELLO_EBPF_IMAGE_{self.release}"] = images.image("container", self.release)
+        hand = self.build / "environment.sh"
+        hand.write_text("".join(f"export {name}='{value}'\n" for name, value in sorted(self.variables().items())))
+
+    def run(self, *, keep: bool) -> int:
+        """The whole of it."""
+        self.build.mkdir(parents=True, exist_ok=True)
+        self.claims.parent.mkdir(parents=True, exist_ok=True)
+        self.claims.write_text("")
+        begun = time.monotonic()
+        with engines.held(self.label), contextlib.ExitStack() as stack:
+            self.environment |= stack.enter_context(engines.docker(keep=keep))
+            if self.needs.guest:
+                engines.qemu()
+            stack.enter_context(engines.hugepages(self.needs.hugepage_megabytes))
+            self.make_machines()
+            self.destroy()
+            code, course = 1, Course(self.label)
+            try:
+                code, course = self.molecule("test", "--destroy=never")
+                if course.empty:
+                    say(f"{self.label}: '{course.empty}' found no tests: that proves nothing, and counts as a failure")
+                    code = code or 1
+                if code:
+                    self.autopsy()
+            finally:
+                if keep:
+                    self.say_how_to_get_in()
+                else:
+                    with engines.uninterrupted():
+                        self.destroy()
+        return self.conclude(code, course, time.monotonic() - begun)
+
+    def say_how_to_get_in(self) -> None:
+        """What --keep leaves, and how to be rid of it."""
+        say(f"{self.label}: its machines stay. The environment for molecule: . {self.build / 'environment.sh'}")
+        say(f"  molecule list --scenario-name {self.name}; molecule login --scenario-name {self.name} --host NAME")
+        say(f"  clean up: tests/machines/scenario.py {self.arguments()} --destroy")
+
+    def conclude(self, code: int, course: Course, seconds: float) -> int:
+        """The list of what was proved, the time of each step, and how it ended."""
+        for name, _, how in course.steps:
+            if name.startswith("idempotence") and how.startswith("Success"):
+                with self.claims.open("a") as handle:
+                    handle.write("a second run of the same playbook changes nothing\n")
+        proved = list(dict.fromkeys(self.claims.read_text().splitlines()))
+        self.claims.write_text("".join(f"{line}\n" for line in proved))
+        print(f"\nTime of the steps of {self.label}:\n{course.table()}\n")
+        for line in proved:
+            print(f"PROVED: {line}")
+        if not code and not proved:
+            say(f"{self.label}: no claim was proved, which counts as a failure")
+            code = 1
+        verdict = f"FAILED at {course.steps[-1][0]}" if code and course.steps else "FAILED" if code else "passed"
+        print(f"\nScenario {self.label} {verdict} after {seconds:.0f} s; {len(proved)} claims proved", flush=True)
+        return code
+
+    def clean_up(self) -> int:
+        """What --keep left: the machines, and a docker daemon of ours."""
+        self.build.mkdir(parents=True, exist_ok=True)
+        with engines.held(self.label), engines.docker() as environment:
+            self.environment |= environment
+            self.environment |= {f"HELLO_EBPF_IMAGE_{release}": "" for release in apt.SUITES}
+            self.destroy()
+        return 0
+
+
+def progress(course: Course) -> None:
+    """What is said when molecule has long said nothing."""
+    say(f"{course.name}: {course.next_step() or 'molecule'} goes on, {time.monotonic() - course.begun:.0f} s so far")
+
+
+def stream(command: list[str], env: dict[str, str], quiet: object) -> Iterator[tuple[str | None, float]]:
+    """Run a command in the project's folder and yield its lines, each with its time; at last None and its code.
+
+    It has a process group of its own: an interrupted run ends it in order, with all that it started.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        handle, rest = process.stdout.fileno(), b""
+        try:
+            while True:
+                if not select.select([handle], [], [], QUIET_SECONDS)[0]:
+                    if callable(quiet):
+                        quiet()
+                    continue
+                read = os.read(handle, 65536)
+                if not read:
+                    break
+                *lines, rest = (rest + read).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace").rstrip(), time.monotonic()
+            if rest:
+                yield rest.decode(errors="replace").rstrip(), time.monotonic()
+            yield None, float(process.wait())
+        finally:
+            if process.poll() is None:
+                end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started, as a Ctrl-C would; by force when that does not help."""
+    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sent)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+            return
+
+
+def terminate(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a run like Ctrl-C: everything is put away."""
+    raise KeyboardInterrupt
+
+
+def molecule_environment() -> None:
+    """The Python environment of molecule is there."""
+    if (
+        not (ENVIRONMENT / ".stamp").exists()
+        or output(["make", "-C", ROOT, "--question", f"{ENVIRONMENT.name}/.stamp"]) is None
+    ):
+        with step("making molecule's Python environment"):
+            subprocess.run(["make", "-C", str(ROOT), f"{ENVIRONMENT.name}/.stamp"], check=True, stdout=sys.stderr)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(SCENARIOS))
+    parser.add_argument("--release", choices=sorted(apt.SUITES), default="12", help="of the guest (vm)")
+    parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "0") not in ("", "0"))
+    parser.add_argument("--destroy", action="store_true")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, terminate)
+    scenario = Scenario(asked.name, asked.release)
+    try:
+        molecule_environment()
+        return scenario.clean_up() if asked.destroy else scenario.run(keep=asked.keep)
+    except MachineError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"Scenario {scenario.label} was interrupted; what it had started is put away", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
