@@ -21,9 +21,6 @@ class MachineError(Exception):
         super().__init__(f"Asked: {asked}. Found: {found}. Do: {fix}.")
 
 
-Failed = MachineError
-
-
 def say(text: str) -> None:
     """One line of progress, with the time. Standard output is kept for results."""
     print(f"[{time.strftime('%H:%M:%S', time.gmtime())}] {text}", file=sys.stderr, flush=True)

@@ -71,8 +71,12 @@ def our_daemon() -> int | None:
 
 def ours(*markers: str) -> list[int]:
     """Processes that were called with one of these words."""
-    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-    return [pid for pid in pids if any(marker in command_line(pid) for marker in markers)]
+    return [pid for pid in processes() if any(marker in command_line(pid) for marker in markers)]
+
+
+def processes() -> list[int]:
+    """The ids of all processes."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
 
 
 def end(pids: list[int], markers: tuple[str, ...], seconds: float) -> None:
@@ -172,14 +176,16 @@ def stop_docker() -> None:
     daemon = our_daemon()
     if daemon is not None:
         end([daemon], (str(PIDFILE),), STOP_SECONDS)
+    end_containers()
     end(ours(*markers), markers, 10)
     PIDFILE.unlink(missing_ok=True)
+    bridges = our_bridges()
     for folder in (RUN / "docker", STATE):
         if folder.exists():
             unmount_below(folder)
             shutil.rmtree(folder)
-    if Path("/sys/class/net", BRIDGE).exists():
-        must("the bridge gone", ["ip", "link", "delete", BRIDGE])
+    for bridge in bridges:
+        must("the bridge gone", ["ip", "link", "delete", bridge])
     if shutil.which("iptables", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
         rules("-D")
     before = RUN / "ip_forward"
@@ -189,10 +195,40 @@ def stop_docker() -> None:
     SOCKET.unlink(missing_ok=True)
 
 
+def end_containers() -> None:
+    """End what still runs in containers of a daemon of ours that was killed: its cgroup names the container."""
+    ids = [path.name for path in (STATE / "containers").glob("*")]
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in processes() if any(name in cgroups(pid) for name in ids)]:
+        if time.monotonic() > deadline:
+            raise MachineError("the processes of killed containers end", f"{left} are still there", "see why they hang")
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def cgroups(pid: int) -> str:
+    """The cgroups that a process is in; none when it is gone, or is dead already and waits for its parent."""
+    try:
+        dead = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return "" if dead else Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return ""
+
+
+def our_bridges() -> list[str]:
+    """The bridges of our daemon and of the networks that it still knew when it ended, as its own records name them."""
+    records = STATE / "network/files/local-kv.db"
+    known = re.findall(rb"br-[0-9a-f]{12}", records.read_bytes()) if records.exists() else []
+    names = {BRIDGE, *(name.decode() for name in known)}
+    return sorted(name for name in names if Path("/sys/class/net", name, "bridge").is_dir())
+
+
 def unmount_below(folder: Path) -> None:
-    """Unmount what is mounted below a folder, the innermost first."""
+    """Unmount a folder and what is mounted below it, the innermost first."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+    for mount in sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True):
         must(f"{mount} unmounted", ["umount", "--lazy", mount])
 
 

@@ -114,7 +114,8 @@ def define(kind: str, release: str) -> Definition:
         warm=sorted({*role_packages(release), *TESTS_INSTALL}) if disk else [],
         hook=(HERE / ("disk.sh" if disk else "container.sh")).read_text(),
         sources=apt.machine_sources(release),
-        settings=apt.machine_settings(),
+        # Descriptions in other languages are half of what a refresh fetches.
+        settings=apt.machine_settings() + ([] if kind == "fresh" else ['Acquire::Languages "none";']),
         size=DISK_SIZE if disk else 0,
         changes=[] if disk else changes,
     )
@@ -145,6 +146,15 @@ def remove(folder: Path) -> None:
     for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
         must(f"{mount} unmounted", ["umount", "--lazy", mount])
     shutil.rmtree(folder)
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process has a file of the folder open: a guest that runs on an older disk."""
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if handle.readlink().is_relative_to(folder):
+                return True
+    return False
 
 
 def bootstrap(definition: Definition, folder: Path, target: Path, env: dict[str, str]) -> None:
@@ -214,7 +224,7 @@ def ensure(definition: Definition) -> Path:
             remove(making)
             raise
         for old in cache().glob(f"{definition.name}-????????????"):
-            if old != folder:
+            if old != folder and not in_use(old):
                 say(f"removing {old.name}: its definition has changed")
                 remove(old)
     return folder
