@@ -5,24 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import record_reference as reference
+from lab_asked import REPORTS
 from report_schema import problems
 
 Host = Any  # testinfra.host.Host, which comes without types
 
-ROOT = Path(__file__).resolve().parents[3]
-REPORTS = Path(os.environ.get("HELLO_EBPF_REPORTS", ROOT / "reports"))
 PREFIX = os.environ.get("HELLO_EBPF_CSD_BENCH_PREFIX", "/opt/hello_ebpf/csd_bench")
 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     found: dict[str, Any] = json.loads((REPORTS / "latest/report.json").read_text())
+    return found
+
+
+def of_host(host: Host, report: dict[str, Any]) -> dict[str, Any]:
+    """What this host measured, by label."""
+    name = host.backend.get_hostname()
+    found = {label: inputs for label, inputs in report["inputs"].items() if label.startswith(f"{name} -> ")}
+    assert found, f"{name} has measured nothing"
     return found
 
 
@@ -71,7 +77,7 @@ def test_the_program_is_installed(host: Host) -> None:
 def test_the_data_set_on_the_device_is_the_reports(host: Host, report: dict[str, Any]) -> None:
     """Read again through the connection; the digest is of what was read, not of what should be there."""
     dataset = report["dataset"]
-    for label, inputs in report["inputs"].items():
+    for label, inputs in of_host(host, report).items():
         place = inputs["place"]
         if place["initiator"] == "spdk":
             words = (
@@ -105,7 +111,7 @@ def test_the_format_is_the_documented_one(host: Host) -> None:
 
 
 def test_a_stranger_is_not_let_in(host: Host, report: dict[str, Any]) -> None:
-    for inputs in report["inputs"].values():
+    for inputs in of_host(host, report).values():
         place = inputs["place"]
         if place["initiator"] != "spdk":
             continue

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import record_reference as reference
+from lab_asked import REPORTS
 
 Host = Any  # testinfra.host.Host, which comes without types
 
-ROOT = Path(__file__).resolve().parents[3]
 SLOTS = {"threshold": 0, "search": 1, "aggregate": 2, "histogram": 3, "sample": 4, "top": 5}
 # A part of the data set that a test can make anew in no time.
 RECORDS = 20_000
@@ -53,7 +52,7 @@ def programs(host: Host) -> dict[int, Any]:
 
 @pytest.fixture(scope="module")
 def records() -> list[bytes]:
-    dataset = json.loads((ROOT / "reports/latest/report.json").read_text())["dataset"]
+    dataset = json.loads((REPORTS / "latest/report.json").read_text())["dataset"]
     return reference.generate(dataset["records"], dataset["seed"], RECORDS)
 
 

@@ -7,12 +7,16 @@ proved stands in its output.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lab_asked import asked
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -26,7 +30,9 @@ MODULE_FILE = "/etc/modules-load.d/hello_ebpf-nvme_tcp.conf"
 
 @pytest.fixture
 def kernel_connects(host: Host) -> bool:
-    """Whether this kernel can, asked of modprobe and devtmpfs, not of our module."""
+    """Whether this kernel can and shall, asked of modprobe and devtmpfs, not of our module."""
+    if asked(host, "nvme_tcp_initiator", "auto") == "spdk":
+        return False
     in_a_container = host.run("systemd-detect-virt --container --quiet").rc == 0
     reachable = host.file("/dev/nvme-fabrics").exists
     if host.file("/sys/module/nvme_tcp").is_directory:
@@ -51,13 +57,22 @@ def units(host: Host) -> list[str]:
     return str(host.run(f"ls {UNITS}").stdout).split() if host.file(UNITS).is_directory else []
 
 
-def said(host: Host, pytestconfig: pytest.Config) -> str:
+def said(host: Host, pytestconfig: pytest.Config, folder: Path) -> str:
     """What the lab itself says of this host, in check mode."""
     inventory = pytestconfig.getoption("ansible_inventory")
     where = ["-i", inventory, "--limit", host.backend.get_hostname()] if inventory else ["-i", "inventory/local"]
     done = subprocess.run(
-        [".venv/bin/ansible-playbook", *where, "playbooks/initiator.yml", "--check", "--tags", "nvme_tcp"],
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            *where,
+            "playbooks/initiator.yml",
+            "--check",
+            "--tags",
+            "nvme_tcp",
+        ],
         cwd=ROOT,
+        # A scenario's own record stays as it is.
+        env=os.environ | {"LAB_RUN_FILE": str(folder / "run.jsonl")},
         capture_output=True,
         text=True,
         check=False,
@@ -67,10 +82,18 @@ def said(host: Host, pytestconfig: pytest.Config) -> str:
 
 
 def test_the_initiator(
-    host: Host, kernel_connects: bool, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+    host: Host,
+    kernel_connects: bool,
+    pytestconfig: pytest.Config,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     kernel = host.check_output("uname -r")
-    proved = the_kernel_holds_the_connection(host) if kernel_connects else the_reason(host, kernel, pytestconfig)
+    proved = (
+        the_kernel_holds_the_connection(host)
+        if kernel_connects
+        else the_reason(host, kernel, said(host, pytestconfig, tmp_path))
+    )
     with capsys.disabled():
         print(f"\nPROVED on kernel {kernel}: {proved}")
 
@@ -102,10 +125,13 @@ def the_kernel_holds_the_connection(host: Host) -> str:
     return f"the kernel's own nvme-tcp holds {NQN} as {controller}; namespace {UUID} is /dev/{block}, {size} bytes"
 
 
-def the_reason(host: Host, kernel: str, pytestconfig: pytest.Config) -> str:
-    output = said(host, pytestconfig)
+def the_reason(host: Host, kernel: str, output: str) -> str:
     reason = re.search(r"The kernel does not connect, because: (.*?)\. The lab goes on", output)
     assert reason, output
+    if asked(host, "nvme_tcp_initiator", "auto") == "spdk":
+        assert reason[1] == "nvme_tcp_initiator is set to spdk"
+        assert controllers(host) == []
+        return "SPDK's initiator connects, as asked; the kernel's was not tried"
     assert reason[1].startswith(f"kernel {kernel}: ")
     assert "SPDK's user-space initiator" in output
     if "no loadable modules" in reason[1]:

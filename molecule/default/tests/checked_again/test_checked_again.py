@@ -1,0 +1,17 @@
+"""After a check on the finished lab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_machine import differences, kept, look
+from lab_record import RUN, changed, keep_record
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+
+def test_a_check_of_the_finished_lab_predicts_nothing(host: Host) -> None:
+    """A check after it predicts nothing and changes nothing."""
+    keep_record("check_again")
+    assert changed(RUN, host.backend.get_hostname()) == set()
+    assert differences(kept(host, "converged"), look(host)) == []

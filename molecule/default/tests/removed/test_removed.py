@@ -1,0 +1,39 @@
+"""After playbooks/teardown.yml."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_machine import OF_PACKAGES, differences, kept, lab_processes, listeners, look, packaged
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+
+def test_no_file_is_left(host: Host) -> None:
+    """Of the lab no file is left anywhere; what is new belongs to a Debian package."""
+    before, after = kept(host, "untouched")["files"], look(host)["files"]
+    new = sorted(after.keys() - before.keys() - packaged(host))
+    assert [path for path in new if not OF_PACKAGES.match(path)] == []
+    assert sorted(before.keys() - after.keys()) == []
+
+
+def test_no_unit_mount_listener_process_or_setting_is_left(host: Host) -> None:
+    """No unit, mount, listener, process, shared memory or kernel setting of the lab is left."""
+    before, after = kept(host, "untouched"), look(host)
+    assert lab_processes(host) == []
+    assert listeners(host) == []
+    for seen in (before, after):
+        del seen["files"]
+    # Units that Debian packages brought.
+    owned = packaged(host)
+    for name in after["units"].keys() - before["units"].keys():
+        assert {f"/usr/lib/systemd/system/{name}", f"/lib/systemd/system/{name}"} & owned, name
+        del after["units"][name]
+    assert differences(before, after) == []
+
+
+def test_systemd_knows_nothing_of_it(host: Host) -> None:
+    """Systemd has no unit of the lab's in its memory, and none that failed."""
+    known = host.check_output("systemctl list-units --all --no-legend --plain --no-pager").splitlines()
+    assert [line for line in known if "hello_ebpf" in line or "csd_" in line] == []
+    assert host.check_output("systemctl is-system-running") == "running"

@@ -1,0 +1,93 @@
+"""The finished lab in its container: service, files, listener, report. The rest is in tests/integration/verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab_machine import KEPT, listeners
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+UNIT = "csd_target.service"
+PROGRAMS = {"threshold", "search", "aggregate", "histogram", "sample", "top"}
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((KEPT / "reports/latest/report.json").read_text())
+    return found
+
+
+def test_systemd_runs_the_target(host: Host) -> None:
+    """csd_target.service is enabled, valid, and runs; systemd supervises the process that listens."""
+    service = host.service(UNIT)
+    assert service.is_enabled
+    assert service.is_running
+    assert host.run(f"systemd-analyze verify {UNIT}").stderr == ""
+    pid = host.check_output(f"systemctl show --property MainPID --value {UNIT}")
+    assert f"pid={pid}," in host.check_output("ss -Hlntp sport = 4420")
+    assert host.check_output(f"systemctl show --property Restart --value {UNIT}") in {"always", "on-failure"}
+
+
+def test_no_listener_beyond_loopback(host: Host) -> None:
+    """The target listens on loopback, and nothing in the container listens anywhere else."""
+    assert listeners(host) == ["127.0.0.1:4420"]
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("/run/hello_ebpf", 0o700),
+        ("/run/hello_ebpf/spdk.sock", None),
+        ("/etc/hello_ebpf/csd_target.json", 0o600),
+        ("/etc/systemd/system/csd_target.service", 0o644),
+        ("/opt/hello_ebpf/csd_target/bin/csd_tgt", 0o755),
+        ("/usr/local/bin/csd", None),
+    ],
+)
+def test_modes(host: Host, path: str, mode: int | None) -> None:
+    """Files are root's, and the RPC socket and the configuration are for root alone."""
+    file = host.file(path)
+    assert file.exists
+    assert (file.user, file.group) == ("root", "root")
+    if mode is not None:
+        assert oct(file.mode) == oct(mode)
+
+
+def test_nothing_of_the_lab_can_be_written_by_others(host: Host) -> None:
+    """No file of the lab is writable for anybody but root."""
+    places = "/opt/hello_ebpf /etc/hello_ebpf /var/cache/hello_ebpf /var/lib/hello_ebpf /run/hello_ebpf"
+    assert host.run(f"find {places} ! -type l ( -perm /022 -o ! -user root )").stdout == ""
+
+
+def test_others_cannot_reach_the_rpc_socket(host: Host) -> None:
+    """A user who is not root cannot connect to the target's RPC socket."""
+    connect = "import socket; socket.socket(socket.AF_UNIX).connect('/run/hello_ebpf/spdk.sock')"
+    assert host.run("python3 -c %s", connect).rc == 0
+    done = host.run("setpriv --reuid 65534 --regid 65534 --clear-groups python3 -c %s", connect)
+    assert done.rc != 0
+    assert "PermissionError" in done.stderr
+
+
+def test_baseline_offload_and_standard_flow_agree(host: Host, report: dict[str, Any]) -> None:
+    """For every program and selectivity, baseline, offload and standard flow select the same records, by digest."""
+    name = host.backend.get_hostname()
+    answers: dict[tuple[str, float], dict[str, tuple[int, str]]] = {}
+    for run in report["runs"]:
+        if run.get("host", name) == name:
+            answer = run["matches"], run["matches_sha256"]
+            answers.setdefault((run["program"], run["selectivity"]), {})[run["name"]] = answer
+    assert {program for program, _ in answers} == PROGRAMS
+    for what, by_way in answers.items():
+        assert set(by_way) == {"baseline", "offload", "slm"}, what
+        assert len(set(by_way.values())) == 1, (what, by_way)
+
+
+def test_the_report_is_not_the_projects(report: dict[str, Any]) -> None:
+    """The scenario's report lies in build/, and both containers are in it."""
+    assert Path(KEPT / "reports/latest").is_symlink()
+    assert {run["host"] for run in report["runs"]} == {"default-debian12", "default-debian13"}

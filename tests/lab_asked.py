@@ -1,0 +1,19 @@
+"""What was asked of a machine: its variables in the inventory, where tests run over one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+ROOT = Path(__file__).resolve().parents[1]
+# Where the run under test put its reports.
+REPORTS = Path(os.environ.get("HELLO_EBPF_REPORTS", ROOT / "reports"))
+
+
+def asked(host: Host, variable: str, default: object) -> Any:
+    """A variable of the machine's in the inventory; the role's default where it is not set there."""
+    variables = host.backend.get_variables() if host.backend.NAME == "ansible" else {}
+    return variables.get(variable, default)
