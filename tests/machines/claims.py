@@ -26,10 +26,17 @@ def wording(doc: str | None, name: str) -> str:
     return first or re.sub(r"^test_", "", name).replace("_", " ")
 
 
-def claim(doc: str | None, function: str, parameters: str | None) -> str:
+def stage(path: Path) -> str:
+    """What a test was run after, where its file's folder below ``tests`` says so: ``tests/rebooted/test_x.py``."""
+    parts = path.parts[:-1]
+    below = parts[len(parts) - parts[::-1].index("tests") :] if "tests" in parts else ()
+    return "/".join(below)
+
+
+def claim(doc: str | None, function: str, parameters: str | None, after: str = "") -> str:
     """One line of the list: the claim, with the host or case that it was proved for."""
     where = re.sub(r"\w+://", "", parameters or "").split("?")[0]
-    return wording(doc, function) + (f" [{where}]" if where else "")
+    return (f"{after}: " if after else "") + wording(doc, function) + (f" [{where}]" if where else "")
 
 
 def record(line: str) -> None:
@@ -48,12 +55,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.when == "call":
         item.stash[PASSED] = report.passed and not hasattr(report, "wasxfail")
     elif report.when == "teardown" and report.passed and item.stash.get(PASSED, False):
-        function = getattr(item, "function", None)
-        callspec = getattr(item, "callspec", None)
-        record(
-            claim(
-                getattr(function, "__doc__", None),
-                getattr(item, "originalname", item.name),
-                getattr(callspec, "id", None),
-            )
-        )
+        doc = getattr(getattr(item, "function", None), "__doc__", None)
+        case = getattr(getattr(item, "callspec", None), "id", None)
+        record(claim(doc, getattr(item, "originalname", item.name), case, stage(item.path)))

@@ -69,6 +69,16 @@ class Definition:
         return {"container": "debian", "fresh": "fresh", "disk": "disk"}[self.kind] + self.release
 
     @property
+    def repository(self) -> str:
+        """Its name in docker, without its tag."""
+        return f"hello_ebpf/{self.name}"
+
+    @property
+    def docker_name(self) -> str:
+        """Its name in docker."""
+        return f"{self.repository}:{self.digest}"
+
+    @property
     def digest(self) -> str:
         """The digest by which the image is kept."""
         whole = json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -232,8 +242,7 @@ def ensure(definition: Definition) -> Path:
 
 def imported(definition: Definition) -> str:
     """The name of a docker image, in the daemon that answers."""
-    repository = f"hello_ebpf/{definition.name}"
-    name = f"{repository}:{definition.digest}"
+    repository, name = definition.repository, definition.docker_name
     if output(["docker", "image", "inspect", name]) is None:
         archive = ensure(definition) / "image.tar"
         with step(f"importing {name} into docker"):
@@ -245,6 +254,11 @@ def imported(definition: Definition) -> str:
             # One that a container still uses stays: docker refuses, and the next run tries again.
             output(["docker", "image", "rm", f"{repository}:{tag}"])
     return name
+
+
+def docker_name(kind: str, release: str) -> str:
+    """The name that an image has, or would have, in docker."""
+    return define(kind, release).docker_name
 
 
 def image(kind: str, release: str) -> str:

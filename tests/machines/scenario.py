@@ -124,7 +124,10 @@ class Scenario:
         self.label = f"{name}-{release}" if self.needs.guest else name
         self.build = ROOT / "build" / self.label
         self.claims = ROOT / "build/claims" / f"{self.label}.txt"
-        self.environment: dict[str, str] = {}
+        # Molecule reads scenario `default` whatever it is asked for: all images need names, made or not.
+        self.environment = {
+            f"HELLO_EBPF_IMAGE_{number}": images.docker_name("container", number) for number in apt.SUITES
+        }
 
     # ---- molecule
 
@@ -217,11 +220,10 @@ class Scenario:
 
     def make_machines(self) -> None:
         """Images, by name, in the environment."""
-        for release in self.needs.containers:
-            self.environment[f"HELLO_EBPF_IMAGE_{release}"] = images.image("container", release)
+        for release in (self.release,) if self.needs.guest else self.needs.containers:
+            images.image("container", release)
         if self.needs.guest:
             self.environment["HELLO_EBPF_DISK"] = images.image("disk", self.release)
-            self.environment[f"HELLO_EBPF_IMAGE_{self.release}"] = images.image("container", self.release)
         hand = self.build / "environment.sh"
         hand.write_text("".join(f"export {name}='{value}'\n" for name, value in sorted(self.variables().items())))
 
@@ -283,7 +285,6 @@ class Scenario:
         self.build.mkdir(parents=True, exist_ok=True)
         with engines.held(self.label), engines.docker() as environment:
             self.environment |= environment
-            self.environment |= {f"HELLO_EBPF_IMAGE_{release}": "" for release in apt.SUITES}
             self.destroy()
         return 0
 
@@ -363,15 +364,17 @@ def main() -> int:
     parser.add_argument("--destroy", action="store_true")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, terminate)
-    scenario = Scenario(asked.name, asked.release)
+    label = asked.name
     try:
+        scenario = Scenario(asked.name, asked.release)
+        label = scenario.label
         molecule_environment()
         return scenario.clean_up() if asked.destroy else scenario.run(keep=asked.keep)
     except MachineError as failure:
         print(failure, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"Scenario {scenario.label} was interrupted; what it had started is put away", file=sys.stderr)
+        print(f"Scenario {label} was interrupted; what it had started is put away", file=sys.stderr)
         return 130
 
 
