@@ -40,6 +40,8 @@ END_SECONDS = 30
 BEGUN = re.compile(r"\[\S+ > (?P<step>[\w-]+)\] Executing$")
 ENDED = re.compile(r"\[\S+ > (?P<step>[\w-]+)\] Executed: (?P<how>\w+)")
 SEQUENCE = re.compile(r"scenario test matrix: (?P<steps>.+)$")
+#: Molecule colours some words whatever it is asked.
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: Molecule calls this a success.
 EMPTY = re.compile(r"no tests found", re.IGNORECASE)
 
@@ -151,7 +153,9 @@ class Scenario:
             "HELLO_EBPF_RELEASE": self.release,
             "HELLO_EBPF_REPORTS": str(self.build / "reports"),
         }
-        return {**variables, **self.environment}
+        # Molecule reads every scenario's file, whichever it runs, and refuses one without an image's name.
+        unused = {f"HELLO_EBPF_IMAGE_{release}": "unused" for release in apt.SUITES}
+        return {**variables, **unused, **self.environment}
 
     def molecule(self, *words: str, quiet: bool = False) -> tuple[int, Course]:
         """Run molecule, and stream what it says, each step with its time."""
@@ -321,13 +325,18 @@ def stream(command: list[str], env: dict[str, str], quiet: object) -> Iterator[t
                     break
                 *lines, rest = (rest + read).split(b"\n")
                 for line in lines:
-                    yield line.decode(errors="replace").rstrip(), time.monotonic()
+                    yield plain(line), time.monotonic()
             if rest:
-                yield rest.decode(errors="replace").rstrip(), time.monotonic()
+                yield plain(rest), time.monotonic()
             yield None, float(process.wait())
         finally:
             if process.poll() is None:
                 end_group(process)
+
+
+def plain(line: bytes) -> str:
+    """A line as text, without colours."""
+    return COLOUR.sub("", line.decode(errors="replace")).rstrip()
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
