@@ -50,7 +50,7 @@ options:
     description:
       - Off, the pool is somebody else's (a container's host). It is not changed; the module checks that enough pages
         are free or held by the lab's own processes, and mounts hugetlbfs.
-    default: true
+      - Not given, it is on, but off in a container.
     type: bool
 attributes:
   check_mode:
@@ -125,7 +125,7 @@ def main() -> None:
             "nodes": {"type": "dict"},
             "mount": {"type": "path", "default": "/dev/hugepages"},
             "reserve_megabytes": {"type": "int", "default": 512},
-            "manage": {"type": "bool", "default": True},
+            "manage": {"type": "bool"},
         },
         supports_check_mode=True,
     )

@@ -14,6 +14,14 @@ REPORTS = Path(os.environ.get("HELLO_EBPF_REPORTS", ROOT / "reports"))
 
 
 def asked(host: Host, variable: str, default: object) -> Any:
-    """A variable of the machine's in the inventory; the role's default where it is not set there."""
+    """A variable of the machine's in the inventory; where it is not set, the role's default.
+
+    Args:
+        host: the machine.
+        variable: its name.
+        default: a value, or a function of the machine.
+    """
     variables = host.backend.get_variables() if host.backend.NAME == "ansible" else {}
-    return variables.get(variable, default)
+    if variable in variables:
+        return variables[variable]
+    return default(host) if callable(default) else default

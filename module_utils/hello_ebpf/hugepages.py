@@ -30,7 +30,7 @@ class Request:
         nodes: pages by NUMA node, or under None where the kernel may choose the nodes.
         mount: where hugetlbfs is to be mounted.
         reserve_megabytes: memory to leave to everything else.
-        manage: the pool is ours to change.
+        manage: the pool is ours to change. None: unless we run in a container.
     """
 
     present: bool
@@ -38,7 +38,7 @@ class Request:
     nodes: Mapping[int | None, int]
     mount: str
     reserve_megabytes: int
-    manage: bool
+    manage: bool | None
 
     @property
     def pages(self) -> int:
@@ -104,6 +104,8 @@ class Hugepages:
     """Reconciles pool, boot script and mount with a request."""
 
     def __init__(self, request: Request, host: Host) -> None:
+        if request.manage is None:
+            request = replace(request, manage=not host.contained())
         self.request = request
         self.host = host
 

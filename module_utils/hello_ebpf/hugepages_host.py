@@ -74,7 +74,7 @@ class Host:
             script_is_new=self._script_is_new(),
             boot=Boot(self._text(SCRIPT), self._text(UNIT), self.path(LINK).is_symlink(), self._text(FSTAB)),
             systemd=self.path("/run/systemd/system").is_dir(),
-            contained=self._contained(),
+            contained=self.contained(),
             writable=all(
                 os.access(path, os.W_OK) for path in self.path("/sys/kernel/mm/hugepages").glob("*/nr_hugepages")
             ),
@@ -151,7 +151,8 @@ class Host:
         except FileNotFoundError:
             return False
 
-    def _contained(self) -> bool:
+    def contained(self) -> bool:
+        """Whether this is a container, whose pool is its host's."""
         try:
             return str(self.path("/proc/self/ns/pid").readlink()) != FIRST_PID_NAMESPACE
         except OSError:

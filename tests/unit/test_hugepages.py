@@ -730,14 +730,20 @@ def test_kernel_without_numa(tmp_path: Path) -> None:
 
 def test_container(machine: Machine) -> None:
     machine.namespace("pid:[4026532000]")
-    assert refused(machine, **LAB) == (
+    assert refused(machine, manage=True, **LAB) == (
         "Asked: reserve 768 pages of 2048 kB. "
         "Found: this is a container: the pool is its host's, and all containers share it. "
         "Do: run this role on the host, and set hugepages_manage: false here (then it only checks that enough pages "
         "are free)."
     )
     assert not machine.converge(manage=False, **LAB).changed
+    assert not machine.converge(manage=None, **LAB).changed
     assert not machine.converge(**ABSENT).changed
+
+
+def test_a_pool_is_managed_where_nothing_is_said_and_this_is_no_container(machine: Machine) -> None:
+    assert machine.converge(manage=None, **LAB).changed
+    assert machine.pool == 3840
 
 
 def test_pool_that_cannot_be_written(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
