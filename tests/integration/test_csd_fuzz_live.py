@@ -86,7 +86,9 @@ def test_mutated_command_streams(target: CsdTarget, folder: Path, fuzzer: Path) 
         timeout=1800,
     )
     assert target.alive(), target.log.read_text(errors="replace")[-5000:]
-    assert done.returncode == 0, f"seed {SEED}: {done.stderr}"
+    # Nanoseconds that the target ran, and that it waited for its core.
+    core = Path(f"/proc/{target.pid}/schedstat").read_text().split()
+    assert done.returncode == 0, f"seed {SEED}: {done.stderr}\nran, waited: {core[:2]}"
     told = json.loads(done.stdout)
     print(f"{time.monotonic() - began:.0f} s: {told}")
     assert told["streams"] == STREAMS
