@@ -1,92 +1,47 @@
-"""The lab on this machine, from the untouched host and back to it, in the order of the tests."""
+"""The lab that README's first command brought up on a fresh machine, and back to the untouched host; in this order."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from lab import REPORT, ROOT, Run, make, playbook
-
-# What only the lab makes. Debian packages stay by design.
-TRACES = [
-    Path(path)
-    for path in [
-        "/opt/hello_ebpf",
-        "/etc/hello_ebpf",
-        "/var/cache/hello_ebpf",
-        "/var/lib/hello_ebpf",
-        "/var/log/hello_ebpf",
-        "/run/hello_ebpf",
-        "/etc/systemd/system/csd_target.service",
-        "/usr/local/bin/csd",
-    ]
-]
+from lab import QUICK, REPORT, ROOT, Run, ended, make, playbook
+from machine import listens, machine, processes
 
 PROGRAMS = {"threshold", "search", "aggregate", "histogram", "sample", "top"}
 
-# Where a setting outlives a reboot.
-SETTINGS = ["/etc/sysctl.d", "/etc/tmpfiles.d", "/etc/modules-load.d", "/etc/systemd/system", "/etc/nvme", "/dev/shm"]
+BEGAN = Path(os.environ.get("HELLO_EBPF_BEGAN", "/nowhere"))
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """The runs so far, by name; a later test compares with an earlier one's."""
-    folder = tmp_path_factory.mktemp("runs")
-    # A machine may be reused: what an earlier run left must not decide this one.
-    make(folder, "teardown").succeeded()
-    UNTOUCHED.update(machine())
-    check = make(folder, "lab", "--check --diff")
-    assert machine() == UNTOUCHED, "check mode changed the machine"
-    return {"check on the untouched host": check}
+def before(record: str) -> Run:
+    """One of the runs that tests/fresh/run.py saw succeed on a fresh machine."""
+    return Run(0, "", ended(BEGAN / record))
 
 
-UNTOUCHED: dict[str, object] = {}
+CHECK = "check.jsonl"
+CONVERGE = "lab.jsonl"
 
 
-def machine() -> dict[str, object]:
-    """Facts that the lab changes, read without the lab's own code."""
-    meminfo = Path("/proc/meminfo").read_text().splitlines()
-    return {
-        "traces": [str(path) for path in TRACES if path.exists()],
-        "hugepages": next(line for line in meminfo if line.startswith("HugePages_Total")).split()[1],
-        "mounts": sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
-        "listens on 4420": _listens(4420),
-        "settings": sorted(str(path) for folder in SETTINGS for path in Path(folder).glob("*")),
-        "processes": sorted(
-            path.read_text().strip()
-            for path in Path("/proc").glob("[0-9]*/comm")
-            if path.exists() and path.read_text().startswith(("reactor_", "csd_"))
-        ),
-    }
+def untouched() -> dict[str, object]:
+    """The machine, as it was seen before its first command."""
+    found: dict[str, object] = json.loads((BEGAN / "untouched.json").read_text())
+    return found
 
 
-def _listens(port: int) -> bool:
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines)
+def test_check_mode_ran_through_on_an_untouched_host() -> None:
+    """Check mode runs through on an untouched machine, and predicts changes."""
+    assert untouched()["traces"] == []
+    assert before(CHECK).changed, "nothing predicted on an untouched host"
 
 
-def test_check_mode_runs_through_on_the_untouched_host(runs: dict[str, Run]) -> None:
-    check = runs["check on the untouched host"].succeeded()
-    assert check.changed, "nothing predicted on an untouched host"
-    assert machine()["traces"] == []
-
-
-def test_the_lab_comes_up(runs: dict[str, Run], tmp_path: Path) -> None:
-    begun = time.monotonic()
-    run = make(tmp_path, "lab").succeeded()
-    print(f"make lab took {time.monotonic() - begun:.1f} s")
-    runs["converge"] = run
-    assert "WHERE THE TIME WENT" in run.output
-
-
-def test_check_mode_had_predicted_exactly_the_changes_that_were_made(runs: dict[str, Run]) -> None:
-    assert runs["check on the untouched host"].changed == runs["converge"].changed
+def test_check_mode_had_predicted_exactly_the_changes_that_were_made() -> None:
+    """What check mode predicted there is exactly what README's first command changed on a machine of the same kind."""
+    assert before(CHECK).changed == before(CONVERGE).changed
 
 
 def test_the_report_holds_a_baseline_that_equals_the_known_answer() -> None:
@@ -112,14 +67,14 @@ def test_the_offload_selected_what_the_baseline_selected() -> None:
     assert {entry["program"] for entry in report["engine"]} == PROGRAMS
 
 
-def test_a_second_run_changes_nothing(runs: dict[str, Run], tmp_path: Path) -> None:
-    before = REPORT.resolve(), machine()
+def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    seen = REPORT.resolve(), machine()
     begun = time.monotonic()
     run = make(tmp_path, "lab").succeeded()
     print(f"the second make lab took {time.monotonic() - begun:.1f} s (aim: at most 20 s)")
     assert run.changed == set()
     assert run.recap_changed == 0
-    assert (REPORT.resolve(), machine()) == before
+    assert (REPORT.resolve(), machine()) == seen
 
 
 def test_a_check_after_it_predicts_nothing(tmp_path: Path) -> None:
@@ -142,7 +97,7 @@ def test_independent_tools_see_what_was_asked() -> None:
 
 def test_bench_measures_again_and_keeps_the_old_report(tmp_path: Path) -> None:
     old = REPORT.resolve()
-    make(tmp_path, "bench").succeeded()
+    make(tmp_path, "bench", QUICK).succeeded()
     assert REPORT.resolve() != old
     assert old.exists()
     report = json.loads(REPORT.read_text())
@@ -159,16 +114,16 @@ def test_an_edited_program_is_replaced_and_only_then(tmp_path: Path) -> None:
     source.write_text(shipped)
     assert playbook(tmp_path, "target", "-i", str(inventory)).succeeded().changed == set()
 
-    before = _active_programs()
+    shown = _active_programs()
     assert ">=" in shipped
     source.write_text(shipped.replace(">=", ">"))
     check = playbook(tmp_path, "target", "-i", str(inventory), "--check", "--diff").succeeded()
-    assert _active_programs() == before
+    assert _active_programs() == shown
     run = playbook(tmp_path, "target", "-i", str(inventory)).succeeded()
     assert run.changed == check.changed
     assert {role for _, role, _ in run.changed} == {"csd_target"}
     edited = _active_programs()
-    assert [slot for slot in before if edited[slot] != before[slot]] == [0]
+    assert [slot for slot in shown if edited[slot] != shown[slot]] == [0]
     assert playbook(tmp_path, "target", "-i", str(inventory)).succeeded().changed == set()
 
     source.write_text("#error this cannot be compiled\n")
@@ -178,7 +133,7 @@ def test_an_edited_program_is_replaced_and_only_then(tmp_path: Path) -> None:
     assert _active_programs() == edited
 
     playbook(tmp_path, "target", "-i", "inventory/local").succeeded()
-    assert _active_programs() == before
+    assert _active_programs() == shown
 
 
 def _active_programs() -> dict[int, str]:
@@ -194,27 +149,23 @@ def test_a_killed_target_is_back_with_its_objects(tmp_path: Path) -> None:
     pid = _target_pid()
     subprocess.run(["kill", "-9", str(pid)], check=True)
     deadline = time.monotonic() + 30
-    while not _listens(4420) or _target_pid() in {0, pid}:
+    while not listens(4420) or _target_pid() in {0, pid}:
         assert time.monotonic() < deadline, "the target did not come back within 30 s"
         time.sleep(0.1)
     assert _active_programs() == programs
     # A malloc bdev's data are gone with the process: the data set is written again, nothing else changes.
-    run = make(tmp_path, "lab").succeeded()
+    run = make(tmp_path, "lab", QUICK).succeeded()
     assert {role for _, role, _ in run.changed} <= {"csd_bench"}, run.changed
-    assert make(tmp_path, "lab").succeeded().changed == set()
+    assert make(tmp_path, "lab", QUICK).succeeded().changed == set()
 
 
 def _target_pid() -> int:
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        if path.exists() and path.read_text() == "reactor_0\n":
-            return int(path.parent.name)
-    return 0
+    return next((pid for pid, name in processes().items() if name == "reactor_0"), 0)
 
 
 def test_teardown_leaves_nothing(tmp_path: Path) -> None:
     make(tmp_path, "teardown").succeeded()
-    assert machine() == UNTOUCHED
-    assert UNTOUCHED["traces"] == []
+    assert machine() == untouched()
 
 
 def test_a_second_teardown_changes_nothing(tmp_path: Path) -> None:

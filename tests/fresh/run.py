@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""README's first command on a fresh machine, verbatim; then the integration tests there.
+
+The machine is a container with what a minimal Debian has besides python3, make, git and certificates. Nothing on this
+machine changes but what docker needs. KEEP=1 leaves the container, and says how to get in and how to clean up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fresh import container as machine
+from fresh.container import Container
+from machines import engines, images
+from machines.console import ROOT, MachineError, output, say, step
+
+NAME = "hello_ebpf-fresh"
+CLONE = "/root/hello_eBPF"
+#: What was seen of the machine before its first command, and the records of its first runs; not in the clone.
+BEGAN = "/var/tmp/began"
+CLAIMS = "/var/tmp/claims.txt"
+#: The lab's 1536 MiB; the targets and hosts of the tests take more, one test after another.
+HUGEPAGE_MEGABYTES = 2560
+#: Variables that a test of the tests sets wrongly: tests/break.sh.
+BROKEN = "/var/tmp/broken.yml"
+#: Settings of the tests that are passed on into the container.
+PASSED_ON = ("HELLO_EBPF_FUZZ_SEED", "HELLO_EBPF_FUZZ_STREAMS", "HELLO_EBPF_ALL")
+#: Settings of the kernel that differ from one look to the next by themselves.
+VOLATILE = re.compile(r"kernel/(random/|ns_last_pid|pty/nr|perf_event_max_sample_rate)|vm/(drop_caches|compact_memory)")
+
+
+def first_command(readme: str) -> str:
+    """The first command of the first block of shell commands, without its comment."""
+    block = re.search(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    if block is None or not block[1].strip():
+        raise MachineError("README's first command", "README.md has no ```sh block", "give it one")
+    return re.split(r"\s+#", block[1].strip().splitlines()[0])[0]
+
+
+def kernel_settings() -> dict[str, str]:
+    """What this machine's kernel is set to, where a container could change it."""
+    found = {}
+    for path in sorted(Path("/proc/sys").glob("[kv][em]*/**/*")):
+        name = str(path.relative_to("/proc/sys"))
+        if path.is_file() and path.stat().st_mode & 0o200 and not VOLATILE.match(name):
+            try:
+                found[name] = path.read_text()
+            except OSError:
+                continue
+    return found
+
+
+def clone(container: Container) -> None:
+    """As a user does."""
+    container.must("a clone", f"git clone --quiet /srv/hello_eBPF.git {CLONE}")
+    container.must(
+        "a look at the untouched machine",
+        f"mkdir {BEGAN} && python3 tests/integration/machine.py >{BEGAN}/untouched.json",
+        folder=CLONE,
+    )
+
+
+class StepError(MachineError):
+    """A step that failed; what it said is above."""
+
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(what, f"exit code {code}; its output is above", "mend what it says, or look with KEEP=1")
+        self.step = what
+
+
+def succeeded(what: str, code: int) -> None:
+    """Refuse any exit code but 0."""
+    if code != 0:
+        raise StepError(what, code)
+
+
+def predict(image: str) -> str:
+    """What `make plan` predicts on an untouched machine: the record of its run.
+
+    It has a machine of its own, so that it prepares nothing for README's command.
+    """
+    with machine.started(f"{NAME}-plan", image) as container:
+        clone(container)
+        with step("make plan on an untouched machine"):
+            told = {"LAB_RUN_FILE": f"{BEGAN}/check.jsonl", "COLUMNS": "200"}
+            succeeded("make plan", container.run("make plan", folder=CLONE, env=told))
+        container.must(
+            "an untouched machine after make plan: nothing changed",
+            f"python3 tests/integration/machine.py | diff {BEGAN}/untouched.json -",
+            folder=CLONE,
+        )
+        return container.must("the record of make plan", f"cat {BEGAN}/check.jsonl")
+
+
+def life(container: Container, predicted: str) -> list[str]:
+    """README's first command, then everything else; what was proved."""
+    clone(container)
+    container.write(predicted, f"{BEGAN}/check.jsonl")
+    command = first_command(container.must("README.md of the clone", "cat README.md", folder=CLONE))
+    handed = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    broken = os.environ.get("HELLO_EBPF_BREAK")
+    if broken:
+        container.put(Path(broken), BROKEN)
+        handed["ARGS"] = f"-e @{BROKEN}"
+    told = {"LAB_RUN_FILE": f"{BEGAN}/lab.jsonl", "COLUMNS": "200"}
+    with step(f"README's first command on a fresh machine: {command}"):
+        succeeded("README's first command", container.run(command, folder=CLONE, env=told | handed))
+    claims = [f"README's first command, verbatim, on a fresh minimal Debian 12: {command}"]
+    told = {
+        "HELLO_EBPF_BEGAN": BEGAN,
+        "HELLO_EBPF_CLAIMS": CLAIMS,
+        "PYTEST_ADDOPTS": "-p machines.claims",
+        "PYTHONPATH": f"{CLONE}/tests",
+    }
+    with step("the integration tests on that machine"):
+        try:
+            code = container.run("tests/integration/run.sh", folder=CLONE, env=told | handed)
+            succeeded("the integration tests", code)
+        finally:
+            claims += (output(["docker", "exec", container.name, "cat", CLAIMS]) or "").splitlines()
+            kept = ROOT / "build/claims/fresh.txt"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text("".join(f"{line}\n" for line in claims))
+    return [*claims, "the machine is as untouched after everything was taken down"]
+
+
+def run(*, keep: bool) -> list[str]:
+    """The whole scenario; what was proved."""
+    uncommitted = output(["git", "-C", str(ROOT), "status", "--porcelain"])
+    if uncommitted:
+        say(f"not in this test, because not committed:\n{uncommitted.rstrip()}")
+    machine.clear_leftovers()
+    image = images.image("fresh", "12")
+    settings = kernel_settings()
+    predicted = predict(image)
+    try:
+        with machine.started(NAME, image, keep=keep) as container:
+            claims = life(container, predicted)
+    finally:
+        if keep:
+            say(f"kept. Get in: docker exec -it -w {CLONE} {NAME} bash. Clean up: tests/fresh/run.py --destroy")
+    if not keep:
+        after = kernel_settings()
+        changed = [f"{name}: {settings[name]!r}, now {after.get(name)!r}" for name in settings]
+        changed = [line for name, line in zip(settings, changed, strict=True) if settings[name] != after.get(name)]
+        if changed:
+            asked = "this machine's kernel settings as before"
+            raise MachineError(asked, "; ".join(changed), "see which role or test changes them")
+        claims.append("this machine's kernel settings are as before")
+    return claims
+
+
+def terminate(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a run like Ctrl-C: everything is put away."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "0") not in ("", "0"))
+    parser.add_argument("--destroy", action="store_true", help="clean up what --keep left")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, terminate)
+    begun = time.monotonic()
+    try:
+        with engines.held("fresh"), engines.docker(keep=asked.keep):
+            if asked.destroy:
+                machine.clear_leftovers()
+                return 0
+            with engines.hugepages(HUGEPAGE_MEGABYTES):
+                claims = run(keep=asked.keep)
+    except MachineError as failure:
+        where = f" at {failure.step}" if isinstance(failure, StepError) else ""
+        print(f"{failure}\n\nScenario fresh FAILED{where} after {time.monotonic() - begun:.0f} s", flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("Scenario fresh was interrupted; what it had started is put away", file=sys.stderr)
+        return 130
+    for line in dict.fromkeys(claims):
+        print(f"PROVED: {line}")
+    print(f"\nScenario fresh passed after {time.monotonic() - begun:.0f} s; {len(claims)} claims proved")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

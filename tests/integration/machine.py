@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""What the lab changes on a machine, read without the lab's own code; prints it as JSON. Needs python3 alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+# What only the lab makes. Debian packages stay by design.
+TRACES = [
+    "/opt/hello_ebpf",
+    "/etc/hello_ebpf",
+    "/var/cache/hello_ebpf",
+    "/var/lib/hello_ebpf",
+    "/var/log/hello_ebpf",
+    "/run/hello_ebpf",
+    "/etc/systemd/system/csd_target.service",
+    "/usr/local/bin/csd",
+]
+
+# Where a setting outlives a reboot.
+SETTINGS = ["/etc/sysctl.d", "/etc/tmpfiles.d", "/etc/modules-load.d", "/etc/systemd/system", "/etc/nvme", "/dev/shm"]
+
+
+def machine() -> dict[str, object]:
+    """The facts."""
+    meminfo = Path("/proc/meminfo").read_text().splitlines()
+    return {
+        "traces": [path for path in TRACES if Path(path).exists()],
+        "hugepages": next(line for line in meminfo if line.startswith("HugePages_Total")).split()[1],
+        "mounts": sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
+        "listens on 4420": listens(4420),
+        "settings": sorted(str(path) for folder in SETTINGS for path in Path(folder).glob("*")),
+        "processes": sorted(name for name in processes().values() if name.startswith(("reactor_", "csd_"))),
+    }
+
+
+def processes() -> dict[int, str]:
+    """Process number to name."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            found[int(path.parent.name)] = path.read_text().strip()
+        except OSError:
+            continue
+    return found
+
+
+def listens(port: int) -> bool:
+    """Whether a server listens on this TCP port."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines)
+
+
+if __name__ == "__main__":
+    print(json.dumps(machine(), indent=1))
