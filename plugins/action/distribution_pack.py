@@ -48,7 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             half.unlink(missing_ok=True)
             raise AnsibleActionFail(
                 f"Asked: {remote} with SHA-256 {sha256} on the controller. Found: what arrived has "
-                f"{found or 'no bytes'}. Do: run again; where it stays, look at the connection and at the controller's disk."
+                f"{found or 'no bytes'}. Do: run again; where it stays, look at the connection and the disk."
             )
         half.rename(here)
         here.with_name(f"{here.name}.sha256").write_text(f"{sha256}  {here.name}\n")

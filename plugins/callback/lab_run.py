@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Ansible callback: records every task as it ends, and prints where the time went."""
+"""Ansible callback: records every task as it ends, and prints where the time went and which nodes failed."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: lab_run
 type: notification
-short_description: Record tasks and print where the time went
+short_description: Record tasks and print where the time went and which nodes failed
 description:
   - Appends one JSON object a line to O(run_file) when a task starts (C(event=start)) and when it ends on a host
     (C(event=end), with C(play), C(role), C(task), C(host), C(status), C(seconds)).
   - Prints the seconds of each role and the slowest tasks at the end of a playbook.
+  - Prints, last of all, which hosts failed or could not be reached, in which task, why, and what to do; and of a play
+    with C(serial), which hosts are through, and which were not touched.
   - The file is begun anew by every run.
 options:
   run_file:
@@ -25,12 +27,65 @@ requirements:
 import json
 import time
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
 SLOWEST = 8
+UNREACHABLE = (
+    "Do: see that the machine is up and that Ansible reaches it (ansible -m ping), then run again; what is done on the "
+    "others stays."
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A host that failed, where, and why; every later step of the run leaves it out."""
+
+    host: str
+    play: str
+    role: str
+    task: str
+    why: str
+
+    @property
+    def text(self) -> str:
+        place = f"{self.role}: {self.task}" if self.role else self.task
+        lines = [f"{self.host} failed in: {place} (play: {self.play})"]
+        return "\n".join(lines + [f"    {line}" for line in self.why.splitlines()])
+
+
+@dataclass
+class Turns:
+    """A play that takes one host after the other."""
+
+    all: list[str]
+    seen: set[str] = field(default_factory=set)
+    through: set[str] = field(default_factory=set)
+
+    def told(self, failed: set[str]) -> dict[str, list[str]]:
+        """Which hosts are through, which failed, and which were not touched."""
+        return {
+            "done": [host for host in self.all if host in self.through - failed],
+            "failed": [host for host in self.all if host in failed],
+            "begun, and stopped with it": [host for host in self.all if host in self.seen - self.through - failed],
+            "not touched": [host for host in self.all if host not in self.seen | failed],
+        }
+
+
+def _all_hosts(play: Any) -> list[str]:
+    inventory = play.get_variable_manager()._inventory
+    return [host.get_name() for host in inventory.get_hosts(play.hosts, ignore_restrictions=True)]
+
+
+def reason(result: Mapping[str, Any]) -> str:
+    """Why a task failed, in its own words; of a loop, those of the items that failed."""
+    parts = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
+    words = [str(part.get("msg") or part.get("stderr") or "it says nothing") for part in parts or [result]]
+    return "\n".join(words).strip()
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -47,6 +102,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._task_begun = self._begun
         self._play = ""
         self._ended: list[dict[str, Any]] = []
+        self._failures: list[Failure] = []
+        self._serial: dict[str, Turns] = {}
+        self._turns: Turns | None = None
         self._file: Path | None = None
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
@@ -58,6 +116,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._play = play.get_name().strip()
+        self._turns = None
+        if play.serial:
+            # Each turn is a play of its own to Ansible; the next one begins when all of this one's hosts are through.
+            self._turns = self._serial.setdefault(self._play, Turns(_all_hosts(play)))
+            self._turns.through |= self._turns.seen
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._start(task)
@@ -70,12 +133,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._end(result, "failed")
+        if not ignore_errors:
+            self._fail(result, reason(result.result))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._end(result, "skipped")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self._end(result, "unreachable")
+        self._fail(result, f"Not reached: {reason(result.result)}\n{UNREACHABLE}")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         total = time.monotonic() - self._begun
@@ -93,12 +159,33 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._display.display("the slowest tasks:")
         for (role, task), seconds in sorted(tasks.items(), key=lambda item: -item[1])[:SLOWEST]:
             self._display.display(f"{seconds:8.1f} s  {role or '(no role)'}: {task}")
+        self._tell_failures()
+
+    def _tell_failures(self) -> None:
+        for play, turns in self._serial.items():
+            failed = {failure.host for failure in self._failures}
+            if not failed & set(turns.all):
+                continue
+            self._display.banner(f"ONE AFTER THE OTHER: {play}")
+            for word, hosts in turns.told(failed).items():
+                if hosts:
+                    self._display.display(f"{word}: {', '.join(hosts)}")
+        if self._failures:
+            self._display.banner("FAILED NODES")
+        for failure in self._failures:
+            self._display.display(failure.text)
+
+    def _fail(self, result: Any, why: str) -> None:
+        names = self._names(result.task)
+        self._failures.append(Failure(result.host.get_name(), names["play"], names["role"], names["task"], why))
 
     def _start(self, task: Any) -> None:
         self._task_begun = time.monotonic()
         self._record({"event": "start", **self._names(task)})
 
     def _end(self, result: Any, status: str) -> None:
+        if self._turns:
+            self._turns.seen.add(result.host.get_name())
         entry = {
             "event": "end",
             **self._names(result.task),
