@@ -492,6 +492,15 @@ def test_no_two_cases_are_the_same() -> None:
     assert len({str(case) for case in CASES}) == len(CASES)
 
 
+@pytest.mark.parametrize("opcode", [0x01, 0x05], ids=["Write", "Compare"])
+def test_data_that_are_not_as_long_as_their_blocks_are_refused(world: World, opcode: int) -> None:
+    """Data of an NVM command are exactly as long as its blocks; no block behind them is written or looked at."""
+    for blocks, status in ((2, 0x00F), (1, 0)):
+        data = DATA[:BLOCK] + b"x" * BLOCK
+        assert world.send(Command(opcode, NVM, cdw10=0, cdw12=0, data=data[: blocks * BLOCK])) == status
+    assert world.first.image.read_bytes() == DATA
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_field_out_of_range(world: World, case: Case) -> None:
     """The documented status; and nothing has changed: no slot, no set, and a scan finds what it found."""
