@@ -11,40 +11,45 @@ cd "$(dirname "$0")/.."
 
 # scenario | case | step that has to fail | what it has to say (extended regular expression) | variables (YAML)
 #
-# misspelt: refused before anything is changed. unready: what is declared cannot start. The others converge, and change
-# nothing a second time: only the verification can notice.
+# misspelt and cores are refused before anything is changed. The others converge, and change nothing a second time: only
+# the verification can notice.
 cases() {
 	local scenario
 	for scenario in default fleet vm fresh; do
-		local first=check verify=verify
+		local first=check verify="verify ../../tests/integration/verify"
 		[ "$scenario" != fresh ] || first="README's first command" verify="the integration tests"
 		cat <<-CASES
-			$scenario|misspelt|$first|no such variable.*did you mean csd_target_programs|csd_target_programz: []
+			$scenario|misspelt|$first|no such variable.*did you mean csd_target_programs|{csd_target_programz: []}
 		CASES
-		[ "$scenario" = fleet ] && continue
+		[ "$scenario" != fleet ] || continue
 		cat <<-CASES
-			$scenario|serial|$verify|test_the_subsystem_has_the_declared_identity|$(subsystem HELLOEBPF9999999 127.0.0.1)
-			$scenario|slot5|$verify|test_three_namespaces_and_six_active_programs|$(without_slot_5)
+			$scenario|serial|$verify|FAILED [^ ]*::test_the_subsystem_has_the_declared_identity|$(another_serial)
+			$scenario|slot5|$verify|FAILED [^ ]*::test_three_namespaces_and_six_active_programs|$(without_slot_5)
 		CASES
 	done
 	cat <<-CASES
-		fleet|address|verify|test_a_target_listens_on_its_own_address_alone|$(subsystem HELLOEBPF0000001 0.0.0.0)
-		fleet|programs|verify|test_a_host_sees_the_programs_that_the_targets_group_declares|$(without_slot_5)
-		vm|pages|verify|test_pool_holds_the_labs_pages_on_top_of_those_found|hugepages_megabytes: 1600
-		fresh|unready|README's first command|Asked: .*csd_target_core_mask|csd_target_core_mask: "0xf00000"
+		fleet|hosts|verify|FAILED [^ ]*::test_a_host_that_is_not_on_a_subsystems_list_is_refused|{connects_to: "{{ groups['targets'] }}"}
+		fleet|programs|verify|FAILED [^ ]*::test_a_host_sees_the_programs_that_the_targets_group_declares|$(one_program)
+		vm|pages|verify ../../tests/integration/verify|FAILED [^ ]*::test_pool_holds_the_labs_pages|{hugepages_megabytes: 1600}
+		fresh|cores|README's first command|Asked: [^.]*core|{csd_target_core_mask: "0xf00000"}
 	CASES
 }
 
-subsystem() { # SERIAL ADDRESS
-	printf '{csd_target_subsystems: [{nqn: "nqn.2026-11.io.hello-ebpf:csd0", serial: %s, model: hello_eBPF CSD, ' "$1"
-	printf 'max_namespaces: 16, hosts: ["nqn.2026-11.io.hello-ebpf:host0"], listeners: [{address: %s, service_id: "4420"}], ' "$2"
-	printf 'namespaces: ['
+another_serial() {
 	local nsid=0 name
+	printf '{csd_target_subsystems: [{nqn: "nqn.2026-11.io.hello-ebpf:csd0", serial: HELLOEBPF9999999, '
+	printf 'model: hello_eBPF CSD, max_namespaces: 16, hosts: ["nqn.2026-11.io.hello-ebpf:host0"], '
+	printf 'listeners: [{address: 127.0.0.1, service_id: "4420"}], namespaces: ['
 	for name in csd0_data csd0_memory csd0_compute; do
 		nsid=$((nsid + 1))
 		printf '{nsid: %d, bdev: %s, uuid: 6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e000%d}, ' "$nsid" "$name" "$nsid"
 	done
 	printf ']}]}\n'
+}
+
+one_program() {
+	printf '{csd_target_programs: [{compute: csd0_compute, slot: 0, source: threshold.bpf.c}], '
+	printf 'measured_programs: {threshold: 0}}\n'
 }
 
 without_slot_5() {
