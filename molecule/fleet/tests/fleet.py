@@ -49,7 +49,7 @@ def report() -> dict[str, Any]:
 
 def records() -> list[list[dict[str, str]]]:
     """What check, converge and idempotence recorded, in this order."""
-    return [ended(path) for path in sorted(FOLDER.glob("run.*.jsonl"))]
+    return [ended(path) for path in sorted((FOLDER / "records").glob("run.*.jsonl"))]
 
 
 def changed(tasks: list[dict[str, str]]) -> set[tuple[str, str, str]]:
