@@ -36,7 +36,9 @@ BROKEN = "/var/tmp/broken.yml"
 #: Settings of the tests that are passed on into the container.
 PASSED_ON = ("HELLO_EBPF_FUZZ_SEED", "HELLO_EBPF_FUZZ_STREAMS", "HELLO_EBPF_ALL")
 #: Settings of the kernel that differ from one look to the next by themselves.
-VOLATILE = re.compile(r"kernel/(random/|ns_last_pid|pty/nr|perf_event_max_sample_rate)|vm/(drop_caches|compact_memory)")
+VOLATILE = re.compile(
+    r"kernel/(random/|ns_last_pid|pty/nr|perf_event_max_sample_rate)|vm/(drop_caches|compact_memory|nr_hugepages)"
+)
 
 
 def first_command(readme: str) -> str:
