@@ -302,6 +302,16 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
     assert facts(tmp_path / "nothing")["distribution"] == "unknown"
 
 
+@pytest.mark.parametrize(("hypervisor", "emulated"), [("qemu", True), ("kvm", False), ("none", False), ("", False)])
+def test_an_emulated_processor_is_told_from_a_virtual_machines(tmp_path: Path, hypervisor: str, emulated: bool) -> None:
+    """In systemd-detect-virt's words; QEMU's own model names itself where systemd is not there."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text("model name\t: Intel Core i7 9xx (Nehalem Class Core i7)\n")
+    assert facts(tmp_path, hypervisor)["emulated"] is emulated
+    (tmp_path / "proc/cpuinfo").write_text("model name\t: QEMU TCG CPU version 2.5+\n")
+    assert facts(tmp_path, hypervisor)["emulated"] is True
+
+
 def test_stamps_of_spdk(tmp_path: Path) -> None:
     stamp = tmp_path / "stamp.json"
     assert spdk_build(stamp)["version"] == ""

@@ -261,3 +261,33 @@ def test_rows_of_hosts_that_had_no_part_stay_and_of_others_do_not(tmp_path: Path
     assert [row["left_out"] for row in report["pairs"]] == [offload_of("a -> t")["measurement"]["left_out"]] * 3
     assert report["pairs"][0]["unavailable"] == "Asked: x. Found: y. Do: z."
     assert {run["host"] for run in report["runs"]} == {"a", "b", "d"}
+
+
+def test_figures_of_an_emulated_processor_are_marked_and_not_compared() -> None:
+    """Beside those of a real one, of which they are."""
+    made = {}
+    for host in ("real", "emulated"):
+        label = f"{host} -> t"
+        one = measurement(label)
+        one["host"]["emulated"] = host == "emulated"
+        [baseline] = one["runs"]
+        one["runs"].append(
+            copy.deepcopy(baseline) | {"name": "offload", "seconds": dict.fromkeys(baseline["seconds"], 0.01)}
+        )
+        for run in one["runs"]:
+            run["samples"] = [{"seconds": 0.1, "wire_bytes_to_host": 64100}]
+        one["links"] = [{"host": host, "target": "t", "mbits": 1000, "runs": [], "ratios": [{"program": "threshold"}]}]
+        made[label] = one
+    report = assemble({}, made, list(made), created="2026-11-22T00:00:00Z", rpc=None)
+    assert {name: facts["emulated"] for name, facts in report["hosts"].items()} == {
+        "real -> t": False,
+        "emulated -> t": True,
+    }
+    assert {ratio["host"] for ratio in report["ratios"]} == {"real"}
+    assert {claim["host"] for claim in report["claims"]} == {"real"}
+    assert {link["host"]: len(link["ratios"]) for link in report["links"]} == {"real": 1, "emulated": 0}
+    said = summary(report)
+    at = next(number for number, line in enumerate(said) if line.startswith("emulated -> t:"))
+    assert "emulated processor" in said[at]
+    assert "the best" not in said[at + 1]
+    assert "1.0x the best" in "".join(said[:at])

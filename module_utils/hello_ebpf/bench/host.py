@@ -7,22 +7,38 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
+# What systemd-detect-virt calls machines whose processor is a program.
+EMULATORS = ("qemu", "bochs")
 
-def facts(root: Path = Path("/")) -> dict[str, str | int]:
-    """Kernel, CPU, memory, distribution."""
+
+def facts(root: Path = Path("/"), hypervisor: str | None = None) -> dict[str, str | int | bool]:
+    """Kernel, CPU, memory, distribution; whether the CPU is emulated, so that its figures say nothing."""
     cpu = [line for line in _lines(root / "proc/cpuinfo") if line.startswith("model name")]
     memory = [line for line in _lines(root / "proc/meminfo") if line.startswith("MemTotal:")]
     release = dict(line.split("=", 1) for line in _lines(root / "etc/os-release") if "=" in line)
+    model = cpu[0].partition(":")[2].strip() if cpu else platform.machine()
+    hypervisor = _hypervisor() if hypervisor is None else hypervisor
     return {
         "kernel": platform.release(),
-        "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.machine(),
+        "cpu": model,
+        "emulated": hypervisor in EMULATORS or "QEMU TCG" in model,
         "cores": os.cpu_count() or 1,
         "memory_bytes": int(memory[0].split()[1]) * 1024 if memory else 0,
         "distribution": release.get("PRETTY_NAME", "unknown").strip('"'),
     }
+
+
+def _hypervisor() -> str:
+    """What runs this machine, by systemd's word for it; empty where systemd cannot tell."""
+    try:
+        done = subprocess.run(["systemd-detect-virt", "--vm"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
 
 
 def _lines(path: Path) -> list[str]:

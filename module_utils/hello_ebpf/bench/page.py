@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import charts, figures
+from . import charts, figures, summary
 from .figures import Cell, Section
 
 STYLE = """
@@ -98,6 +98,8 @@ def _head(report: Mapping[str, Any]) -> str:
         f"{host['cpu']}, {host['cores']} cores, {figures.size(host['memory_bytes'])} of memory, "
         f"{host['distribution']}, Linux {host['kernel']}. Measured {report['created']}."
     )
+    if host.get("emulated"):
+        where += f" Measured {summary.EMULATED}."
     return (
         "<h1>What running eBPF programs inside the drive saves</h1>\n"
         f"<p>{html.escape(what)} Three ways to the same result: the host reads everything and computes (baseline), one "

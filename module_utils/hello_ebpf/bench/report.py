@@ -188,6 +188,9 @@ def assemble(
     runs = [run for source in ordered for run in source["runs"]]
     check_runs(runs, first["known_answer"])
     engine = [entry for source in ordered for entry in source.get("engine", [])]
+    links = [link for source in ordered for link in source.get("links", [])]
+    emulated = {label for label, source in sources.items() if (source.get("host") or {}).get("emulated")}
+    comparable = [run for run in runs if label_of(run) not in emulated]
     return {
         "schema": SCHEMA,
         "created": created,
@@ -200,11 +203,14 @@ def assemble(
         "pairs": pairs_of(sources, previous, unavailable or {}, created),
         "engine": engine,
         "runs": runs,
-        "ratios": ratios.of_runs(runs),
-        "claims": ratios.claims(runs, engine, _by_label(sources, "memory")),
+        # The figures of an emulated processor are never compared.
+        "ratios": ratios.of_runs(comparable),
+        "claims": ratios.claims(
+            comparable, [one for one in engine if label_of(one) not in emulated], _by_label(sources, "memory")
+        ),
         "memory": _by_label(sources, "memory"),
         "phases": _by_label(sources, "phases"),
-        "links": [link for source in ordered for link in source.get("links", [])],
+        "links": [{**link, "ratios": []} if label_of(link) in emulated else link for link in links],
         "programs": _by_label(sources, "programs"),
         "settings": _by_label(sources, "settings"),
         "wire_source": _by_label(sources, "wire_source"),
@@ -212,6 +218,11 @@ def assemble(
         "rpc": previous.get("rpc") if rpc is None and kept else rpc,
         "inputs": _by_label(sources, "inputs"),
     }
+
+
+def label_of(entry: Mapping[str, Any]) -> str:
+    """The label of the pair of host and target that an entry belongs to."""
+    return f"{entry.get('host')} -> {entry.get('target')}"
 
 
 def _by_label(sources: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
@@ -222,7 +233,7 @@ def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:
     """What the previous report has of one pair, in a measurement's form."""
 
     def of_pair(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [dict(one) for one in entries if f"{one.get('host')} -> {one.get('target')}" == label]
+        return [dict(one) for one in entries if label_of(one) == label]
 
     by_label = {
         name: previous.get(section, {}).get(label)

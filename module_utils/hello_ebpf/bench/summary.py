@@ -10,6 +10,8 @@ from . import ratios
 
 Run = Mapping[str, Any]
 
+EMULATED = "on an emulated processor, whose figures say nothing of any drive and are not compared"
+
 
 def summary(report: Mapping[str, Any]) -> list[str]:
     """The data set, a line for each program and selectivity, what was promised and not found."""
@@ -20,9 +22,11 @@ def summary(report: Mapping[str, Any]) -> list[str]:
     pairs = list(dict.fromkeys((run["host"], run["target"]) for run in report["runs"]))
     for host, target in pairs:
         runs = [run for run in report["runs"] if (run["host"], run["target"]) == (host, target)]
-        lines.append(f"{host} -> {target}:")
+        emulated = report.get("hosts", {}).get(f"{host} -> {target}", {}).get("emulated", False)
+        lines.append(f"{host} -> {target}:" + (f" {EMULATED}" if emulated else ""))
         keys = dict.fromkeys((run["program"], run["selectivity"]) for run in runs)
-        lines += [_line([run for run in runs if (run["program"], run["selectivity"]) == key], runs) for key in keys]
+        of_key = [[run for run in runs if (run["program"], run["selectivity"]) == key] for key in keys]
+        lines += [_line(same, runs, compared=not emulated) for same in of_key]
     lines += _fleet(report.get("pairs", []))
     lines += [_claim(claim) for claim in report.get("claims", [])]
     if report.get("rpc"):
@@ -51,13 +55,13 @@ def _claim(claim: Mapping[str, Any]) -> str:
     )
 
 
-def _line(runs: Sequence[Run], others: Sequence[Run]) -> str:
+def _line(runs: Sequence[Run], others: Sequence[Run], *, compared: bool) -> str:
     """One program and selectivity, in all ways that were measured; `others`: all runs of the same pair."""
     by_way = {run["name"]: run for run in runs}
     first = runs[0]
     name = first["program"] + ("" if first["selectivity"] is None else f" {first['selectivity'] * 100:g} %")
     baseline, offload = by_way.get("baseline"), by_way.get("offload")
-    if baseline is None or offload is None:
+    if baseline is None or offload is None or not compared:
         return f"  {name}: {', '.join(_alone(run) for run in runs)}; matches equal the known answer"
     best = ratios.best_baseline(others, offload) or baseline["scanned_bytes_per_s"]
     parts = [

@@ -1,0 +1,58 @@
+"""After playbooks/teardown.yml: as on the untouched disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_machine import OF_PACKAGES, differences, kept, lab_processes, listeners, look, packaged
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+
+def test_no_file_is_left(host: Host) -> None:
+    """Of the lab no file is left anywhere; what is new belongs to a Debian package."""
+    before, after = kept(host, "untouched")["files"], look(host)["files"]
+    new = sorted(after.keys() - before.keys() - packaged(host))
+    assert [path for path in new if not OF_PACKAGES.match(path)] == []
+    assert sorted(before.keys() - after.keys()) == []
+    changed = [path for path in before if before[path] != after[path] and not OF_PACKAGES.match(path)]
+    assert changed == []
+
+
+def test_no_unit_mount_listener_process_or_setting_is_left(host: Host) -> None:
+    """No unit, mount, listener, process, shared memory or kernel setting of the lab is left."""
+    before, after = kept(host, "untouched"), look(host)
+    for seen in (before, after):
+        del seen["files"]
+    # Units that Debian packages brought.
+    owned = packaged(host)
+    for name in after["units"].keys() - before["units"].keys():
+        assert {f"/usr/lib/systemd/system/{name}", f"/lib/systemd/system/{name}"} & owned, name
+        del after["units"][name]
+    assert differences(before, after) == []
+    assert lab_processes(host) == []
+    assert "4420" not in {address.rpartition(":")[2] for address in listeners(host)}
+
+
+def test_no_hugepage_and_no_device_is_left(host: Host) -> None:
+    """No hugepage is reserved, no NVMe device and no connection is there, fstab is as it was."""
+    assert host.file("/proc/sys/vm/nr_hugepages").content_string == "0\n"
+    assert host.run("ls /dev/nvme[0-9]* /dev/ng*").stdout == ""
+    assert host.run("ls /sys/class/nvme").stdout == ""
+    assert "x-hello_ebpf" not in host.file("/etc/fstab").content_string
+
+
+def test_nothing_of_the_lab_would_happen_at_the_next_boot(host: Host) -> None:
+    """No module setting, kernel setting, temporary-file rule or unit of the lab is left for the next boot."""
+    places = (
+        "/etc/modules-load.d /etc/modprobe.d /etc/sysctl.d /etc/tmpfiles.d /etc/udev/rules.d /etc/systemd /etc/nvme"
+    )
+    assert host.run(f"grep -rls hello_ebpf {places}").stdout == ""
+    assert host.run(f"find {places} -name '*hello_ebpf*' -o -name '*csd*'").stdout == ""
+
+
+def test_systemd_knows_nothing_of_it(host: Host) -> None:
+    """Systemd has no unit of the lab's in its memory, and none that failed."""
+    known = host.check_output("systemctl list-units --all --no-legend --plain --no-pager").splitlines()
+    assert [line for line in known if "hello_ebpf" in line or "csd" in line] == []
+    assert host.check_output("systemctl is-system-running") == "running"

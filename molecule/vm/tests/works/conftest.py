@@ -1,0 +1,26 @@
+"""What the tests of the running lab share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab_nvme import Nodes, namespaces
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+
+@pytest.fixture(scope="module")
+def nodes(host: Host) -> dict[int, Nodes]:
+    """The drive's nodes, by namespace id."""
+    return namespaces(host)
+
+
+@pytest.fixture(scope="module")
+def folder(host: Host) -> Iterator[str]:
+    """A folder in the guest, gone afterwards."""
+    path = host.check_output("mktemp -d")
+    yield path
+    host.check_output("rm -r %s", path)

@@ -1,0 +1,1 @@
+../../../../tests/integration/verify/test_csd_host.py

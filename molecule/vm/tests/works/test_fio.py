@@ -1,0 +1,60 @@
+"""fio as an independent judge of the data namespace: what is written reads back, block by block, by its checksum."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lab_nvme import DATA, Nodes
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+MEBIBYTE = 1 << 20
+SIZE = 8
+# Behind the data set, before what nvme-cli writes.
+OFFSET = 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fio(host: Host) -> None:
+    """It is no part of the lab: the package is installed here, from apt's cache where it is."""
+    if not host.exists("fio"):
+        host.check_output("env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends fio")
+
+
+def run(host: Host, nodes: dict[int, Nodes], words: str) -> Any:
+    """Run a job on the data namespace; testinfra's result."""
+    return host.run(
+        f"fio --name=verify --filename={nodes[DATA].block} --offset={OFFSET}M --size={SIZE}M --bs=4k --direct=1"
+        f" --ioengine=libaio --iodepth=8 --verify=crc32c --verify_fatal=1 --output-format=json {words}"
+    )
+
+
+def job(output: str) -> Any:
+    [found] = json.loads(output[output.index("{") :])["jobs"]
+    return found
+
+
+def test_fio_verifies_what_it_wrote(host: Host, nodes: dict[int, Nodes]) -> None:
+    """With fio, 8 MiB are written at random through the kernel's connection, and each block verified by its crc32c."""
+    done = run(host, nodes, "--rw=randwrite --randrepeat=1")
+    assert done.rc == 0, done.stdout + done.stderr
+    found = job(done.stdout)
+    assert found["error"] == 0
+    assert found["write"]["io_bytes"] == found["read"]["io_bytes"] == SIZE * MEBIBYTE
+
+
+def test_fio_finds_a_damaged_block(host: Host, nodes: dict[int, Nodes]) -> None:
+    """One byte written over behind fio's back: its verification fails, so the one before proved something."""
+    at = (OFFSET + SIZE // 2) * MEBIBYTE + 2000
+    damage = (
+        "import os, sys; handle = os.open(sys.argv[1], os.O_RDWR); at = int(sys.argv[2]);"
+        " byte = os.pread(handle, 1, at);"
+        " os.pwrite(handle, bytes([byte[0] ^ 255]), at); os.fsync(handle)"
+    )
+    host.check_output("python3 -c %s %s %s", damage, nodes[DATA].block, str(at))
+    done = run(host, nodes, "--rw=randwrite --randrepeat=1 --verify_only")
+    assert done.rc != 0
+    assert "verify" in (done.stdout + done.stderr).lower()

@@ -1,0 +1,204 @@
+"""nvme-cli as an independent client: it sees, reads, writes, compares and computes what the lab's own tools do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import record_reference as reference
+from lab_asked import REPORTS
+from lab_nvme import COMPUTE, DATA, MEGABYTES, MODEL, NQN, SERIAL, SLM, UUID, Nodes, controller
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+BLOCK = 512
+SIZE = 65536
+BLOCKS = SIZE // BLOCK
+# Behind the data set, which later tests read.
+LBA = (48 << 20) // BLOCK
+SLOT = 9
+PROGRAM = "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o"
+THRESHOLD = 50_000
+RECORDS = 1024
+OUTPUT = 1 << 20
+ROOM = 1 << 17
+
+
+def nvme(host: Host, words: str) -> Any:
+    """What a command prints as JSON."""
+    return json.loads(host.check_output(f"nvme {words} --output-format=json"))
+
+
+def passthru(host: Host, kind: str, node: str, words: str) -> int:
+    """Send a command; its result, dword 0 of the completion."""
+    done = host.run(f"nvme {kind}-passthru {node} {words}")
+    assert done.rc == 0, done.stdout + done.stderr
+    result = re.search(r"result: ?(?:0x)?([0-9a-fA-F]+)", done.stdout + done.stderr)
+    assert result, done.stdout + done.stderr
+    return int(result[1], 16)
+
+
+def put(host: Host, path: str, data: bytes) -> str:
+    """A file in the guest."""
+    host.check_output("sh -c %s", f"base64 -d > {path} <<'END'\n{base64.encodebytes(data).decode()}END")
+    return path
+
+
+@pytest.fixture(scope="module")
+def random_file(host: Host, folder: str) -> str:
+    """64 KiB that nobody could guess."""
+    host.check_output(f"dd if=/dev/urandom of={folder}/random bs={SIZE} count=1 status=none")
+    return f"{folder}/random"
+
+
+@pytest.fixture(scope="module")
+def records() -> list[bytes]:
+    dataset = json.loads((REPORTS / "latest/report.json").read_text())["dataset"]
+    return reference.generate(dataset["records"], dataset["seed"], RECORDS)
+
+
+def test_list_shows_the_drive(host: Host, nodes: dict[int, Nodes]) -> None:
+    """By nvme-cli, list shows the data namespace with the drive's model and serial number."""
+    shown = json.dumps(nvme(host, "list"))
+    assert nodes[DATA].block.removeprefix("/dev/") in shown
+    assert MODEL in shown
+    assert SERIAL in shown
+    assert NQN in host.check_output("nvme list-subsys")
+
+
+def test_id_ctrl_is_the_declared_identity(host: Host) -> None:
+    """By nvme-cli, id-ctrl gives the declared serial number, model and subsystem."""
+    seen = nvme(host, f"id-ctrl /dev/{controller(host)}")
+    assert (seen["sn"].strip(), seen["mn"].strip(), seen["subnqn"]) == (SERIAL, MODEL, NQN)
+    assert seen["nn"] >= 4
+
+
+def test_id_ns_is_the_declared_namespace(host: Host, nodes: dict[int, Nodes]) -> None:
+    """By nvme-cli, id-ns and ns-descs give the data namespace's size, block size and UUID."""
+    seen = nvme(host, f"id-ns {nodes[DATA].block}")
+    assert seen["nsze"] * BLOCK == MEGABYTES[DATA] << 20
+    assert 1 << seen["lbafs"][seen["flbas"] & 0xF]["ds"] == BLOCK
+    assert UUID.format(DATA) in host.check_output(f"nvme ns-descs {nodes[DATA].block}")
+
+
+def test_it_reads_what_it_wrote(host: Host, nodes: dict[int, Nodes], folder: str, random_file: str) -> None:
+    """By nvme-cli, write, then read: the same 64 KiB; the block device shows them too."""
+    where = f"{nodes[DATA].block} --start-block={LBA} --block-count={BLOCKS - 1} --data-size={SIZE}"
+    host.check_output(f"nvme write {where} --data={random_file}")
+    host.check_output(f"nvme read {where} --data={folder}/read")
+    host.check_output(f"cmp {random_file} {folder}/read")
+    host.check_output(
+        f"dd if={nodes[DATA].block} of={folder}/block iflag=direct bs={SIZE} skip={LBA // BLOCKS} count=1 status=none"
+    )
+    host.check_output(f"cmp {random_file} {folder}/block")
+
+
+def test_compare_tells_equal_from_different(host: Host, nodes: dict[int, Nodes], folder: str, random_file: str) -> None:
+    """By nvme-cli, compare succeeds on equal data, and fails with Compare Failure where one byte differs."""
+    where = f"{nodes[DATA].block} --start-block={LBA} --block-count={BLOCKS - 1} --data-size={SIZE}"
+    host.check_output(f"nvme write {where} --data={random_file}")
+    host.check_output(f"nvme compare {where} --data={random_file}")
+    other = "data = bytearray(open(sys.argv[1], 'rb').read()); data[-1] ^= 1; open(sys.argv[2], 'wb').write(data)"
+    host.check_output("python3 -c %s %s %s", f"import sys; {other}", random_file, f"{folder}/other")
+    done = host.run(f"nvme compare {where} --data={folder}/other")
+    assert done.rc != 0
+    assert re.search(r"compare.?fail", (done.stdout + done.stderr).lower()), done.stdout + done.stderr
+
+
+def test_admin_passthru_agrees_with_id_ctrl(host: Host, folder: str) -> None:
+    """By nvme-cli, admin-passthru of Identify (06h) gives the 4096 bytes that id-ctrl shows."""
+    drive = f"/dev/{controller(host)}"
+    identify = "--opcode=0x06 --cdw10=1 --data-len=4096 --read --raw-binary"
+    host.check_output("sh -c %s", f"nvme admin-passthru {drive} {identify} > {folder}/passthru")
+    host.check_output("sh -c %s", f"nvme id-ctrl {drive} --raw-binary > {folder}/id-ctrl")
+    assert host.file(f"{folder}/passthru").size == 4096
+    host.check_output(f"cmp {folder}/passthru {folder}/id-ctrl")
+    assert SERIAL in host.file(f"{folder}/passthru").content.decode(errors="replace")
+
+
+def test_io_passthru_reads_and_writes_the_drives_memory(
+    host: Host, nodes: dict[int, Nodes], folder: str, random_file: str
+) -> None:
+    """By nvme-cli, io-passthru writes the drive's memory and reads it back; csd sees the same bytes."""
+    where = f"--namespace-id={SLM} --cdw10=8192 --cdw12={SIZE} --data-len={SIZE}"
+    passthru(host, "io", nodes[SLM].generic, f"--opcode=0x05 {where} --input-file={random_file} --write")
+    host.check_output(
+        "sh -c %s", f"nvme io-passthru {nodes[SLM].generic} --opcode=0x02 {where} --read --raw-binary > {folder}/slm"
+    )
+    host.check_output(f"cmp {random_file} {folder}/slm")
+    host.check_output(f"csd slm read --start 8192 --length {SIZE} --output {folder}/csd")
+    host.check_output(f"cmp {random_file} {folder}/csd")
+
+
+@pytest.fixture(scope="module")
+def slot(host: Host) -> Iterator[int]:
+    """The shipped threshold program in a slot of its own, loaded and activated by nvme-cli alone."""
+    drive, size = f"/dev/{controller(host)}", host.file(PROGRAM).size
+    load = f"--opcode=0x85 --namespace-id={COMPUTE} --cdw10={1 << 16 | SLOT} --cdw11={size} --cdw14={size}"
+    passthru(host, "admin", drive, f"{load} --data-len={size} --input-file={PROGRAM} --write")
+    passthru(host, "admin", drive, f"--opcode=0x88 --namespace-id={COMPUTE} --cdw10={1 << 16 | SLOT}")
+    yield SLOT
+    passthru(host, "admin", drive, f"--opcode=0x88 --namespace-id={COMPUTE} --cdw10={SLOT}")
+    passthru(host, "admin", drive, f"--opcode=0x85 --namespace-id={COMPUTE} --cdw10={1 << 24 | SLOT}")
+
+
+def test_the_standard_flow_by_nvme_cli_alone(
+    host: Host, nodes: dict[int, Nodes], folder: str, slot: int, records: list[bytes]
+) -> None:
+    """Load, activate, copy to SLM, execute, read SLM by nvme-cli alone: it finds what the reference selects."""
+    expected = [record for record in records if reference.temperature(record) >= THRESHOLD]
+    drive, length = f"/dev/{controller(host)}", RECORDS * 64
+    source = struct.pack("<IIQH14x", DATA, 0, 0, length // BLOCK - 1)
+    copy = f"--opcode=0x01 --namespace-id={SLM} --cdw2={length} --cdw10=0 --cdw12={2 << 8}"
+    put(host, f"{folder}/source", source)
+    passthru(host, "io", nodes[SLM].generic, f"{copy} --data-len=32 --input-file={folder}/source --write")
+    put(host, f"{folder}/ranges", struct.pack("<IIQ16xIIQ16x", SLM, length, 0, SLM, ROOM, OUTPUT))
+    create = f"--opcode=0x89 --namespace-id={COMPUTE} --cdw10=0 --cdw11=2"
+    rsid = passthru(host, "admin", drive, f"{create} --data-len=64 --input-file={folder}/ranges --write")
+    try:
+        execute = f"--opcode=0x01 --namespace-id={COMPUTE} --cdw2={rsid << 16 | slot} --cdw10={THRESHOLD}"
+        assert passthru(host, "io", nodes[COMPUTE].generic, execute) == len(expected)
+    finally:
+        passthru(host, "admin", drive, f"--opcode=0x89 --namespace-id={COMPUTE} --cdw10={rsid << 16 | 1}")
+    read = f"--opcode=0x02 --namespace-id={SLM} --cdw10={OUTPUT} --cdw12={SIZE} --data-len={SIZE} --read --raw-binary"
+    host.check_output("sh -c %s", f"nvme io-passthru {nodes[SLM].generic} {read} > {folder}/result")
+    result = host.file(f"{folder}/result").content
+    magic, records_seen, matches = result[:4], *struct.unpack_from("<QQ", result, 8)
+    state_bytes, data_bytes = struct.unpack_from("<II", result, 40)
+    assert (magic, records_seen, matches) == (b"CSDR", RECORDS, len(expected))
+    kept = result[64 + state_bytes : 64 + state_bytes + data_bytes]
+    assert hashlib.sha256(kept).digest() == hashlib.sha256(b"".join(expected)).digest()
+
+
+def test_a_scan_by_nvme_cli_alone(
+    host: Host, nodes: dict[int, Nodes], folder: str, slot: int, records: list[bytes]
+) -> None:
+    """The Scan command by nvme-cli alone: one round trip, and the records that the reference selects."""
+    expected = b"".join(record for record in records if reference.temperature(record) >= THRESHOLD)
+    scan = (
+        f"--opcode=0x82 --namespace-id={COMPUTE} --cdw2={slot} --cdw3={DATA} --cdw12={RECORDS * 64} --cdw14={THRESHOLD}"
+    )
+    node = nodes[COMPUTE].generic
+    assert passthru(host, "io", node, f"{scan} --data-len={SIZE} --read") == len(expected) // 64
+    host.check_output(
+        "sh -c %s", f"nvme io-passthru {node} {scan} --data-len={SIZE} --read --raw-binary > {folder}/scan"
+    )
+    result = host.file(f"{folder}/scan").content
+    state_bytes, data_bytes = struct.unpack_from("<II", result, 40)
+    assert result[64 + state_bytes : 64 + state_bytes + data_bytes] == expected
+
+
+def test_a_wrong_command_is_refused_with_its_status(host: Host, nodes: dict[int, Nodes]) -> None:
+    """A command beyond the memory's end is refused with LBA Out of Range, and the connection lives on."""
+    where = f"--namespace-id={SLM} --cdw10={MEGABYTES[SLM] << 20} --cdw12=4096 --data-len=4096"
+    done = host.run(f"nvme io-passthru {nodes[SLM].generic} --opcode=0x02 {where} --read")
+    assert done.rc != 0
+    assert re.search(r"out.of.range|0x?80\b", (done.stdout + done.stderr).lower()), done.stdout + done.stderr
+    assert host.file(f"/sys/class/nvme/{controller(host)}/state").content_string == "live\n"

@@ -1,0 +1,1 @@
+../../../../tests/integration/verify/test_nvme_tcp.py
