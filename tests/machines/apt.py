@@ -21,6 +21,8 @@ SETTINGS = re.compile(
     r"^(?P<name>Acquire::(?:https?::Proxy(?:::\S+)?|Check-Valid-Until|Check-Date|ForceIPv[46])) \"(?P<value>.*)\";$",
     re.IGNORECASE,
 )
+#: Another apt on this machine is waited for.
+LOCK = ["-o", "DPkg::Lock::Timeout=300"]
 #: A file of sources to be taken instead of the machine's: on a machine that is no Debian, or has a mirror of its own.
 OVERRIDE = "HELLO_EBPF_APT_SOURCES"
 
@@ -153,9 +155,14 @@ def installed(package: str) -> bool:
     return status == "installed"
 
 
+def search_path() -> str:
+    """Where commands are, also those of root where PATH is a user's."""
+    return os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin"
+
+
 def need(commands: dict[str, str]) -> list[str]:
     """Install the packages of the commands (command -> package) that this machine lacks; returns these packages."""
-    path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin"
+    path = search_path()
     missing = sorted({package for command, package in commands.items() if not shutil.which(command, path=path)})
     if not missing:
         return []
@@ -165,11 +172,10 @@ def need(commands: dict[str, str]) -> list[str]:
         )
     with step(f"installing {' '.join(missing)}"):
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-        must("fresh package lists", ["apt-get", "update", "-qq"], env=quiet)
+        must("fresh package lists", ["apt-get", "update", "-qq", *LOCK], env=quiet)
         must(
             f"the package(s) {', '.join(missing)}",
-            ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing],
-            # No service of theirs is started: what we start we also stop.
-            env={**quiet, "RUNLEVEL": "1"},
+            ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *LOCK, *missing],
+            env=quiet,
         )
     return missing

@@ -20,7 +20,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from machines import apt
@@ -79,19 +79,35 @@ def processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
 
 
-def end(pids: list[int], markers: tuple[str, ...], seconds: float) -> None:
-    """SIGTERM, after some time SIGKILL; only to processes that still are what they were."""
+def end(pids: list[int], still: Callable[[], list[int]], seconds: float) -> None:
+    """SIGTERM, after some time SIGKILL; only to processes that still are among those that are meant."""
+    left = pids
     for sent, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 10.0)):
         deadline = time.monotonic() + patience
-        for pid in pids:
-            if pid in ours(*markers):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, sent)
-        while (left := [pid for pid in pids if pid in ours(*markers)]) and time.monotonic() < deadline:
+        for pid in set(pids) & set(still()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sent)
+        while (left := sorted(set(pids) & set(still()))) and time.monotonic() < deadline:
             time.sleep(0.1)
         if not left:
             return
     raise MachineError(f"the processes {pids} end", f"{left} are there after SIGKILL", "see why they hang")
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that were started with this word (``NAME=value``) in their environment, this one not."""
+    word = mark.encode()
+    found = []
+    for pid in processes():
+        with contextlib.suppress(OSError):
+            if pid != os.getpid() and word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(pid)
+    return found
+
+
+def end_marked(mark: str) -> None:
+    """End what a run has left behind that carries its mark."""
+    end(marked(mark), lambda: marked(mark), 10)
 
 
 # ---- docker
@@ -108,6 +124,14 @@ def install_docker() -> None:
     if Path("/sys/module/apparmor/parameters/enabled").exists():
         # Without its parser a daemon cannot load its profile, and starts no container.
         wanted["apparmor_parser"] = "apparmor"
+    if not shutil.which("dockerd", path=apt.search_path()) and Path("/run/systemd/system").is_dir():
+        # The package would start a daemon that nobody stops. At the next start of the machine the mask is gone anyhow.
+        units = ("docker.service", "docker.socket", "containerd.service")
+        must("docker's units masked while it is installed", ["systemctl", "mask", "--runtime", *units])
+        try:
+            apt.need(wanted)
+        finally:
+            must("docker's units unmasked", ["systemctl", "unmask", "--runtime", *units])
     apt.need(wanted)
     apt.need({"docker": "docker-cli"})
 
@@ -175,9 +199,9 @@ def stop_docker() -> None:
     markers = (str(PIDFILE), containerd, shim)
     daemon = our_daemon()
     if daemon is not None:
-        end([daemon], (str(PIDFILE),), STOP_SECONDS)
+        end([daemon], lambda: ours(str(PIDFILE)), STOP_SECONDS)
     end_containers()
-    end(ours(*markers), markers, 10)
+    end(ours(*markers), lambda: ours(*markers), 10)
     PIDFILE.unlink(missing_ok=True)
     bridges = our_bridges()
     for folder in (RUN / "docker", STATE):
@@ -186,7 +210,7 @@ def stop_docker() -> None:
             shutil.rmtree(folder)
     for bridge in bridges:
         must("the bridge gone", ["ip", "link", "delete", bridge])
-    if shutil.which("iptables", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+    if shutil.which("iptables", path=apt.search_path()):
         rules("-D")
     before = RUN / "ip_forward"
     if before.exists():
@@ -233,11 +257,12 @@ def unmount_below(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def docker(*, keep: bool = False) -> Iterator[dict[str, str]]:
+def docker(*, keep: str = "", release: str = "") -> Iterator[dict[str, str]]:
     """A docker daemon that answers. Yields the environment to reach it, which is also set for this process.
 
     Args:
-        keep: leave a daemon that we started running at the end, for a look at its containers.
+        keep: a name under which a daemon that we started is kept running at the end, for a look at its containers.
+        release: such a name that is no longer to keep it.
     """
     if answers():
         say("using the docker daemon that answers")
@@ -246,10 +271,6 @@ def docker(*, keep: bool = False) -> Iterator[dict[str, str]]:
     if os.geteuid():
         raise MachineError("a docker daemon", "none answers, and this is not root", "start one, or run as root")
     install_docker()
-    if "DOCKER_HOST" not in os.environ and answers():
-        say("using the docker daemon that came with its package")
-        yield {}
-        return
     environment = {"DOCKER_HOST": f"unix://{SOCKET}"}
     before = os.environ.get("DOCKER_HOST")
     os.environ.update(environment)
@@ -260,8 +281,15 @@ def docker(*, keep: bool = False) -> Iterator[dict[str, str]]:
                 wait_for_docker()
             yield environment
         finally:
+            kept = RUN / "kept"
+            kept.mkdir(exist_ok=True)
+            if release:
+                (kept / release).unlink(missing_ok=True)
             if keep:
-                say(f"the docker daemon stays, with DOCKER_HOST={environment['DOCKER_HOST']}")
+                (kept / keep).touch()
+            names = sorted(path.name for path in kept.iterdir())
+            if names:
+                say(f"the docker daemon stays, for {', '.join(names)}: DOCKER_HOST={environment['DOCKER_HOST']}")
             else:
                 with uninterrupted(), step("stopping this run's docker daemon"):
                     stop_docker()

@@ -18,6 +18,7 @@ import contextlib
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,7 @@ class Scenario:
 
     Attributes:
         label: its name in messages and files, ``vm-13``.
+        mark: a word in the environment of all that molecule starts for it.
         build: where it keeps its files.
         claims: the list of what it proved.
     """
@@ -127,6 +129,7 @@ class Scenario:
         self.build = ROOT / "build" / self.label
         self.claims = ROOT / "build/claims" / f"{self.label}.txt"
         # Molecule reads scenario `default` whatever it is asked for: all images need names, made or not.
+        self.mark = f"HELLO_EBPF_RUN={self.build}"
         self.environment = {
             f"HELLO_EBPF_IMAGE_{number}": images.docker_name("container", number) for number in apt.SUITES
         }
@@ -161,7 +164,8 @@ class Scenario:
         command = [str(ENVIRONMENT / "bin/molecule"), *words, "--scenario-name", self.name]
         log = self.build / f"{words[0]}.log"
         with log.open("w") as kept:
-            for line, now in stream(command, {**os.environ, **self.variables()}, lambda: progress(course)):
+            marked = dict([self.mark.split("=", 1)])
+            for line, now in stream(command, {**os.environ, **self.variables(), **marked}, lambda: progress(course)):
                 if line is None:
                     code = int(now)
                     break
@@ -236,10 +240,12 @@ class Scenario:
         self.claims.write_text("")
         begun = time.monotonic()
         with engines.held(self.label), contextlib.ExitStack() as stack:
-            self.environment |= stack.enter_context(engines.docker(keep=keep))
+            self.environment |= stack.enter_context(engines.docker(**{"keep" if keep else "release": self.label}))
             if self.needs.guest:
                 engines.qemu()
             stack.enter_context(engines.hugepages(self.needs.hugepage_megabytes))
+            # Of a run that was killed, molecule may still be at work.
+            engines.end_marked(self.mark)
             self.make_machines()
             self.destroy()
             code, course = 1, Course(self.label)
@@ -256,6 +262,8 @@ class Scenario:
                 else:
                     with engines.uninterrupted():
                         self.destroy()
+                        engines.end_marked(self.mark)
+                    shutil.rmtree(self.build / "ansible", ignore_errors=True)
         return self.conclude(code, course, time.monotonic() - begun)
 
     def say_how_to_get_in(self) -> None:
@@ -285,9 +293,11 @@ class Scenario:
     def clean_up(self) -> int:
         """What --keep left: the machines, and a docker daemon of ours."""
         self.build.mkdir(parents=True, exist_ok=True)
-        with engines.held(self.label), engines.docker() as environment:
+        with engines.held(self.label), engines.docker(release=self.label) as environment:
             self.environment |= environment
             self.destroy()
+            engines.end_marked(self.mark)
+            shutil.rmtree(self.build / "ansible", ignore_errors=True)
         return 0
 
 
@@ -348,7 +358,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def terminate(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a run like Ctrl-C: everything is put away."""
+    """SIGTERM ends a run like Ctrl-C, also one in the background: everything is put away."""
     raise KeyboardInterrupt
 
 
@@ -370,7 +380,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "0") not in ("", "0"))
     parser.add_argument("--destroy", action="store_true")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, terminate)
     label = asked.name
     try:
         scenario = Scenario(asked.name, asked.release)
