@@ -1,0 +1,73 @@
+"""After a reboot that nobody helped: everything is back by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab_machine import KEPT
+from lab_nvme import COMPUTE, DATA, FILE, SLM, attribute, controller, namespaces, programs, wait
+
+Host = Any  # testinfra.host.Host, which comes without types
+
+MOUNT = "/mnt/csd0"
+# From ssh's first answer on. An emulated machine on two busy cores.
+PATIENCE_S = 240
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled(host: Host) -> None:
+    """What takes its time after a boot has had it."""
+
+    def mounted() -> bool:
+        return bool(host.run(f"findmnt {MOUNT}").rc == 0)
+
+    seconds = wait(mounted, PATIENCE_S, f"{MOUNT} is mounted after the reboot")
+    print(f"{MOUNT} was mounted {seconds:.0f} s after the first look")
+
+
+def test_the_hugepages_are_back(host: Host) -> None:
+    """After the reboot the hugepages are reserved again."""
+    assert host.file("/proc/sys/vm/nr_hugepages").content_string == "768\n"
+    assert host.service("hello_ebpf-hugepages.service").is_enabled
+
+
+def test_the_target_is_back_with_its_subsystem(host: Host) -> None:
+    """After the reboot systemd runs the target, with the declared namespaces from its saved configuration."""
+    assert host.service("csd_target.service").is_running
+    saved = json.loads(host.file("/etc/hello_ebpf/csd_target.json").content_string)
+    assert saved["subsystems"]
+    assert set(namespaces(host)) == {DATA, SLM, COMPUTE, FILE}
+
+
+def test_the_programs_are_back(host: Host) -> None:
+    """After the reboot the same six programs are active, by digest."""
+    wanted = {
+        slot: host.check_output(f"sha256sum /opt/hello_ebpf/csd_target/programs/{name}.bpf.o").split()[0]
+        for slot, name in enumerate(["threshold", "search", "aggregate", "histogram", "sample", "top"])
+    }
+    assert programs(host) == wanted
+
+
+def test_the_connection_is_back(host: Host) -> None:
+    """After the reboot the kernel is connected again, with the declared policy, by the unit of the connection."""
+    assert attribute(host, "state") == "live"
+    assert (attribute(host, "reconnect_delay"), attribute(host, "ctrl_loss_tmo")) == ("2", "600")
+    assert controller(host)
+
+
+def test_the_mount_is_back_and_its_data_intact(host: Host) -> None:
+    """After the reboot the file system is mounted again, and the data on the AIO-backed namespace have their digest."""
+    assert host.mount_point(MOUNT).filesystem == "ext4"
+    source = host.check_output(f"findmnt --noheadings --output SOURCE {MOUNT}")
+    assert source == namespaces(host)[FILE].block
+    digest = (Path(KEPT) / "ext4.sha256").read_text()
+    assert host.check_output(f"sha256sum {MOUNT}/data").split()[0] == digest
+
+
+def test_no_unit_failed(host: Host) -> None:
+    """After the reboot no unit has failed."""
+    assert host.check_output("systemctl --failed --no-legend --plain") == ""
