@@ -7,11 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from fleet import (
     ADDRESSES,
+    ARCHIVE,
     BUILDER,
     HOSTS,
     PROGRAMS,
+    SENSORS,
     SPARE,
     TARGETS,
     docker,
@@ -25,6 +28,9 @@ from fleet import (
     target,
 )
 
+from lab import ROOT
+
+GROUP_VARS = ROOT / "inventory/fleet.example/group_vars"
 TRACES = ["/opt/hello_ebpf", "/etc/hello_ebpf", "/var/cache/hello_ebpf", "/var/lib/hello_ebpf", "/var/log/hello_ebpf"]
 TRACES += ["/run/hello_ebpf", "/etc/systemd/system/csd_target.service", "/usr/local/bin/csd"]
 
@@ -47,8 +53,10 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_adding_a_node_touches_that_node_and_who_connects_to_it(tmp_path: Path, larger: Path) -> None:
     before = {name: target(name) for name in TARGETS}
     run = play(tmp_path, "site.yml", "-i", str(larger)).succeeded()
-    assert {host for host, _, _ in run.changed} == {SPARE, "fleet-host2"}
-    assert {role for host, role, _ in run.changed if host == "fleet-host2"} == {"csd_bench"}
+    # The report is written once, on the controller, in the name of the first host.
+    touched = {(host, role) for host, role, task in run.changed if task != "The report is written"}
+    assert {host for host, _ in touched} == {SPARE, "fleet-host2"}
+    assert {role for host, role in touched if host == "fleet-host2"} == {"csd_bench"}
     assert {name: target(name) for name in TARGETS} == before
     assert listening(SPARE) == [ADDRESSES[SPARE]]
     assert set(programs("fleet-host2", SPARE)) == set(PROGRAMS["fleet-node1"])
@@ -66,17 +74,26 @@ def test_taking_a_node_away_leaves_the_others_undisturbed(tmp_path: Path, larger
     assert [path for path in TRACES if machine(SPARE).file(path).exists] == []
 
 
-# What the run with the dead node changes on the living: one more program in each drive.
-MORE = [
-    {"compute": "csd0_compute", "slot": slot, "source": f"{name}.bpf.c"}
-    for slot, name in {**PROGRAMS["fleet-node1"], 9: "histogram"}.items()
-]
+@pytest.fixture(scope="module")
+def more(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """An inventory beside the scenario's: each group has one more program in its drives."""
+    folder = tmp_path_factory.mktemp("more")
+    groups = {"sensors": SENSORS, "archive": ARCHIVE}
+    hosts = {name: {"hosts": dict.fromkeys(names)} for name, names in groups.items()}
+    (folder / "more.json").write_text(json.dumps({"all": {"children": {"targets": {"children": hosts}}}}))
+    (folder / "group_vars").mkdir()
+    for name, names in groups.items():
+        declared = yaml.safe_load((GROUP_VARS / f"{'targets' if name == 'sensors' else name}.yml").read_text())
+        added = [*declared["csd_target_programs"], {"compute": "csd0_compute", "slot": 9, "source": "histogram.bpf.c"}]
+        (folder / f"group_vars/{name}.json").write_text(json.dumps({"csd_target_programs": added}))
+        assert len(PROGRAMS[names[0]]) < len(added)
+    return ["-i", str(folder)]
 
 
-def test_a_node_killed_in_the_middle_does_not_stop_the_rest(tmp_path: Path) -> None:
+def test_a_node_killed_in_the_middle_does_not_stop_the_rest(tmp_path: Path, more: list[str]) -> None:
     """fleet-node2 dies when its target is about to be looked at; the others get their new program and are measured."""
     before = {name: target(name) for name in TARGETS}
-    process = started(tmp_path, "site.yml", "-e", json.dumps({"csd_target_programs": MORE}))
+    process = started(tmp_path, "site.yml", *more)
     record = tmp_path / "run.jsonl"
     deadline = time.monotonic() + 300
     while not (record.exists() and '"task": "Keep the target running"' in record.read_text()):
@@ -98,18 +115,47 @@ def test_a_node_killed_in_the_middle_does_not_stop_the_rest(tmp_path: Path) -> N
         assert 9 in programs("fleet-host1", name)
 
 
-def test_the_run_after_it_with_the_node_back_converges(tmp_path: Path) -> None:
+def test_the_run_after_it_with_the_node_back_converges(tmp_path: Path, more: list[str]) -> None:
     docker("start", "fleet-node2")
     deadline = time.monotonic() + 60
     while listening("fleet-node2") == []:
         assert time.monotonic() < deadline, "the target of the node did not come back by itself"
         time.sleep(0.2)
     before = {name: target(name) for name in TARGETS}
-    run = play(tmp_path, "site.yml", "-e", json.dumps({"csd_target_programs": MORE})).succeeded()
+    run = play(tmp_path, "site.yml", *more).succeeded()
     assert {host for host, _, _ in run.changed} <= {"fleet-node2", "fleet-host1", "fleet-host2"}
     assert {name: target(name) for name in TARGETS} == before
     assert 9 in programs("fleet-host1", "fleet-node2")
     assert all(row["unavailable"] is None for row in report()["pairs"])
+
+
+# Another version of what runs: each target has to be started anew.
+NEWER = ["-e", "csd_target_memory_megabytes=520"]
+
+
+def test_an_upgrade_stops_at_the_first_node_that_does_not_come_back(tmp_path: Path, more: list[str]) -> None:
+    """On fleet-node2 something has taken the huge pages: the mount that its target uses allows 32 MiB and no more."""
+    before = {name: target(name) for name in TARGETS}
+    machine("fleet-node2").check_output("mount -t hugetlbfs -o size=32M none /dev/hugepages")
+    run = play(tmp_path, "playbooks/upgrade.yml", *more, *NEWER)
+    assert run.code != 0
+    assert "done: fleet-node1\n" in run.output
+    assert "failed: fleet-node2\n" in run.output
+    assert "not touched: fleet-node3\n" in run.output
+    assert "fleet-node2 failed in: csd_target: " in run.output
+    assert target("fleet-node1") != before["fleet-node1"]
+    assert set(programs("fleet-host1", "fleet-node1")) == {0, 1, 2, 9}
+    assert target("fleet-node3") == before["fleet-node3"]
+    assert set(programs("fleet-host1", "fleet-node3")) == {0, 1, 2, 9}
+
+
+def test_the_upgrade_goes_on_where_it_stopped_when_the_cause_is_mended(tmp_path: Path, more: list[str]) -> None:
+    before = {name: target(name) for name in ("fleet-node1",)}
+    machine("fleet-node2").check_output("umount /dev/hugepages")
+    play(tmp_path, "playbooks/upgrade.yml", *more, *NEWER).succeeded()
+    assert {name: target(name) for name in before} == before
+    for name in TARGETS:
+        assert set(programs("fleet-host1", name)) == {0, 1, 2, 9}
 
 
 def test_removal_leaves_nothing_on_any_machine(tmp_path: Path) -> None:
