@@ -127,7 +127,13 @@ def machine_sources(release: str, etc: Path = Path("/etc")) -> str:
         if path.is_file():
             text = path.read_text()
             sources += parse_deb822(text) if path.suffix == ".sources" else parse_one_line(text)
-    codename = re.search(r"^VERSION_CODENAME=\"?(\w+)", (etc / "os-release").read_text(), re.MULTILINE)
+    system = (etc / "os-release").read_text()
+    # Other systems' releases have names of their own, and suites called so that are no Debian.
+    codename = (
+        re.search(r"^VERSION_CODENAME=\"?(\w+)", system, re.MULTILINE)
+        if re.search(r"^ID=\"?debian\b", system, re.MULTILINE)
+        else None
+    )
     chosen = for_release(sources, codename[1] if codename else "", release)
     if not any(source.suite == SUITES[release] for source in chosen):
         raise MachineError(

@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""tests/machines: sources and definitions of images, what is cached and what is put away, claims, molecule's steps."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from machines import apt, claims, engines, images, scenario
+from machines.console import MachineError, must
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MACHINE = """\
+Types: deb deb-src
+# a comment
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates bookworm-backports
+Components: main non-free-firmware
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://mirror.example/security
+Suites: bookworm-security
+Components: main
+
+Types: deb
+URIs: https://others.example/debian
+Suites: bookworm
+Components: main
+Signed-By: /usr/share/keyrings/others.gpg
+
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+Components: main
+Enabled: no
+"""
+
+
+def etc(folder: Path, files: dict[str, str], codename: str = "bookworm", system: str = "debian") -> Path:
+    (folder / "apt/sources.list.d").mkdir(parents=True)
+    (folder / "os-release").write_text(f'ID={system}\nVERSION_CODENAME="{codename}"\n')
+    for name, text in files.items():
+        (folder / "apt" / name).write_text(text)
+    return folder
+
+
+class TestSources:
+    """The machine's sources, told for another release."""
+
+    def test_deb822(self, tmp_path: Path) -> None:
+        text = apt.machine_sources("13", etc(tmp_path / "etc", {"sources.list.d/debian.sources": MACHINE}))
+        assert re.findall(r"URIs: (\S+)\nSuites: (\S+)\nComponents: (.*)", text) == [
+            ("http://mirror.example/debian", "trixie", "main"),
+            ("http://mirror.example/debian", "trixie-updates", "main"),
+            ("http://mirror.example/security", "trixie-security", "main"),
+        ]
+        assert text.count(f"Signed-By: {apt.KEYRING}") == 3
+
+    def test_one_line(self, tmp_path: Path) -> None:
+        lines = (
+            "# deb http://old.example/debian bookworm main\n"
+            f"deb [arch=amd64 signed-by={apt.KEYRING}] http://a.example/d bookworm main\n"
+            "deb-src http://a.example/d bookworm main\n"
+            "deb [trusted=yes] http://b.example/d bookworm-updates contrib main # ours\n"
+            "deb cdrom:[Debian]/ bookworm main\n"
+            "deb http://c.example/d bookworm contrib\n"
+            "deb http://d.example/security bookworm/updates main\n"
+        )
+        text = apt.machine_sources("12", etc(tmp_path / "etc", {"sources.list": lines}))
+        assert re.findall(r"URIs: (\S+)\nSuites: (\S+)", text) == [
+            ("http://a.example/d", "bookworm"),
+            ("http://b.example/d", "bookworm-updates"),
+        ]
+        assert text.count("Trusted: yes") == 1
+
+    def test_the_newer_machine_makes_the_older_image(self, tmp_path: Path) -> None:
+        line = {"sources.list": "deb http://a.example/d trixie main\n"}
+        assert "Suites: bookworm\n" in apt.machine_sources("12", etc(tmp_path / "etc", line, "trixie"))
+
+    def test_another_machine_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = etc(tmp_path / "etc", {"sources.list": "deb http://u.example/ubuntu noble main\n"}, "noble", "ubuntu")
+        # Ubuntu's own suites are no Debian, though the machine's name for its release is the suite's.
+        with pytest.raises(
+            MachineError, match=r"Asked: packages of Debian 12.*Do: name a file.*HELLO_EBPF_APT_SOURCES"
+        ):
+            apt.machine_sources("12", folder)
+        mine = tmp_path / "mine.list"
+        mine.write_text("deb http://m.example/debian bookworm main\n")
+        monkeypatch.setenv(apt.OVERRIDE, str(mine))
+        assert "http://m.example/debian" in apt.machine_sources("12", folder)
+
+    def test_settings_that_the_sources_need(self) -> None:
+        dump = (
+            'APT::Architecture "amd64";\nAcquire::http::Proxy "http://p.example:3128";\n'
+            'Acquire::http::Proxy::local.example "DIRECT";\nAcquire::Check-Date "false";\nAcquire::Languages "none";\n'
+            'Acquire::http::Proxy-Auto-Detect "/usr/bin/detect";\n'
+        )
+        assert apt.machine_settings(dump) == [
+            'Acquire::Check-Date "false";',
+            'Acquire::http::Proxy "http://p.example:3128";',
+            'Acquire::http::Proxy::local.example "DIRECT";',
+        ]
+
+
+class TestDefinition:
+    """What an image is made of, and the digest of that."""
+
+    @pytest.mark.parametrize("release", ["12", "13"])
+    def test_cached_packages_are_the_roles(self, release: str) -> None:
+        found = images.role_packages(release)
+
+        def listed(value: object) -> set[str]:
+            if isinstance(value, dict):
+                return set().union(*map(listed, value.values()), set())
+            if isinstance(value, list):
+                return {word for word in value if isinstance(word, str) and "{{" not in word}
+            return set()
+
+        asked: set[str] = set()
+        for path in ROOT.glob("roles/*/vars/*.yml"):
+            if path.stem in ("main", f"Debian_{release}"):
+                variables = yaml.safe_load(path.read_text()) or {}
+                asked |= set().union(*(listed(v) for k, v in variables.items() if "packages" in k), set())
+        assert asked <= set(found)
+        assert {"clang", "llvm", "nvme-cli"} <= set(found)
+        assert "linux-tools-generic" not in found
+
+    def test_every_part_counts(self) -> None:
+        one = images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 1)
+        others = [
+            images.Definition("disk", "13", ["a"], ["b"], "hook", "sources", ["x"], 1),
+            images.Definition("disk", "12", ["c"], ["b"], "hook", "sources", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["c"], "hook", "sources", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], "hook2", "sources", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources2", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["y"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 2),
+            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 1, ["CMD"]),
+        ]
+        assert one.digest == images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 1).digest
+        assert len({one.digest, *(other.digest for other in others)}) == 9
+
+    def test_no_host_is_named(self) -> None:
+        for path in (ROOT / "tests/machines").glob("**/*.[ps][yh]"):
+            assert not re.search(r"https?://(?!\?)\w", path.read_text()), path
+
+
+class TestCache:
+    """Whole or not at all, once, and the older one gone."""
+
+    @pytest.fixture
+    def cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setattr(apt, "need", lambda _commands: [])
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        return tmp_path / "hello_ebpf/images"
+
+    @staticmethod
+    def definition(hook: str = "") -> images.Definition:
+        return images.Definition("container", "12", ["a"], [], hook, "sources", [])
+
+    def test_made_once_then_found(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[Path] = []
+
+        def bootstrap(_definition: object, _folder: Path, target: Path, _env: object) -> None:
+            made.append(target)
+            target.write_text("x")
+
+        monkeypatch.setattr(images, "bootstrap", bootstrap)
+        (cache / ".debian12.making-killed/sub").mkdir(parents=True)
+        (cache / "debian12-000000000000").mkdir()
+        (cache / "debian13-000000000000").mkdir()
+        (cache / "disk12-000000000000").mkdir()
+        folder = images.ensure(self.definition())
+        assert images.ensure(self.definition()) == folder
+        assert len(made) == 1
+        assert (folder / "image.tar").read_text() == "x"
+        kept = {path.name for path in cache.iterdir() if path.is_dir()}
+        assert kept == {folder.name, "debian13-000000000000", "disk12-000000000000"}
+        assert images.ensure(self.definition("changed")) != folder
+        assert not folder.exists()
+
+    def test_a_failure_leaves_nothing(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def bootstrap(_definition: object, _folder: Path, target: Path, _env: object) -> None:
+            target.write_text("half")
+            raise MachineError("packages", "no mirror", "mend it")
+
+        monkeypatch.setattr(images, "bootstrap", bootstrap)
+        older = cache / "debian12-000000000000"
+        older.mkdir(parents=True)
+        with pytest.raises(MachineError, match=r"Found: no mirror"):
+            images.ensure(self.definition())
+        assert [path for path in cache.iterdir() if path.is_dir()] == [older]
+
+    def test_two_runs_make_one(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[int] = []
+
+        def bootstrap(_definition: object, _folder: Path, target: Path, _env: object) -> None:
+            made.append(1)
+            time.sleep(0.3)
+            target.write_text("x")
+
+        monkeypatch.setattr(images, "bootstrap", bootstrap)
+        runs = [threading.Thread(target=images.ensure, args=(self.definition(),)) for _ in range(2)]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
+        assert made == [1]
+
+    def test_an_image_in_use_stays(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(images, "bootstrap", lambda _d, _f, target, _e: target.write_text("x"))
+        folder = images.ensure(self.definition())
+        with (folder / "image.tar").open():
+            images.ensure(self.definition("changed"))
+            assert folder.exists()
+
+
+class TestEngines:
+    """Only what is ours is ended; pages are given back exactly."""
+
+    @pytest.fixture
+    def state(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(engines, "RUN", tmp_path / "run")
+        monkeypatch.setattr(engines, "PIDFILE", tmp_path / "run/dockerd.pid")
+        monkeypatch.setattr(engines, "PAGES", tmp_path / "pages")
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        (tmp_path / "run").mkdir()
+        (tmp_path / "pages").mkdir()
+        (tmp_path / "pages/nr_hugepages").write_text("100\n")
+        return tmp_path
+
+    @pytest.mark.parametrize("text", ["", "nonsense", "1", str(os.getpid()), "999999999"])
+    def test_a_pidfile_that_names_another_process(self, state: Path, text: str) -> None:
+        (state / "run/dockerd.pid").write_text(text)
+        assert engines.our_daemon() is None
+
+    def test_pages_are_given_back(self, state: Path) -> None:
+        pool = state / "pages/nr_hugepages"
+        with engines.hugepages(9):
+            assert pool.read_text() == "105\n"
+            pool.write_text("205\n")  # somebody else took a hundred meanwhile
+        assert pool.read_text() == "200\n"
+        assert list((state / "run/hugepages").iterdir()) == []
+
+    def test_pages_of_a_killed_run(self, state: Path) -> None:
+        notes = state / "run/hugepages"
+        notes.mkdir()
+        (notes / "999999999-1").write_text("70 30\n")  # took 30, and was killed
+        (notes / "999999998-1").write_text("70 500\n")  # was killed before it took any of these 500
+        (notes / f"{os.getpid()}-{engines.started(os.getpid())}x").write_text("0 7\n")  # a later process of that number
+        mine = notes / f"{os.getpid()}-{engines.started(os.getpid())}"
+        mine.write_text("0 3\n")  # runs
+        (state / "pages/nr_hugepages").write_text("100\n")
+        engines.give_pages_back()
+        assert list(notes.iterdir()) == [mine]
+        assert (state / "pages/nr_hugepages").read_text() == "63\n"
+
+    def test_pages_that_the_kernel_does_not_give(self, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: list[int] = []
+
+        def change(difference: int) -> int:
+            given.append(difference)
+            return min(difference, 3)
+
+        monkeypatch.setattr(engines, "change_pages", change)
+        asked = r"Asked: 20 MiB more .* Found: the kernel gave 3 of 10 pages; \d+ MiB of memory are available"
+        with pytest.raises(MachineError, match=asked), engines.hugepages(20):
+            pass
+        assert given == [10, -3]
+
+    def test_one_run_at_a_time(self, state: Path) -> None:
+        with engines.held("docker"):
+            with (state / "run/docker.lock").open() as handle, pytest.raises(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            expected = rf"Found: process {os.getpid()} has it"
+            with pytest.raises(MachineError, match=expected), engines.held("docker"):
+                pass
+        with engines.held("docker"):
+            pass
+
+    def test_only_marked_processes_end(self) -> None:
+        argv = [
+            sys.executable,
+            "-c",
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+        ]
+        mark = f"HELLO_EBPF_RUN=test-{os.getpid()}"
+        with (
+            subprocess.Popen(argv, env={"HELLO_EBPF_RUN": mark[15:]}) as ours,
+            subprocess.Popen(argv, env={"HELLO_EBPF_RUN": mark[15:] + "0"}) as other,
+        ):
+            deadline = time.monotonic() + 10
+            while engines.marked(mark) != [ours.pid] and time.monotonic() < deadline:
+                time.sleep(0.05)
+            engines.end_marked(mark)
+            assert ours.wait(5) == -signal.SIGTERM
+            assert other.poll() is None
+            other.kill()
+
+
+class TestClaims:
+    """What passed is told in the tests' own words."""
+
+    @pytest.mark.parametrize(
+        ("doc", "name", "case", "path", "line"),
+        [
+            ("The file is there.\n\n    More.", "test_x", None, "m/tests/test_a.py", "The file is there"),
+            (None, "test_the_file_is_there", "docker://a?x=1", "m/tests/test_a.py", "the file is there [a]"),
+            ("It is back.", "test_x", "ansible://vm", "m/vm/tests/rebooted/test_a.py", "rebooted: It is back [vm]"),
+            ("It is back.", "test_x", "3-a", "elsewhere/test_a.py", "It is back [3-a]"),
+        ],
+    )
+    def test_wording(self, doc: str | None, name: str, case: str | None, path: str, line: str) -> None:
+        assert claims.claim(doc, name, case, claims.stage(Path(path))) == line
+
+    def test_only_what_passed(self, tmp_path: Path) -> None:
+        (tmp_path / "tests").mkdir()
+        (tmp_path / "tests/test_it.py").write_text(
+            "import pytest\n"
+            "@pytest.fixture\ndef bad():\n    yield\n    assert False\n"
+            "@pytest.fixture\ndef worse():\n    assert False\n"
+            "@pytest.mark.parametrize('x', ['a', 'b'])\ndef test_good(x):\n    'Good.'\n"
+            "def test_fails():\n    assert False\n"
+            "def test_skipped():\n    pytest.skip('no')\n"
+            "@pytest.mark.xfail\ndef test_expected():\n    pass\n"
+            "def test_teardown(bad):\n    pass\n"
+            "def test_setup(worse):\n    pass\n"
+        )
+        file = tmp_path / "claims/it.txt"
+        environment = {
+            **os.environ,
+            "HELLO_EBPF_CLAIMS": str(file),
+            "PYTHONPATH": str(ROOT / "tests"),
+            "PYTEST_ADDOPTS": "",
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "machines.claims", "tests"]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True)
+        assert file.read_text() == "Good [a]\nGood [b]\n"
+
+    def test_tasks(self, tmp_path: Path) -> None:
+        (tmp_path / "play.yml").write_text(
+            yaml.safe_dump(
+                [
+                    {
+                        "hosts": "localhost",
+                        "gather_facts": False,
+                        "tasks": [
+                            {"name": "Proved: one is one", "assert": {"that": "1 == 1"}},
+                            {"name": "Proved: not looked at", "assert": {"that": "1 == 1"}, "when": "false"},
+                            {"name": "A task", "assert": {"that": "1 == 1"}},
+                            {"name": "Proved: wrong", "assert": {"that": "1 == 2"}},
+                        ],
+                    }
+                ]
+            )
+        )
+        file = tmp_path / "claims.txt"
+        environment = {
+            **os.environ,
+            "HELLO_EBPF_CLAIMS": str(file),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/machines/callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "claims",
+        }
+        command = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "play.yml",
+        ]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 2, done.stdout
+        assert file.read_text() == "one is one [localhost]\n"
+        subprocess.run([*command, "--check"], cwd=tmp_path, env=environment, check=False, capture_output=True)
+        assert file.read_text() == "one is one [localhost]\n"
+
+
+class TestCourse:
+    """Molecule's steps, read from what it says."""
+
+    LINES = (
+        (
+            0.0,
+            "INFO     [vm > discovery] scenario test matrix: syntax, create, verify tests/lab, verify tests/gone, end",
+        ),
+        (0.0, "INFO     [vm > syntax] Executing"),
+        (2.0, "INFO     [vm > syntax] Executed: Successful"),
+        (2.0, "INFO     [vm > create] Executing"),
+        (9.0, "INFO     [vm > create] Executed: Successful"),
+        (9.0, "INFO     [vm > verify] Executing"),
+        (9.0, "INFO     [vm > verify] Executing Testinfra tests found in /x/tests/..."),
+        (19.0, "INFO     [vm > verify] Executed: Successful"),
+        (19.0, "INFO     [vm > verify] Executing"),
+        (19.5, "WARNING  [vm > verify] Skipping, no tests found."),
+    )
+
+    def test_steps(self) -> None:
+        course = scenario.Course("vm-12")
+        said = [heading for now, line in self.LINES if (heading := course.read(line, now))]
+        assert said[0] == "vm-12: step 1 of 5: syntax"
+        assert said[-1] == "vm-12: step 4 of 5: verify tests/gone"
+        assert course.empty == "verify tests/gone"
+        course.close(20.0, 1)
+        assert course.steps == [
+            ("syntax", 2.0, "Successful"),
+            ("create", 7.0, "Successful"),
+            ("verify tests/lab", 10.0, "Successful"),
+            ("verify tests/gone", 1.0, "Failed"),
+        ]
+
+    def test_colours_are_taken_off(self) -> None:
+        assert (
+            scenario.plain(b"ERROR    [a > verify] \x1b[31mExecuted: Failed\x1b[0m ")
+            == "ERROR    [a > verify] Executed: Failed"
+        )
+
+    def test_every_scenario_of_molecule_is_known(self) -> None:
+        there = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
+        assert there == set(scenario.SCENARIOS)
+
+
+class TestConclude:
+    """How a run ends: no success without a claim."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], scenario.Scenario]:
+        def make(claimed: str) -> scenario.Scenario:
+            monkeypatch.setattr(images, "docker_name", lambda _kind, _release: "name")
+            run = scenario.Scenario("vm", "13")
+            run.claims = tmp_path / "claims.txt"
+            run.claims.write_text(claimed)
+            return run
+
+        return make
+
+    def test_claims_once_each(
+        self, make: Callable[[str], scenario.Scenario], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = make("a\nb\na\n")
+        assert run.conclude(0, scenario.Course("vm-13", steps=[("idempotence", 1.0, "Successful")]), 61.0) == 0
+        out = capsys.readouterr().out
+        assert "PROVED: a\nPROVED: b\nPROVED: a second run of the same playbook changes nothing\n" in out
+        assert "Scenario vm-13 passed after 61 s; 3 claims proved" in out
+
+    def test_nothing_proved_is_a_failure(self, make: Callable[[str], scenario.Scenario]) -> None:
+        assert make("").conclude(0, scenario.Course("vm-13", steps=[("verify", 1.0, "Successful")]), 1.0) == 1
+
+    def test_a_failure_stays_one(
+        self, make: Callable[[str], scenario.Scenario], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert make("a\n").conclude(2, scenario.Course("vm-13", steps=[("verify tests/lab", 1.0, "Failed")]), 1.0) == 2
+        assert "Scenario vm-13 FAILED at verify tests/lab" in capsys.readouterr().out
+
+
+def test_a_command_that_fails_shows_its_end() -> None:
+    with pytest.raises(
+        MachineError, match=r"(?s)Asked: a thing\. Found: sh -c .* ended with 3:\nwrong\n\. Do: mend it"
+    ):
+        must("a thing", ["sh", "-c", "echo wrong >&2; exit 3"], fix="mend it")
+    with pytest.raises(MachineError, match=r"Found: no command no-such-command"):
+        must("a thing", ["no-such-command"])
