@@ -261,13 +261,13 @@ class TestEngines:
         notes.mkdir()
         (notes / "999999999-1").write_text("70 30\n")  # took 30, and was killed
         (notes / "999999998-1").write_text("70 500\n")  # was killed before it took any of these 500
-        (notes / f"{os.getpid()}-{engines.started(os.getpid())}x").write_text("0 7\n")  # a later process of that number
+        (notes / f"{os.getpid()}-{engines.started(os.getpid())}x").write_text("100 7\n")  # a later process of that number
         mine = notes / f"{os.getpid()}-{engines.started(os.getpid())}"
         mine.write_text("0 3\n")  # runs
         (state / "pages/nr_hugepages").write_text("100\n")
         engines.give_pages_back()
         assert list(notes.iterdir()) == [mine]
-        assert (state / "pages/nr_hugepages").read_text() == "63\n"
+        assert (state / "pages/nr_hugepages").read_text() == "70\n"
 
     def test_pages_that_the_kernel_does_not_give(self, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         given: list[int] = []
