@@ -10,7 +10,7 @@ import pytest
 COMMANDS = [
     "systemctl --no-pager --failed",
     "systemctl --no-pager --full status csd_target.service",
-    "journalctl --no-pager --unit csd_target.service --lines 60",
+    "journalctl --no-pager --unit csd_target.service --lines 30",
 ]
 
 

@@ -18,11 +18,12 @@ Look = dict[str, dict[str, str]]
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "build" / os.environ.get("MOLECULE_SCENARIO_NAME", "default")
 
-# What Debian keeps for itself, and what moves on a machine that nobody touches.
+# What moves on a machine that nobody touches, and the folder in which Ansible itself works.
 MOVES = re.compile(
     r"/(dev|proc|run|sys)/"
     r"|/var/(log/journal|lib/systemd|tmp/systemd-private-[^/]*|cache/ldconfig)(/|$)"
     r"|/tmp/systemd-private-"
+    r"|/root/\.ansible(/|$)"
     r"|/etc/(hosts|hostname|resolv\.conf|mtab)$"
 )
 # What installing and using Debian packages leaves: they stay by design.
