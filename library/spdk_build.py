@@ -15,7 +15,7 @@ description:
   - Builds only what the lab needs, the program C(nvmf_tgt), the static libraries of SPDK and DPDK under it, their
     headers, and two pkg-config files, C(hello_spdk) (initiator) and C(hello_spdk_target) (target).
   - The finished build is also a relocatable archive in O(cache), with its digest beside it; C(install) always
-    installs from that archive, and O(source=build_archive) installs one that was built elsewhere.
+    installs from that archive.
 options:
   stage:
     description:
@@ -38,10 +38,9 @@ options:
   source:
     description:
       - V(debian) takes Debian's own source archive of ceph, which carries SPDK, from the mirror that the machine
-        already uses. V(git) clones. V(archive) takes an archive of the source. V(build_archive) takes a finished
-        build that this module packed.
+        already uses. V(git) clones. V(archive) takes an archive of the source.
     type: str
-    choices: [debian, git, archive, build_archive]
+    choices: [debian, git, archive]
     default: debian
   sha256:
     description: Digest of the archive. Needed but for O(source=git).
@@ -72,7 +71,7 @@ options:
     type: dict
     default: {}
   archive:
-    description: Path on the managed host for O(source=archive) (there also a URL) and O(source=build_archive).
+    description: Path on the managed host, or a URL, for O(source=archive).
     type: str
     default: ""
   prefix:
@@ -141,14 +140,6 @@ EXAMPLES = r"""
     version: "20.07"
     sha256: 71c0795fa0d6312ec7b57dee4031559b7e62e086a78e6ae1ad8549e0b351e28f
   loop: "{{ spdk.missing }}"
-
-- name: Install what another machine built
-  spdk_build:
-    stage: install
-    version: "20.07"
-    source: build_archive
-    archive: /root/spdk-20.07-0123456789ab-debian-12-x86-64-v2.tar.gz
-    sha256: "{{ built.archive_sha256 }}"
 """
 
 RETURN = r"""
@@ -210,7 +201,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "stage": {"type": "str", "choices": ["plan", *STAGES], "default": "plan"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "version": {"type": "str", "required": True},
-    "source": {"type": "str", "choices": ["debian", "git", "archive", "build_archive"], "default": "debian"},
+    "source": {"type": "str", "choices": ["debian", "git", "archive"], "default": "debian"},
     "sha256": {"type": "str", "default": ""},
     "suite": {"type": "str", "default": "trixie"},
     "mirror": {"type": "str", "default": ""},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.release import os_release
 from ansible.module_utils.hello_ebpf.spdk_build import recipe
 from ansible.module_utils.hello_ebpf.spdk_build.apt_sources import (
     DEBIAN_KEYRING,
@@ -15,7 +16,6 @@ from ansible.module_utils.hello_ebpf.spdk_build.apt_sources import (
     parse,
     version_with,
 )
-from ansible.module_utils.hello_ebpf.release import os_release
 from ansible.module_utils.hello_ebpf.spdk_build.fetch import check_size, verify
 from ansible.module_utils.hello_ebpf.spdk_build.unpack import version_of
 

@@ -69,5 +69,5 @@ def unpack(archive: Path, dest: Path) -> None:
         raise LabError(
             asked=f"the build in {archive}",
             found=f"it is no gzip-compressed tar archive ({error})",
-            fix="give an archive that the role made (/var/cache/hello_ebpf/spdk/archives)",
+            fix="remove it, and run again",
         ) from error

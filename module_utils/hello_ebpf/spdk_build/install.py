@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +64,7 @@ def install(request: Request) -> None:
     Nothing is forced to disk: every later run holds each file against its digest, and installs again what a power
     failure spoilt.
     """
-    if request.source == "build_archive":
-        sha256 = request.sha256
-        _take_over(request)
-    else:
-        sha256 = archive.declared_digest(request.build_archive)
+    sha256 = archive.declared_digest(request.build_archive)
     verify(request.build_archive, sha256)
     request.prefix.mkdir(parents=True, exist_ok=True)
     new, old = halves(request.prefix)
@@ -87,18 +82,6 @@ def install(request: Request) -> None:
     remove(old)
 
 
-def _take_over(request: Request) -> None:
-    """Copy a given archive, so that a wrong one can be thrown away without harm to the user's own."""
-    given = Path(request.archive)
-    if not given.is_file():
-        raise LabError(asked=f"the build in {given}", found="there is no such file", fix="correct spdk_build_archive")
-    request.build_archive.parent.mkdir(parents=True, exist_ok=True)
-    if given.is_relative_to(request.incoming):
-        given.rename(request.build_archive)
-    else:
-        shutil.copyfile(given, request.build_archive)
-
-
 def halves(prefix: Path) -> tuple[Path, Path]:
     """The build that is being put in place and the one that makes room for it; a run that is cut off leaves them."""
     return prefix / ".new", prefix / ".old"
@@ -107,16 +90,12 @@ def halves(prefix: Path) -> tuple[Path, Path]:
 def _accept(request: Request, root: Path) -> str:
     """The name of an unpacked build that can run here."""
     asked = f"the build in {request.build_archive} on this machine"
-    rebuild = "build on a machine of the same release (spdk_source), or give its archive"
+    rebuild = "remove that archive, and run again"
     try:
         stamp = json.loads((root / STAMP).read_text())
-        version, digest, platform, files = (stamp[key] for key in ("version", "stamp", "platform", "files"))
+        version, digest, files = (stamp[key] for key in ("version", "stamp", "files"))
     except (OSError, ValueError, KeyError) as error:
-        raise LabError(
-            asked=asked, found=f"it has no proper {STAMP}", fix="give an archive that the role made"
-        ) from error
-    if platform != request.platform:
-        raise LabError(asked=asked, found=f"it is for {platform}, this is {request.platform}", fix=rebuild)
+        raise LabError(asked=asked, found=f"it has no proper {STAMP}", fix=rebuild) from error
     if spoilt := spoilt_files(root, files):
         raise LabError(asked=asked, found=f"its stamp does not agree with {', '.join(spoilt)}", fix=rebuild)
     found = program_version(root / PROGRAM)

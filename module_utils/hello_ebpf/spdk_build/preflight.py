@@ -40,7 +40,7 @@ def check_source(request: Request) -> None:
     """Refuse a source that is not fully named."""
     if request.source == "git":
         return
-    if request.source in {"archive", "build_archive"} and not request.archive:
+    if request.source == "archive" and not request.archive:
         raise LabError(
             asked=f"SPDK from {request.source}",
             found=f"spdk_{request.source} is empty",

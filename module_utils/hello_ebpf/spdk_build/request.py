@@ -32,7 +32,7 @@ class Request:
 
     Attributes:
         version: the version that the source must be, such as 20.07.
-        source: debian, git, archive (of the source), or build_archive (a finished build).
+        source: debian, git or archive.
         sha256: digest of the archive; of Debian's source archive for ``debian``.
         suite: Debian suite whose source index names the archive.
         mirror: Debian mirror to use; empty derives it from the machine's own package sources.
@@ -97,7 +97,7 @@ class Request:
 
     @property
     def name(self) -> str:
-        """The installed build's folder. One that was given has the name that its own stamp file tells."""
+        """The installed build's folder."""
         return f"{self.version}-{self.stamp}"
 
     @property
@@ -128,9 +128,7 @@ class Request:
 
     @property
     def build_archive(self) -> Path:
-        """The relocatable archive of the build, ours or the one that was given."""
-        if self.source == "build_archive":
-            return self.cache / "archives" / f"spdk-given-{self.sha256[:STAMP_DIGITS]}.tar.gz"
+        """The relocatable archive of the build."""
         return self.cache / "archives" / f"spdk-{self.name}-{self.platform}-{self.cpu}.tar.gz"
 
     @property

@@ -136,8 +136,6 @@ class SpdkBuild:
 
 def missing_stages(request: Request, there: Installed) -> tuple[str, ...]:
     """The stages that are still to do, in order."""
-    if request.source == "build_archive":
-        return () if there.archive_sha256 == request.sha256 and not there.spoilt else ("install",)
     packed = bool(archive.declared_digest(request.build_archive))
     if there.name == request.name and not there.spoilt:
         return () if packed else ("pack",)
