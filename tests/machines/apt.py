@@ -155,21 +155,19 @@ def machine_settings(dump: str | None = None) -> list[str]:
     return sorted(lines)
 
 
-def installed(package: str) -> bool:
-    """Whether a package is wholly installed on this machine."""
-    status = output(["dpkg-query", "-W", "-f", "${db:Status-Status}", package])
-    return status == "installed"
-
-
 def search_path() -> str:
     """Where commands are, also those of root where PATH is a user's."""
     return os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin"
 
 
-def need(commands: dict[str, str]) -> list[str]:
-    """Install the packages of the commands (command -> package) that this machine lacks; returns these packages."""
-    path = search_path()
-    missing = sorted({package for command, package in commands.items() if not shutil.which(command, path=path)})
+def there(thing: str) -> bool:
+    """Whether a command, or a file that is named by its whole path, is on this machine."""
+    return Path(thing).exists() if thing.startswith("/") else shutil.which(thing, path=search_path()) is not None
+
+
+def need(things: dict[str, str]) -> list[str]:
+    """Install the packages of the commands or files (thing -> package) that this machine lacks; returns the packages."""
+    missing = sorted({package for thing, package in things.items() if not there(thing)})
     if not missing:
         return []
     if os.geteuid():

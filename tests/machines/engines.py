@@ -124,7 +124,7 @@ def install_docker() -> None:
     if Path("/sys/module/apparmor/parameters/enabled").exists():
         # Without its parser a daemon cannot load its profile, and starts no container.
         wanted["apparmor_parser"] = "apparmor"
-    if not shutil.which("dockerd", path=apt.search_path()) and Path("/run/systemd/system").is_dir():
+    if not apt.there("dockerd") and Path("/run/systemd/system").is_dir():
         # The package would start a daemon that nobody stops. At the next start of the machine the mask is gone anyhow.
         units = ("docker.service", "docker.socket", "containerd.service")
         must("docker's units masked while it is installed", ["systemctl", "mask", "--runtime", *units])
@@ -210,7 +210,7 @@ def stop_docker() -> None:
             shutil.rmtree(folder)
     for bridge in bridges:
         must("the bridge gone", ["ip", "link", "delete", bridge])
-    if shutil.which("iptables", path=apt.search_path()):
+    if apt.there("iptables"):
         rules("-D")
     before = RUN / "ip_forward"
     if before.exists():
@@ -336,7 +336,9 @@ def uninterrupted() -> Iterator[None]:
 
 def qemu() -> None:
     """QEMU's programs are installed, and the ssh client for its guests."""
-    apt.need({"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client"})
+    programs = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client"}
+    # Without a ROM for its network card a guest does not start; Debian 13's QEMU only recommends the package.
+    apt.need({**programs, "/usr/lib/ipxe/qemu/efi-virtio.rom": "ipxe-qemu"})
 
 
 # ---- hugepages

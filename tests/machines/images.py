@@ -209,15 +209,13 @@ def ensure(definition: Definition) -> Path:
         return folder
     if os.geteuid():
         raise MachineError(f"an image of Debian {definition.release}", "this is not root", "run it as root")
-    tools = {"mmdebstrap": "mmdebstrap", "apt-get": "apt"}
+    tools = {"mmdebstrap": "mmdebstrap", "apt-get": "apt", apt.KEYRING: "debian-archive-keyring"}
     if definition.kind == "disk":
         tools |= {"ssh-keygen": "openssh-client", "mkfs.ext4": "e2fsprogs"}
     with locked(cache() / f".{definition.name}.lock"):
         if folder.is_dir():
             return folder
         apt.need(tools)
-        if not Path(apt.KEYRING).exists():
-            apt.need({"debian-archive-keyring": "debian-archive-keyring"})
         for left in cache().glob(f".{definition.name}.making-*"):
             remove(left)
         making = Path(tempfile.mkdtemp(prefix=f".{definition.name}.making-", dir=cache()))
