@@ -166,7 +166,7 @@ def there(thing: str) -> bool:
 
 
 def need(things: dict[str, str]) -> list[str]:
-    """Install the packages of the commands or files (thing -> package) that this machine lacks; returns the packages."""
+    """Install the packages of the commands or files (thing -> package) that this machine lacks; return them."""
     missing = sorted({package for thing, package in things.items() if not there(thing)})
     if not missing:
         return []
