@@ -158,8 +158,8 @@ def test_a_part_that_is_not_compiled_is_an_error(fleet: Fleet) -> None:
     shutil.rmtree(fleet.parts["csd_target"])
     assert fleet.pack(check=True)["changed"] is True
     assert fleet.pack()["msg"] == (
-        f"Asked: one archive of spdk, csd_target. Found: {fleet.parts['csd_target']} holds nothing. Do: run the roles that "
-        "compile them on this machine first (playbooks/build.yml does)."
+        f"Asked: one archive of spdk, csd_target. Found: {fleet.parts['csd_target']} holds nothing. Do: run the roles "
+        "that compile them on this machine first (playbooks/build.yml does)."
     )
 
 
