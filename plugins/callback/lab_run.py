@@ -117,7 +117,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._play = play.get_name().strip()
         self._turns = None
-        if play.serial:
+        if any(str(turn) != "0" for turn in play.serial):
             # Each turn is a play of its own to Ansible; the next one begins when all of this one's hosts are through.
             self._turns = self._serial.setdefault(self._play, Turns(_all_hosts(play)))
             self._turns.through |= self._turns.seen
