@@ -12,6 +12,7 @@ from fleet import (
     ADDRESSES,
     ARCHIVE,
     BUILDER,
+    CONNECTIONS,
     HOSTS,
     PROGRAMS,
     SENSORS,
@@ -39,14 +40,11 @@ TRACES += ["/run/hello_ebpf", "/etc/systemd/system/csd_target.service", "/usr/lo
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An inventory beside the scenario's: the spare machine is a storage node, and one host connects to it."""
     path = tmp_path_factory.mktemp("larger") / "larger.json"
-    sensors = {"hosts": {SPARE: {}}}
-    initiators = {"hosts": {"fleet-host2": {}}}
-    path.write_text(
-        json.dumps({"all": {"children": {"targets": {"children": {"sensors": sensors}}, "initiators": initiators}}})
-    )
-    (path.parent / "host_vars").mkdir()
-    declared = {"connects_to": ["fleet-node1", "fleet-node3", SPARE]}
-    (path.parent / "host_vars/fleet-host2.json").write_text(json.dumps(declared))
+    sensors = {"sensors": {"hosts": {SPARE: {}}}}
+    path.write_text(json.dumps({"all": {"children": {"targets": {"children": sensors}, "fleet": {}}}}))
+    (path.parent / "group_vars").mkdir()
+    connects = CONNECTIONS | {"fleet-host2": [*CONNECTIONS["fleet-host2"], SPARE]}
+    (path.parent / "group_vars/fleet.json").write_text(json.dumps({"connects": connects}))
     return path
 
 
