@@ -25,3 +25,13 @@ def asked(host: Host, variable: str, default: object) -> Any:
     if variable in variables:
         return variables[variable]
     return default(host) if callable(default) else default
+
+
+def contained(host: Host) -> bool:
+    """Whether this is a container: the kernel gives its first PID namespace a fixed number."""
+    return bool(host.check_output("readlink /proc/self/ns/pid") != "pid:[4026531836]")
+
+
+def outside_containers(host: Host) -> bool:
+    """What the roles make of a variable that says nothing of its own."""
+    return not contained(host)

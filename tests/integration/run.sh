@@ -11,6 +11,8 @@ mkdir -p build
 
 say() { printf '\n=== %s (%s)\n' "$1" "$(date -u +%H:%M:%SZ)"; }
 
+# What the tests look with, and no role installs.
+apt-get install -qq -y --no-install-recommends iproute2 procps >/dev/null
 make --no-print-directory .venv/.test
 
 say "from the lab that README's first command brought up, back to the untouched host"
@@ -28,8 +30,13 @@ cp -a /opt/hello_ebpf/csd_target/bin/csd_tgt "$drive/csd_tgt"
 make --no-print-directory -j2 -C roles/csd_target/files BUILD="$drive/made" csd_tgt_checked >"$drive/make.log" 2>&1 ||
 	{ tail -40 "$drive/make.log"; exit 1; }
 export HELLO_EBPF_CSD_TGT=$drive/csd_tgt HELLO_EBPF_CSD_TGT_CHECKED=$drive/made/checked/csd_tgt
-# For tests that add a few pages to this kernel's pool, and take them back; a container has sysfs read-only.
+# For tests that add a few pages to this kernel's pool, and take them back; a container has sysfs read-only. And for
+# those that want a block device: a container has no nodes of loop devices.
 mount -o remount,rw /sys
+[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+for number in {0..31}; do
+	[ -e "/dev/loop$number" ] || mknod "/dev/loop$number" b 7 "$number"
+done
 # Pages for the tests' targets, and the lab's own target out of the way of theirs: it would keep a whole core busy.
 .venv/bin/ansible-playbook -i inventory/local playbooks/target.yml \
 	-e hugepages_megabytes=2560 -e csd_target_state=absent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -147,7 +148,7 @@ def test_a_killed_target_is_back_with_its_objects(tmp_path: Path) -> None:
     """Kill -9: the supervisor starts it again, and it loads the configuration that was saved."""
     programs = _active_programs()
     pid = _target_pid()
-    subprocess.run(["kill", "-9", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while not listens(4420) or _target_pid() in {0, pid}:
         assert time.monotonic() < deadline, "the target did not come back within 30 s"

@@ -26,7 +26,7 @@ def report() -> dict[str, Any]:
 
 def of_host(host: Host, report: dict[str, Any]) -> dict[str, Any]:
     """What this host measured, by label."""
-    name = host.backend.get_hostname()
+    name = "localhost" if host.backend.NAME == "local" else host.backend.get_hostname()
     found = {label: inputs for label, inputs in report["inputs"].items() if label.startswith(f"{name} -> ")}
     assert found, f"{name} has measured nothing"
     return found

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from lab_asked import contained
+
 Host = Any  # testinfra.host.Host, which comes without types
 
 EXAMPLES = "/opt/hello_ebpf/examples/bin"
@@ -91,7 +93,7 @@ def test_minimal_prints_from_inside_the_kernel(host: Host) -> None:
     lines = [line for line in output.splitlines() if "bpf_trace_printk" in line and token in line]
     assert len(lines) == 3
     # The trace names processes as the kernel's first PID namespace does, which a container does not see.
-    in_a_container = host.run("systemd-detect-virt --container --quiet").rc == 0
+    in_a_container = contained(host)
     for line in lines:
         assert re.match(rf"\s*minimal-{r'[0-9]+' if in_a_container else pid} ", line)
         assert line.endswith(f"hello_ebpf minimal: pid {pid}, token {token}")

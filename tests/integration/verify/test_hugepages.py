@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from lab_asked import outside_containers
+
 Host = Any  # testinfra.host.Host, which comes without types
 
 LAB_PAGES = 768
@@ -31,11 +33,6 @@ with tempfile.TemporaryFile(dir="/dev/hugepages") as file:
         pages[-4:] = b"lab!"
         print(pages[-4:].decode())
 """
-
-
-def outside_containers(host: Host) -> bool:
-    """The role's default. The kernel gives its first PID namespace a fixed number; a container has one of its own."""
-    return bool(host.check_output("readlink /proc/self/ns/pid") == "pid:[4026531836]")
 
 
 @pytest.mark.asked("hugepages_manage", default=outside_containers, value=True)

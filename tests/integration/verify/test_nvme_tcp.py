@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lab_asked import asked
+from lab_asked import asked, contained
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -33,7 +33,7 @@ def kernel_connects(host: Host) -> bool:
     """Whether this kernel can and shall, asked of modprobe and devtmpfs, not of our module."""
     if asked(host, "nvme_tcp_initiator", "auto") == "spdk":
         return False
-    in_a_container = host.run("systemd-detect-virt --container --quiet").rc == 0
+    in_a_container = contained(host)
     reachable = host.file("/dev/nvme-fabrics").exists
     if host.file("/sys/module/nvme_tcp").is_directory:
         return bool(reachable)
