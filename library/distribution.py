@@ -22,10 +22,13 @@ options:
     description: Folder of the controller, for an empty O(archive); what a builder made earlier is there.
     type: str
   sha256:
-    description: Its SHA-256. Empty takes what the file C(.sha256) beside the archive says. In check mode the archive
-      need not be there yet.
+    description: Its SHA-256. Empty takes what the file C(.sha256) beside the archive says.
     type: str
     default: ""
+  pending:
+    description: The archive is made in this run; in check mode it need not be there yet.
+    type: bool
+    default: false
   parts:
     description: Name to the folder in which the part is expected.
     type: dict
@@ -43,7 +46,7 @@ options:
     description: Path of the archive on the managed host. Filled in by the action plugin; not for playbooks.
     type: path
   look:
-    description: Change nothing, tell what would be. Filled in by the action plugin; not for playbooks.
+    description: Change nothing, tell what would be, in a run too.
     type: bool
     default: false
   manifest:
@@ -114,6 +117,7 @@ def main() -> None:
             "archive": {"type": "str"},
             "folder": {"type": "str"},
             "sha256": {"type": "str", "default": ""},
+            "pending": {"type": "bool", "default": False},
             "parts": {"type": "dict", "required": True},
             "renewed": {"type": "list", "elements": "str", "default": []},
             "record": {"type": "path", "default": "/opt/hello_ebpf/distribution.json"},

@@ -28,12 +28,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if args.get("state", "present") == "absent":
             return self._module(args, task_vars)
         archive = Path(str(args["archive"])) if args.get("archive") else kept(Path(str(args.get("folder", ""))))
-        expected = str(args.get("sha256") or declared(archive)).lower()
-        if expected or not self._task.check_mode:
-            args["sha256"] = verify(archive, expected)
+        if not (self._task.check_mode and args.get("pending") and not is_whole(archive, str(args.get("sha256")))):
+            args["sha256"] = verify(archive, str(args.get("sha256") or declared(archive)).lower())
             args["manifest"] = manifest_of(archive)
         looked = self._module(args | {"look": True}, task_vars)
-        if looked.get("failed") or not looked["changed"] or self._task.check_mode:
+        if looked.get("failed") or not looked["changed"] or self._task.check_mode or args.get("look"):
             return looked
         # pylint: disable=protected-access
         sent = self._connection._shell.join_path(self._make_tmp_path(), archive.name)
@@ -93,11 +92,19 @@ def verify(archive: Path, expected: str) -> str:
             f"{asked}. Found: neither distribution_archive_sha256 nor {archive.name}.sha256 beside it says its digest. "
             "Do: set distribution_archive_sha256 to what sha256sum says of an archive that you trust."
         )
-    with archive.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if found != expected:
+    if (found := digest_of(archive)) != expected:
         raise AnsibleActionFail(f"{asked}, with SHA-256 {expected}. Found: it has {found}. Do: fetch or make it again.")
     return found
+
+
+def is_whole(archive: Path, sha256: str) -> bool:
+    """Whether an archive is there, and the one that is meant."""
+    return archive.is_file() and digest_of(archive) == sha256
+
+
+def digest_of(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def declared(archive: Path) -> str:

@@ -84,8 +84,13 @@ def _all_hosts(play: Any) -> list[str]:
 def reason(result: Mapping[str, Any]) -> str:
     """Why a task failed, in its own words; of a loop, those of the items that failed."""
     parts = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
-    words = [str(part.get("msg") or part.get("stderr") or "it says nothing") for part in parts or [result]]
-    return "\n".join(words).strip()
+    return "\n".join(_words(part) for part in parts or [result])
+
+
+def _words(part: Mapping[str, Any]) -> str:
+    """A message, and where a module died, the last thing that it said."""
+    died = str(part.get("module_stderr") or "").strip().splitlines()[-1:]
+    return "\n".join([str(part.get("msg") or part.get("stderr") or "it says nothing").strip(), *died])
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types

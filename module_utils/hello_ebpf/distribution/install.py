@@ -105,7 +105,8 @@ class Install:
         """The parts that are not as they should be."""
         wanted = self._request.manifest
         if wanted is None:
-            return sorted({*self._request.renewed, *state.spoilt})
+            other = self._request.sha256 and state.sha256 != self._request.sha256
+            return sorted({*self._request.renewed, *state.spoilt, *(self._request.parts if other else ())})
         there = state.manifest.files if state.manifest else {}
         return [name for name in wanted.files if name in state.spoilt or there.get(name) != wanted.files[name]]
 
