@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: How long a command may take to put things away when it is interrupted.
+END_SECONDS = 30
 
 
 class MachineError(Exception):
@@ -54,16 +56,32 @@ def must(
     *,
     env: Mapping[str, str] | None = None,
     fix: str = "mend what it says, and run again",
-    stdin: str | None = None,
 ) -> str:
-    """Run a command quietly and return what it printed; where it fails, show the end of what it said."""
+    """Run a command quietly and return what it said; where it fails, show the end of that."""
     words = [str(word) for word in argv]
-    merged = {**os.environ, **(env or {})}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=merged, input=stdin)
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(env or {})},
+        )
     except FileNotFoundError as missing:
         raise MachineError(asked, f"no command {words[0]}", "install it, and run again") from missing
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise MachineError(asked, f"{' '.join(words[:3])} ended with {done.returncode}:\n{tail}\n", fix)
-    return done.stdout
+    with process:
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            # Interrupted: it puts away what it has begun, before we do.
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+            process.kill()
+            raise
+    if process.returncode:
+        tail = "\n".join(said.strip().splitlines()[-25:])
+        raise MachineError(asked, f"{' '.join(words)[:80]} ended with {process.returncode}:\n{tail}\n", fix)
+    return said

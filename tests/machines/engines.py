@@ -16,12 +16,12 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from machines import apt
 from machines.console import MachineError, must, output, say, step
@@ -206,8 +206,7 @@ def stop_docker() -> None:
     bridges = our_bridges()
     for folder in (RUN / "docker", STATE):
         if folder.exists():
-            unmount_below(folder)
-            shutil.rmtree(folder)
+            remove_folder(folder)
     for bridge in bridges:
         must("the bridge gone", ["ip", "link", "delete", bridge])
     if apt.there("iptables"):
@@ -249,11 +248,22 @@ def our_bridges() -> list[str]:
     return sorted(name for name in names if Path("/sys/class/net", name, "bridge").is_dir())
 
 
-def unmount_below(folder: Path) -> None:
-    """Unmount a folder and what is mounted below it, the innermost first."""
+def mounts_below(folder: Path) -> list[str]:
+    """What is mounted on a folder and below it, the innermost first."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True):
+    return sorted((mount for mount in mounts if Path(mount).is_relative_to(folder.absolute())), reverse=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, and never what is mounted in it."""
+    for mount in mounts_below(folder):
         must(f"{mount} unmounted", ["umount", "--lazy", mount])
+    if mounts_below(folder):
+        raise MachineError(f"{folder} removed", f"{mounts_below(folder)[0]} is mounted there", "see who mounts it")
+    # Nothing is mounted now; and should that change, other file systems are not entered.
+    must(
+        f"{folder} removed", ["rm", "--recursive", "--force", "--one-file-system", "--preserve-root=all", "--", folder]
+    )
 
 
 @contextlib.contextmanager
@@ -317,6 +327,16 @@ def held(name: str) -> Iterator[None]:
         handle.write(f"{os.getpid()}\n")
         handle.flush()
         yield
+
+
+def end_like_interrupts() -> None:
+    """Let SIGTERM, and SIGINT also in the background, end this process as Ctrl-C does: everything is put away."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
 
 
 @contextlib.contextmanager

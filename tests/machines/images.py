@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from machines import apt
+from machines import apt, engines
 from machines.console import ROOT, MachineError, must, output, say, step
 
 HERE = Path(__file__).resolve().parent
@@ -150,12 +149,9 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder in which a cut-off run may have left things mounted."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
-        must(f"{mount} unmounted", ["umount", "--lazy", mount])
-    shutil.rmtree(folder)
+def mark(definition: Definition) -> str:
+    """A word in the environment of what makes an image."""
+    return f"HELLO_EBPF_MAKING={cache() / definition.name}"
 
 
 def in_use(folder: Path) -> bool:
@@ -177,12 +173,15 @@ def bootstrap(definition: Definition, folder: Path, target: Path, env: dict[str,
     must(
         f"Debian {definition.release} from this machine's package sources",
         [
+            # As root it mounts /proc, /sys and parts of /dev in the image's root. In a namespace of its own they end
+            # with it, and whoever removes the folder of a run that was cut off cannot reach through them.
+            *("unshare", "--mount", "--propagation", "private"),
             *("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(definition.packages)}"),
             *(f"--aptopt={line.rstrip(';')}" for line in definition.settings),
             *(("--skip=cleanup/apt",) if definition.kind == "disk" else ()),
             *(f"--customize-hook={hook}", apt.SUITES[definition.release], target, sources),
         ],
-        env={**env, "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
+        env={**env, "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", **dict([mark(definition).split("=", 1)])},
         fix="see that the machine's apt works (apt-get update) and that its mirror has this release",
     )
 
@@ -199,7 +198,7 @@ def make_disk(definition: Definition, folder: Path) -> None:
     with disk.open("wb") as handle:
         handle.truncate(definition.size)
     must("an ext4 file system", ["mkfs.ext4", "-q", "-F", "-L", "guest", "-d", root, disk])
-    shutil.rmtree(root)
+    engines.remove_folder(root)
 
 
 def ensure(definition: Definition) -> Path:
@@ -209,15 +208,22 @@ def ensure(definition: Definition) -> Path:
         return folder
     if os.geteuid():
         raise MachineError(f"an image of Debian {definition.release}", "this is not root", "run it as root")
-    tools = {"mmdebstrap": "mmdebstrap", "apt-get": "apt", apt.KEYRING: "debian-archive-keyring"}
+    tools = {
+        "mmdebstrap": "mmdebstrap",
+        "apt-get": "apt",
+        "unshare": "util-linux",
+        apt.KEYRING: "debian-archive-keyring",
+    }
     if definition.kind == "disk":
         tools |= {"ssh-keygen": "openssh-client", "mkfs.ext4": "e2fsprogs"}
     with locked(cache() / f".{definition.name}.lock"):
         if folder.is_dir():
             return folder
         apt.need(tools)
+        # Of a run that was killed, mmdebstrap may still be at work.
+        engines.end_marked(mark(definition))
         for left in cache().glob(f".{definition.name}.making-*"):
-            remove(left)
+            engines.remove_folder(left)
         making = Path(tempfile.mkdtemp(prefix=f".{definition.name}.making-", dir=cache()))
         making.chmod(0o755)
         try:
@@ -229,12 +235,14 @@ def ensure(definition: Definition) -> Path:
                 (making / "definition.json").write_text(json.dumps(dataclasses.asdict(definition), indent=1) + "\n")
             making.rename(folder)
         except BaseException:
-            remove(making)
+            with engines.uninterrupted():
+                engines.end_marked(mark(definition))
+                engines.remove_folder(making)
             raise
         for old in cache().glob(f"{definition.name}-????????????"):
             if old != folder and not in_use(old):
                 say(f"removing {old.name}: its definition has changed")
-                remove(old)
+                engines.remove_folder(old)
     return folder
 
 
@@ -271,11 +279,15 @@ def main() -> int:
     parser.add_argument("kind", choices=["container", "fresh", "disk"])
     parser.add_argument("release", choices=sorted(apt.SUITES))
     asked = parser.parse_args()
+    engines.end_like_interrupts()
     try:
         print(image(asked.kind, asked.release))
     except MachineError as failure:
         print(failure, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing is left of the image", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -26,7 +26,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -357,11 +356,6 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def terminate(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a run like Ctrl-C, also one in the background: everything is put away."""
-    raise KeyboardInterrupt
-
-
 def molecule_environment() -> None:
     """The Python environment of molecule is there."""
     if (
@@ -380,8 +374,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "0") not in ("", "0"))
     parser.add_argument("--destroy", action="store_true")
     asked = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, terminate)
+    engines.end_like_interrupts()
     label = asked.name
     try:
         scenario = Scenario(asked.name, asked.release)
