@@ -152,6 +152,9 @@ csd_probe_status(const struct csd_place *place, unsigned int sct, unsigned int s
 		return csd_fix(err, "correct the subsystem NQN, or declare the subsystem and its listener at the target");
 	}
 	if (sct == 0 && sc == 0) {
+		/* A target whose core is taken may be slower than the initiator waits: later it may be there. */
+		csd_fail(err, CSD_UNAVAILABLE, "subsystem %s at %s port %s for host %s", place->subnqn, place->traddr,
+			 place->trsvcid, place->hostnqn);
 		csd_found(err, "the target allows this host, and yet the connection could not be set up");
 		return csd_fix(err, "run again; look at the target's log");
 	}
