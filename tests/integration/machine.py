@@ -32,8 +32,18 @@ def machine() -> dict[str, object]:
         "traces": [path for path in TRACES if Path(path).exists()],
         "mounts": sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
         "listens on 4420": listens(4420),
-        "settings": sorted(str(path) for folder in SETTINGS for path in Path(folder).glob("*")),
+        "settings": sorted({str(path) for folder in SETTINGS for path in Path(folder).glob("*")} - packaged()),
         "processes": sorted(name for name in processes().values() if name.startswith(("reactor_", "csd_"))),
+    }
+
+
+def packaged() -> set[str]:
+    """Paths that Debian packages brought."""
+    return {
+        line
+        for path in Path("/var/lib/dpkg/info").glob("*.list")
+        for line in path.read_text().splitlines()
+        if line.startswith(tuple(SETTINGS))
     }
 
 

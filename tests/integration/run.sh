@@ -12,7 +12,7 @@ mkdir -p build
 say() { printf '\n=== %s (%s)\n' "$1" "$(date -u +%H:%M:%SZ)"; }
 
 # What the tests look with, and no role installs.
-apt-get install -qq -y --no-install-recommends iproute2 procps >/dev/null
+apt-get install -qq -y --no-install-recommends iproute2 >/dev/null
 make --no-print-directory .venv/.test
 
 say "from the lab that README's first command brought up, back to the untouched host"
