@@ -114,6 +114,6 @@ def drive(host: str, node: str) -> str:
 
 def programs(host: str, node: str) -> dict[int, dict[str, Any]]:
     """What a drive holds, by slot, as a host sees it over the network."""
-    said = json.loads(machine(host).check_output(f"csd list {drive(host, node)} --json"))
+    said = json.loads(machine(host).check_output(f"csd {drive(host, node)} --json list"))
     [compute] = said["compute"]
     return {program["pind"]: program for program in compute["programs"] if program["state"] != "empty"}

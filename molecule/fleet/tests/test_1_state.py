@@ -118,7 +118,7 @@ def test_the_groups_run_different_programs() -> None:
 
 def test_a_host_that_is_not_on_a_subsystems_list_is_refused() -> None:
     assert "fleet-node2" not in CONNECTIONS["fleet-host2"]
-    done = machine("fleet-host2").run(f"csd list {drive('fleet-host2', 'fleet-node2')} --json")
+    done = machine("fleet-host2").run(f"csd {drive('fleet-host2', 'fleet-node2')} --json list")
     assert done.rc != 0
     assert "does not allow this host" in done.stderr
 
