@@ -120,7 +120,7 @@ def test_a_host_that_is_not_on_a_subsystems_list_is_refused() -> None:
     assert "fleet-node2" not in CONNECTIONS["fleet-host2"]
     done = machine("fleet-host2").run(f"csd {drive('fleet-host2', 'fleet-node2')} --json list")
     assert done.rc != 0
-    assert "does not allow this host" in done.stderr
+    assert "does not allow this host" in json.loads(done.stdout)["error"]["found"]
 
 
 def test_one_report_has_a_row_for_each_declared_pair_and_is_valid() -> None:
