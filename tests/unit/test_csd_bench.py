@@ -323,7 +323,7 @@ def test_stamps_of_spdk(tmp_path: Path) -> None:
 
 def test_a_target_that_is_down_is_told_and_costs_no_other_its_figures(tmp_path: Path) -> None:
     """As for a fleet: the reason is returned instead of an error."""
-    missing = {"program": str(tmp_path / "missing"), "if_unavailable": "report"}
+    missing: dict[str, Any] = {"program": str(tmp_path / "missing"), "if_unavailable": "report"}
     names = ("program", "initiator", "path", "records", "seed")
     verified = run_module(csd_dataset.main, {name: params(tmp_path)[name] for name in names} | missing)
     assert not verified["changed"]
