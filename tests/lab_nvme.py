@@ -13,14 +13,20 @@ from typing import Any
 
 Host = Any  # testinfra.host.Host, which comes without types
 
-MODEL = "hello_eBPF CSD"
-SERIAL = "HELLOEBPF0000001"
 NQN = "nqn.2026-11.io.hello-ebpf:csd0"
 HOST_NQN = "nqn.2026-11.io.hello-ebpf:host0"
-DATA, SLM, COMPUTE, FILE = 1, 2, 3, 4
+MODEL, SERIAL = "hello_eBPF CSD", "HELLOEBPF0000001"
+DATA, SLM, COMPUTE = 1, 2, 3
 UUID = "6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e000{}"
-# As molecule/vm/group_vars declares them.
-MEGABYTES = {DATA: 64, SLM: 16, FILE: 256}
+
+# What molecule/vm/group_vars declares beside it: a drive whose data outlive the target and the machine's boot.
+FILE_NQN = "nqn.2026-11.io.hello-ebpf:csd1"
+FILE_MODEL, FILE_SERIAL = "hello_eBPF AIO", "HELLOEBPF0000002"
+FILE_UUID = "6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e0101"
+MOUNT = "/mnt/csd1"
+BACKING = "/var/lib/hello_ebpf/csd1_file"
+# Sizes of the data namespace, the drive's memory, and the namespace in a file.
+DATA_MB, SLM_MB, FILE_MB = 64, 16, 256
 
 # Every namespace node of the machine, on standard output as JSON.
 FIND = """
@@ -28,7 +34,7 @@ import fcntl, glob, json, os, re
 found = []
 for folder in glob.glob('/sys/class/nvme-subsystem/nvme-subsys*') + glob.glob('/sys/class/nvme/nvme*'):
     told = {}
-    for name in ('model', 'serial', 'subsysnqn'):
+    for name in ('model', 'serial'):
         with open(f'{folder}/{name}') as file:
             told[name] = file.read().strip()
     for name in sorted(os.listdir(folder)):
@@ -48,25 +54,33 @@ class Nodes:
     generic: str
 
 
-def namespaces(host: Host) -> dict[int, Nodes]:
-    """The lab's drive: its nodes by namespace id."""
+def namespaces(host: Host, model: str = MODEL, serial: str = SERIAL) -> dict[int, Nodes]:
+    """A drive's nodes by namespace id."""
     by_nsid: dict[int, dict[str, str]] = {}
     for seen in json.loads(host.check_output("python3 -c %s", FIND)):
-        if (seen["model"], seen["serial"], seen["subsysnqn"]) == (MODEL, SERIAL, NQN):
+        if (seen["model"], seen["serial"]) == (model, serial):
             kind = "generic" if seen["node"].startswith("/dev/ng") else "block"
             by_nsid.setdefault(seen["nsid"], {})[kind] = seen["node"]
     return {nsid: Nodes(nodes.get("block", ""), nodes.get("generic", "")) for nsid, nodes in sorted(by_nsid.items())}
 
 
-def controller(host: Host) -> str:
-    """The kernel's name of the one connection to the drive."""
-    [path] = host.check_output("grep -lxF %s /sys/class/nvme/nvme*/subsysnqn", NQN).split()
+def file_block(host: Host) -> str:
+    """The block device of the namespace that outlives the target."""
+    return namespaces(host, FILE_MODEL, FILE_SERIAL)[1].block
+
+
+def controller(host: Host, nqn: str = NQN) -> str:
+    """The kernel's name of the one connection to a subsystem."""
+    [path] = host.check_output("grep -lxF %s /sys/class/nvme/nvme*/subsysnqn", nqn).split()
     return str(path.split("/")[4])
 
 
-def attribute(host: Host, name: str) -> str:
-    """What sysfs says of the connection."""
-    return str(host.file(f"/sys/class/nvme/{controller(host)}/{name}").content_string).strip()
+def attributes(host: Host, nqn: str = NQN) -> dict[str, str]:
+    """What sysfs says of the one connection to a subsystem."""
+    names = ("transport", "state", "hostnqn", "address", "reconnect_delay", "ctrl_loss_tmo", "queue_count")
+    name = controller(host, nqn)
+    said = host.check_output(f"cd /sys/class/nvme/{name} && cat {' '.join(names)}").splitlines()
+    return dict(zip(names, said, strict=True))
 
 
 def programs(host: Host) -> dict[int, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from integration.verify.conftest import pytest_collection_modifyitems, pytest_configure  # noqa: F401
 from lab_nvme import Nodes, namespaces
 
 Host = Any  # testinfra.host.Host, which comes without types

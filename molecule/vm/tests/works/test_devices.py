@@ -1,34 +1,59 @@
-"""The drive's namespaces as the kernel shows them: found by model, serial number and namespace id."""
+"""The drives as the kernel shows them: namespaces found by model, serial number and namespace id."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lab_nvme import COMPUTE, DATA, FILE, HOST_NQN, MEGABYTES, NQN, SLM, UUID, Nodes, attribute
+from lab_nvme import (
+    COMPUTE,
+    DATA,
+    DATA_MB,
+    FILE_MB,
+    FILE_NQN,
+    FILE_UUID,
+    HOST_NQN,
+    MODEL,
+    MOUNT,
+    NQN,
+    SERIAL,
+    SLM,
+    UUID,
+    Nodes,
+    attributes,
+    controller,
+    file_block,
+)
 
 Host = Any  # testinfra.host.Host, which comes without types
 
 
-def test_the_kernels_own_driver_holds_the_connection(host: Host) -> None:
-    """The kernel's own nvme-tcp holds one live connection to the drive, over loopback, with the declared policy."""
+def test_the_kernels_own_driver_holds_the_connections(host: Host) -> None:
+    """The kernel's own nvme-tcp holds a live connection to each subsystem, over loopback, with the declared policy."""
     assert host.file("/sys/module/nvme_tcp").is_directory
-    assert attribute(host, "transport") == "tcp"
-    assert attribute(host, "state") == "live"
-    assert attribute(host, "hostnqn") == HOST_NQN
-    assert attribute(host, "address").startswith("traddr=127.0.0.1,trsvcid=4420")
-    assert (attribute(host, "reconnect_delay"), attribute(host, "ctrl_loss_tmo")) == ("2", "600")
+    for nqn in (NQN, FILE_NQN):
+        seen = attributes(host, nqn)
+        assert seen["address"].startswith("traddr=127.0.0.1,trsvcid=4420")
+        assert (seen["transport"], seen["state"], seen["hostnqn"]) == ("tcp", "live", HOST_NQN)
+        assert (seen["reconnect_delay"], seen["ctrl_loss_tmo"]) == ("2", "600")
     assert "127.0.0.1:4420" in host.check_output("ss -Hnt state established")
 
 
-def test_data_namespaces_are_block_devices(host: Host, nodes: dict[int, Nodes]) -> None:
+def test_the_subsystem_has_the_declared_identity(host: Host) -> None:
+    """The kernel shows the declared model and serial number."""
+    name = controller(host)
+    assert host.file(f"/sys/class/nvme/{name}/model").content_string.strip() == MODEL
+    assert host.file(f"/sys/class/nvme/{name}/serial").content_string.strip() == SERIAL
+
+
+def test_the_data_namespaces_are_block_devices(host: Host, nodes: dict[int, Nodes]) -> None:
     """The data namespaces are block devices, found by model, serial and namespace id, of the declared size and UUID."""
-    assert set(nodes) == {DATA, SLM, COMPUTE, FILE}
-    for nsid in (DATA, FILE):
-        block = nodes[nsid].block
-        assert int(host.check_output("blockdev --getsize64 %s", block)) == MEGABYTES[nsid] << 20
+    assert set(nodes) == {DATA, SLM, COMPUTE}
+    declared = [(nodes[DATA].block, DATA_MB, UUID.format(DATA)), (file_block(host), FILE_MB, FILE_UUID)]
+    for block, megabytes, uuid in declared:
+        assert int(host.check_output("blockdev --getsize64 %s", block)) == megabytes << 20
         name = block.removeprefix("/dev/")
-        assert host.file(f"/sys/block/{name}/uuid").content_string == f"{UUID.format(nsid)}\n"
-        assert host.check_output("readlink -f /dev/disk/by-id/nvme-uuid.%s", UUID.format(nsid)) == block
+        assert host.file(f"/sys/block/{name}/uuid").content_string == f"{uuid}\n"
+        assert host.check_output("readlink -f /dev/disk/by-id/nvme-uuid.%s", uuid) == block
 
 
 def test_memory_and_compute_are_generic_nodes(host: Host, nodes: dict[int, Nodes]) -> None:
@@ -40,9 +65,8 @@ def test_memory_and_compute_are_generic_nodes(host: Host, nodes: dict[int, Nodes
 
 def test_the_whole_stack_is_one_machine(host: Host) -> None:
     """Application, ext4, block layer, nvme-tcp, TCP over lo and csd_tgt are all in this one guest."""
-    assert host.check_output("findmnt --noheadings --output FSTYPE,TARGET /mnt/csd0").split() == ["ext4", "/mnt/csd0"]
-    source = host.check_output("findmnt --noheadings --output SOURCE /mnt/csd0")
-    subsystem = host.check_output("cat /sys/block/%s/device/subsysnqn", source.removeprefix("/dev/"))
-    assert subsystem == NQN
+    seen = host.check_output(f"findmnt --noheadings --output FSTYPE,SOURCE {MOUNT}").split()
+    assert seen == ["ext4", file_block(host)]
     pid = host.check_output("systemctl show --property MainPID --value csd_target.service")
     assert f"pid={pid}," in host.check_output("ss -Hlntp sport = 4420")
+    assert host.check_output(f"cat /proc/{pid}/comm") == "reactor_1"

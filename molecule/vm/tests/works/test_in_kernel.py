@@ -20,39 +20,70 @@ READS, SIZE = 32, 16384
 # IPv4's and TCP's headers, with timestamps.
 HEADERS = 20 + 32
 
-# Runs a command between two counts of the interface, and then stops the tracer.
+# The tracer joins connections that are there: first a few reads on each CPU, each with a queue of its own, so that it
+# has found its place in every stream; then what is counted, between two of its snapshots and two looks at lo.
 TRACED = """
-counters() {{ cat /sys/class/net/lo/statistics/tx_bytes /sys/class/net/lo/statistics/tx_packets; }}
-{trace} --json --interface lo --port 4420 --slm {slm} --compute {compute} > $0 2> $0.errors & tracer=$!
-while kill -0 $tracer && ! grep -q counting $0.errors; do sleep 0.05; done
-before=$(counters)
-{command}
-after=$(counters)
-kill -INT $tracer
-wait $tracer
-echo $before $after
-cat $0
-rm $0 $0.errors
+import json, os, subprocess, sys, time
+trace, device, reads, size, slm, compute = sys.argv[1:]
+command = [trace, '--json', '--snapshots', '--interface', 'lo', '--port', '4420', '--slm', slm, '--compute', compute]
+tracer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+def line():
+    return json.loads(tracer.stdout.readline())
+
+def lo():
+    return [int(open(f'/sys/class/net/lo/statistics/tx_{name}').read()) for name in ('bytes', 'packets')]
+
+def look():
+    # A moment in which nothing passed, so that both counts are of the same moment.
+    while True:
+        time.sleep(0.3)
+        before = lo()
+        tracer.stdin.write(chr(10))
+        tracer.stdin.flush()
+        [port] = line()['ports']
+        if lo() == before:
+            return {'lo': before, 'port': port}
+
+def read(count):
+    subprocess.run(['dd', f'if={device}', 'of=/dev/null', f'bs={size}', f'count={count}', 'iflag=direct'], check=True)
+
+line()
+everywhere = os.sched_getaffinity(0)
+for cpu in everywhere:
+    os.sched_setaffinity(0, {cpu})
+    read(8)
+os.sched_setaffinity(0, everywhere)
+before = look()
+read(reads)
+after = look()
+tracer.stdin.close()
+tracer.wait()
+print(json.dumps([before, after]))
 """
 
 
-def traced(host: Host, command: str) -> tuple[list[int], dict[str, Any]]:
-    """(bytes, packets before, bytes, packets after) of lo, and what the tracer counted at the target's port."""
-    script = TRACED.format(trace=TRACE, slm=SLM, compute=COMPUTE, command=command)
-    counters, *rest = host.check_output("sh -c %s %s", script, host.check_output("mktemp")).split("\n")
-    [port] = json.loads("\n".join(rest))["ports"]
-    return [int(word) for word in counters.split()], port
+def of_reads(port: dict[str, Any]) -> dict[str, int]:
+    """All Read commands, on queues whose Connect was seen or not."""
+    names = ("commands", "completions", "failed", "data_bytes_to_host")
+    reads = [each for each in port["commands"] if each["opcode"] == 2 and each.get("nsid") in {None, DATA}]
+    return {name: sum(each[name] for each in reads) for name in names}
 
 
 def test_trace_counts_a_known_sequence_and_what_the_interface_counts(host: Host, nodes: dict[int, Nodes]) -> None:
-    """nvme_tcp_trace in the guest's kernel counts 32 reads of 16 KiB exactly, and the bytes that lo itself counted."""
-    command = f"dd if={nodes[DATA].block} of=/dev/null bs={SIZE} count={READS} iflag=direct status=none"
-    (bytes_before, packets_before, bytes_after, packets_after), port = traced(host, command)
-    read = [each for each in port["commands"] if each["opcode"] == 2 and each["data_bytes_to_host"] == READS * SIZE]
-    assert [(each["commands"], each["completions"], each["failed"]) for each in read] == [(READS, READS, 0)]
-    sides = (port["to_target"], port["to_host"])
-    more_bytes = bytes_after - bytes_before - sum(side["ip_bytes"] for side in sides)
-    more_packets = packets_after - packets_before - sum(side["packets"] for side in sides)
-    # lo has link headers; where the interface cut a packet in two, there is one more set of headers.
-    links = 14 * (packets_after - packets_before)
-    assert more_bytes - links == more_packets * HEADERS, (more_bytes, more_packets, port)
+    """In the guest's kernel, nvme_tcp_trace counts 32 reads of 16 KiB exactly, and the bytes that lo itself counted."""
+    words = [TRACE, nodes[DATA].block, *map(str, (READS, SIZE, SLM, COMPUTE))]
+    said = host.check_output("python3 -c %s %s %s %s %s %s %s", TRACED, *words)
+    before, after = json.loads(said)
+    counted = {name: value - of_reads(before["port"])[name] for name, value in of_reads(after["port"]).items()}
+    assert counted == {
+        "commands": READS, "completions": READS, "failed": 0, "data_bytes_to_host": READS * SIZE
+    }, (before, after)  # fmt: skip
+    sides = ("to_target", "to_host")
+    traced = {
+        name: sum(after["port"][side][name] - before["port"][side][name] for side in sides)
+        for name in ("ip_bytes", "packets")
+    }
+    on_lo = [late - early for early, late in zip(before["lo"], after["lo"], strict=True)]
+    # Where the interface cut a packet in two there is one more set of headers.
+    assert on_lo[0] - traced["ip_bytes"] == (on_lo[1] - traced["packets"]) * HEADERS, (on_lo, traced)

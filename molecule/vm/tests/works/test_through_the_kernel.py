@@ -37,14 +37,14 @@ def test_the_tool_goes_through_the_kernel(host: Host) -> None:
     """The tool csd finds the kernel's connection by itself: no SPDK process of the tool's, no hugepage taken."""
     shown = json.loads(host.check_output("csd list --json"))
     assert f"/dev/{controller(host)}" in json.dumps(shown)
-    assert {each["nsid"]: each["kind"] for each in shown["namespaces"]} == {1: "NVM", 2: "SLM", 3: "compute", 4: "NVM"}
+    assert {each["nsid"]: each["kind"] for each in shown["namespaces"]} == {DATA: "NVM", SLM: "SLM", COMPUTE: "compute"}
     assert len(programs(host)) == 6
 
 
 @pytest.mark.parametrize("nsid", [DATA, SLM, COMPUTE])
 def test_any_node_names_the_drive(host: Host, nodes: dict[int, Nodes], nsid: int, kept_sha256: str) -> None:
     """A scan through any of the drive's generic nodes keeps what the reference keeps."""
-    words = f"scan --slot 0 --cparam1 50000 --data-nsid 1 --length {RECORDS * 64} --json"
+    words = f"scan --slot 0 --cparam1 50000 --length {RECORDS * 64} --json"
     found = json.loads(host.check_output(f"csd --device {nodes[nsid].generic} {words}"))
     assert (found["records"], found["kept_sha256"]) == (RECORDS, kept_sha256)
 
@@ -53,7 +53,7 @@ def test_the_standard_flow_through_the_kernel(host: Host, kept_sha256: str) -> N
     """Load, activate, copy to SLM, execute, read SLM through the kernel's passthrough keep what the reference keeps."""
     host.check_output("csd load --slot 12 --activate /opt/hello_ebpf/csd_target/programs/threshold.bpf.o")
     try:
-        words = f"exec --slot 12 --cparam1 50000 --data-nsid 1 --length {RECORDS * 64} --json"
+        words = f"exec --slot 12 --cparam1 50000 --length {RECORDS * 64} --json"
         assert json.loads(host.check_output(f"csd {words}"))["kept_sha256"] == kept_sha256
     finally:
         host.check_output("csd deactivate --slot 12")
