@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab_machine import keep, lab_processes, listeners, look
+from lab_machine import KEPT, keep, lab_processes, listeners, look
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -51,3 +51,4 @@ def test_remember_the_untouched_machine(host: Host) -> None:
     assert len(seen["files"]) > 5000
     assert len(seen["settings"]) > 100
     keep(host, "untouched", seen)
+    (KEPT / "untouched/fstab").write_text(host.file("/etc/fstab").content_string)
