@@ -20,11 +20,6 @@ PLAYBOOK = """
   vars:
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
   tasks:
-    - ansible.builtin.set_fact:
-        distribution: %s
-        distribution_version: "%s"
-        distribution_major_version: "%s"
-        cacheable: true
     - ansible.builtin.include_role:
         name: ebpf_toolchain
 """
@@ -32,15 +27,29 @@ PLAYBOOK = """
 
 @pytest.mark.parametrize(
     ("distribution", "version", "release"),
-    [("Debian", "11.9", "Debian 11"), ("Ubuntu", "22.04", "Ubuntu 22.04"), ("Fedora", "43", "Fedora 43")],
+    [
+        ("ID=debian", 'VERSION_ID="11"', "Debian 11"),
+        ("ID=ubuntu", 'VERSION_ID="22.04"', "Ubuntu 22.04"),
+        ("ID=fedora", "VERSION_ID=43", "Fedora 43"),
+        ("ID=debian", "VERSION_CODENAME=sid", "Debian without a number"),
+    ],
 )
 def test_another_release_is_refused_before_anything_changes(
     tmp_path: Path, distribution: str, version: str, release: str
 ) -> None:
     playbook = tmp_path / "playbook.yml"
-    playbook.write_text(PLAYBOOK % (distribution, version, version.partition(".")[0]))
+    playbook.write_text(PLAYBOOK)
+    said = tmp_path / "os-release"
+    said.write_text(f'PRETTY_NAME="X=Y"\n{distribution}\nID_LIKE=debian\n{version}\n')
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", playbook],
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            "localhost,",
+            "-e",
+            f"__ebpf_toolchain_os_release={said}",
+            playbook,
+        ],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "1000"},
         stdin=subprocess.DEVNULL,
