@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -32,6 +33,16 @@ SHIPPED = ("threshold", "search", "aggregate", "histogram", "sample", "top")
 
 def record(number: int) -> bytes:
     return struct.pack("<QQIi5Q", number, number, number % 7, number * 389 % 1000, *range(5))
+
+
+def sockets(pid: int) -> int:
+    """How many a process has."""
+    count = 0
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        # One that is closed just now is none.
+        with contextlib.suppress(OSError):
+            count += str(path.readlink()).startswith("socket:")
+    return count
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +87,7 @@ def test_mutated_command_streams(target: CsdTarget, folder: Path, fuzzer: Path) 
         objects.append(folder / f"{name}.bpf.o")
         objects[-1].write_bytes(program(name, folder))
 
+    before = sockets(target.pid)
     print(f"\nseed {SEED}, {STREAMS} streams")
     began = time.monotonic()
     done = subprocess.run(
@@ -95,6 +107,12 @@ def test_mutated_command_streams(target: CsdTarget, folder: Path, fuzzer: Path) 
     # Streams reach what lies behind the checks: a good part succeeds, and the statuses are not all the same.
     assert told["succeeded"] > told["commands"] // 5
     assert len(told["statuses"]) > 15
+
+    # No connection is left of a host that has gone, in whichever state it was.
+    deadline = time.monotonic() + 30
+    while sockets(target.pid) > before:
+        assert time.monotonic() < deadline, f"{sockets(target.pid) - before} connections are left"
+        time.sleep(0.1)
 
     # It answers RPC, and no command was left in its counts: pausing waits for all of them.
     target.call("nvmf_subsystem_add_host", {"nqn": subsystem.nqn, "host": "nqn.2026-11.io.hello-ebpf:after"})
