@@ -35,7 +35,12 @@ OF_PACKAGES = re.compile(
     r"|.*/__pycache__(/|$)"
 )
 
-COUNTERS = re.compile(r"fs\.(dentry|inode|file-nr|quota|aio-nr)|kernel\.(random|ns_last_pid|pty\.nr)|vm\.stat")
+# What counts by itself, and the hugepage pool: a container's is the host's.
+COUNTERS = re.compile(
+    r"fs\.(dentry|inode|file-nr|quota|aio-nr)|kernel\.(random|ns_last_pid|pty\.nr)|vm\.(stat|nr_hugepages)"
+)
+# The kernel mounts tracefs here by itself as soon as anybody looks.
+AUTOMOUNT = "/sys/kernel/debug/tracing"
 
 FILES = r"find / -xdev -printf '%p\t%y %m %U:%G %s %T@ %l\n'"
 # Every file that a package brought, and what its scripts are known to link.
@@ -53,7 +58,7 @@ def look(host: Host) -> Look:
     mounts = (line.split() for line in host.file("/proc/mounts").content_string.splitlines())
     return {
         "files": files,
-        "mounts": {mount[1]: f"{mount[0]} {mount[2]} {mount[3]}" for mount in mounts},
+        "mounts": {mount[1]: f"{mount[0]} {mount[2]}" for mount in mounts if mount[1] != AUTOMOUNT},
         "listeners": dict.fromkeys(listeners(host), ""),
         "processes": dict.fromkeys(lab_processes(host), ""),
         "units": {
@@ -77,7 +82,7 @@ def lab_processes(host: Host) -> list[str]:
 
 
 def settings(host: Host) -> dict[str, str]:
-    """Kernel settings; counters that move by themselves left out."""
+    """Kernel settings."""
     lines = (line.partition(" = ") for line in host.run("sysctl -a 2>/dev/null").stdout.splitlines())
     return {name: value for name, _, value in lines if not COUNTERS.match(name)}
 
