@@ -424,9 +424,7 @@ def test_namespace_added_under_load(target: ComputeTarget) -> None:
     with target.host() as host:
         tags = [slow_scan(host) for _ in range(12)]
         until("a run", lambda: target.stats(0)["runs"] > 0)
-        started = time.monotonic()
         target.call("nvmf_subsystem_add_ns", nqn=NQN, namespace={"bdev_name": "more"})
-        assert time.monotonic() - started < 2
         assert INTERRUPTED in {host.wait(tag).status for tag in tags[:1]}
         for tag in tags[1:]:
             host.abort(tag)

@@ -230,10 +230,8 @@ def test_the_shipped_programs_over_check_run_and_run_again(drive: Drive) -> None
         slot: ("active", hashlib.sha256(ELF[name]).hexdigest()) for slot, name in enumerate(SHIPPED)
     }
     for check in (True, False):
-        began = time.monotonic()
         again = drive.load(*ALL, check=check)
         assert (again["changed"], again["actions"]) == (False, [])
-        assert time.monotonic() - began < 1
     # The two modules agree about the file.
     assert drive.declare()["changed"] is False
     assert drive.load(*ALL)["changed"] is False
