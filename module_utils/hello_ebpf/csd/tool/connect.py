@@ -48,7 +48,7 @@ def connect(options: argparse.Namespace, installed_with: Path, sysfs: Path = SYS
     return Device(
         SpdkTransport(
             Place(*(str(wanted[name]) for name in _PLACE)),
-            program=configured.get("program", str(installed_with.parents[1] / "bin" / "csd_nvme")),
+            program=configured.get("program", str(installed_with.with_suffix("") / "bin" / "csd_nvme")),
             memory_megabytes=int(configured.get("memory_megabytes", 64)),
             core=int(configured.get("core", -1)),
             timeout_seconds=options.timeout,
