@@ -138,6 +138,8 @@ def started(name: str, image: str, *, keep: bool = False) -> Iterator[Container]
     """A new container. It is removed at the end, unless it is to be kept."""
     words = ["docker", "run", "--detach", "--init", f"--name={name}", f"--hostname={name}", f"--label={LABEL}"]
     words += permissions(CAPABILITIES.read_text())
+    # Docker turns IPv6 off, also on loopback.
+    words += ["--sysctl=net.ipv6.conf.all.disable_ipv6=0"]
     # Loop devices: some tests want a block device of their own.
     words += ["--device-cgroup-rule=b 7:* rmw", "--device-cgroup-rule=c 10:237 rmw"]
     for proxy in ("http_proxy", "https_proxy", "no_proxy"):
