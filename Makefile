@@ -35,11 +35,13 @@ teardown: $(VENV)/.run ## Take everything down
 check: lint c-tests unit ## The quick tests: lint, unit tests, C tests; no service is started
 
 .PHONY: test
-test: check test-default test-fleet test-fresh test-vm ## Everything that CI runs
+test: check test-default test-fresh ## Everything that CI runs
 
 .PHONY: test-all
-test-all: ## The same with every interrupt, other mutants each time, and the virtual machine on Debian 13 too
+test-all: ## The same with every interrupt and other mutants each time; a fleet; virtual machines of Debian 12 and 13
 	$(MAKE) --no-print-directory test HELLO_EBPF_ALL=yes HELLO_EBPF_FUZZ_SEED=random
+	$(MAKE) --no-print-directory test-fleet
+	$(MAKE) --no-print-directory test-vm RELEASE=12
 	$(MAKE) --no-print-directory test-vm RELEASE=13
 
 # KEEP=1 leaves the machines of a scenario for inspection.
