@@ -185,7 +185,7 @@ class Guest:
 def machine(acceleration: str, image: Path) -> list[str]:
     """QEMU's words that probe and guest share."""
     return [
-        *(QEMU, "-machine", "q35", "-accel", acceleration, "-cpu", CPU, "-smp", str(CORES)),
+        *(QEMU, "-machine", "q35,sata=off", "-accel", acceleration, "-cpu", CPU, "-smp", str(CORES)),
         *("-m", str(MEMORY_MEGABYTES), "-display", "none", "-nodefaults"),
         *("-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img")),
     ]

@@ -13,6 +13,14 @@ from lab_nvme import Nodes, namespaces
 Host = Any  # testinfra.host.Host, which comes without types
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tools(host: Host) -> None:
+    """Independent tools that are no part of the lab: installed here, from apt's cache where they are."""
+    if not (host.exists("fio") and host.exists("bpftool")):
+        install = "apt-get install -qq -y --no-install-recommends fio bpftool"
+        host.check_output(f"env DEBIAN_FRONTEND=noninteractive {install}")
+
+
 @pytest.fixture(scope="module")
 def nodes(host: Host) -> dict[int, Nodes]:
     """The drive's nodes, by namespace id."""

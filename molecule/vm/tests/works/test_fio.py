@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from lab_nvme import DATA, Nodes
 
 Host = Any  # testinfra.host.Host, which comes without types
@@ -15,13 +13,6 @@ MEBIBYTE = 1 << 20
 SIZE = 8
 # Behind the data set, before what nvme-cli writes.
 OFFSET = 16
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fio(host: Host) -> None:
-    """It is no part of the lab: the package is installed here, from apt's cache where it is."""
-    if not host.exists("fio"):
-        host.check_output("env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends fio")
 
 
 def run(host: Host, nodes: dict[int, Nodes], folder: str, words: str) -> Any:
