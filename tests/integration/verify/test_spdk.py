@@ -17,7 +17,8 @@ ARCHIVES = os.environ.get("HELLO_EBPF_SPDK_CACHE", "/var/cache/hello_ebpf/spdk")
 CURRENT = f"{PREFIX}/current"
 PKG_CONFIG = f"env PKG_CONFIG_PATH={CURRENT}/lib/pkgconfig pkg-config"
 # Little enough to start beside the lab's own target.
-EAL = "--huge-unlink --no-pci -s 64"
+# Few trace entries: they are locked into memory, of which a container may lock 8 MiB.
+EAL = "--huge-unlink --no-pci -s 64 --num-trace-entries 1024"
 
 # Transports register themselves in constructors, which are linked only with whole archives.
 INITIATOR = """\
