@@ -71,8 +71,8 @@ def said(host: Host, pytestconfig: pytest.Config, folder: Path) -> str:
             "nvme_tcp",
         ],
         cwd=ROOT,
-        # A scenario's own record stays as it is.
-        env=os.environ | {"LAB_RUN_FILE": str(folder / "run.jsonl")},
+        # A scenario's own record stays as it is. JSON, because YAML breaks what is said into lines.
+        env=os.environ | {"LAB_RUN_FILE": str(folder / "run.jsonl"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
         capture_output=True,
         text=True,
         check=False,
