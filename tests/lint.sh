@@ -10,6 +10,7 @@ ruff check .
 ruff format --check .
 mypy library/*.py
 mypy module_utils/hello_ebpf plugins tests
+MYPYPATH=molecule/fleet/tests mypy molecule
 yamllint --strict .
 git ls-files '*.sh' .ci/run | xargs shellcheck
 ansible-playbook --syntax-check site.yml playbooks/*.yml

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,7 +41,7 @@ TRACES += ["/run/hello_ebpf", "/etc/systemd/system/csd_target.service", "/usr/lo
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An inventory beside the scenario's: the spare machine is a storage node, and one host connects to it."""
     path = tmp_path_factory.mktemp("larger") / "larger.json"
-    sensors = {"sensors": {"hosts": {SPARE: {}}}}
+    sensors: dict[str, Any] = {"sensors": {"hosts": {SPARE: {}}}}
     path.write_text(json.dumps({"all": {"children": {"targets": {"children": sensors}, "fleet": {}}}}))
     (path.parent / "group_vars").mkdir()
     connects = CONNECTIONS | {"fleet-host2": [*CONNECTIONS["fleet-host2"], SPARE]}

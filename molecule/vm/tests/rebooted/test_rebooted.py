@@ -21,7 +21,11 @@ def settled(host: Host) -> None:
     """What takes its time after a boot has had it: nothing is started by hand."""
     looks = [f"findmnt {MOUNT}", "csd list", "systemctl is-system-running --wait"]
     for look in looks:
-        seconds = wait(lambda look=look: host.run(look).rc == 0, PATIENCE_S, f"`{look}` after the reboot")
+
+        def succeeds(look: str = look) -> bool:
+            return bool(host.run(look).rc == 0)
+
+        seconds = wait(succeeds, PATIENCE_S, f"`{look}` after the reboot")
         print(f"{look}: {seconds:.0f} s after the look before it")
 
 
