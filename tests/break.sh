@@ -29,7 +29,7 @@ cases() {
 		CASES
 	done
 	cat <<-CASES
-		fleet|hosts|verify|FAILED [^ ]*::test_a_host_that_is_not_on_a_subsystems_list_is_refused|{connects_to: "{{ groups['targets'] }}"}
+		fleet|hosts|verify|FAILED [^ ]*::test_a_host_that_is_not_on_a_subsystems_list_is_refused|$(all_to_all)
 		fleet|programs|verify|FAILED [^ ]*::test_a_host_sees_the_programs_that_the_targets_group_declares|$(one_program)
 		vm|serial|verify tests/works|FAILED [^ ]*::test_the_subsystem_has_the_declared_identity|{vm_serial: HELLOEBPF9999999}
 		vm|slot5|verify tests/works|FAILED [^ ]*::test_three_namespaces_and_six_active_programs|$(guest_without_slot_5)
@@ -48,6 +48,11 @@ another_serial() {
 		printf '{nsid: %d, bdev: %s, uuid: 6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e000%d}, ' "$nsid" "$name" "$nsid"
 	done
 	printf ']}]}\n'
+}
+
+all_to_all() {
+	local nodes="[fleet-node1, fleet-node2, fleet-node3]"
+	printf '{connects: {fleet-host1: %s, fleet-host2: %s}}\n' "$nodes" "$nodes"
 }
 
 one_program() {
