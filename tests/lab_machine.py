@@ -106,6 +106,11 @@ def differences(before: Look, after: Look) -> list[str]:
     return found
 
 
+def boot(host: Host) -> str:
+    """Which boot of the machine this is."""
+    return str(host.file("/proc/sys/kernel/random/boot_id").content_string).strip()
+
+
 def keep(host: Host, name: str, seen: Look) -> None:
     """Keep a look for a later stage."""
     path = KEPT / name / f"{host.backend.get_hostname()}.json"

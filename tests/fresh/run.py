@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fresh import container as machine
 from fresh.container import Container
-from machines import engines, images
+from machines import engines, images, turns
 from machines.console import ROOT, MachineError, output, say, step
 
 NAME = "hello_ebpf-fresh"
@@ -176,7 +176,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, terminate)
     begun = time.monotonic()
     try:
-        with engines.held("fresh"), engines.docker(keep=asked.keep):
+        with turns.held("fresh"), engines.docker(keep=asked.keep):
             if asked.destroy:
                 machine.clear_leftovers()
                 return 0

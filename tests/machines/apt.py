@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines.console import MachineError, must, output, step
+from machines.turns import one_at_a_time
 
 SUITES = {"12": "bookworm", "13": "trixie"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -174,7 +175,8 @@ def need(things: dict[str, str]) -> list[str]:
         raise MachineError(
             f"the package(s) {', '.join(missing)}", "they are missing, and this is not root", "run it as root"
         )
-    with step(f"installing {' '.join(missing)}"):
+    # Of apt's locks only dpkg's are waited for.
+    with one_at_a_time("apt"), step(f"installing {' '.join(missing)}"):
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         must("fresh package lists", ["apt-get", "update", "-qq", *LOCK], env=quiet)
         must(

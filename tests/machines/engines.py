@@ -22,12 +22,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from machines import apt
 from machines.console import MachineError, must, output, say, step
+from machines.turns import RUN, one_at_a_time
 
 STATE = Path("/var/lib/hello_ebpf_tests/docker")
-RUN = Path("/run/hello_ebpf_tests")
 PIDFILE = RUN / "dockerd.pid"
 SOCKET = RUN / "docker.sock"
 LOG = RUN / "dockerd.log"
@@ -147,7 +148,7 @@ def rules(verb: str) -> None:
 def start_docker() -> None:
     """Start a daemon of our own; one that a run before left running is taken over."""
     if our_daemon() is not None:
-        say("taking over the docker daemon that an earlier run left")
+        say("using the docker daemon that another run of these tests has started")
         return
     stop_docker()
     RUN.mkdir(parents=True, exist_ok=True)
@@ -284,49 +285,47 @@ def docker(*, keep: str = "", release: str = "") -> Iterator[dict[str, str]]:
     environment = {"DOCKER_HOST": f"unix://{SOCKET}"}
     before = os.environ.get("DOCKER_HOST")
     os.environ.update(environment)
-    with held("docker"):
+    RUN.mkdir(parents=True, exist_ok=True)
+    # Runs beside each other share one daemon: the first starts it, the last stops it. A killed run shares nothing.
+    with (RUN / "docker.users").open("a") as users:
         try:
-            with step("starting a docker daemon for this run"):
+            with one_at_a_time("docker"), step("starting a docker daemon for this run"):
                 start_docker()
                 wait_for_docker()
+                fcntl.flock(users, fcntl.LOCK_SH)
             yield environment
         finally:
-            kept = RUN / "kept"
-            kept.mkdir(exist_ok=True)
-            if release:
-                (kept / release).unlink(missing_ok=True)
-            if keep:
-                (kept / keep).touch()
-            names = sorted(path.name for path in kept.iterdir())
-            if names:
-                say(f"the docker daemon stays, for {', '.join(names)}: DOCKER_HOST={environment['DOCKER_HOST']}")
-            else:
-                with uninterrupted(), step("stopping this run's docker daemon"):
-                    stop_docker()
+            with uninterrupted(), one_at_a_time("docker"):
+                if kept := kept_for(keep, release):
+                    say(f"the docker daemon stays, for {', '.join(kept)}: DOCKER_HOST={environment['DOCKER_HOST']}")
+                elif not taken(users):
+                    with step("stopping this run's docker daemon"):
+                        stop_docker()
             if before is None:
                 os.environ.pop("DOCKER_HOST")
             else:
                 os.environ["DOCKER_HOST"] = before
 
 
-@contextlib.contextmanager
-def held(name: str) -> Iterator[None]:
-    """One run at a time has a thing; another is refused. The kernel frees what a killed run held."""
-    RUN.mkdir(parents=True, exist_ok=True)
-    with (RUN / f"{name}.lock").open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as busy:
-            handle.seek(0)
-            raise MachineError(
-                f"the tests' {name} for this run",
-                f"process {handle.read().strip()} has it",
-                "wait until that has ended",
-            ) from busy
-        handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
-        yield
+def kept_for(keep: str, release: str) -> list[str]:
+    """Note for whom the daemon is kept, or is no longer; returns all of them."""
+    kept = RUN / "kept"
+    kept.mkdir(exist_ok=True)
+    if release:
+        (kept / release).unlink(missing_ok=True)
+    if keep:
+        (kept / keep).touch()
+    return sorted(path.name for path in kept.iterdir())
+
+
+def taken(users: TextIO) -> bool:
+    """Whether other runs use what these users share; this run is none of them any more."""
+    fcntl.flock(users, fcntl.LOCK_UN)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def end_like_interrupts() -> None:
@@ -406,7 +405,7 @@ def hugepages(megabytes: int) -> Iterator[None]:
     pages = -(-megabytes // PAGE_MEGABYTES)
     note = RUN / "hugepages" / f"{os.getpid()}-{started(os.getpid())}"
     note.parent.mkdir(parents=True, exist_ok=True)
-    with locked_pages():
+    with one_at_a_time("hugepages"):
         give_pages_back()
         before = int((PAGES / "nr_hugepages").read_text())
         replace(note, f"{before} {pages}\n")
@@ -421,7 +420,7 @@ def hugepages(megabytes: int) -> Iterator[None]:
         say(f"{pages} more huge pages of 2 MiB on this machine, until the end of this run")
         yield
     finally:
-        with uninterrupted(), locked_pages():
+        with uninterrupted(), one_at_a_time("hugepages"):
             change_pages(-got)
             note.unlink(missing_ok=True)
 
@@ -431,12 +430,3 @@ def replace(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}")
     new.write_text(text)
     new.replace(path)
-
-
-@contextlib.contextmanager
-def locked_pages() -> Iterator[None]:
-    """The pool is read and written by one run at a time."""
-    RUN.mkdir(parents=True, exist_ok=True)
-    with (RUN / "hugepages.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

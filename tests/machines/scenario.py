@@ -29,7 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from machines import apt, engines, images
+from machines import apt, engines, images, turns
 from machines.console import ROOT, MachineError, output, say, step
 
 ENVIRONMENT = ROOT / ".venv-molecule"
@@ -42,8 +42,8 @@ ENDED = re.compile(r"\[\S+ > (?P<step>[\w-]+)\] Executed: (?P<how>\w+)")
 SEQUENCE = re.compile(r"scenario test matrix: (?P<steps>.+)$")
 #: Molecule colours some words whatever it is asked.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-#: Molecule calls this a success.
-EMPTY = re.compile(r"no tests found", re.IGNORECASE)
+#: Molecule calls these a success.
+EMPTY = re.compile(r"no tests found|Executed: Missing", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ class Course:
 
     def read(self, line: str, now: float) -> str | None:
         """Take in a line of molecule's; returns what is to be said before it."""
+        if EMPTY.search(line):
+            self.empty = self.next_step()
         if found := SEQUENCE.search(line):
             self.planned = [word.strip() for word in found["steps"].split(",")]
         elif found := BEGUN.search(line):
@@ -91,8 +93,6 @@ class Course:
         elif (found := ENDED.search(line)) and self.running:
             self.steps.append((self.next_step(), now - self.begun, found["how"]))
             self.running = ""
-        elif EMPTY.search(line):
-            self.empty = self.next_step()
         return None
 
     def next_step(self) -> str:
@@ -142,7 +142,7 @@ class Scenario:
             "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}:/usr/sbin:/sbin",
             # Molecule finds its own folder of a scenario by the project's base name alone: two clones would share it.
             "ANSIBLE_HOME": str(self.build / "ansible"),
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(engines.RUN / "ssh"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(turns.RUN / "ssh"),
             "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/machines/callback'}",
             "ANSIBLE_CALLBACKS_ENABLED": "lab_run,claims",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
@@ -238,7 +238,7 @@ class Scenario:
         self.claims.parent.mkdir(parents=True, exist_ok=True)
         self.claims.write_text("")
         begun = time.monotonic()
-        with engines.held(self.label), contextlib.ExitStack() as stack:
+        with turns.held(self.label), contextlib.ExitStack() as stack:
             self.environment |= stack.enter_context(engines.docker(**{"keep" if keep else "release": self.label}))
             if self.needs.guest:
                 engines.qemu()
@@ -251,7 +251,7 @@ class Scenario:
             try:
                 code, course = self.molecule("test", "--destroy=never")
                 if course.empty:
-                    say(f"{self.label}: '{course.empty}' found no tests: that proves nothing, and counts as a failure")
+                    say(f"{self.label}: '{course.empty}' did nothing: that proves nothing, and counts as a failure")
                     code = code or 1
                 if code:
                     self.autopsy()
@@ -292,7 +292,7 @@ class Scenario:
     def clean_up(self) -> int:
         """What --keep left: the machines, and a docker daemon of ours."""
         self.build.mkdir(parents=True, exist_ok=True)
-        with engines.held(self.label), engines.docker(release=self.label) as environment:
+        with turns.held(self.label), engines.docker(release=self.label) as environment:
             self.environment |= environment
             self.destroy()
             engines.end_marked(self.mark)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from machines import apt, claims, engines, images, scenario
+from machines import apt, claims, engines, images, scenario, turns
 from machines.console import MachineError, must
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,7 +234,8 @@ class TestEngines:
 
     @pytest.fixture
     def state(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(engines, "RUN", tmp_path / "run")
+        for module in (engines, turns):
+            monkeypatch.setattr(module, "RUN", tmp_path / "run")
         monkeypatch.setattr(engines, "PIDFILE", tmp_path / "run/dockerd.pid")
         monkeypatch.setattr(engines, "PAGES", tmp_path / "pages")
         monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -283,14 +284,28 @@ class TestEngines:
         assert given == [10, -3]
 
     def test_one_run_at_a_time(self, state: Path) -> None:
-        with engines.held("docker"):
+        with turns.held("docker"):
             with (state / "run/docker.lock").open() as handle, pytest.raises(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             expected = rf"Found: process {os.getpid()} has it"
-            with pytest.raises(MachineError, match=expected), engines.held("docker"):
+            with pytest.raises(MachineError, match=expected), turns.held("docker"):
                 pass
-        with engines.held("docker"):
+        with turns.held("docker"):
             pass
+
+    def test_the_last_of_those_who_share_a_daemon_stops_it(self, state: Path) -> None:
+        path = state / "run/docker.users"
+        with path.open("a") as first, path.open("a") as second:
+            for users in (first, second):
+                fcntl.flock(users, fcntl.LOCK_SH)
+            assert engines.taken(first)
+            assert not engines.taken(second)
+
+    def test_a_daemon_is_kept_until_everybody_who_keeps_it_lets_go(self, state: Path) -> None:
+        assert engines.kept_for("default", "") == ["default"]
+        assert engines.kept_for("vm-12", "") == ["default", "vm-12"]
+        assert engines.kept_for("", "default") == ["vm-12"]
+        assert engines.kept_for("", "vm-12") == []
 
     def test_only_marked_processes_end(self) -> None:
         argv = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -405,6 +420,17 @@ class TestCourse:
         (19.0, "INFO     [vm > verify] Executing"),
         (19.5, "WARNING  [vm > verify] Skipping, no tests found."),
     )
+
+    def test_a_step_without_its_playbook_is_no_success(self) -> None:
+        course = scenario.Course("vm-12")
+        course.read("INFO     scenario test matrix: syntax, side_effect reboot.yml", 0.0)
+        course.read("INFO     [vm > syntax] Executing", 0.0)
+        course.read("INFO     [vm > syntax] Executed: Successful", 1.0)
+        course.read("INFO     [vm > side_effect] Executing", 1.0)
+        course.read(
+            "WARNING  [vm > side_effect] Executed: Missing playbook (Remove from test_sequence to suppress)", 1.0
+        )
+        assert course.empty == "side_effect reboot.yml"
 
     def test_steps(self) -> None:
         course = scenario.Course("vm-12")

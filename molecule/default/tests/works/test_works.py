@@ -61,7 +61,7 @@ def test_modes(host: Host, path: str, mode: int | None) -> None:
 def test_nothing_of_the_lab_can_be_written_by_others(host: Host) -> None:
     """No file of the lab is writable for anybody but root."""
     places = "/opt/hello_ebpf /etc/hello_ebpf /var/cache/hello_ebpf /var/lib/hello_ebpf /run/hello_ebpf"
-    assert host.run(f"find {places} ! -type l ( -perm /022 -o ! -user root )").stdout == ""
+    assert host.check_output(rf"find {places} ! -type l \( -perm /022 -o ! -user root \)") == ""
 
 
 def test_others_cannot_reach_the_rpc_socket(host: Host) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab_machine import KEPT
+from lab_machine import KEPT, boot
 from lab_nvme import COMPUTE, DATA, FILE_NQN, MOUNT, NQN, SLM, attributes, file_block, namespaces, programs, wait
 
 Host = Any  # testinfra.host.Host, which comes without types
@@ -19,6 +19,7 @@ PATIENCE_S = 240
 @pytest.fixture(scope="module", autouse=True)
 def settled(host: Host) -> None:
     """What takes its time after a boot has had it: nothing is started by hand."""
+    assert boot(host) != (KEPT / "untouched/boot").read_text(), "it has not been rebooted"
     looks = [f"findmnt {MOUNT}", "csd list", "systemctl is-system-running --wait"]
     for look in looks:
 

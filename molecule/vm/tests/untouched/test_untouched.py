@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab_machine import KEPT, keep, lab_processes, listeners, look
+from lab_machine import KEPT, boot, keep, lab_processes, listeners, look
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -38,7 +38,7 @@ def test_nothing_helps_the_lab(host: Host) -> None:
 
 def test_nothing_of_the_lab_is_there(host: Host) -> None:
     """The untouched disk has nothing of the lab: file, process, listener, hugepage, NVMe device."""
-    assert host.run("find / -xdev ( -name '*hello_ebpf*' -o -name '*csd_*' )").stdout == ""
+    assert host.check_output(r"find / -xdev \( -name '*hello_ebpf*' -o -name '*csd_*' \)") == ""
     assert lab_processes(host) == []
     assert {address.rpartition(":")[2] for address in listeners(host)} == {"22"}
     assert host.file("/proc/sys/vm/nr_hugepages").content_string == "0\n"
@@ -52,3 +52,4 @@ def test_remember_the_untouched_machine(host: Host) -> None:
     assert len(seen["settings"]) > 100
     keep(host, "untouched", seen)
     (KEPT / "untouched/fstab").write_text(host.file("/etc/fstab").content_string)
+    (KEPT / "untouched/boot").write_text(boot(host))
