@@ -32,18 +32,26 @@ def machine() -> dict[str, object]:
         "traces": [path for path in TRACES if Path(path).exists()],
         "mounts": sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
         "listens on 4420": listens(4420),
-        "settings": sorted({str(path) for folder in SETTINGS for path in Path(folder).glob("*")} - packaged()),
+        "settings": settings(),
         "processes": sorted(name for name in processes().values() if name.startswith(("reactor_", "csd_"))),
     }
+
+
+def settings() -> list[str]:
+    """What lies where settings lie; without what Debian packages brought, and their units that are enabled."""
+    known = packaged()
+    found = []
+    for path in (path for folder in SETTINGS for path in Path(folder).rglob("*")):
+        enabled = str(path.readlink()) if path.is_symlink() else ""
+        if path.suffix != ".wants" and not {str(path), enabled} & known:
+            found.append(str(path))
+    return sorted(found)
 
 
 def packaged() -> set[str]:
     """Paths that Debian packages brought."""
     return {
-        line
-        for path in Path("/var/lib/dpkg/info").glob("*.list")
-        for line in path.read_text().splitlines()
-        if line.startswith(tuple(SETTINGS))
+        line for path in Path("/var/lib/dpkg/info").glob("*.list") for line in path.read_text().splitlines() if line
     }
 
 

@@ -49,7 +49,8 @@ def ip(*words: str) -> str:
 
 
 def tc(*words: str) -> str:
-    return subprocess.run(["tc", *words], check=True, capture_output=True, text=True).stdout
+    # It mounts a bpffs when it loads a program: not for everybody.
+    return subprocess.run(["unshare", "--mount", "tc", *words], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(autouse=True)
