@@ -238,7 +238,7 @@ class Scenario:
         self.claims.parent.mkdir(parents=True, exist_ok=True)
         self.claims.write_text("")
         begun = time.monotonic()
-        with turns.held(self.label), contextlib.ExitStack() as stack:
+        with turns.held(self.name), contextlib.ExitStack() as stack:
             self.environment |= stack.enter_context(engines.docker(**{"keep" if keep else "release": self.label}))
             if self.needs.guest:
                 engines.qemu()
@@ -292,7 +292,7 @@ class Scenario:
     def clean_up(self) -> int:
         """What --keep left: the machines, and a docker daemon of ours."""
         self.build.mkdir(parents=True, exist_ok=True)
-        with turns.held(self.label), engines.docker(release=self.label) as environment:
+        with turns.held(self.name), engines.docker(release=self.label) as environment:
             self.environment |= environment
             self.destroy()
             engines.end_marked(self.mark)
