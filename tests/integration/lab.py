@@ -16,8 +16,13 @@ QUICK = (
     "-e '"
     + json.dumps(
         {
+            "csd_bench_ways": ["baseline", "offload"],
+            "csd_bench_selectivities": [0.01, 1.0],
             "csd_bench_repeats": 1,
+            "csd_bench_warm_ups": 0,
             "csd_bench_phase_repeats": 1,
+            "csd_bench_engine_megabytes": 8,
+            "csd_bench_rpc": False,
             "csd_bench_io_sizes": [131072],
             "csd_bench_queue_depths": [8],
             "csd_bench_range_sizes": [8388608],
@@ -25,6 +30,7 @@ QUICK = (
             "csd_bench_chunk_sizes": [1048576],
             "csd_bench_chunk_depths": [2],
             "csd_bench_tune_repeats": 1,
+            "csd_bench_tune_seconds": 1,
         }
     )
     + "'"
