@@ -35,14 +35,13 @@ teardown: $(VENV)/.run ## Take everything down
 check: lint c-tests unit ## The quick tests: lint, unit tests, C tests; no service is started
 
 .PHONY: test
-test: check test-default ## Everything that CI runs
+test: check test-default test-fleet ## Everything that CI runs; about an hour on two cores
+	tests/together.sh test-fresh test-vm
 
 .PHONY: test-all
-test-all: ## The same with every interrupt and other mutants each time; a fleet; virtual machines of Debian 12 and 13
-	$(MAKE) --no-print-directory test
-	$(MAKE) --no-print-directory test-fresh HELLO_EBPF_ALL=yes HELLO_EBPF_FUZZ_SEED=random
-	$(MAKE) --no-print-directory test-fleet
-	$(MAKE) --no-print-directory test-vm RELEASE=12
+test-all: export HELLO_EBPF_ALL := yes
+test-all: export HELLO_EBPF_FUZZ_SEED := random
+test-all: test ## The same with every interrupt and other mutants each time; and a virtual machine of Debian 13
 	$(MAKE) --no-print-directory test-vm RELEASE=13
 
 # KEEP=1 leaves the machines of a scenario for inspection.
