@@ -353,9 +353,14 @@ def uninterrupted() -> Iterator[None]:
 # ---- QEMU
 
 
+def ssh() -> None:
+    """The ssh client is installed."""
+    apt.need({"ssh": "openssh-client"})
+
+
 def qemu() -> None:
-    """QEMU's programs are installed, and the ssh client for its guests."""
-    programs = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ssh": "openssh-client"}
+    """QEMU's programs are installed."""
+    programs = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
     # Without a ROM for its network card a guest does not start; Debian 13's QEMU only recommends the package.
     apt.need({**programs, "/usr/lib/ipxe/qemu/efi-virtio.rom": "ipxe-qemu"})
 

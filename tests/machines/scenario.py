@@ -52,11 +52,13 @@ class Needs:
 
     Attributes:
         containers: Debian releases whose container image it uses: HELLO_EBPF_IMAGE_<release>.
+        ssh: it reaches machines by ssh, or tries to.
         guest: it runs one virtual machine, on the disk in HELLO_EBPF_DISK, and compiles in a container of its release.
         hugepage_megabytes: memory of the host's hugepage pool that its containers use.
     """
 
     containers: tuple[str, ...] = ()
+    ssh: bool = False
     guest: bool = False
     hugepage_megabytes: int = 0
 
@@ -64,9 +66,9 @@ class Needs:
 SCENARIOS = {
     # A target (512 MiB) and a benchmark (128 MiB) in each of two containers; room for a restart beside the old one.
     "default": Needs(containers=("12", "13"), hugepage_megabytes=2048),
-    # Four targets and two hosts.
-    "fleet": Needs(containers=("12",), hugepage_megabytes=3072),
-    "vm": Needs(guest=True),
+    # Four targets and two hosts; and a node that cannot be reached.
+    "fleet": Needs(containers=("12",), ssh=True, hugepage_megabytes=3072),
+    "vm": Needs(guest=True, ssh=True),
 }
 
 
@@ -240,6 +242,8 @@ class Scenario:
         begun = time.monotonic()
         with turns.held(self.name), contextlib.ExitStack() as stack:
             self.environment |= stack.enter_context(engines.docker(**{"keep" if keep else "release": self.label}))
+            if self.needs.ssh:
+                engines.ssh()
             if self.needs.guest:
                 engines.qemu()
             stack.enter_context(engines.hugepages(self.needs.hugepage_megabytes))
