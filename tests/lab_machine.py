@@ -21,7 +21,7 @@ KEPT = ROOT / "build" / os.environ.get("MOLECULE_SCENARIO_NAME", "default")
 # What moves on a machine that nobody touches, and the folder in which Ansible itself works.
 MOVES = re.compile(
     r"/(dev|proc|run|sys)/"
-    r"|/var/log/(lastlog|[wb]tmp)$"
+    r"|/var/(log|lib/wtmpdb|lib/lastlog)/(lastlog2?|[wb]tmp)(\.db)?$"
     r"|/var/(log/journal|lib/systemd|tmp/systemd-private-[^/]*|cache/ldconfig)(/|$)"
     r"|/tmp/systemd-private-"
     r"|/root/\.ansible(/|$)"
