@@ -11,7 +11,8 @@ Host = Any  # testinfra.host.Host, which comes without types
 
 # What the packages nvme-cli and fio make when they are installed, and what a boot and a login write.
 THEIRS = re.compile(
-    r"/etc/(nvme/host(id|nqn)$|rc\d\.d/)|/etc/systemd/system/default\.target\.wants$|/var/(log|lib/wtmpdb|lib/lastlog)/(lastlog2?|[wb]tmp)(\.db)?$"
+    r"/etc/(nvme/host(id|nqn)$|rc\d\.d/)|/etc/systemd/system/default\.target\.wants$"
+    r"|/var/(log|lib/wtmpdb|lib/lastlog)/(lastlog2?|[wb]tmp)(\.db)?$"
 )
 # Computed at each boot from what memory is free then.
 OF_THE_BOOT = {"vm.user_reserve_kbytes", "vm.admin_reserve_kbytes", "vm.min_free_kbytes"}
