@@ -9,10 +9,10 @@ from lab_machine import KEPT, OF_PACKAGES, differences, kept, lab_processes, lis
 
 Host = Any  # testinfra.host.Host, which comes without types
 
-# What the packages nvme-cli, fio and uuid-runtime make when they are installed, and what a boot and a login write.
+# What installing the packages nvme-cli, fio and uuid-runtime makes (an initrd too), and what a boot and a login write.
 THEIRS = re.compile(
     r"/etc/(nvme/host(id|nqn)$|rc\d\.d/)|/etc/systemd/system/default\.target\.wants$"
-    r"|/var/lib/libuuid$"
+    r"|/boot/initrd\.img-[^/]+$|/var/lib/libuuid$"
     r"|/var/(log|lib/wtmpdb|lib/lastlog)/(lastlog2?|[wb]tmp)(\.db)?$"
 )
 # Computed at each boot from what memory is free then.
