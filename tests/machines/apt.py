@@ -9,8 +9,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+# Known to linters as ansible.module_utils.hello_ebpf.
+from hello_ebpf.spdk_build import apt_sources  # type: ignore[import-not-found]
 
 from machines.console import MachineError, must, output, step
 from machines.turns import one_at_a_time
@@ -44,55 +50,15 @@ class Source:
         return "\n".join(lines) + "\n"
 
 
-def parse_one_line(text: str) -> list[Source]:
-    """The binary sources with component main of a one-line ``.list`` file."""
+def binary_sources(files: dict[str, str]) -> list[Source]:
+    """The binary sources with component main of apt's files, by file name."""
     found = []
-    for line in text.splitlines():
-        parts = re.match(
-            r"\s*deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<rest>[^#]+)", line
-        )
-        if parts and "main" in parts["rest"].split():
-            options = {
-                name.strip().lower(): value
-                for name, _, value in (word.partition("=") for word in (parts["options"] or "").split())
-            }
-            found.append(
-                Source(
-                    parts["uri"],
-                    parts["suite"],
-                    options.get("signed-by", KEYRING),
-                    options.get("trusted", "no").lower() == "yes",
-                )
-            )
-    return found
-
-
-def parse_deb822(text: str) -> list[Source]:
-    """The binary sources with component main of a ``.sources`` file."""
-    found = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        fields: dict[str, str] = {}
-        name = ""
-        for line in paragraph.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1].isspace() and name:
-                fields[name] += "\n" + line
-            elif ":" in line:
-                name, _, value = line.partition(":")
-                name = name.strip().lower()
-                fields[name] = value.strip()
-        if (
-            "deb" not in fields.get("types", "").split()
-            or "main" not in fields.get("components", "").split()
-            or fields.get("enabled", "yes").lower() in ("no", "false")
-        ):
-            continue
-        found += [
-            Source(uri, suite, fields.get("signed-by", KEYRING), fields.get("trusted", "no").lower() in ("yes", "true"))
-            for uri in fields.get("uris", "").split()
-            for suite in fields.get("suites", "").split()
-        ]
+    for entry in apt_sources.parse(files):
+        options = {name.lower(): value for name, value in entry.options.items()}
+        if "deb" in entry.types and "main" in entry.components:
+            trusted = options.get("trusted", "no").lower() in ("yes", "true")
+            signed_by = options.get("signed-by", KEYRING)
+            found += [Source(uri, suite, signed_by, trusted) for uri in entry.uris for suite in entry.suites]
     return found
 
 
@@ -123,11 +89,7 @@ def machine_sources(release: str, etc: Path = Path("/etc")) -> str:
     else:
         folder = etc / "apt/sources.list.d"
         files = [etc / "apt/sources.list", *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources"))]
-    sources: list[Source] = []
-    for path in files:
-        if path.is_file():
-            text = path.read_text()
-            sources += parse_deb822(text) if path.suffix == ".sources" else parse_one_line(text)
+    sources = binary_sources({path.name: path.read_text() for path in files if path.is_file()})
     system = (etc / "os-release").read_text()
     # Other systems' releases have names of their own, and suites called so that are no Debian.
     codename = (

@@ -25,12 +25,14 @@ class Entry:
     """One package source.
 
     Attributes:
+        types: ``deb``, ``deb-src``.
         uris: addresses.
         suites: suites.
         components: components.
         options: further fields, named as in a .sources file.
     """
 
+    types: tuple[str, ...]
     uris: tuple[str, ...]
     suites: tuple[str, ...]
     components: tuple[str, ...]
@@ -66,7 +68,7 @@ def _entry(fields: dict[str, str]) -> list[Entry]:
     lower = {name.lower(): value for name, value in fields.items()}
     if not lower.get("uris") or lower.get("enabled", "yes").lower() in {"no", "false"}:
         return []
-    words = {name: tuple(lower.get(name, "").split()) for name in ("uris", "suites", "components")}
+    words = {name: tuple(lower.get(name, "").split()) for name in ("types", "uris", "suites", "components")}
     options = {name: value for name, value in fields.items() if name.lower() not in _WHAT}
     return [Entry(**words, options=options)]
 
@@ -83,7 +85,7 @@ def _lines(text: str) -> list[Entry]:
             name = _ONE_LINE_FIELDS.get(name.lower(), name.title())
             if name.lower() not in _WHAT:
                 options[name] = value.replace(",", " ")
-        entries.append(Entry((rest[0],), (rest[1],), tuple(rest[2:]), options))
+        entries.append(Entry((match["type"],), (rest[0],), (rest[1],), tuple(rest[2:]), options))
     return entries
 
 
