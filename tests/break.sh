@@ -19,7 +19,7 @@ cases() {
 		local first=check verify="verify ../../tests/integration/verify"
 		[ "$scenario" != fresh ] || first="README's first command" verify="the integration tests"
 		cat <<-CASES
-			$scenario|misspelt|$first|no such variable.*did you mean csd_target_programs|{csd_target_programz: []}
+			$scenario|misspelt|$first|no such variable.*did you mean csd_target_program|{csd_target_programz: []}
 		CASES
 		# A fleet and the guest have other drives: theirs are below.
 		case $scenario in fleet | vm) continue ;; esac
