@@ -35,7 +35,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 SLOWEST = 8
-UNREACHABLE = (
+MACHINE_UP = (
     "Do: see that the machine is up and that Ansible reaches it (ansible -m ping), then run again; what is done on the "
     "others stays."
 )
@@ -88,9 +88,12 @@ def reason(result: Mapping[str, Any]) -> str:
 
 
 def _words(part: Mapping[str, Any]) -> str:
-    """A message, and where a module died, the last thing that it said."""
-    died = str(part.get("module_stderr") or "").strip().splitlines()[-1:]
-    return "\n".join([str(part.get("msg") or part.get("stderr") or "it says nothing").strip(), *died])
+    """A message; of a module that has given none, how it ended and the last thing that it said."""
+    if "module_stderr" in part:
+        last = str(part["module_stderr"]).strip().splitlines()[-1:]
+        ended = f"The module gave no answer (exit code {part.get('rc')}): it died, or the machine did."
+        return "\n".join([ended, *last, MACHINE_UP])
+    return str(part.get("msg") or part.get("stderr") or "it says nothing").strip()
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -146,7 +149,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self._end(result, "unreachable")
-        self._fail(result, f"Not reached: {reason(result.result)}\n{UNREACHABLE}")
+        self._fail(result, f"Not reached: {reason(result.result)}\n{MACHINE_UP}")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         total = time.monotonic() - self._begun

@@ -111,3 +111,18 @@ def test_of_a_loop_the_items_that_failed_are_told(tmp_path: Path) -> None:
       loop: [1, 2, 3]
 """
     assert end_of_run(tmp_path, playbook, hosts="b,")[1] == "FAILED NODES\nb failed in: Look (play: Work)\n    no 2"
+
+
+def test_of_a_module_that_died_its_end_is_told(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    # Ansible wraps what mentions its basic module as it does any module.
+    dies = "#!/usr/bin/python3\nfrom ansible.module_utils.basic import AnsibleModule\nimport os, sys\n"
+    dies += "sys.stderr.write('no memory')\nsys.stderr.flush()\nos._exit(9)\n"
+    (tmp_path / "library/dies.py").write_text(dies)
+    playbook = "- {name: Work, hosts: all, gather_facts: false, tasks: [{name: Look, dies: }]}\n"
+    code, text = end_of_run(tmp_path, playbook, hosts="b,")
+    assert code == 2
+    assert text.startswith(
+        "FAILED NODES\nb failed in: Look (play: Work)\n"
+        "    The module gave no answer (exit code 9): it died, or the machine did.\n    no memory\n    Do: see that "
+    )

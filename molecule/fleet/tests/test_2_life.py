@@ -122,9 +122,9 @@ def test_one_node_killed_in_the_middle_and_one_out_of_reach_do_not_stop_the_rest
     failed = {task["host"] for task in run.tasks if task["status"] in {"failed", "unreachable"}}
     assert failed == {"fleet-node2", "fleet-node5", "fleet-host1"}
     said = run.output.partition("\nFAILED NODES ")[2]
-    assert re.search(r"^fleet-node5 failed in: .*\n +Not reached: .*No route to host", said, re.MULTILINE), said
+    assert re.search(r"^fleet-node5 failed in: .*\n +Not reached: .*No route to host", said, re.M), said
     # Who dies while a module runs on it has failed; to Ansible it was reached.
-    assert re.search(r"^fleet-node2 failed in: .*(\n +.*)*Container \w+ is not running", said, re.MULTILINE), said
+    assert re.search(r"^fleet-node2 failed in: .*\n +The module gave no answer .* or the machine did", said, re.M), said
     assert "fleet-host1 -> nqn.2026-11.io.hello-ebpf:fleet-node2" in said
     assert f"at {ADDRESSES['fleet-node2']} port 4420" in said
     for name in ("fleet-node1", "fleet-node3"):
