@@ -5,24 +5,19 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-pids=() failed=()
+pids=() waited=() failed=()
 for target; do
 	"${MAKE:-make}" --no-print-directory "$target" > >(sed -u "s/^/$target | /") 2>&1 &
 	pids+=($!)
 done
 # make passes it on, and each scenario puts its machines away.
-trap 'kill "${pids[@]}" 2>/dev/null' INT TERM
+interrupted=
+trap 'interrupted=yes; kill "${pids[@]}" 2>/dev/null' INT TERM
 
 for target; do
-	pid=${pids[0]}
-	wait "$pid"
-	code=$?
+	wait "${pids[${#waited[@]}]}" || failed+=("$target")
+	waited+=("$target")
 	# A signal ends `wait`, not what is waited for.
-	while kill -0 "$pid" 2>/dev/null; do
-		wait "$pid"
-		code=$?
-	done
-	[ "$code" -eq 0 ] || failed+=("$target")
-	pids=("${pids[@]:1}")
+	[ -z "$interrupted" ] || { wait; exit 130; }
 done
 [ "${#failed[@]}" -eq 0 ] || { echo "FAILED: ${failed[*]}; see the lines that begin with that" >&2; exit 1; }
