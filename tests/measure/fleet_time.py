@@ -136,12 +136,17 @@ def node_names(count: int) -> list[str]:
 def inventory_of(names: list[str]) -> dict[str, Any]:
     """The first is the builder, the others are storage nodes; in containers the pool of hugepages is the host's."""
     nodes: dict[str, dict[str, str]] = {name: {} for name in names[1:]}
-    variables = {
+    variables: dict[str, Any] = {
         "ansible_connection": "community.docker.docker",
         "ansible_user": "root",
         "hugepages_manage": False,
         "hugepages_megabytes": TARGET_MEGABYTES,
         "csd_target_memory_megabytes": TARGET_MEGABYTES,
+        "csd_target_bdevs": [
+            {"type": "malloc", "name": "csd0_data", "size_megabytes": 32, "block_size": 512},
+            {"type": "csd_slm", "name": "csd0_memory", "size_megabytes": 16},
+            {"type": "csd_compute", "name": "csd0_compute"},
+        ],
         "csd_target_share_cores": True,
         "distribution_folder": str(ROOT / "build/fleet_time/distribution"),
     }
