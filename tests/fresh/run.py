@@ -176,7 +176,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, terminate)
     begun = time.monotonic()
     try:
-        with turns.held("fresh"), engines.docker(keep=asked.keep):
+        with turns.held("fresh"), engines.docker(**{"keep" if asked.keep else "release": "fresh"}):
             if asked.destroy:
                 machine.clear_leftovers()
                 return 0
