@@ -7,8 +7,14 @@ cd "$(dirname "$0")/.."
 packages=(gcc libc6-dev make pkg-config libaio-dev libssl-dev clang)
 if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
 	echo "installing ${packages[*]}"
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
+	# One at a time with tests/machines/apt.py: apt's lists have a lock that it does not wait for.
+	mkdir -p /run/hello_ebpf_tests
+	(
+		flock --timeout 600 9 || { echo "another run of the tests installs packages for 600 s already" >&2; exit 1; }
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+			"${packages[@]}" >/dev/null
+	) 9>/run/hello_ebpf_tests/apt.turn
 fi
 
 found=0

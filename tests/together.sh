@@ -1,18 +1,37 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 # Makes several targets beside each other, with the target's name before each line: together.sh TARGET...
-# For scenarios that leave each other room on two cores, and share nothing but the docker daemon.
+# For what leaves each other room on two cores, and shares nothing but the docker daemon. The time of each target is
+# told, and kept in build/stages.txt. No target may take longer than HELLO_EBPF_STAGE_SECONDS.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
+ceiling=${HELLO_EBPF_STAGE_SECONDS:-3600}
+mkdir -p build
+
+stage() {
+	local begun=$SECONDS code=0
+	# In a process group of its own; SIGINT first, so that a scenario puts its machines away.
+	timeout --signal=INT --kill-after=120 "$ceiling" "${MAKE:-make}" --no-print-directory "$1" || code=$?
+	[ "$code" -ne 124 ] || echo "$1 hung: it was not done after $ceiling s; its last lines say what it was doing" >&2
+	printf '%6d s  %s%s\n' $((SECONDS - begun)) "$1" "$([ "$code" -eq 0 ] || echo " (failed: $code)")" |
+		tee -a build/stages.txt
+	return "$code"
+}
+
 pids=() waited=() failed=()
 for target; do
-	"${MAKE:-make}" --no-print-directory "$target" > >(sed -u "s/^/$target | /") 2>&1 &
+	stage "$target" > >(sed -u "s/^/$target | /") 2>&1 &
 	pids+=($!)
 done
-# make passes it on, and each scenario puts its machines away.
+# timeout passes it on to make, and each scenario puts its machines away.
 interrupted=
-trap 'interrupted=yes; kill "${pids[@]}" 2>/dev/null' INT TERM
+stop() {
+	interrupted=yes
+	local pid
+	for pid in "${pids[@]}"; do pkill -TERM -P "$pid"; done 2>/dev/null
+}
+trap stop INT TERM
 
 for target; do
 	wait "${pids[${#waited[@]}]}" || failed+=("$target")

@@ -22,6 +22,8 @@ from machines.console import ROOT, MachineError, must, say
 
 CAPABILITIES = ROOT / "molecule/shared/capabilities.yml"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
+#: The ceiling of one command in the container; the integration tests take half of it.
+COMMAND_SECONDS = 3600
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 #: By which this scenario's containers are known.
 LABEL = "hello_ebpf.scenario=fresh"
@@ -85,12 +87,13 @@ class Container:
         """Run a command of the shell with its output on ours; its exit code."""
         words = [word for name, value in (env or {}).items() for word in ("-e", f"{name}={value}")]
         sys.stdout.flush()
-        done = subprocess.run(
-            ["docker", "exec", *words, "-w", folder, self.name, "sh", "-c", command],
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return done.returncode
+        argv = ["docker", "exec", *words, "-w", folder, self.name, "sh", "-c", command]
+        try:
+            return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False, timeout=COMMAND_SECONDS).returncode
+        except subprocess.TimeoutExpired as hung:
+            raise MachineError(
+                command, f"it was not done after {COMMAND_SECONDS} s", "see its last lines above; look with KEEP=1"
+            ) from hung
 
     def must(self, asked: str, command: str, *, folder: str = "/root") -> str:
         """Run a command quietly; what it printed."""

@@ -5,7 +5,8 @@
 archive.py 12|13              prints the archive's path below build/distribution; its .sha256 lies beside it
 
 The roles do the work: the container is a fleet's builder, and the controller is this machine. One that is made of the
-present sources is found by its name, and costs nothing. SPDK's download and build stay in the images' cache folder.
+present sources is found by its name, whichever builder made it (the scenario fleet's, say), and costs nothing. SPDK's
+download and build stay in the images' cache folder.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ VARIABLES = {"distribution_pack": "true", "ebpf_toolchain_run_programs": "false"
 
 
 def archive(release: str, project: Path = ROOT) -> Path:
-    """Where the archive for a release is, or will be."""
+    """Where the archive for a release is, or will be: any builder's that is whole, else our own."""
     name = archive_name(f"debian-{release}", CPU, sources_digest(project))
-    return Path(project / "build/distribution" / builder(release) / name)
+    folder = project / "build/distribution"
+    ours = Path(folder / builder(release) / name)
+    return next((path for path in (ours, *sorted(folder.glob(f"*/{name}"))) if is_whole(path)), ours)
 
 
 def builder(release: str) -> str:

@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: The ceilings of a command that only asks, and of one that makes something: an image, say.
+ASK_SECONDS = 120
+MAKE_SECONDS = 1800
 #: How long a command may take to put things away when it is interrupted.
 END_SECONDS = 30
 
@@ -43,10 +46,13 @@ def step(text: str) -> Iterator[None]:
 
 def output(argv: Sequence[str | Path]) -> str | None:
     """What a command that only asks prints; None where it failed or is not installed."""
+    words = [str(word) for word in argv]
     try:
-        done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=ASK_SECONDS)
     except FileNotFoundError:
         return None
+    except subprocess.TimeoutExpired as hung:
+        raise MachineError(f"an answer of {' '.join(words)[:80]}", f"none after {ASK_SECONDS} s", "see why") from hung
     return done.stdout if done.returncode == 0 else None
 
 
@@ -73,7 +79,11 @@ def must(
         raise MachineError(asked, f"no command {words[0]}", "install it, and run again") from missing
     with process:
         try:
-            said, _ = process.communicate()
+            said, _ = process.communicate(timeout=MAKE_SECONDS)
+        except subprocess.TimeoutExpired as hung:
+            process.kill()
+            found = f"{' '.join(words)[:80]} was not done after {MAKE_SECONDS} s"
+            raise MachineError(asked, found, "see what it waits for") from hung
         except BaseException:
             # Interrupted: it puts away what it has begun, before we do.
             process.terminate()

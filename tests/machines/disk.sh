@@ -46,3 +46,5 @@ DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends --
 mkdir -p "$root/boot/guest"
 cp "$root"/boot/vmlinuz-* "$root/boot/guest/vmlinuz"
 cp "$root"/boot/initrd.img-* "$root/boot/guest/initrd.img"
+# It boots from these two, so nothing is gained when a package that a role installs makes the initramfs anew.
+printf 'update_initramfs=no\n' >"$root/etc/initramfs-tools/update-initramfs.conf"

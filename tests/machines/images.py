@@ -5,6 +5,7 @@
 images.py container 12|13     prints a docker image's name: systemd as PID 1, python3, what Ansible needs
 images.py fresh 12|13         prints a docker image's name: a minimal Debian with python3, make, git, certificates
 images.py disk 12|13          prints a folder: disk.ext4, vmlinuz, initrd.img and id_vm (root's ssh key)
+images.py all 12|13           makes every image that a test run takes, with a guest of this release; installs engines
 """
 
 from __future__ import annotations
@@ -273,15 +274,27 @@ def image(kind: str, release: str) -> str:
     return str(ensure(definition)) if kind == "disk" else imported(definition)
 
 
+def prepare(release: str) -> None:
+    """All that is slow in a machine's first run; needs no docker daemon."""
+    engines.install_docker()
+    engines.qemu()
+    for definition in (*(define("container", number) for number in apt.SUITES), define("fresh", "12")):
+        ensure(definition)
+    ensure(define("disk", release))
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["container", "fresh", "disk"])
+    parser.add_argument("kind", choices=["container", "fresh", "disk", "all"])
     parser.add_argument("release", choices=sorted(apt.SUITES))
     asked = parser.parse_args()
     engines.end_like_interrupts()
     try:
-        print(image(asked.kind, asked.release))
+        if asked.kind == "all":
+            prepare(asked.release)
+        else:
+            print(image(asked.kind, asked.release))
     except MachineError as failure:
         print(failure, file=sys.stderr)
         return 1

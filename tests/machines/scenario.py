@@ -23,7 +23,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,8 @@ from machines.console import ROOT, MachineError, output, say, step
 
 ENVIRONMENT = ROOT / ".venv-molecule"
 QUIET_SECONDS = 60
+#: The ceiling of a step; the longest, fleet's verify, takes a third of it on a machine with nothing else to do.
+STEP_SECONDS = 2400
 #: How long molecule and its children may take to end when they are interrupted.
 END_SECONDS = 30
 
@@ -82,6 +84,7 @@ class Course:
     begun: float = 0.0
     running: str = ""
     empty: str = ""
+    hung: str = ""
 
     def read(self, line: str, now: float) -> str | None:
         """Take in a line of molecule's; returns what is to be said before it."""
@@ -96,6 +99,14 @@ class Course:
             self.steps.append((self.next_step(), now - self.begun, found["how"]))
             self.running = ""
         return None
+
+    def overdue(self, now: float) -> bool:
+        """Whether the running step is past its ceiling; said once, by name."""
+        late = bool(self.running) and now - self.begun > STEP_SECONDS and not self.hung
+        if late:
+            self.hung = self.next_step()
+            say(f"{self.name}: step '{self.hung}' hangs: it was not done after {STEP_SECONDS} s, and is ended")
+        return late
 
     def next_step(self) -> str:
         """The step that runs, with what it is given: ``verify tests/lab``, where the plan says so."""
@@ -166,7 +177,8 @@ class Scenario:
         log = self.build / f"{words[0]}.log"
         with log.open("w") as kept:
             marked = dict([self.mark.split("=", 1)])
-            for line, now in stream(command, {**os.environ, **self.variables(), **marked}, lambda: progress(course)):
+            environment = {**os.environ, **self.variables(), **marked}
+            for line, now in stream(command, environment, lambda: progress(course), course.overdue):
                 if line is None:
                     code = int(now)
                     break
@@ -217,7 +229,7 @@ class Scenario:
             "LAB_RUN_FILE": str(self.build / "failure.jsonl"),
         }
         command = [str(ENVIRONMENT / "bin/ansible-playbook"), "-i", str(inventory), str(playbook)]
-        for line, code in stream(command, variables, lambda: None):
+        for line, code in stream(command, variables):
             if line is not None:
                 print(line, flush=True)
             elif code:
@@ -309,10 +321,16 @@ def progress(course: Course) -> None:
     say(f"{course.name}: {course.next_step() or 'molecule'} goes on, {time.monotonic() - course.begun:.0f} s so far")
 
 
-def stream(command: list[str], env: dict[str, str], quiet: object) -> Iterator[tuple[str | None, float]]:
+def stream(
+    command: list[str],
+    env: dict[str, str],
+    quiet: Callable[[], None] = lambda: None,
+    overdue: Callable[[float], bool] = lambda _: False,
+) -> Iterator[tuple[str | None, float]]:
     """Run a command in the project's folder and yield its lines, each with its time; at last None and its code.
 
-    It has a process group of its own: an interrupted run ends it in order, with all that it started.
+    It has a process group of its own: an interrupted run ends it in order, with all that it started. ``quiet`` is
+    called when it has long said nothing; when ``overdue`` of the time is true, it is ended too.
     """
     with subprocess.Popen(
         command,
@@ -327,9 +345,11 @@ def stream(command: list[str], env: dict[str, str], quiet: object) -> Iterator[t
         handle, rest = process.stdout.fileno(), b""
         try:
             while True:
-                if not select.select([handle], [], [], QUIET_SECONDS)[0]:
-                    if callable(quiet):
-                        quiet()
+                said = select.select([handle], [], [], QUIET_SECONDS)[0]
+                if overdue(time.monotonic()):
+                    end_group(process)
+                if not said:
+                    quiet()
                     continue
                 read = os.read(handle, 65536)
                 if not read:

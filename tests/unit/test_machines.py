@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import itertools
 import os
 import re
 import signal
@@ -17,8 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from machines import apt, claims, engines, images, scenario, turns
-from machines.console import MachineError, must
+from machines import apt, archive, claims, console, engines, images, scenario, turns
+from machines.console import MachineError, must, output
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -244,7 +246,9 @@ class TestEngines:
         (tmp_path / "pages/nr_hugepages").write_text("100\n")
         return tmp_path
 
-    @pytest.mark.parametrize("text", ["", "nonsense", "1", str(os.getpid()), "999999999"])
+    @pytest.mark.parametrize(
+        "text", ["", "nonsense", "1", str(os.getpid()), "999999999"], ids=["empty", "nonsense", "init", "ours", "none"]
+    )
     def test_a_pidfile_that_names_another_process(self, state: Path, text: str) -> None:
         (state / "run/dockerd.pid").write_text(text)
         assert engines.our_daemon() is None
@@ -452,6 +456,22 @@ class TestCourse:
             == "ERROR    [a > verify] Executed: Failed"
         )
 
+    def test_a_step_that_hangs_is_told_by_name_once_and_ended(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        course = scenario.Course("vm-12")
+        for now, line in self.LINES[:2]:
+            course.read(line, now)
+        began = course.begun
+        monkeypatch.setattr(scenario, "QUIET_SECONDS", 0.05)
+        ends = itertools.chain([False], itertools.repeat(True))
+        sleeper = scenario.stream(["sh", "-c", "echo begun; sleep 600"], dict(os.environ), overdue=lambda _: next(ends))
+        assert [line for line, _ in sleeper] == ["begun", None]
+        assert not course.overdue(began + scenario.STEP_SECONDS - 1)
+        assert course.overdue(began + scenario.STEP_SECONDS + 1)
+        assert not course.overdue(began + scenario.STEP_SECONDS + 2)
+        assert f"step '{course.next_step()}' hangs" in capsys.readouterr().err
+
     def test_every_scenario_of_molecule_is_known(self) -> None:
         there = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
         assert there == set(scenario.SCENARIOS)
@@ -497,3 +517,25 @@ def test_a_command_that_fails_shows_its_end() -> None:
         must("a thing", ["sh", "-c", "echo wrong >&2; exit 3"], fix="mend it")
     with pytest.raises(MachineError, match=r"Found: no command no-such-command"):
         must("a thing", ["no-such-command"])
+
+
+def test_a_command_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(console, "MAKE_SECONDS", 0.1)
+    with pytest.raises(MachineError, match=r"Asked: a thing\. Found: sleep 600 was not done after 0\.1 s"):
+        must("a thing", ["sleep", "600"])
+    with pytest.raises(MachineError, match=r"an answer of sleep 600\. Found: none after 0\.1 s"):
+        output(["sleep", "600"])
+
+
+def test_the_archive_of_any_builder_is_taken_where_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "sources_digest", lambda _project: "0123456789ab")
+    ours = archive.archive("12", tmp_path)
+    assert ours.parent.name == archive.builder("12")
+    fleets = tmp_path / "build/distribution/fleet-builder" / ours.name
+    fleets.parent.mkdir(parents=True)
+    fleets.write_bytes(b"half")
+    fleets.with_name(f"{fleets.name}.sha256").write_text(f"{hashlib.sha256(b'whole').hexdigest()}  {fleets.name}\n")
+    assert archive.archive("12", tmp_path) == ours
+    fleets.write_bytes(b"whole")
+    assert archive.archive("12", tmp_path) == fleets
