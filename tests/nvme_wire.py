@@ -32,6 +32,23 @@ TIMEOUT = float(os.environ.get("HELLO_EBPF_WIRE_TIMEOUT", "20"))
 _HEADER = struct.Struct("<BBBBI")  # type, flags, header length, data offset, whole length
 
 
+_CRC32C: list[int] = []
+
+
+def crc32c(data: bytes) -> bytes:
+    """Header and data digest: CRC-32C, as its 4 bytes lie in a PDU."""
+    if not _CRC32C:
+        for byte in range(256):
+            crc = byte
+            for _ in range(8):
+                crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+            _CRC32C.append(crc)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 0xFF]
+    return struct.pack("<I", crc ^ 0xFFFFFFFF)
+
+
 class ClosedError(Exception):
     """The target has ended the connection: orderly, or by a reset."""
 
@@ -124,6 +141,11 @@ def h2c_data(
     )
 
 
+def h2c_termination(status: int, *, field: int = 0, data: bytes = bytes(8)) -> bytes:
+    """The host's termination request: status (FES), the offset of a wrong field (FEI), the header that has it."""
+    return header(H2C_TERM, 0, 24, 0, 24 + len(data)) + struct.pack("<HI10x", status, field) + data
+
+
 def connect_data(subnqn: str, hostnqn: str, cntlid: int = 0xFFFF, hostid: bytes | None = None) -> bytes:
     """The 1024 bytes that Connect carries."""
     identity = uuid.uuid5(uuid.NAMESPACE_DNS, hostnqn).bytes if hostid is None else hostid
@@ -204,6 +226,13 @@ class Wire:
         begin = self.receive(8)
         kind, flags, _, offset, length = _HEADER.unpack(begin)
         return Pdu(kind, flags, offset, begin + self.receive(length - 8))
+
+    def terminated(self) -> tuple[int, int]:
+        """Status (FES) and field (FEI) of the target's termination request, which has to be its next PDU."""
+        pdu = self.pdu()
+        assert pdu.type == C2H_TERM, f"PDU of type {pdu.type:#x} in place of a termination request: {pdu.raw.hex()}"
+        status, field = struct.unpack_from("<HI", pdu.raw, 8)
+        return status, field
 
     def ended(self) -> list[Pdu]:
         """What still comes until the target ends the connection. Raises TimeoutError when it does not."""
