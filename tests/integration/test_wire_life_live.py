@@ -23,7 +23,7 @@ from csd_live import BLOCK, CsdTarget, Subsystem
 from nvme_wire import Wire
 
 PORT = 26100
-SUCCESS, ABORTED = (0, 0), (0, 0x07)
+SUCCESS, ABORTED, CONNECT_BUSY = (0, 0), (0, 0x07), (1, 0x81)
 # The queue's requests, and the transport's shared buffers of 128 KiB: defaults of the TCP transport.
 REQUESTS, SHARED_BUFFERS, BUFFER = 128, 511, 131072
 CC, TERMINATION_TIMER = 0x14, "nvmf_tcp_qpair_handle_timeout"
@@ -206,4 +206,141 @@ def test_all_queues_of_a_host_at_once(world: World, queues: int) -> None:
         admin.send(wire.capsule(wire.property_set(admin.cid(), CC, wire.CC_ENABLE_ALL_SETS & ~1)))
         for queue in opened:
             assert queue.ended() == []
+    world.serves()
+
+
+# ---- Connects that meet a subsystem which changes
+
+
+def connect(to: Subsystem, cid: int = 1) -> bytes:
+    return wire.capsule(wire.connect_command(cid), wire.connect_data(to.nqn, to.host_nqn))
+
+
+@pytest.mark.holds("base-8", "wire-5")
+def test_a_connect_that_waits_for_a_pause_goes_with_its_connection(world: World) -> None:
+    new_host = {"nqn": world.subsystem.nqn, "host": "nqn.2026-11.io.hello-ebpf:new"}
+    with world.admin() as admin, world.io(admin) as queue:
+        queue.send(wire.capsule(slow_read(1)))
+        with meanwhile(lambda: world.target.call("nvmf_subsystem_add_host", new_host)) as pause:
+            waiting = [world.raw() for _ in range(8)]
+            for one in waiting:
+                one.send(connect(world.subsystem))
+            for one in waiting[::2]:
+                one.reset()
+            assert pause.is_alive(), "the pause was over before the connections had gone"
+            assert queue.answer()[0].status == SUCCESS
+        for one in waiting[1::2]:
+            assert one.answer()[0].status == SUCCESS
+            one.close()
+    world.serves()
+
+
+@pytest.mark.holds("base-8", "wire-5")
+def test_a_connect_to_a_subsystem_that_stops_is_answered(world: World) -> None:
+    going = world.target.add_subsystem("going", bytes(1 << 20))
+    slow_namespace(world.target, going, "going")
+    with world.admin(going) as admin, world.io(admin, subsystem=going) as queue:
+        # Begun on its queue, which the end of the subsystem therefore waits for.
+        queue.send(wire.capsule(slow_read(1)))
+        stranger = world.raw()
+        gone = world.raw()
+        with meanwhile(lambda: world.target.call("nvmf_delete_subsystem", {"nqn": going.nqn})) as deletion:
+            assert admin.ended() == []
+            stranger.send(connect(going))
+            gone.send(connect(going))
+            gone.reset()
+            assert stranger.answer()[0].status == CONNECT_BUSY
+            assert deletion.is_alive(), "the subsystem had gone before the Connect"
+        stranger.close()
+    world.serves()
+
+
+# ---- Abort
+
+
+def r2t(queue: Wire) -> tuple[int, int]:
+    """The next R2T's command identifier and transfer tag."""
+    pdu = queue.pdu()
+    assert pdu.type == wire.R2T, f"PDU of type {pdu.type:#x} in place of an R2T: {pdu.raw[:24].hex()}"
+    cid, ttag = struct.unpack_from("<HH", pdu.raw, 8)
+    return cid, ttag
+
+
+def response(queue: Wire) -> wire.Completion:
+    """The next PDU, which has to be one."""
+    pdu = queue.pdu()
+    assert pdu.type == wire.RESPONSE, f"PDU of type {pdu.type:#x} in place of an answer: {pdu.raw[:24].hex()}"
+    return wire.completion(pdu.raw[8:24])
+
+
+@pytest.mark.holds("base-11", "wire-5")
+def test_the_queue_of_a_command_that_is_aborted_goes(world: World) -> None:
+    with world.admin() as admin:
+        queue = world.io(admin)
+        queue.send(wire.capsule(write(7)))
+        r2t(queue)
+        admin.send(wire.capsule(abort(20, queue=1, command=7)))
+        # The Abort has found it: the queue's commands are begun in their order.
+        assert admin.call(wire.property_get(21, CC))[0].cid == 21
+        queue.reset()
+        done, _ = admin.answer()
+        assert (done.cid, done.status, done.dw0 & 1) == (20, SUCCESS, 1)
+    world.serves()
+
+
+@pytest.mark.holds("base-11", "wire-5")
+def test_a_command_that_is_aborted_before_its_data_never_runs(world: World) -> None:
+    """Also while its R2T is on its way: both commands are sent at once."""
+    found = 0
+    with world.admin() as admin, world.io(admin) as queue:
+        for cid in range(1, 21):
+            queue.send(wire.capsule(write(cid, block=cid)))
+            admin.send(wire.capsule(abort(cid, queue=1, command=cid)))
+            sent, ttag = r2t(queue)
+            assert sent == cid
+            if cid > 10:
+                # The Abort has found it for sure: the queue's commands are begun in their order.
+                assert admin.call(wire.property_get(100, CC))[0].cid == 100
+            queue.send(wire.h2c_data(cid, ttag, 0, b"\xa5" * BLOCK))
+            done, _ = queue.answer()
+            answer, _ = admin.answer()
+            assert (answer.cid, answer.status) == (cid, SUCCESS)
+            aborted = not answer.dw0 & 1
+            found += aborted
+            assert done.status == (ABORTED if aborted else SUCCESS)
+            with world.subsystem.image.open("rb") as image:
+                image.seek(cid * BLOCK)
+                assert image.read(BLOCK) == (bytes(BLOCK) if aborted else b"\xa5" * BLOCK)
+    assert found >= 10
+
+
+def test_an_abort_does_not_wait_for_data_without_end(world: World) -> None:
+    with world.admin() as admin, world.io(admin) as queue:
+        queue.send(wire.capsule(write(7)))
+        cid, ttag = r2t(queue)
+        done, _ = admin.call(abort(20, queue=1, command=7))
+        assert (done.status, done.dw0 & 1) == (SUCCESS, 1)
+        queue.send(wire.h2c_data(cid, ttag, 0, bytes(BLOCK)))
+        assert queue.answer()[0].status == SUCCESS
+
+
+@pytest.mark.holds("base-11", "wire-5")
+def test_a_command_that_is_aborted_while_it_waits_for_a_buffer_is_answered(world: World) -> None:
+    depth = REQUESTS - 1
+    with contextlib.ExitStack() as stack:
+        admin = stack.enter_context(world.admin())
+        count = SHARED_BUFFERS // depth + 1
+        queues = [stack.enter_context(world.io(admin, qid, sqsize=depth)) for qid in range(1, count + 1)]
+        for queue in queues:
+            queue.send(*(wire.capsule(write(cid, BUFFER)) for cid in range(depth)))
+            for _ in range(depth if queue is not queues[-1] else SHARED_BUFFERS % depth):
+                r2t(queue)
+        # All buffers are given away, so the last command waits; behind it comes one that needs none.
+        last = queues[-1]
+        last.send(wire.capsule(wire.command(wire.FLUSH, depth, 1)))
+        assert response(last).cid == depth
+        done, _ = admin.call(abort(20, queue=count, command=depth - 1))
+        assert (done.status, done.dw0 & 1) == (SUCCESS, 0)
+        answer = response(last)
+        assert (answer.cid, answer.status) == (depth - 1, ABORTED)
     world.serves()
