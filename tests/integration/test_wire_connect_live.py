@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Connect, and the life of what it makes: who may send what before, beside and after it.
+
+Rows of the list of faults: each test names its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import nvme_wire as wire
+from csd_live import CsdTarget, Subsystem
+from nvme_wire import Wire
+
+PORT = 26200
+SUCCESS, INVALID_FIELD, SEQUENCE_ERROR = (0, 0), (0, 0x02), (0, 0x0C)
+CONNECT_INVALID = (1, 0x82)
+STRANGER = "nqn.2026-11.io.hello-ebpf:stranger"
+
+
+@dataclass
+class World:
+    """One target with one subsystem."""
+
+    target: CsdTarget
+    subsystem: Subsystem
+
+    def admin(self, *, kato: int = 0) -> Wire:
+        return wire.admin_queue(self.subsystem.port, self.subsystem.nqn, self.subsystem.host_nqn, kato=kato)
+
+    def raw(self) -> Wire:
+        """A connection on which only ICReq has been answered."""
+        queue = Wire(self.subsystem.port)
+        queue.initialize()
+        return queue
+
+    def still_serves(self) -> None:
+        """A host connects, and is answered."""
+        with self.admin() as queue:
+            done, data = queue.call(wire.command(wire.IDENTIFY, queue.cid(), dw10=1, sgl=(0, 4096, 0x5A)))
+            assert (done.status, len(data)) == (SUCCESS, 4096)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("wire-connect")
+    with CsdTarget(folder, PORT) as target:
+        yield World(target, target.add_subsystem("connect", bytes(1 << 20)))
+
+
+# ---- what a Connect carries
+
+
+@pytest.mark.holds("base-3")
+@pytest.mark.parametrize("kind", [wire.SGL_IN_CAPSULE, wire.SGL_TRANSPORT])
+def test_a_connect_without_data_is_refused(world: World, kind: int) -> None:
+    with world.raw() as queue:
+        done, _ = queue.call(wire.connect_command(queue.cid(), sgl=(0, 0, kind)))
+        assert done.status == INVALID_FIELD
+    world.still_serves()
+
+
+@pytest.mark.holds("base-3")
+@pytest.mark.parametrize("length", [1, 255, 256, 257, 1023])
+@pytest.mark.parametrize("offset", [0, 3072])
+def test_a_short_connect_is_not_held_against_what_was_there_before(world: World, offset: int, length: int) -> None:
+    """The slot still holds the names of a Connect that was right; offset and length keep to the slot's end."""
+    whole = wire.connect_data(wire.DISCOVERY, STRANGER)
+    with world.raw() as queue:
+        # A name that is not known, so that the queue stays without a controller, and the slot keeps its bytes.
+        unknown = wire.connect_data("nqn.2026-11.io.hello-ebpf:nobody", STRANGER)
+        done, _ = queue.call(wire.connect_command(queue.cid()), unknown, in_capsule=True)
+        assert done.status == CONNECT_INVALID
+        sgl = (offset, length, wire.SGL_IN_CAPSULE)
+        sent = wire.connect_command(queue.cid(), sgl=sgl)
+        done, _ = queue.call(sent, bytes(offset) + whole[:length], in_capsule=True)
+        assert done.status == INVALID_FIELD
+    world.still_serves()
+
+
+@pytest.mark.holds("base-3")
+def test_a_connect_whose_data_are_asked_for_is_taken(world: World) -> None:
+    with world.raw() as queue:
+        sent = wire.connect_command(queue.cid(), sgl=(0, 1024, wire.SGL_TRANSPORT))
+        done, _ = queue.call(sent, wire.connect_data(wire.DISCOVERY, STRANGER))
+        assert done.status == SUCCESS
