@@ -88,3 +88,77 @@ def test_a_connect_whose_data_are_asked_for_is_taken(world: World) -> None:
         sent = wire.connect_command(queue.cid(), sgl=(0, 1024, wire.SGL_TRANSPORT))
         done, _ = queue.call(sent, wire.connect_data(wire.DISCOVERY, STRANGER))
         assert done.status == SUCCESS
+
+
+# ---- commands sent right behind a Connect
+
+
+def statuses(queue: Wire, cids: list[int]) -> dict[int, tuple[int, int]]:
+    """Of so many commands, in whatever order they are answered."""
+    found = {}
+    for _ in cids:
+        done, _ = queue.answer()
+        found[done.cid] = done.status
+    assert sorted(found) == sorted(cids)
+    return found
+
+
+@pytest.mark.holds("base-4")
+@pytest.mark.parametrize("subnqn", ["discovery", "subsystem"])
+def test_commands_behind_an_admin_connect_wait_for_no_half_made_controller(world: World, subnqn: str) -> None:
+    nqn = wire.DISCOVERY if subnqn == "discovery" else world.subsystem.nqn
+    with Wire(world.subsystem.port) as queue:
+        queue.send(
+            wire.icreq(),
+            wire.capsule(wire.connect_command(1), wire.connect_data(nqn, world.subsystem.host_nqn)),
+            wire.capsule(wire.property_set(2, 0x14, wire.CC_ENABLE)),
+            wire.capsule(wire.command(wire.IDENTIFY, 3, dw10=1, sgl=(0, 4096, wire.SGL_TRANSPORT))),
+            wire.capsule(wire.connect_command(4), wire.connect_data(nqn, world.subsystem.host_nqn)),
+        )
+        assert queue.pdu().type == wire.ICRESP
+        assert statuses(queue, [1, 2, 3, 4]) == {1: SUCCESS, 2: SEQUENCE_ERROR, 3: SEQUENCE_ERROR, 4: SEQUENCE_ERROR}
+        # And once it is answered, the controller is there.
+        queue.enable(wire.CC_ENABLE)
+        done, data = queue.call(wire.command(wire.IDENTIFY, 5, dw10=1, sgl=(0, 4096, wire.SGL_TRANSPORT)))
+        assert (done.status, len(data)) == (SUCCESS, 4096)
+    world.still_serves()
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_commands_behind_an_io_connect_are_counted_off(world: World, valid: bool) -> None:
+    """A pause of the subsystem, which adding a host takes, waits for every command that is counted.
+
+    Row 4's other half. With one reactor its window is that between two messages, which no segment hits for certain.
+    """
+    with world.admin() as admin:
+        qid = 1 if valid else 5000  # no controller has so many queues
+        data = wire.connect_data(world.subsystem.nqn, world.subsystem.host_nqn, admin.controller)
+        with Wire(world.subsystem.port) as queue:
+            queue.send(
+                wire.icreq(),
+                wire.capsule(wire.connect_command(1, qid=qid), data),
+                wire.capsule(wire.command(wire.READ, 2, 1, sgl=(0, 4096, wire.SGL_TRANSPORT))),
+                wire.capsule(wire.command(wire.FLUSH, 3, 1)),
+            )
+            assert queue.pdu().type == wire.ICRESP
+            found = statuses(queue, [1, 2, 3])
+            assert (found[1] == SUCCESS) is valid
+            assert (found[2], found[3]) == (SEQUENCE_ERROR, SEQUENCE_ERROR)
+            if valid:
+                done, read = queue.call(wire.command(wire.READ, 4, 1, sgl=(0, 4096, wire.SGL_TRANSPORT)))
+                assert (done.status, read) == (SUCCESS, bytes(4096))
+        host = {"nqn": world.subsystem.nqn, "host": f"{STRANGER}-{qid}"}
+        world.target.call("nvmf_subsystem_add_host", host)
+        world.target.call("nvmf_subsystem_remove_host", host)
+
+
+def test_a_connection_that_goes_right_behind_its_connect_leaves_nothing(world: World) -> None:
+    for _ in range(20):
+        queue = Wire(world.subsystem.port)
+        queue.send(
+            wire.icreq(),
+            wire.capsule(wire.connect_command(1), wire.connect_data(wire.DISCOVERY, STRANGER)),
+            wire.capsule(wire.property_set(2, 0x14, wire.CC_ENABLE)),
+        )
+        queue.reset()
+    world.still_serves()
