@@ -67,15 +67,25 @@ class CsdTarget:
         folder: for its socket, its log and the data.
         binary: csd_tgt.
         port: of its first subsystem; the next ones follow.
+        transport: options of its transport, beside what the lab sets.
     """
 
-    def __init__(self, folder: Path, port: int, *, binary: Path = BINARY, megabytes: int = 512) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        binary: Path = BINARY,
+        megabytes: int = 512,
+        transport: dict[str, Any] | None = None,
+    ) -> None:
         self.socket = folder / "spdk.sock"
         self.log = folder / "csd_tgt.log"
         self._folder = folder
         self._binary = binary
         self._port = port
         self._megabytes = megabytes
+        self._transport = {"trtype": "TCP", "c2h_success": False, **(transport or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -119,7 +129,7 @@ class CsdTarget:
                     self.kill()
                     pytest.fail(f"csd_tgt did not come up: {error}\n{text}")
                 time.sleep(0.05)
-        self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
+        self.call("nvmf_create_transport", self._transport)
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         with Client(str(self.socket)) as client:
