@@ -57,25 +57,26 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CsdTarget
 def world(target: tuple[CsdTarget, Subsystem]) -> Iterator[World]:
     """The first block holds OLD."""
     made, subsystem = target
-    with wire.admin_queue(subsystem.port, subsystem.nqn, subsystem.host_nqn) as admin:
-        with wire.io_queue(admin, subsystem.port, subsystem.nqn, subsystem.host_nqn) as queue:
-            done, _ = queue.call(wire.command(wire.WRITE, 901, NVM, sgl=(0, BLOCK, ASKED_FOR)), OLD)
-            assert done.status == SUCCESS
-            yield World(made, subsystem, admin, queue)
+    with (
+        wire.admin_queue(subsystem.port, subsystem.nqn, subsystem.host_nqn) as admin,
+        wire.io_queue(admin, subsystem.port, subsystem.nqn, subsystem.host_nqn) as queue,
+    ):
+        done, _ = queue.call(wire.command(wire.WRITE, 901, NVM, sgl=(0, BLOCK, ASKED_FOR)), OLD)
+        assert done.status == SUCCESS
+        yield World(made, subsystem, admin, queue)
 
 
-def half(cid: int, flags: int, opcode: int, data: bytes, sgl: int, nsid: int = NVM) -> bytes:
-    """A capsule of one block."""
-    sqe = wire.command(opcode, cid, nsid, flags=flags, sgl=(0, BLOCK, sgl))
+def half(sqe: bytes, data: bytes, sgl: int) -> bytes:
+    """A capsule, with its data where they are not asked for."""
     return wire.capsule(sqe, data if sgl == IN_CAPSULE else b"")
 
 
 def compare(cid: int, data: bytes, sgl: int = IN_CAPSULE, nsid: int = NVM) -> bytes:
-    return half(cid, FIRST, wire.COMPARE, data, sgl, nsid)
+    return half(wire.command(wire.COMPARE, cid, nsid, flags=FIRST, sgl=(0, BLOCK, sgl)), data, sgl)
 
 
 def write(cid: int, data: bytes, sgl: int = IN_CAPSULE, nsid: int = NVM) -> bytes:
-    return half(cid, SECOND, wire.WRITE, data, sgl, nsid)
+    return half(wire.command(wire.WRITE, cid, nsid, flags=SECOND, sgl=(0, BLOCK, sgl)), data, sgl)
 
 
 def give(queue: Wire, cid: int, data: bytes) -> bytes:
