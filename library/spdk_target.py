@@ -106,6 +106,10 @@ options:
       abort_timeout_sec:
         description: Seconds that an abort waits for its command.
         type: int
+      association_timeout:
+        description: Milliseconds that a controller may stay without being enabled, or shut down, before its connections
+          are ended. csd_tgt has it; its choice is two minutes.
+        type: int
   bdevs:
     description: Block devices.
     type: list
@@ -341,6 +345,7 @@ TRANSPORT = {
     "dif_insert_or_strip": {"type": "bool"},
     "sock_priority": INT,
     "abort_timeout_sec": INT,
+    "association_timeout": INT,
 }
 BDEV = {
     "name": {"type": "str", "required": True},

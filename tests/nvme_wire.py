@@ -309,20 +309,37 @@ class Wire:
         assert done.status == (0, 0), f"CC {cc:#x} was refused with status {done.status}"
 
 
-def admin_queue(port: int | str, subnqn: str, hostnqn: str, *, kato: int = 0, cc: int = CC_ENABLE_ALL_SETS) -> Wire:
+def admin_queue(
+    port: int | str,
+    subnqn: str,
+    hostnqn: str,
+    *,
+    kato: int = 0,
+    cc: int = CC_ENABLE_ALL_SETS,
+    hostid: bytes | None = None,
+) -> Wire:
     """A connection whose controller is enabled."""
     wire = Wire(port)
     wire.initialize()
-    done = wire.connect(subnqn, hostnqn, kato=kato)
+    done = wire.connect(subnqn, hostnqn, kato=kato, hostid=hostid)
     assert done.status == (0, 0), f"Connect of {hostnqn} to {subnqn} was refused with status {done.status}"
     wire.enable(cc)
     return wire
 
 
-def io_queue(admin: Wire, port: int | str, subnqn: str, hostnqn: str, *, qid: int = 1, sqsize: int = 31) -> Wire:
+def io_queue(
+    admin: Wire,
+    port: int | str,
+    subnqn: str,
+    hostnqn: str,
+    *,
+    qid: int = 1,
+    sqsize: int = 31,
+    hostid: bytes | None = None,
+) -> Wire:
     """An I/O queue of an admin queue's controller."""
     wire = Wire(port)
     wire.initialize()
-    done = wire.connect(subnqn, hostnqn, qid=qid, cntlid=admin.controller, sqsize=sqsize)
+    done = wire.connect(subnqn, hostnqn, qid=qid, cntlid=admin.controller, sqsize=sqsize, hostid=hostid)
     assert done.status == (0, 0), f"Connect of I/O queue {qid} was refused with status {done.status}"
     return wire

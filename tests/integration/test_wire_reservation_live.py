@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Reservations, byte by byte: who is registered, who holds, who is told, and who may do what.
+
+Rows of the list of faults: each test names its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import nvme_wire as wire
+from csd_live import BLOCK, CsdTarget, Subsystem
+from nvme_wire import Wire
+
+PORT = 26240
+MIB = 1 << 20
+REGISTER, REPORT, ACQUIRE, RELEASE = 0x0D, 0x0E, 0x11, 0x15
+SUCCESS, INVALID_FIELD, CONFLICT = (0, 0), (0, 0x02), (0, 0x83)
+#: Actions: of Register, of Acquire, of Release.
+NEW_KEY, UNREGISTER, REPLACE = 0, 1, 2
+TAKE, PREEMPT, PREEMPT_ABORT = 0, 1, 2
+FREE, CLEAR = 0, 1
+WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS, WRITE_EXCLUSIVE_REGISTRANTS, WRITE_EXCLUSIVE_ALL = 1, 2, 3, 5
+#: CPTPL of Register: registrations survive.
+PERSIST = 3
+PATTERN, ROOM = b"\xa5", 131072
+
+
+@dataclass
+class Host:
+    """A controller of a host identifier, with one I/O queue."""
+
+    admin: Wire
+    io: Wire
+    hostid: bytes
+
+    def io_call(self, opcode: int, nsid: int, data: bytes, *, dw10: int = 0) -> tuple[int, int]:
+        sgl = (0, len(data), wire.SGL_IN_CAPSULE)
+        done, _ = self.io.call(wire.command(opcode, self.io.cid(), nsid, sgl=sgl, dw10=dw10), data, in_capsule=True)
+        return done.status
+
+    def register(
+        self, nsid: int, key: int, *, action: int = NEW_KEY, current: int = 0, ignore: bool = False, cptpl: int = 0
+    ) -> tuple[int, int]:
+        dw10 = action | int(ignore) << 3 | cptpl << 30
+        return self.io_call(REGISTER, nsid, struct.pack("<QQ", current, key), dw10=dw10)
+
+    def acquire(self, nsid: int, key: int, kind: int, *, action: int = TAKE, victim: int = 0) -> tuple[int, int]:
+        return self.io_call(ACQUIRE, nsid, struct.pack("<QQ", key, victim), dw10=action | kind << 8)
+
+    def release(self, nsid: int, key: int, kind: int, *, action: int = FREE) -> tuple[int, int]:
+        return self.io_call(RELEASE, nsid, struct.pack("<Q", key), dw10=action | kind << 8)
+
+    def report(self, nsid: int, room: int = 4096, *, numd: int | None = None) -> bytes:
+        number = room // 4 - 1 if numd is None else numd
+        sgl = (0, room, wire.SGL_TRANSPORT)
+        done, data = self.io.call(wire.command(REPORT, self.io.cid(), nsid, sgl=sgl, dw10=number, dw11=1))
+        assert done.status == SUCCESS
+        return data
+
+    def write(self, nsid: int, data: bytes) -> tuple[int, int]:
+        sgl = (0, len(data), wire.SGL_TRANSPORT)
+        done, _ = self.io.call(
+            wire.command(wire.WRITE, self.io.cid(), nsid, sgl=sgl, dw12=len(data) // BLOCK - 1), data
+        )
+        return done.status
+
+    def read(self, nsid: int) -> tuple[int, int]:
+        sgl = (0, BLOCK, wire.SGL_TRANSPORT)
+        done, _ = self.io.call(wire.command(wire.READ, self.io.cid(), nsid, sgl=sgl))
+        return done.status
+
+    def close(self) -> None:
+        self.io.close()
+        self.admin.close()
+
+
+@dataclass(frozen=True)
+class Registrant:
+    """One entry of a report."""
+
+    holds: bool
+    hostid: bytes
+    key: int
+
+
+def parse(report: bytes) -> tuple[int, list[Registrant]]:
+    """The reservation's type, and who is registered (extended data structure)."""
+    kind, number = struct.unpack_from("<BH", report, 4)
+    entries = [struct.unpack_from("<HB5xQ16s", report, 64 + 64 * index) for index in range(number)]
+    return kind, [Registrant(bool(status & 1), hostid, key) for _, status, key, hostid in entries]
+
+
+@dataclass
+class World:
+    """One target with one subsystem; each test takes a namespace of its own."""
+
+    target: CsdTarget
+    subsystem: Subsystem
+    folder: Path
+    numbers: Iterator[int]
+
+    def host(self, number: int) -> Host:
+        hostid = number.to_bytes(16, "big")
+        nqn, name, port = self.subsystem.nqn, self.subsystem.host_nqn, self.subsystem.port
+        admin = wire.admin_queue(port, nqn, name, hostid=hostid)
+        return Host(admin, wire.io_queue(admin, port, nqn, name, hostid=hostid), hostid)
+
+    @contextmanager
+    def hosts(self, number: int) -> Iterator[list[Host]]:
+        with ExitStack() as stack:
+            made = []
+            for each in range(1, number + 1):
+                made.append(self.host(each))
+                stack.callback(made[-1].close)
+            yield made
+
+    @contextmanager
+    def namespace(self, *, kept: bool = False) -> Iterator[int]:
+        """A namespace on memory; ``kept``: its registrations are kept in a file."""
+        nsid = next(self.numbers)
+        name = f"reservation{nsid}"
+        self.target.call("bdev_malloc_create", {"name": name, "num_blocks": MIB // BLOCK, "block_size": BLOCK})
+        wanted = {"bdev_name": name, "nsid": nsid}
+        if kept:
+            wanted["ptpl_file"] = str(self.folder / f"{name}.json")
+        self.target.call("nvmf_subsystem_add_ns", {"nqn": self.subsystem.nqn, "namespace": wanted})
+        yield nsid
+        self.target.call("nvmf_subsystem_remove_ns", {"nqn": self.subsystem.nqn, "nsid": nsid})
+        self.target.call("bdev_malloc_delete", {"name": name})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("wire-reservation")
+    with CsdTarget(folder, PORT) as target:
+        yield World(target, target.add_subsystem("reservation", bytes(MIB)), folder, count(4))
+
+
+# ---- the report
+
+
+@pytest.mark.holds("base-5")
+def test_a_report_has_room_for_registrants_that_have_gone(world: World) -> None:
+    with world.namespace() as nsid:
+        for number in range(1, 13):
+            host = world.host(number)
+            assert host.register(nsid, 100 + number) == SUCCESS
+            if number < 12:
+                host.close()
+        kind, found = parse(host.report(nsid))
+        assert kind == 0
+        assert found == [Registrant(False, number.to_bytes(16, "big"), 100 + number) for number in range(1, 13)]
+        host.close()
+
+
+@pytest.mark.holds("base-5")
+@pytest.mark.parametrize(("room", "numd"), [(ROOM, 0), (ROOM, 15), (4096, 0xFFFFFFFF), (4, 1023)])
+def test_a_report_brings_nothing_of_anybody_else(world: World, room: int, numd: int) -> None:
+    """Behind what was asked for there are zeroes, though the buffers have held another host's data."""
+    with world.namespace() as nsid, world.hosts(2) as (first, second):
+        assert first.register(nsid, 7) == SUCCESS
+        for _ in range(8):
+            assert second.write(1, PATTERN * ROOM) == SUCCESS
+        whole = struct.pack("<IBH", 1, 0, 1).ljust(64, b"\0") + struct.pack("<HB5xQ16s32x", 0xFFFF, 0, 7, first.hostid)
+        length = min(room, (numd + 1) * 4)
+        assert first.report(nsid, room, numd=numd) == whole[:length].ljust(room, b"\0")
+
+
+# ---- registrants
+
+
+@pytest.mark.holds("base-12")
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_seventeenth_registrant_is_refused_and_stops_nobody(world: World, kept: bool) -> None:
+    with world.namespace(kept=kept) as nsid, world.hosts(17) as hosts:
+        cptpl = PERSIST if kept else 0
+        assert [host.register(nsid, 1 + n, cptpl=cptpl) for n, host in enumerate(hosts[:16])] == [SUCCESS] * 16
+        assert hosts[16].register(nsid, 17, cptpl=cptpl) == CONFLICT
+        assert len(parse(hosts[16].report(nsid))[1]) == 16
+        # The subsystem still pauses and resumes, and serves.
+        host = {"nqn": world.subsystem.nqn, "host": "nqn.2026-11.io.hello-ebpf:later"}
+        world.target.call("nvmf_subsystem_add_host", host)
+        world.target.call("nvmf_subsystem_remove_host", host)
+        assert hosts[16].read(nsid) == SUCCESS
+        # One that goes makes room.
+        assert hosts[0].register(nsid, 0, action=UNREGISTER, current=1) == SUCCESS
+        assert hosts[16].register(nsid, 17, cptpl=cptpl) == SUCCESS
