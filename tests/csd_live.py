@@ -160,7 +160,13 @@ class CsdTarget:
         process, self._process = self._process, None
         assert process is not None
         process.terminate()
-        code = process.wait(60)
+        try:
+            code = process.wait(60)
+        except subprocess.TimeoutExpired:
+            # A target that hangs must not spin on behind its test.
+            process.kill()
+            process.wait()
+            raise
         Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
         return code
 
