@@ -175,10 +175,17 @@ class Wire:
     Args:
         port: of the target, on the loopback interface.
         timeout: how long it may say nothing, in seconds; then TimeoutError.
+        receive_buffer: how many bytes the kernel keeps that are not received yet; 0: its own choice.
     """
 
-    def __init__(self, port: int | str, address: str = "127.0.0.1", *, timeout: float = TIMEOUT) -> None:
-        self.socket = socket.create_connection((address, int(port)), timeout=timeout)
+    def __init__(
+        self, port: int | str, address: str = "127.0.0.1", *, timeout: float = TIMEOUT, receive_buffer: int = 0
+    ) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.settimeout(timeout)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect((address, int(port)))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.controller = 0
         self._next_cid = 0
@@ -338,9 +345,10 @@ def io_queue(
     qid: int = 1,
     sqsize: int = 31,
     hostid: bytes | None = None,
+    receive_buffer: int = 0,
 ) -> Wire:
     """An I/O queue of an admin queue's controller."""
-    wire = Wire(port)
+    wire = Wire(port, receive_buffer=receive_buffer)
     wire.initialize()
     done = wire.connect(subnqn, hostnqn, qid=qid, cntlid=admin.controller, sqsize=sqsize, hostid=hostid)
     assert done.status == (0, 0), f"Connect of I/O queue {qid} was refused with status {done.status}"
