@@ -701,6 +701,8 @@ make_load(struct item *items)
 {
 	uint32_t which = below(g.programs), slot = 3 + below(3), length = g.program[which].length;
 	uint32_t chunk = one_in(3) ? 1 + below(length) : length, at, count = 0;
+	/* PTYPE, and PIT: eBPF's types of today and of before, with a program identifier and without */
+	uint32_t kind = (one_in(2) ? 0xc0 : 0x01) << 16 | (one_in(2) ? 1u << 25 : 0);
 
 	if (!one_in(4)) {
 		make(&items[count], 0, 0x88, COMPUTE, NULL, 0, 0);
@@ -712,7 +714,7 @@ make_load(struct item *items)
 		uint32_t bytes = length - at < chunk ? length - at : chunk;
 
 		make(&items[count], 0, 0x85, COMPUTE, g.program[which].bytes + at, bytes, 0);
-		items[count].command.dw10 = slot | 1 << 16;
+		items[count].command.dw10 = slot | kind;
 		items[count].command.dw11 = length;
 		items[count].command.dw14 = bytes;
 		items[count].command.dw15 = at;
