@@ -15,7 +15,7 @@ csd_compute_default_options(struct csd_compute_options *options)
 		.max_range_sets = 16,
 		.max_program_bytes = 64 * 1024,
 		.max_total_bytes = 1024 * 1024,
-		.program_type = NVME_PROGRAM_TYPE_EBPF,
+		.program_type = CSD_PROGRAM_TYPE_EBPF,
 	};
 }
 
@@ -195,9 +195,6 @@ csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, csd
 	struct csd_verification verification;
 	int rc = csd_slots_load(&compute->slots, chunk, &verification, refusal);
 
-	if (rc >= 0 && chunk->offset == 0) {
-		purge(compute);
-	}
 	if (rc == 1) {
 		rc = verify(compute, &verification, done, ctx, refusal);
 	}
@@ -254,6 +251,8 @@ static int
 io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 {
 	switch (spdk_nvmf_request_get_cmd(req)->opc) {
+	case NVME_FLUSH:
+		return csd_complete_value(req, 0);	/* nothing is cached */
 	case NVME_EXECUTE_PROGRAM:
 		return csd_execute(compute_of(ns), req);
 	case CSD_SCAN:
