@@ -93,7 +93,7 @@ def test_modes(host: Host, path: str, mode: int | None) -> None:
 
 
 def test_nothing_of_the_lab_can_be_written_by_others(host: Host) -> None:
-    """No file of the lab is writable for anybody but root, the target in its run folder, and apt's own user for apt's."""
+    """No file of the lab is writable for others than root, the target in its run folder, and apt for apt's."""
     places = [place for place in PLACES if host.file(place).exists]
     assert len(places) >= 4
     owners = r"\( ! -user root -a ! \( -user _apt -path '*/apt/lists/*' \) \)"
