@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* The bdev module `csd`: bdevs that stand for namespaces and serve no block I/O. */
 #include "csd_namespace.h"
+#include "csd_rights.h"
 
 #include "spdk/string.h"
 #include "spdk/util.h"
@@ -41,6 +42,7 @@ static struct spdk_bdev_module g_module = {
 	.name = "csd",
 	.module_init = module_init,
 	.module_fini = module_fini,
+	.config_json = csd_rights_write_config,
 };
 
 SPDK_BDEV_MODULE_REGISTER(csd, &g_module)
