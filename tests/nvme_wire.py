@@ -160,6 +160,7 @@ class Wire:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.controller = 0
         self._next_cid = 0
+        self._came: dict[int, bytearray] = {}  # data of commands that are not completed yet
 
     def __enter__(self) -> Wire:
         return self
@@ -234,17 +235,17 @@ class Wire:
         ``room``: by command identifier, what R2Ts are answered from. C2HData with the success flag stand for a
         completion of zeros.
         """
-        data: dict[int, bytearray] = {}
+        data = self._came
         while True:
             pdu = self.pdu()
             if pdu.type == RESPONSE:
                 found = completion(pdu.raw[8:24])
-                return found, bytes(data.get(found.cid, b""))
+                return found, bytes(data.pop(found.cid, b""))
             cid = struct.unpack_from("<H", pdu.raw, 8)[0]
             if pdu.type == C2H_DATA:
                 data.setdefault(cid, bytearray()).extend(pdu.data)
                 if pdu.flags & 8:
-                    return Completion(cid, (0, 0), False, 0, 0), bytes(data[cid])
+                    return Completion(cid, (0, 0), False, 0, 0), bytes(data.pop(cid))
             elif pdu.type == R2T:
                 ttag, offset, length = struct.unpack_from("<HII", pdu.raw, 10)
                 self.send(h2c_data(cid, ttag, offset, (room or {})[cid][offset : offset + length]))

@@ -96,7 +96,9 @@ def test_a_failed_scan_leaves_no_range_set_behind() -> None:
 
 
 @pytest.mark.parametrize(("word", "padding"), [(b"ERROR", 3), (b"abcdef", 2), (b"abc", 1), (b"abcd", 0)])
-def test_a_scans_data_are_filled_up_to_what_slm_takes_and_the_command_says_by_how_much(word: bytes, padding: int) -> None:
+def test_a_scans_data_are_filled_up_to_what_slm_takes_and_the_command_says_by_how_much(
+    word: bytes, padding: int
+) -> None:
     drive = DriveDouble()
     drive.scans = [result(0, 4096, 4096)]
     run_scan(drive, parameters=word, memory_at=64)

@@ -27,12 +27,6 @@ invalid_field(struct csd_namespace *ns, struct spdk_nvmf_request *req, const cha
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
 }
 
-static uint32_t
-transferred(const struct spdk_nvmf_request *req)
-{
-	return req->iovcnt > 0 ? req->length : 0;
-}
-
 static void
 loaded(void *ctx, int rc, const struct csd_refusal *refusal)
 {
@@ -66,8 +60,8 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 	if (((cmd->cdw10 >> 25) & 0x7) != 0) {
 		return invalid_field(&compute->ns, req, "Load Program: the only program identifier type is 0");
 	}
-	if (chunk.length > transferred(req)) {
-		return invalid_field(&compute->ns, req, "Load Program: NUMB is more than the transfer's length");
+	if (chunk.length != csd_data_bytes(req)) {
+		return csd_complete_wrong_length(req);
 	}
 	rc = csd_compute_load(compute, &chunk, loaded, req, &refusal);
 	if (rc == 1) {
@@ -91,6 +85,9 @@ static int
 load_program(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
 {
 	if (((cmd->cdw10 >> 24) & 0x1) == SELECT_UNLOAD) {
+		if (csd_data_bytes(req) != 0) {
+			return csd_complete_wrong_length(req);
+		}
 		return change(compute, req, CSD_UNLOAD, (uint16_t)cmd->cdw10);
 	}
 	return load(compute, req, cmd);
@@ -116,9 +113,10 @@ create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uin
 	struct csd_refusal refusal;
 	uint16_t rsid;
 
-	if (count <= NVME_CSD_MAX_RANGES) {
-		if (count * sizeof(ranges[0]) > transferred(req)) {
-			return invalid_field(&compute->ns, req, "Memory Range Set: fewer bytes came than the ranges take");
+	/* Another number of ranges has a status of its own. */
+	if (count > 0 && count <= NVME_CSD_MAX_RANGES) {
+		if (count * sizeof(ranges[0]) != csd_data_bytes(req)) {
+			return csd_complete_wrong_length(req);
 		}
 		csd_data_from_host(req, 0, ranges, (uint32_t)(count * sizeof(ranges[0])));
 	}
@@ -138,6 +136,9 @@ memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, con
 	case SELECT_CREATE:
 		return create_range_set(compute, req, cmd->cdw11 & 0xff);
 	case SELECT_DELETE:
+		if (csd_data_bytes(req) != 0) {
+			return csd_complete_wrong_length(req);
+		}
 		if (csd_range_sets_delete(&compute->sets, (uint16_t)(cmd->cdw10 >> 16), &refusal)) {
 			SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
 			return complete_refused(req, &refusal);

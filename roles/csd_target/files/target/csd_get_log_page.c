@@ -85,8 +85,11 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	default:
 		return -1;
 	}
-	if (!csd_log_parse(dwords, req->length, &part)) {
+	if (!csd_log_parse(dwords, &part)) {
 		return invalid_field(req);
+	}
+	if (part.bytes != csd_data_bytes(req)) {
+		return csd_complete_wrong_length(req);
 	}
 	if (lid == NVME_LOG_COMMANDS_AND_EFFECTS) {
 		return effects_log(req, &part, cmd->cdw14 >> 24);

@@ -124,7 +124,7 @@ find_output(struct csd_run *run, struct csd_refusal *refusal)
 {
 	const struct csd_program_info *info = run->loaded->info;
 	struct spdk_nvmf_request *req = run->req;
-	uint32_t bytes = req->iovcnt > 0 ? req->length : 0;
+	uint32_t bytes = csd_data_bytes(req);
 
 	if (bytes < sizeof(struct csd_result) + info->state_bytes + info->emit_bytes) {
 		return csd_refuse_field(refusal, "Scan: a buffer of %u bytes: result, state and one item take %zu", bytes,

@@ -191,8 +191,8 @@ slm_transfer(struct slm *slm, struct spdk_nvmf_request *req)
 	if (failed(status)) {
 		return complete(req, status);
 	}
-	if (length != req->length) {
-		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_DATA_SGL_LENGTH_INVALID);
+	if (length != csd_data_bytes(req)) {
+		return csd_complete_wrong_length(req);
 	}
 	if (cmd->opc == NVME_SLM_READ) {
 		csd_data_to_host(req, 0, slm->memory + start, length);
@@ -394,7 +394,7 @@ slm_copy(struct slm *slm, struct spdk_nvmf_request *req)
 	struct slm_task *task;
 
 	csd_slm_copy_parse((const uint32_t *)spdk_nvmf_request_get_cmd(req), &copy);
-	status = csd_slm_check_copy(&copy, slm->bytes, req->length);
+	status = csd_slm_check_copy(&copy, slm->bytes, csd_data_bytes(req));
 	if (failed(status)) {
 		return complete(req, status);
 	}

@@ -1,0 +1,185 @@
+"""csd_tgt's own commands, byte by byte from a bare client: lengths, what answers carry, shares, ends and waiting times."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from csd_live import BLOCK, CsdTarget, Subsystem, program
+from nvme_wire import Wire, admin_queue, capsule, command, io_queue
+
+PORT = 26400
+NVM, SLM, COMPUTE = 1, 2, 3
+MIB = 1 << 20
+MOST = 128 << 10  # of one transfer
+LOAD, ACTIVATE, RANGE_SET = 0x85, 0x88, 0x89
+EXECUTE, SCAN = 0x01, 0x82
+COPY, SLM_READ, FILL, SLM_WRITE = 0x01, 0x02, 0x04, 0x05
+LOG, IDENTIFY = 0x02, 0x06
+SGL = 0x5A
+WRONG_LENGTH = (0, 0x0F)
+#: What the transport's buffers are filled with beforehand, so that bytes that nobody wrote show.
+PATTERN = b"\xa5\x5aNOT YOURS\x5a\xa5!!!"
+
+
+@dataclass
+class World:
+    """A target with three subsystems, and a host of the first one: both queues."""
+
+    target: CsdTarget
+    first: Subsystem
+    other: Subsystem
+    admin: Wire
+    io: Wire
+    folder: Path
+
+    def host(self, name: str) -> str:
+        """Another host that the first subsystem lets in."""
+        nqn = f"nqn.2026-11.io.hello-ebpf:{name}"
+        self.target.call("nvmf_subsystem_add_host", {"nqn": self.first.nqn, "host": nqn})
+        return nqn
+
+    def connect(self, host_nqn: str | None = None) -> tuple[Wire, Wire]:
+        """Both queues of one more controller of the first subsystem."""
+        host_nqn = host_nqn or self.first.host_nqn
+        admin = admin_queue(self.first.port, self.first.nqn, host_nqn)
+        return admin, io_queue(admin, self.first.port, self.first.nqn, host_nqn, sqsize=127)
+
+
+def sgl(length: int) -> tuple[int, int, int]:
+    return (0, length, SGL)
+
+
+def memory_range(start: int, length: int, nsid: int = SLM) -> bytes:
+    return struct.pack("<IIQ16x", nsid, length, start)
+
+
+def load(wire: Wire, slot: int, code: bytes) -> None:
+    """Load and activate."""
+    sent = command(LOAD, wire.cid(), COMPUTE, sgl=sgl(len(code)), dw10=slot | 0x10000, dw11=len(code), dw14=len(code))
+    for sqe, data in ((sent, code), (command(ACTIVATE, wire.cid(), COMPUTE, dw10=slot | 0x10000), b"")):
+        assert wire.call(sqe, data)[0].status == (0, 0)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("wire")
+    with CsdTarget(folder, PORT) as target:
+        first = target.add_subsystem("first", bytes(4 * MIB), slm_megabytes=4)
+        other = target.add_subsystem("other", PATTERN * (MIB // 16), slm_megabytes=4)
+        admin = admin_queue(first.port, first.nqn, first.host_nqn)
+        with admin, io_queue(admin, first.port, first.nqn, first.host_nqn, sqsize=127) as io:
+            load(admin, 0, program("threshold", folder))
+            yield World(target, first, other, admin, io, folder)
+
+
+# ---- W1: lengths, and bytes that nobody wrote
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A command with the one length of data that its fields say."""
+
+    name: str
+    length: int
+    opcode: int
+    nsid: int
+    fields: dict[str, int]
+    admin: bool = False
+    data: bytes | None = None  # to the controller; None: from it
+
+    def __str__(self) -> str:
+        return self.name
+
+
+COPY_ONE = struct.pack("<IIQH14x", NVM, 0, 0, 0)
+SIZED = [
+    Sized("SLM Read", 4096, SLM_READ, SLM, {"dw12": 4096}),
+    Sized("SLM Write", 4096, SLM_WRITE, SLM, {"dw12": 4096}, data=b""),
+    Sized("SLM Copy", 32, COPY, SLM, {"dw2": BLOCK, "dw12": 0x200}, data=COPY_ONE),
+    Sized("Load Program", 64, LOAD, COMPUTE, {"dw10": 0x10009, "dw11": 4096, "dw14": 64}, True, b""),
+    Sized("Unload Program", 0, LOAD, COMPUTE, {"dw10": 0x1000009}, True, b""),
+    Sized("Memory Range Set, create", 32, RANGE_SET, COMPUTE, {"dw11": 1}, True, memory_range(0, 64)),
+    Sized("Memory Range Set, delete", 0, RANGE_SET, COMPUTE, {"dw10": 1 | 1 << 16}, True, b""),
+    Sized("Execute, DLEN", 32, EXECUTE, COMPUTE, {"dw3": 1, "dw4": 32}, data=memory_range(0, 64)),
+    Sized("Execute, DLEN with program data", 40, EXECUTE, COMPUTE, {"dw3": 1, "dw4": 40}, data=memory_range(0, 64)),
+    *(Sized(f"Identify {cns & 0xFF:02X}h, CSI {csi}", 4096, IDENTIFY, nsid, {"dw10": cns, "dw11": csi << 24}, True)
+      for cns, nsid, csi in ((0, SLM, 0), (1, 0, 0), (3, SLM, 0), (5, SLM, 3), (5, COMPUTE, 4), (6, 0, 4), (7, 0, 4),
+                             (8, COMPUTE, 0), (0xFFFF001C, 0, 0))),
+    *(Sized(f"Log {lid:02X}h", 4096, LOG, COMPUTE, {"dw10": lid | 1023 << 16}, True)
+      for lid in (0x05, 0x82, 0x83, 0x84, 0xD1, 0xD2)),
+]  # fmt: skip
+
+
+def wrong_lengths(right: int) -> list[int]:
+    """Shorter and longer, up to what the transport takes."""
+    return sorted({0, right // 2, right - 4, right + 4, 2 * right, MOST} - {right, -4})
+
+
+def send_sized(world: World, sized: Sized, length: int) -> tuple[tuple[int, int], bytes]:
+    wire = world.admin if sized.admin else world.io
+    sqe = command(sized.opcode, wire.cid(), sized.nsid, sgl=sgl(length), **sized.fields)
+    data = b"" if sized.data is None else sized.data.ljust(length, b"\0")[:length]
+    done, came = wire.call(sqe, data)
+    return done.status, came
+
+
+@pytest.mark.holds("wire-1")
+@pytest.mark.parametrize("sized", SIZED, ids=str)
+def test_data_of_another_length_than_the_fields_say(world: World, sized: Sized) -> None:
+    """Shorter and longer: Data SGL Length Invalid, and not a byte comes."""
+    for length in wrong_lengths(sized.length):
+        assert send_sized(world, sized, length) == (WRONG_LENGTH, b""), length
+
+
+@pytest.mark.holds("wire-1")
+def test_execute_with_fewer_bytes_than_its_ranges_take(world: World) -> None:
+    """DLEN 0 is the length of the transfer; ranges have to be in it."""
+    for length in (0, 28, 32, 60):
+        sqe = command(EXECUTE, world.io.cid(), COMPUTE, sgl=sgl(length), dw3=2)
+        assert world.io.call(sqe, memory_range(0, 64).ljust(64, b"\0")[:length])[0].status == WRONG_LENGTH
+
+
+def fill_the_pool(world: World) -> None:
+    """Leave another subsystem's bytes in every buffer of the transport: more Reads at a time than there are buffers."""
+    other = world.other
+    with (
+        admin_queue(other.port, other.nqn, other.host_nqn) as admin,
+        io_queue(admin, other.port, other.nqn, other.host_nqn, sqsize=127) as io,
+    ):
+        sent = [
+            capsule(command(0x02, io.cid(), NVM, sgl=sgl(128 << 10), dw10=at % 8 * 32, dw12=31)) for at in range(100)
+        ]
+        io.send(*sent)
+        for _ in sent:
+            done, came = io.answer()
+            assert (done.status, came[:16]) == ((0, 0), PATTERN)
+
+
+@pytest.mark.holds("wire-1")
+def test_no_answer_has_a_byte_that_nobody_wrote(world: World) -> None:
+    """Every command that reads, after the buffers were somebody else's: its answer has nothing of them."""
+    fill_the_pool(world)
+    for sized in (one for one in SIZED if one.data is None):
+        status, came = send_sized(world, sized, sized.length)
+        assert (status, len(came)) == ((0, 0), sized.length), sized
+        assert PATTERN[2:11] not in came, sized
+    # Long ones: the effects log is 4 KiB, and what is asked for beyond it reads as zeros.
+    fill_the_pool(world)
+    long = command(LOG, world.admin.cid(), COMPUTE, sgl=sgl(64 << 10), dw10=0x05 | 0x3FFF << 16)
+    done, came = world.admin.call(long)
+    assert (done.status, len(came)) == ((0, 0), 64 << 10)
+    assert PATTERN[2:11] not in came
+    assert not any(came[4096:])
+    for room in (128, 132, 4096, MOST - 4, MOST):
+        fill_the_pool(world)
+        scan = command(SCAN, world.io.cid(), COMPUTE, sgl=sgl(room), dw3=NVM, dw12=MIB, dw14=0)
+        done, came = world.io.call(scan)
+        assert done.status == (0, 0)
+        (data_bytes,) = struct.unpack_from("<I", came, 44)
+        assert len(came) == 64 + data_bytes
+        assert not any(came[64:])  # its records are zeros
