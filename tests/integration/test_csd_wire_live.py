@@ -1,4 +1,4 @@
-"""csd_tgt's own commands, byte by byte from a bare client: lengths, what answers carry, shares, ends and waiting times."""
+"""csd_tgt's own commands, byte by byte from a bare client: lengths, answers, shares, ends and waiting times."""
 
 from __future__ import annotations
 
