@@ -212,7 +212,9 @@ csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t
 	switch (change) {
 	case CSD_UNLOAD:
 		rc = csd_slots_unload(&compute->slots, pind, refusal);
-		purge(compute);
+		if (rc == 0) {
+			purge(compute);
+		}
 		break;
 	case CSD_ACTIVATE:
 		rc = csd_slots_activate(&compute->slots, pind, refusal);

@@ -139,6 +139,9 @@ csd_execute(struct csd_compute *compute, struct spdk_nvmf_request *req)
 		csd_run_discard(run);
 		return csd_complete(req, refusal.status_code_type, refusal.status_code);
 	}
-	csd_channel_submit(compute, run);
+	if (csd_channel_submit(compute, run) != 0) {
+		csd_run_discard(run);
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 }

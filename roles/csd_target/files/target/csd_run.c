@@ -25,8 +25,8 @@ csd_run_create(struct spdk_nvmf_request *req)
 	return run;
 }
 
-static void
-fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
+void
+csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
 {
 	run->failed = true;
 	run->ended = true;
@@ -41,7 +41,7 @@ csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
 	run->sink = sink;
 	csd_count(&run->slots->slot[run->pind].statistics.runs, 1);
 	if (csd_instance_begin(instance, &run->parameters) != 0) {
-		fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		return;
 	}
 	if (run->reads && run->length > 0) {
@@ -49,7 +49,7 @@ csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
 		run->input.ctx = run;
 		run->reader = csd_reader_open(&run->input);
 		if (run->reader == NULL) {
-			fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+			csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 		}
 	}
 }
@@ -121,13 +121,13 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 		if (run->has_output && csd_output_room(&run->output, emit_bytes, &slice.out) == 0) {
 			end(run, CSD_END_FULL);
 		} else if (slice.consumed == 0 && slice.out_bytes >= emit_bytes) {
-			fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+			csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		}
 	} else if (slice.last) {
 		end(run, CSD_END_WHOLE);
 	} else if (slice.consumed == 0) {
 		SPDK_ERRLOG("slot %u: the engine sees no record in %" PRIu64 " bytes\n", run->pind, bytes);
-		fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
 }
 
@@ -143,7 +143,7 @@ find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 
 		if (run->reader != NULL && !csd_reader_window(run->reader, &run->window)) {
 			if (csd_reader_failed(run->reader, &status_code_type, &status_code)) {
-				fail(run, (uint8_t)status_code_type, (uint8_t)status_code);
+				csd_run_fail(run, (uint8_t)status_code_type, (uint8_t)status_code);
 			}
 			return false;
 		}

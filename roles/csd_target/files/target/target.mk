@@ -46,6 +46,8 @@ $(BUILD)/test/csd_slm_check_test: target/csd_slm_check.c
 $(BUILD)/test/csd_log_test: target/csd_log.c
 $(BUILD)/test/csd_output_test: target/csd_output.c
 $(BUILD)/test/csd_effects_test: target/csd_effects.c
+$(BUILD)/test/csd_turns_test: target/csd_turns.c
+$(BUILD)/test/csd_shares_test: target/csd_shares.c
 
 $(TARGET_TESTS): $(BUILD)/test/%: target/test/%.c
 	@mkdir -p $(@D)
