@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd_compute_target import compiled
 from csd_live import BLOCK, CsdTarget, Subsystem, program
-from nvme_wire import Wire, admin_queue, capsule, command, io_queue
+from nvme_wire import ABORT, Completion, Wire, admin_queue, capsule, command, io_queue
 
 PORT = 26400
 NVM, SLM, COMPUTE = 1, 2, 3
@@ -24,6 +29,24 @@ SGL = 0x5A
 WRONG_LENGTH = (0, 0x0F)
 #: What the transport's buffers are filled with beforehand, so that bytes that nobody wrote show.
 PATTERN = b"\xa5\x5aNOT YOURS\x5a\xa5!!!"
+
+
+#: Over the whole of the memory it takes minutes.
+SLOW = """
+#include "csd_bpf.h"
+struct byte { __u8 value; };
+struct sums { __u64 sum; };
+CSD_RECORD_STATE(struct byte, 1, CSD_EMIT_NOTHING, struct sums);
+CSD_PROGRAM int slow(const struct byte *byte)
+{
+	__u64 value = csd_state.sum | 1, i;
+	CSD_UNROLL
+	for (i = 0; i < 500; i++)
+		value = ~0ULL / (value | 1) + byte->value;
+	csd_state.sum = value;
+	return CSD_DROP;
+}
+"""
 
 
 @dataclass
@@ -74,6 +97,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         admin = admin_queue(first.port, first.nqn, first.host_nqn)
         with admin, io_queue(admin, first.port, first.nqn, first.host_nqn, sqsize=127) as io:
             load(admin, 0, program("threshold", folder))
+            slow = compiled(SLOW, folder)
+            for slot in (1, 2):
+                load(admin, slot, slow)
             yield World(target, first, other, admin, io, folder)
 
 
@@ -183,3 +209,165 @@ def test_no_answer_has_a_byte_that_nobody_wrote(world: World) -> None:
         (data_bytes,) = struct.unpack_from("<I", came, 44)
         assert len(came) == 64 + data_bytes
         assert not any(came[64:])  # its records are zeros
+
+
+# ---- long commands: ends, turns and shares
+
+
+def execute(wire: Wire, slot: int, *, length: int = 4 * MIB, nsid: int = COMPUTE) -> tuple[int, bytes]:
+    """The identifier and the capsule of a run over the memory."""
+    cid = wire.cid()
+    data = memory_range(0, length)
+    return cid, capsule(command(EXECUTE, cid, nsid, sgl=(0, len(data), 1), dw2=slot, dw3=1), data)
+
+
+def abort(admin: Wire, cid: int, queue: int = 1) -> bool:
+    """Whether the target says that it aborted."""
+    done, _ = admin.call(command(ABORT, admin.cid(), dw10=queue | cid << 16))
+    assert done.status == (0, 0)
+    return done.dw0 & 1 == 0
+
+
+def within(seconds: float, what: str, true: Callable[[], bool]) -> None:
+    """Wait for it."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+
+
+@contextmanager
+def busy(world: World, count: int = 100) -> Iterator[list[int]]:
+    """So many long runs of the world's own host; aborted at the end."""
+    sent = [execute(world.io, 1) for _ in range(count)]
+    world.io.send(*(run for _, run in sent))
+    cids = [cid for cid, _ in sent]
+    within(10, "a run", lambda: stats(world, 1)["runs"] > 0)
+    yield cids
+    assert all(abort(world.admin, cid) for cid in cids), "a run came to its end: it was not long enough"
+    assert {world.io.answer()[0].status for _ in cids} == {(0, 7)}
+
+
+def stats(world: World, slot: int) -> dict[str, int]:
+    [told] = world.target.call("csd_get_stats", {"name": "first_compute"})
+    return next(one for one in told["programs"] if one["pind"] == slot)
+
+
+def deactivates(world: World, slot: int) -> bool:
+    try:
+        world.target.call("csd_deactivate_program", {"name": "first_compute", "pind": slot})
+    except LabError as error:
+        if "commands run its program" not in str(error):
+            raise
+        return False
+    world.target.call("csd_activate_program", {"name": "first_compute", "pind": slot})
+    return True
+
+
+@pytest.mark.holds("wire-10", "target-3")
+def test_runs_that_wait_are_gone_with_their_connection(world: World) -> None:
+    """Others' long runs are before them, and take minutes; nobody waits for them any more, so they end at once."""
+    with busy(world):
+        for _ in range(3):
+            admin, io = world.connect()
+            io.send(*(execute(io, 2)[1] for _ in range(64)))
+            within(5, "the runs", lambda: not deactivates(world, 2))
+            io.close()
+            within(5, "all of them gone", lambda: deactivates(world, 2))
+            admin.close()
+
+
+@pytest.mark.holds("target-3", "wire-9")
+def test_a_host_with_a_hundred_long_runs_leaves_others_their_share(world: World) -> None:
+    """Another host's run begins at once, and has every second turn."""
+    admin, io = world.connect(world.host("quick"))
+    with busy(world), admin, io:
+        for _ in range(3):
+            cid, run = execute(io, 0, length=MIB)
+            io.send(run)
+            done, _ = io.answer()
+            assert (done.cid, done.status) == (cid, (0, 0))
+
+
+def median(seconds: list[float]) -> float:
+    return sorted(seconds)[len(seconds) // 2]
+
+
+def reading_takes(io: Wire, nsid: int, times: int = 60) -> float:
+    """The median of reads of one block, in seconds."""
+    took = []
+    for _ in range(times):
+        began = time.monotonic()
+        done, came = io.call(command(0x02, io.cid(), nsid, sgl=sgl(BLOCK)))
+        took.append(time.monotonic() - began)
+        assert (done.status, len(came)) == ((0, 0), BLOCK)
+    return median(took)
+
+
+@pytest.fixture(scope="module")
+def memory_disk(world: World) -> int:
+    """A namespace whose reads are completed by a message of the thread, as those of many devices are."""
+    target = world.target
+    target.call("bdev_malloc_create", {"name": "fast", "num_blocks": 256, "block_size": BLOCK})
+    target.call("nvmf_subsystem_add_ns", {"nqn": world.first.nqn, "namespace": {"bdev_name": "fast", "nsid": 5}})
+    return 5
+
+
+@pytest.mark.holds("wire-11", "target-4")
+def test_a_thousand_fills_do_not_hold_up_a_read(world: World, memory_disk: int) -> None:
+    """A read waits for one slice, not for a thousand: a hundred reads are done while most Fills are still under way."""
+    admin, io = world.connect(world.host("reader"))
+    with ExitStack() as stack:
+        stack.enter_context(admin)
+        stack.enter_context(io)
+        filling = stack.enter_context(admin_queue(world.first.port, world.first.nqn, world.first.host_nqn))
+        queues = []
+        for qid in range(1, 9):
+            queue = io_queue(filling, world.first.port, world.first.nqn, world.first.host_nqn, qid=qid, sqsize=127)
+            queues.append(stack.enter_context(queue))
+        for queue in queues:
+            queue.send(*(capsule(command(FILL, queue.cid(), SLM, dw12=4 * MIB)) for _ in range(125)))
+        began = time.monotonic()
+        reading_takes(io, memory_disk, 100)
+        read = time.monotonic()
+        assert {queue.answer()[0].status for queue in queues for _ in range(125)} == {(0, 0)}
+        assert read - began < (time.monotonic() - read) / 4
+
+
+@pytest.mark.holds("target-5")
+def test_eight_busy_compute_namespaces_take_no_more_of_a_round_than_one(world: World, memory_disk: int) -> None:
+    code = base64.b64encode(compiled(SLOW, world.folder)).decode()
+    name = {"nqn": world.first.nqn}
+    for nsid in range(8, 15):
+        world.target.call("bdev_csd_compute_create", {"name": f"compute{nsid}"})
+        namespace = {"bdev_name": f"compute{nsid}", "nsid": nsid}
+        world.target.call("nvmf_subsystem_add_ns", {**name, "namespace": namespace})
+        world.target.call("csd_load_program", {"name": f"compute{nsid}", "pind": 0, "program": code})
+        world.target.call("csd_activate_program", {"name": f"compute{nsid}", "pind": 0})
+    admin, io = world.connect(world.host("patient"))
+    with admin, io, busy(world, 1):
+        one = reading_takes(io, memory_disk)
+        runs = [execute(world.io, 0, nsid=nsid) for nsid in range(8, 15)]
+        world.io.send(*(run for _, run in runs))
+        eight = reading_takes(io, memory_disk)
+        assert all(abort(world.admin, cid) for cid, _ in runs)
+        assert {world.io.answer()[0].status for _ in runs} == {(0, 7)}
+    assert eight < 2 * one + 0.0005, (one, eight)
+
+
+@pytest.mark.holds("target-8")
+def test_who_is_told_aborted_sees_it_aborted(world: World) -> None:
+    """The last read of a Copy is under way when the abort comes."""
+    latency = {f"{kind}_{way}_latency": 250000 for kind in ("avg", "p99") for way in ("read", "write")}
+    world.target.call("bdev_malloc_create", {"name": "base", "num_blocks": 256, "block_size": BLOCK})
+    world.target.call("bdev_delay_create", {"name": "late", "base_bdev_name": "base", **latency})
+    namespace = {"bdev_name": "late", "nsid": 6}
+    world.target.call("nvmf_subsystem_add_ns", {"nqn": world.first.nqn, "namespace": namespace})
+    for _ in range(3):
+        cid = world.io.cid()
+        source = struct.pack("<IIQH14x", 6, 0, 0, 0)
+        world.io.send(capsule(command(COPY, cid, SLM, sgl=(0, 32, 1), dw2=BLOCK, dw12=0x200), source))
+        aborted = abort(world.admin, cid)
+        done = Completion(cid, (0, 7) if aborted else (0, 0), False, 0, 0)
+        found, _ = world.io.answer()
+        assert (found.cid, found.status) == (done.cid, done.status)
+        assert aborted
