@@ -182,10 +182,21 @@ options:
         type: bool
         default: false
       hosts:
-        description: NQNs of the hosts that may connect. The whole list, where given. Connections that a host has when
-          it is taken off the list stay until they end.
+        description:
+          - The hosts that may connect. The whole list, where given. Connections that a host has when it is taken off
+            the list stay until they end.
+          - Each is an NQN, or a mapping of C(nqn) and C(programs). C(programs) is V(load), where the host may load,
+            activate, deactivate and unload programs and run them, or V(run), where it may only run what is there
+            (memory range sets, Execute Program, Scan). What it may not is answered with Operation Denied (00h/15h).
+            Without C(programs) O(subsystems[].programs) holds.
         type: list
-        elements: str
+        elements: raw
+      programs:
+        description: What hosts may do with programs of which nothing else is said, those among them that
+          O(subsystems[].allow_any_host) lets in. Only csd_tgt has programs.
+        type: str
+        choices: [load, run]
+        default: load
       namespaces:
         description: Namespaces.
         type: list
@@ -298,7 +309,8 @@ rpcs:
   type: list
   elements: dict
 tree:
-  description: The transports, bdevs and subsystems of the target, read back; in check mode, as predicted.
+  description: The transports, bdevs and subsystems of the target, and the rights on its programs, read back; in check
+    mode, as predicted.
   returned: always
   type: dict
 foreign:
@@ -322,7 +334,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
-from ansible.module_utils.hello_ebpf.spdk_target.model import COMPUTE_OPTIONS, TYPES, as_data
+from ansible.module_utils.hello_ebpf.spdk_target.model import COMPUTE_OPTIONS, LOAD, RUN, TYPES, as_data
 from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
 
 INT = {"type": "int"}
@@ -372,7 +384,8 @@ SUBSYSTEM = {
     "model": TEXT,
     "max_namespaces": INT,
     "allow_any_host": {"type": "bool", "default": False},
-    "hosts": {"type": "list", "elements": "str"},
+    "hosts": {"type": "list", "elements": "raw"},
+    "programs": {"type": "str", "choices": [LOAD, RUN], "default": LOAD},
     "namespaces": {"type": "list", "elements": "dict", "options": NAMESPACE},
     "listeners": {"type": "list", "elements": "dict", "options": LISTENER},
 }

@@ -30,6 +30,11 @@ COMPUTE = {
 }
 SLM = {"type": "csd_slm", "name": "memory", "size_megabytes": 64, "uuid": UUID}
 SLOTS = {"type": "csd_compute", "name": "compute"}
+NO_RIGHTS: Exchange = {
+    "method": "csd_get_host_rights",
+    "params": {},
+    "error": {"code": -32601, "message": "Method not found"},
+}
 
 
 def asked(*bdevs: dict[str, Any]) -> Tree:
@@ -226,7 +231,7 @@ def test_refused_before_any_rpc(bdev: dict[str, Any], said: str) -> None:
 def test_a_target_that_is_not_csd_tgt_is_found_before_anything_is_sent(tmp_path: Path) -> None:
     empty: list[Exchange] = [{**one, "result": []} for one in reported()]
     methods: list[Exchange] = [{"method": "rpc_get_methods", "params": {}, "result": ["bdev_malloc_create"]}]
-    with ReplayServer(tmp_path / "s", [*empty, *methods]) as server:
+    with ReplayServer(tmp_path / "s", [*empty, NO_RIGHTS, *methods]) as server:
         said = run_module(spdk_target.main, {"bdevs": [SLM, SLOTS], "socket": str(server.path)})["msg"]
     server.check()
     assert said == (
@@ -234,7 +239,7 @@ def test_a_target_that_is_not_csd_tgt_is_found_before_anything_is_sent(tmp_path:
         "create csd_compute bdev compute, as csd_tgt makes it. "
         f"Found: the target at {tmp_path}/s has no bdev_csd_compute_create and no bdev_csd_slm_create: "
         "it is not csd_tgt. "
-        "Do: run csd_tgt (the role csd_target builds it), or declare none of these bdevs."
+        "Do: run csd_tgt (the role csd_target builds it), or declare none of these."
     )
     # In check mode csd_tgt may take its place before the run.
     with ReplayServer(tmp_path / "s", empty) as server:

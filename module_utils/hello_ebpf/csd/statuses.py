@@ -31,6 +31,10 @@ STATUSES = {
     0x00B: Status("Invalid Namespace or Format", "name a namespace that the subsystem has (csd list shows them)"),
     0x00C: Status("Command Sequence Error", "send the commands in their order"),
     0x00F: Status("Data SGL Length Invalid", "let the data have the length that the command names"),
+    0x015: Status(
+        "Operation Denied",
+        "run it as a host that may load programs (programs: load of the subsystem's host), or ask one",
+    ),
     0x080: Status("LBA Out of Range", "stay within the namespace: its size is in csd list"),
     0x082: Status("Namespace Not Ready", "try again in a moment"),
     0x109: Status("Invalid Log Page", "name a namespace and a log that it has"),

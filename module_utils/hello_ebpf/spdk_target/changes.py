@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 """The RPCs that lead from one tree to another, each with the one that takes it back.
 
-In this order: access is taken away first, then namespaces, subsystems and bdevs go, then bdevs, subsystems with
-their namespaces and hosts, and transports come, and last the listeners: nothing can be reached before it is whole.
+In this order: access and the right to load programs are taken away first, then namespaces, subsystems and bdevs go,
+then bdevs, subsystems with their namespaces and hosts come, then rights that were widened, transports, and last the
+listeners: nothing can be reached before it is whole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..jsonrpc import Call
-from .model import CSD_TYPES, LOST, MIB, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import CSD_TYPES, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ def changes(found: Tree, goal: Tree) -> list[Change]:
     gone = [item for nqn, item in found.subsystems.items() if not _stays(item, goal.subsystems.get(nqn))]
     new = [item for nqn, item in goal.subsystems.items() if not _stays(found.subsystems.get(nqn), item)]
     kept = [(found.subsystems[nqn], item) for nqn, item in goal.subsystems.items() if item not in new]
+    # A rule that only narrows comes before the host that it is for; one that widens, or goes, once all is in place.
+    narrowed, widened = _rights(found, goal)
     return [
         *(change for before, after in kept for change in _take_access(before, after)),
+        *narrowed,
         *(change for before, after in kept for change in _remove_namespaces(before, after, renewed)),
         *(_delete_subsystem(item) for item in gone),
         *(_delete_bdev(item) for name, item in found.bdevs.items() if name not in goal.bdevs or name in renewed),
@@ -47,6 +51,7 @@ def changes(found: Tree, goal: Tree) -> list[Change]:
         *(_create_subsystem(item) for item in new),
         *(change for item in new for change in _fill(_empty(item), item, renewed)),
         *(change for before, after in kept for change in _fill(before, after, renewed)),
+        *widened,
         *(_create_transport(item) for name, item in goal.transports.items() if name not in found.transports),
         *(change for item in new for change in _listen(_empty(item), item)),
         *(change for before, after in kept for change in _listen(before, after)),
@@ -130,6 +135,12 @@ def remove_listener(nqn: str, item: Listener) -> Call:
     return Call("nvmf_subsystem_remove_listener", {"nqn": nqn, "listen_address": _address(item)})
 
 
+def set_right(nqn: str, host: str, programs: str | None) -> Call:
+    """The RPC that says what a host, or with no name all others, may do with programs; None takes the rule away."""
+    params = {"nqn": nqn, "host": host, "programs": programs}
+    return Call("csd_set_host_rights", {name: value for name, value in params.items() if value})
+
+
 def _address(item: Listener) -> dict[str, str]:
     return {
         "trtype": item.transport,
@@ -137,6 +148,30 @@ def _address(item: Listener) -> dict[str, str]:
         "traddr": item.address,
         "trsvcid": item.service_id,
     }
+
+
+def _rights(found: Tree, goal: Tree) -> tuple[list[Change], list[Change]]:
+    narrowed: list[Change] = []
+    widened: list[Change] = []
+    for nqn in sorted(found.rights.keys() | goal.rights.keys()):
+        before, after = found.rights.get(nqn, {}), goal.rights.get(nqn, {})
+        for host in sorted(before.keys() | after.keys()):
+            was, becomes = before.get(host), after.get(host)
+            if was != becomes:
+                change = Change(
+                    _right_in_words(nqn, host, becomes),
+                    set_right(nqn, host, becomes),
+                    (set_right(nqn, host, was),),
+                )
+                (narrowed if becomes == RUN else widened).append(change)
+    return narrowed, widened
+
+
+def _right_in_words(nqn: str, host: str, programs: str | None) -> str:
+    who = f"host {host}" if host else "all other hosts"
+    if programs is None:
+        return f"drop what was said of programs of {nqn} and {who}"
+    return f"let {who} {'load and run' if programs == LOAD else 'run, not load,'} programs of {nqn}"
 
 
 def _stays(before: Subsystem | None, after: Subsystem | None) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
-from .model import CSD_TYPES, MIB, SLM_BLOCK, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import CSD_TYPES, LOAD, MIB, RUN, SLM_BLOCK, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 from .reading import hex_text, uuid_text
 
 DEFAULT_BLOCK_SIZE = 512
@@ -77,6 +77,7 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
         transports={item.type: item for item in transports},
         bdevs={item.name: item for item in bdevs},
         subsystems={item.nqn: item for item in subsystems},
+        rights={item["nqn"]: _rights(item) for item in params.get("subsystems") or ()},
     )
 
 
@@ -238,7 +239,7 @@ def _subsystem(item: Mapping[str, Any]) -> Subsystem:
     what = f"subsystem {nqn}"
     _text(item.get("serial"), MAX_SERIAL, f"{what}: serial")
     _text(item.get("model"), MAX_MODEL, f"{what}: model")
-    hosts = None if item.get("hosts") is None else [check_nqn(host, f"{what}: host") for host in item["hosts"]]
+    hosts = None if item.get("hosts") is None else [_host(host, what)[0] for host in item["hosts"]]
     namespaces = None if item.get("namespaces") is None else [_namespace(one, what) for one in item["namespaces"]]
     listeners = None if item.get("listeners") is None else [_listener(one, what) for one in item["listeners"]]
     _no_duplicate(f"host of {what}", hosts or ())
@@ -264,6 +265,29 @@ def _subsystem(item: Mapping[str, Any]) -> Subsystem:
         namespaces=None if namespaces is None else tuple(sorted(namespaces, key=lambda one: one.nsid)),
         listeners=None if listeners is None else tuple(sorted(listeners)),
     )
+
+
+def _host(host: object, what: str) -> tuple[str, str | None]:
+    """A host's NQN, and what it may do with programs where that is told."""
+    if isinstance(host, str):
+        return check_nqn(host, f"{what}: host"), None
+    fix = f"write the host's NQN, or {{nqn: NQN, programs: {LOAD}}}, or {{nqn: NQN, programs: {RUN}}}"
+    if not isinstance(host, Mapping) or not isinstance(host.get("nqn"), str):
+        raise LabError(f"{what}: host {host}", "neither an NQN nor a mapping with one", fix)
+    if unknown := sorted(str(name) for name in host if name not in {"nqn", "programs"}):
+        raise LabError(f"{what}: host {host['nqn']} with {', '.join(unknown)}", "a host has nqn and programs", fix)
+    programs = host.get("programs")
+    if programs not in {None, LOAD, RUN}:
+        raise LabError(f"{what}: host {host['nqn']} with programs {programs}", f"it can be {LOAD} or {RUN}", fix)
+    return check_nqn(host["nqn"], f"{what}: host"), programs
+
+
+def _rights(item: Mapping[str, Any]) -> dict[str, str]:
+    """The fewest rules that say it: csd_tgt lets a host load that has none."""
+    others = item.get("programs") or LOAD
+    told = dict(_host(host, f"subsystem {item['nqn']}") for host in item.get("hosts") or ())
+    rules = {host: programs for host, programs in told.items() if programs is not None and programs != others}
+    return {**rules, **({"": others} if others != LOAD else {})}
 
 
 def _namespace(item: Mapping[str, Any], what: str) -> Namespace:

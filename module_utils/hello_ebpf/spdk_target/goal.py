@@ -8,7 +8,7 @@ that were not declared stay, as they may belong to somebody else's software, unl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,7 @@ def goal(found: Tree, asked: Tree, options: Options) -> Tree:
     if options.purge:
         kept = set(asked.bdevs) | {namespace.bdev for item in declared.values() for namespace in item.namespaces or ()}
         tree = replace(tree, bdevs={name: item for name, item in bdevs.items() if name in kept})
+    tree = replace(tree, rights=_rights(found, asked, options))
     _check_namespaces(found, tree)
     _check_removed_bdevs(found, tree, asked, renewed)
     return tree
@@ -79,9 +80,19 @@ def _without(found: Tree, asked: Tree) -> Tree:
         transports=found.transports,
         bdevs={name: item for name, item in found.bdevs.items() if name not in asked.bdevs},
         subsystems={nqn: item for nqn, item in found.subsystems.items() if nqn not in asked.subsystems},
+        rights={nqn: rules for nqn, rules in found.rights.items() if nqn not in asked.subsystems},
     )
     _check_removed_bdevs(found, tree, asked, renewed=set())
     return tree
+
+
+def _rights(found: Tree, asked: Tree, options: Options) -> dict[str, Mapping[str, str]]:
+    """The rules to reach: of a declared subsystem the declared ones, but for hosts where no list of them is told."""
+    rights = {} if options.purge else dict(found.rights)
+    for nqn, wanted in asked.rights.items():
+        kept = {} if options.purge or asked.subsystems[nqn].hosts is not None else found.rights.get(nqn, {})
+        rights[nqn] = {**{host: programs for host, programs in kept.items() if host}, **wanted}
+    return {nqn: rules for nqn, rules in rights.items() if rules}
 
 
 def _transport(found: Tree, asked: Transport) -> Transport:

@@ -22,6 +22,8 @@ TYPES = ("malloc", "aio", "null", *CSD_TYPES)
 # What is gone with a bdev of this type.
 LOST = {"malloc": "data", "csd_slm": "data", "csd_compute": "programs"}
 SLM_BLOCK = 4096
+# What a host may do with programs: bring them in and take them out, or only run what is there.
+LOAD, RUN = "load", "run"
 COMPUTE_OPTIONS = (
     "slots",
     "max_active",
@@ -111,12 +113,31 @@ class Subsystem:
 
 
 @dataclass(frozen=True)
+class Right:
+    """A rule of csd_tgt: what a host may do with a subsystem's programs. Without a host: all others."""
+
+    nqn: str
+    host: str | None
+    programs: str
+
+
+@dataclass(frozen=True)
 class Tree:
-    """A target's objects, by their names."""
+    """A target's objects, by their names. ``rights``: subsystem -> host, "" for all others -> LOAD or RUN."""
 
     transports: Mapping[str, Transport] = field(default_factory=dict)
     bdevs: Mapping[str, Bdev] = field(default_factory=dict)
     subsystems: Mapping[str, Subsystem] = field(default_factory=dict)
+    rights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> list[Right]:
+        """The rights as a list, in a stable order."""
+        return [
+            Right(nqn, host or None, programs)
+            for nqn, rules in sorted(self.rights.items())
+            for host, programs in sorted(rules.items())
+        ]
 
     def users(self, bdev: str) -> list[tuple[str, Namespace]]:
         """The namespaces on a bdev, each with its subsystem's NQN."""
@@ -136,11 +157,13 @@ def differences(asked: object, found: object, *names: str) -> list[tuple[str, An
 
 def render(tree: Tree) -> str:
     """The tree as YAML-like text, one fact a line, in a stable order."""
-    parts = {
+    parts: dict[str, Sequence[object]] = {
         "transports": [tree.transports[name] for name in sorted(tree.transports)],
         "bdevs": [tree.bdevs[name] for name in sorted(tree.bdevs)],
         "subsystems": [tree.subsystems[nqn] for nqn in sorted(tree.subsystems)],
     }
+    if tree.rights:
+        parts["rights"] = tree.rules
     return "\n".join(line for name, items in parts.items() for line in _field_lines(name, items, ""))
 
 
@@ -151,6 +174,7 @@ def as_data(value: Any) -> Any:
             "transports": [as_data(item) for item in value.transports.values()],
             "bdevs": [as_data(item) for item in value.bdevs.values()],
             "subsystems": [as_data(item) for item in value.subsystems.values()],
+            **({"rights": [as_data(item) for item in value.rules]} if value.rights else {}),
         }
     if isinstance(value, Transport):
         return {"type": value.type, **value.options}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..jsonrpc import Call, Client
+from ..jsonrpc import Call, Client, RpcError
 from .model import COMPUTE_OPTIONS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
@@ -17,6 +17,7 @@ _PRODUCTS = {
     "CSD SLM": "csd_slm",
     "CSD compute": "csd_compute",
 }
+_METHOD_NOT_FOUND = -32601
 _CREATES = frozenset(f"bdev_{kind}_create" for kind in TYPES)
 
 
@@ -31,11 +32,26 @@ def read_tree(client: Client) -> Tree:
     )
 
 
+def read_rights(client: Client) -> dict[str, dict[str, str]]:
+    """Who may load programs; nothing where the target is not csd_tgt, which knows no programs either."""
+    try:
+        rules = client.call("csd_get_host_rights")
+    except RpcError as error:
+        if error.code == _METHOD_NOT_FOUND:
+            return {}
+        raise
+    rights: dict[str, dict[str, str]] = {}
+    for rule in rules:
+        rights.setdefault(rule["nqn"], {})[rule.get("host", "")] = rule["programs"]
+    return rights
+
+
 def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
     """The objects that a target has after it loaded saved calls."""
     transports: dict[str, Transport] = {}
     bdevs: dict[str, Bdev] = {}
     subsystems: dict[str, dict[str, Any]] = {}
+    rights: dict[str, dict[str, str]] = {}
     for call in calls:
         method, params = str(call.get("method")), call.get("params") or {}
         if method == "nvmf_create_transport":
@@ -51,7 +67,9 @@ def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
             subsystems[params["nqn"]]["namespaces"].append(params["namespace"])
         elif method == "nvmf_subsystem_add_listener":
             subsystems[params["nqn"]]["listen_addresses"].append(params["listen_address"])
-    return Tree(transports, bdevs, {nqn: _subsystem(item) for nqn, item in subsystems.items()})
+        elif method == "csd_set_host_rights":
+            rights.setdefault(params["nqn"], {})[params.get("host", "")] = params["programs"]
+    return Tree(transports, bdevs, {nqn: _subsystem(item) for nqn, item in subsystems.items()}, rights)
 
 
 def uuid_text(text: str) -> str:

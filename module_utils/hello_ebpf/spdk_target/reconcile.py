@@ -16,7 +16,7 @@ from .changes import Change, changes
 from .goal import Options, goal
 from .model import Listener, Tree, render
 from .ports import check_listener, overlap
-from .reading import read_tree
+from .reading import read_rights, read_tree
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,15 @@ class Reconciler:
             coming = saved.tree_of_file(file) if file and not self.options.absent else Tree()
             return Found(coming, file=file)
         tree = read_tree(self.client)
+        if self._has_programs(tree):
+            tree = replace(tree, rights=read_rights(self.client))
         running = saved.read_running(self.client, tree.transports) if self.config_file else None
         return Found(tree, running, file)
+
+    def _has_programs(self, tree: Tree) -> bool:
+        """Whether rights on programs can matter here: SPDK's own target knows no such RPC."""
+        bdevs = [*tree.bdevs.values(), *self.asked.bdevs.values()]
+        return any(item.type == "csd_compute" for item in bdevs) or any(self.asked.rights.values())
 
     def plan(self, found: Found) -> Sequence[Step]:
         """The steps from what was found to what is declared; refuses what would fail halfway."""
@@ -92,7 +99,7 @@ class Reconciler:
 
     def _check_methods(self, needed: Sequence[Change]) -> None:
         """Refuse what this target was not built for. In check mode another one may take its place before the run."""
-        wanted = {change.call.method for change in needed if change.call.method.startswith("bdev_csd_")}
+        wanted = {change.call.method for change in needed if change.call.method.startswith(("bdev_csd_", "csd_"))}
         if not wanted or self.client is None or self.check:
             return
         missing = wanted - set(self.client.call("rpc_get_methods"))
@@ -100,7 +107,7 @@ class Reconciler:
             raise LabError(
                 "; ".join(change.summary for change in needed if change.call.method in missing),
                 f"the target at {self.client.path} has no {' and no '.join(sorted(missing))}: it is not csd_tgt",
-                "run csd_tgt (the role csd_target builds it), or declare none of these bdevs",
+                "run csd_tgt (the role csd_target builds it), or declare none of these",
             )
 
     def _check_listeners(self, found: Tree, wanted: Tree) -> None:

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* Admin commands of a compute namespace: Load Program, Program Activation, Memory Range Set Management. */
 #include "csd_compute_private.h"
+#include "csd_rights.h"
 
+#include "spdk/nvmf.h"
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
@@ -149,12 +151,24 @@ memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, con
 	}
 }
 
+/* Whether this host may bring programs in, switch them or take them out. */
+static bool
+admin_may_load(struct spdk_nvmf_request *req)
+{
+	return csd_rights_may_load(spdk_nvmf_subsystem_get_nqn(spdk_nvmf_request_get_subsystem(req)),
+				   spdk_nvmf_request_get_host_nqn(req));
+}
+
 int
 csd_compute_admin(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 {
 	struct csd_compute *compute = SPDK_CONTAINEROF(ns, struct csd_compute, ns);
 	const struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 
+	/* Before anything of the command is looked at: a refusal tells nothing about slots and programs. */
+	if (cmd->opc != NVME_MEMORY_RANGE_SET && !admin_may_load(req)) {
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_OPERATION_DENIED);
+	}
 	switch (cmd->opc) {
 	case NVME_LOAD_PROGRAM:
 		return load_program(compute, req, cmd);

@@ -2,6 +2,7 @@
 /* The bdev module `csd`: bdevs that stand for namespaces and serve no block I/O. */
 #include "csd_namespace.h"
 #include "csd_work.h"
+#include "csd_rights.h"
 
 #include "spdk/string.h"
 #include "spdk/util.h"
@@ -44,6 +45,7 @@ static struct spdk_bdev_module g_module = {
 	.name = "csd",
 	.module_init = module_init,
 	.module_fini = module_fini,
+	.config_json = csd_rights_write_config,
 };
 
 SPDK_BDEV_MODULE_REGISTER(csd, &g_module)
