@@ -10,7 +10,7 @@ from ansible.module_utils.hello_ebpf.csd.transport import Completion
 
 BLOCK = 512
 SLM_BYTES = 1 << 16
-PROGRAM = struct.Struct("<HBBIQIIIBBBx32s24s8x")
+PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s8x")
 
 
 class DriveDouble:
@@ -33,7 +33,7 @@ class DriveDouble:
         self.on_execute: Callable[[Command], None] = lambda command: None
         self.closed = False
         self._csis = csis
-        self._program = PROGRAM.pack(0, 1, 3, 100, 0, 64, 64, state_bytes, emit, 1, 0, bytes(32), b"engine")
+        self._program = PROGRAM.pack(0, 0xC0, 3, 100, 0, 64, 64, state_bytes, emit, 1, 0, 0, bytes(32), b"engine")
 
     def admin(self, command: Command) -> Completion:
         if command.opcode not in {0x02, 0x06}:
@@ -85,8 +85,14 @@ class DriveDouble:
         lid = command.cdw10 & 0xFF
         if lid == 0xD1:
             return self.reason.ljust(256, b"\0")
-        log = struct.pack("<IIQ", 1, PROGRAM.size, 1) + self._program if lid == 0x82 else struct.pack("<IIQ", 0, 16, 1)
-        return log[command.cdw12 : command.cdw12 + command.room]
+        logs = {
+            0x83: struct.pack("<I28xBB6xQ16s", 1, 0xC0, 1, 65536, b"eBPF"),
+            0x84: bytes(32),
+            0xC0: struct.pack("<IIQ", 1, PROGRAM.size, 1) + self._program,
+            0xC1: struct.pack("<IIQ", 0, 8, 1),
+            0xD2: struct.pack("<IIQ", 0, 128, 1),
+        }
+        return logs[lid][command.cdw12 :][: command.room].ljust(command.room, b"\0")
 
 
 def result(end: int, following: int, asked: int, *, matches: int = 0, state: bytes = b"", data: bytes = b"") -> bytes:

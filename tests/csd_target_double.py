@@ -13,7 +13,7 @@ from typing import Any
 
 from rpc_doubles import _Server, writes
 
-COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 65536, "program_type": 1, "interpret": False}
+COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 65536, "program_type": 0xC0, "interpret": False}
 
 
 def joined(loads: Sequence[Mapping[str, Any]]) -> bytes:
@@ -164,8 +164,8 @@ class FakeCsdTarget(_Server):
             "told": {
                 "bytes": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),
-                "pid": params.get("pid", 0),
-                "program_type": params.get("program_type", 1),
+                "pid": params.get("pid"),
+                "program_type": params.get("program_type", 0xC0),
                 "engine": "librte_bpf jit",
                 "record_bytes": params.get("record_bytes", 64),
                 "stride_bytes": params.get("stride_bytes", 64),

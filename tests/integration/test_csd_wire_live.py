@@ -134,10 +134,11 @@ SIZED = [
     Sized("Execute, DLEN", 32, EXECUTE, COMPUTE, {"dw3": 1, "dw4": 32}, data=memory_range(0, 64)),
     Sized("Execute, DLEN with program data", 40, EXECUTE, COMPUTE, {"dw3": 1, "dw4": 40}, data=memory_range(0, 64)),
     *(Sized(f"Identify {cns & 0xFF:02X}h, CSI {csi}", 4096, IDENTIFY, nsid, {"dw10": cns, "dw11": csi << 24}, True)
-      for cns, nsid, csi in ((0, SLM, 0), (1, 0, 0), (3, SLM, 0), (5, SLM, 3), (5, COMPUTE, 4), (6, 0, 4), (7, 0, 4),
+      for cns, nsid, csi in ((0, NVM, 0), (1, 0, 0), (3, SLM, 0), (5, SLM, 3), (5, COMPUTE, 4), (6, 0, 4), (7, 0, 4),
                              (8, COMPUTE, 0), (0xFFFF001C, 0, 0))),
-    *(Sized(f"Log {lid:02X}h", 4096, LOG, COMPUTE, {"dw10": lid | 1023 << 16}, True)
-      for lid in (0x05, 0x82, 0x83, 0x84, 0xD1, 0xD2)),
+    *(Sized(f"Log {lid:02X}h", 4096, LOG, nsid, {"dw10": lid | 1023 << 16}, True)
+      for nsid, lids in ((0, (0x00, 0x05, 0x12, 0x1A, 0x1B)), (COMPUTE, (0x82, 0x83, 0x84, 0xC0, 0xC1, 0xD1, 0xD2)))
+      for lid in lids),
 ]  # fmt: skip
 
 
@@ -196,7 +197,7 @@ def test_no_answer_has_a_byte_that_nobody_wrote(world: World) -> None:
         assert PATTERN[2:11] not in came, sized
     # Long ones: the effects log is 4 KiB, and what is asked for beyond it reads as zeros.
     fill_the_pool(world)
-    long = command(LOG, world.admin.cid(), COMPUTE, sgl=sgl(64 << 10), dw10=0x05 | 0x3FFF << 16)
+    long = command(LOG, world.admin.cid(), 0, sgl=sgl(64 << 10), dw10=0x05 | 0x3FFF << 16)
     done, came = world.admin.call(long)
     assert (done.status, len(came)) == ((0, 0), 64 << 10)
     assert PATTERN[2:11] not in came

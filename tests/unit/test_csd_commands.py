@@ -108,8 +108,8 @@ ENTRIES = {
         0,
     ),
     "SLM fill": (
-        commands.slm_fill(2, 8, 0x1000, 0x2E2E2E2E),
-        sqe("04000000 02000000 00000000 00000000", "08000000 00000000 00100000 2e2e2e2e 00000000 00000000"),
+        commands.slm_fill(2, 8, 0x1000),
+        sqe("04000000 02000000 00000000 00000000", "08000000 00000000 00100000 00000000 00000000 00000000"),
         b"",
         0,
     ),
@@ -126,6 +126,18 @@ ENTRIES = {
         commands.slm_copy_memory(2, 0x2000, [MemorySource(2, 0x10, 0x30)]),
         sqe("01000000 02000000 30000000 00000000", "00200000 00000000 00040000 00000000 00000000 00000000"),
         bytes.fromhex("02000000 00000000 1000000000000000 30000000 000000000000000000000000"),
+        0,
+    ),
+    "SLM copy, fast or not at all": (
+        commands.slm_copy_memory(2, 0x2000, [MemorySource(2, 0x10, 0x30, fast_only=True)]),
+        sqe("01000000 02000000 30000000 00000000", "00200000 00000000 00040000 00000000 00000000 00000000"),
+        bytes.fromhex("02000000 00000000 1000000000000000 30000000 0000 0080 0000000000000000"),
+        0,
+    ),
+    "SLM copy of blocks, fast or not at all": (
+        commands.slm_copy_blocks(2, 0, [BlockSource(1, 2, 1, fast_only=True)], 4096),
+        sqe("01000000 02000000 00100000 00000000", "00000000 00000000 00020000 00000000 00000000 00000000"),
+        bytes.fromhex("01000000 00000000 0200000000000000 0000 00000000 0080 0000000000000000"),
         0,
     ),
     "read blocks": (
@@ -154,10 +166,13 @@ def test_a_program_is_loaded_in_chunks() -> None:
     program = bytes(range(100)) * 25  # 2500 bytes
     sent = list(commands.load_program(3, 6, program, chunk=1024, program_type=0xC0, pid=0x1122334455667788))
     assert [command.encode()[40:].hex(" ", 4) for command in sent] == [
-        "0600c000 c4090000 88776655 44332211 00040000 00000000",
-        "0600c000 c4090000 88776655 44332211 00040000 00040000",
-        "0600c000 c4090000 88776655 44332211 c4010000 00080000",
+        "0600c002 c4090000 88776655 44332211 00040000 00000000",
+        "0600c002 c4090000 88776655 44332211 00040000 00040000",
+        "0600c002 c4090000 88776655 44332211 c4010000 00080000",
     ]
+    # Without an identifier: PIT 0.
+    [plain] = commands.load_program(3, 6, b"12345678", chunk=1024, program_type=0xC0)
+    assert plain.encode()[40:].hex(" ", 4) == "0600c000 08000000 00000000 00000000 08000000 00000000"
     assert b"".join(command.data for command in sent) == program
     assert {command.opcode for command in sent} == {0x85}
 

@@ -170,7 +170,7 @@ def test_the_result_and_the_diff_tell_what_is_in_the_slots(target: FakeCsdTarget
         "sha256": sha256(BARE),
         "bytes": 16,
         "pid": 7,
-        "program_type": 1,
+        "program_type": 0xC0,
         "engine": "librte_bpf jit",
         "record_bytes": 32,
         "stride_bytes": 16,

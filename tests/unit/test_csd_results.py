@@ -38,10 +38,10 @@ def test_what_is_no_result(buffer: bytes, wrong: str) -> None:
         results.result(buffer)
 
 
-def test_the_program_list() -> None:
+def test_the_programs() -> None:
     log = (
         bytes.fromhex("02000000 60000000 0700000000000000")
-        + bytes.fromhex("0000 01 03 d8030000 8877665544332211 40000000 20000000 08000000 01 01 00 00")
+        + bytes.fromhex("0000 c0 03 d8030000 8877665544332211 40000000 20000000 08000000 01 01 00 01")
         + bytes(range(1, 33))
         + b"librte_bpf jit".ljust(24, b"\0")
         + bytes(8)
@@ -50,28 +50,53 @@ def test_the_program_list() -> None:
     )
     first, second = results.programs(log)
     assert first == results.Program(
-        0, 1, "active", 984, 0x1122334455667788, 64, 32, 8, "offset", True, False, bytes(range(1, 33)).hex(),
+        0, 0xC0, "active", 984, 0x1122334455667788, 64, 32, 8, "offset", True, False, bytes(range(1, 33)).hex(),
         "librte_bpf jit",
     )  # fmt: skip
     assert first.item_bytes() == 8
     assert (second.pind, second.state, second.refused, second.sha256, second.engine) == (5, "empty", True, "", "")
+    # PIT 0: there is no identifier.
+    assert second.pid is None
     assert results.log_length(log[:16]) == len(log) == 208
 
 
 def test_entries_may_grow_in_a_later_version() -> None:
-    log = bytes.fromhex("01000000 48000000 0100000000000000") + b"\1" + bytes(7) + bytes.fromhex("0000010000000000")
-    log += b"eBPF".ljust(48, b"\0") + b"something"[:8]
-    assert results.program_types(log) == [results.ProgramType(1, 65536, "eBPF")]
+    entry = bytes.fromhex("0300 0000 02000000") + b"something"[:8]
+    assert results.range_sets(bytes(32), bytes.fromhex("01000000 10000000 0100000000000000") + entry) == []
+
+
+def test_program_types() -> None:
+    log = bytes.fromhex("02000000") + bytes(28)
+    for kind in ("c0", "01"):
+        log += bytes.fromhex(kind + "01 000000000000 0000010000000000") + b"eBPF".ljust(16, b"\0")
+    assert results.program_types_length(log[:32]) == len(log) == 96
+    assert results.program_types(log + bytes(64)) == [
+        results.ProgramType(0xC0, 1, 65536, "eBPF"),
+        results.ProgramType(0x01, 1, 65536, "eBPF"),
+    ]
 
 
 def test_range_sets() -> None:
-    entry = bytes.fromhex("0300 02 01") + bytes(12)
-    entry += bytes.fromhex("02000000 00100000 0000000001000000") + bytes(16)
-    entry += bytes.fromhex("02000000 40000000 0400000000000000") + bytes(16)
-    log = bytes.fromhex("01000000 10010000 0100000000000000") + entry.ljust(272, b"\xee")
-    assert results.range_sets(log) == [
-        results.RangeSet(3, True, (results.Range(2, 0x100000000, 0x1000), results.Range(2, 4, 64)))
+    log = bytes.fromhex("02000000") + bytes(28)
+    log += bytes.fromhex("0300 0200") + bytes(28)
+    log += bytes.fromhex("02000000 00100000 0000000001000000") + bytes(16)
+    log += bytes.fromhex("02000000 40000000 0400000000000000") + bytes(16)
+    log += bytes.fromhex("0700 0100") + bytes(28)
+    log += bytes.fromhex("02000000 08000000 0000000000000000") + bytes(16)
+    in_use = bytes.fromhex("01000000 08000000 0100000000000000 0300 0000 02000000")
+    assert results.range_sets(log + bytes(64), in_use) == [
+        results.RangeSet(3, True, (results.Range(2, 0x100000000, 0x1000), results.Range(2, 4, 64))),
+        results.RangeSet(7, False, (results.Range(2, 0, 8),)),
     ]
+
+
+def test_how_much_of_the_range_sets_is_still_to_be_read() -> None:
+    """Each set says how long it is: of what was not read yet, at least a descriptor is to come."""
+    log = bytes.fromhex("02000000") + bytes(28)
+    log += bytes.fromhex("0300 0200") + bytes(28 + 64)
+    log += bytes.fromhex("0700 0100") + bytes(28 + 32)
+    assert [results.range_sets_length(log[:read]) for read in (32, 64, 128, 160, 192)] == [96, 160, 160, 192, 192]
+    assert results.range_sets_length(bytes(32)) == 32
 
 
 def test_statistics() -> None:
@@ -107,7 +132,7 @@ def test_namespaces_and_their_command_sets() -> None:
 
 
 def test_every_status_of_the_command_sets_has_a_name_and_something_to_do() -> None:
-    command_specific = [0x83, 0x85, 0x87, 0x88, *range(0x8A, 0x9C)]
+    command_specific = [0x83, 0x85, 0x86, 0x87, 0x88, *range(0x8A, 0x9C)]
     assert all(0x100 | code in STATUSES for code in command_specific)
     assert describe(0x198) == "Program Not Activated (01h/98h)"
     assert fix_for(0x198) == "activate it first (csd activate)"

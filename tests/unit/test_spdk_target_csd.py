@@ -25,7 +25,7 @@ COMPUTE = {
     "max_range_sets": 16,
     "max_program_bytes": 65536,
     "max_total_bytes": 1048576,
-    "program_type": 1,
+    "program_type": 0xC0,
     "interpret": False,
 }
 SLM = {"type": "csd_slm", "name": "memory", "size_megabytes": 64, "uuid": UUID}
@@ -169,7 +169,7 @@ def test_they_are_removed_as_declared_and_purged(tmp_path: Path) -> None:
         ),
         (
             "delete csd_compute bdev compute, slots 16, max_active 16, max_range_sets 16, max_program_bytes 65536, "
-            "max_total_bytes 1048576, program_type 1, interpret false, and the programs in it",
+            "max_total_bytes 1048576, program_type 192, interpret false, and the programs in it",
             "bdev_csd_delete",
             {"name": "compute"},
         ),

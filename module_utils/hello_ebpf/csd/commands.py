@@ -13,6 +13,8 @@ IDENTIFY = 0x06
 LOAD_PROGRAM = 0x85
 PROGRAM_ACTIVATION = 0x88
 MEMORY_RANGE_SET = 0x89
+# I/O, every namespace:
+FLUSH = 0x00
 # I/O, NVM namespace:
 NVM_WRITE = 0x01
 NVM_READ = 0x02
@@ -30,16 +32,18 @@ CSI_NVM = 0x00
 CSI_SLM = 0x03
 CSI_COMPUTE = 0x04
 
-EBPF = 0x01  # program type
+# Program identifier types (PIT)
+PIT_NONE, PIT_PUID = 0, 1
 SCAN_RESUME = 0x1
 SCAN_PADDING = 1  # the lowest bit of this field
 COPY_FROM_BLOCKS = 0x2
 COPY_FROM_MEMORY = 0x4
+FAST_COPY_ONLY = 1 << 15
 
 _SQE = struct.Struct("<BBHIIII4xQQIIIIII")
 _RANGE = struct.Struct("<IIQ16x")
-_COPY_BLOCKS = struct.Struct("<IIQH14x")
-_COPY_MEMORY = struct.Struct("<IIQI12x")
+_COPY_BLOCKS = struct.Struct("<IIQH4xH8x")
+_COPY_MEMORY = struct.Struct("<IIQI2xH8x")
 _LOW = 0xFFFFFFFF
 
 
@@ -103,26 +107,28 @@ class MemoryRange:
 
 @dataclass(frozen=True)
 class BlockSource:
-    """Blocks of an NVM namespace, to be copied into SLM."""
+    """Blocks of an NVM namespace, to be copied into SLM; ``fast_only``: rather not at all than slowly."""
 
     nsid: int
     lba: int
     blocks: int
+    fast_only: bool = False
 
     def encode(self) -> bytes:
-        return _COPY_BLOCKS.pack(self.nsid, 0, self.lba, self.blocks - 1)
+        return _COPY_BLOCKS.pack(self.nsid, 0, self.lba, self.blocks - 1, FAST_COPY_ONLY * self.fast_only)
 
 
 @dataclass(frozen=True)
 class MemorySource:
-    """Bytes of an SLM namespace, to be copied within SLM."""
+    """Bytes of an SLM namespace, to be copied within SLM; ``fast_only``: rather not at all than slowly."""
 
     nsid: int
     start: int
     length: int
+    fast_only: bool = False
 
     def encode(self) -> bytes:
-        return _COPY_MEMORY.pack(self.nsid, 0, self.start, self.length)
+        return _COPY_MEMORY.pack(self.nsid, 0, self.start, self.length, FAST_COPY_ONLY * self.fast_only)
 
 
 # ---- admin
@@ -148,15 +154,16 @@ def get_log(lid: int, nsid: int, length: int, *, offset: int = 0, specific: int 
 
 
 def load_program(
-    nsid: int, pind: int, program: bytes, *, chunk: int, program_type: int = EBPF, pid: int = 0
+    nsid: int, pind: int, program: bytes, *, chunk: int, program_type: int, pid: int | None = None
 ) -> Iterator[Command]:
-    """A program in as many commands as the device's transfer limit asks for."""
+    """A program in as many commands as the device's transfer limit asks for; ``pid`` is a PUID that the drive keeps."""
+    pit, pid = (PIT_NONE, 0) if pid is None else (PIT_PUID, pid)
     for offset in range(0, len(program), chunk):
         part = program[offset : offset + chunk]
         yield Command(
             LOAD_PROGRAM,
             nsid,
-            cdw10=pind | program_type << 16,
+            cdw10=pind | program_type << 16 | pit << 25,
             cdw11=len(program),
             cdw12=pid & _LOW,
             cdw13=pid >> 32,
@@ -253,9 +260,9 @@ def slm_write(nsid: int, start: int, data: bytes) -> Command:
     return Command(SLM_WRITE, nsid, cdw10=start & _LOW, cdw11=start >> 32, cdw12=len(data), data=data)
 
 
-def slm_fill(nsid: int, start: int, length: int, value: int = 0) -> Command:
-    """Every dword becomes `value`."""
-    return Command(SLM_FILL, nsid, cdw10=start & _LOW, cdw11=start >> 32, cdw12=length, cdw13=value)
+def slm_fill(nsid: int, start: int, length: int) -> Command:
+    """Bytes become zeros."""
+    return Command(SLM_FILL, nsid, cdw10=start & _LOW, cdw11=start >> 32, cdw12=length)
 
 
 def slm_copy_blocks(nsid: int, destination: int, sources: Sequence[BlockSource], block_bytes: int) -> Command:

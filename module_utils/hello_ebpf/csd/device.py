@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,8 @@ from .transport import Completion, Transport
 KINDS = {CSI_NVM: "NVM", CSI_SLM: "SLM", CSI_COMPUTE: "compute"}
 # Where a controller says that it has no limit.
 UNLIMITED_TRANSFER = 1 << 20
+# Most logs are shorter: one command reads them.
+_LOG_PIECE = 4096
 _NIDT_UUID, _NIDT_CSI = 3, 4
 
 
@@ -123,19 +125,16 @@ class Device:
             "name the one that is meant" if fitting else f"declare a {kind} namespace at the target, or name another",
         )
 
-    def log(self, lid: int, nsid: int, specific: int = 0) -> bytes:
-        """A whole log that begins with a header (82h, 83h, 84h, D2h)."""
+    def log(self, lid: int, nsid: int, length: Callable[[bytes], int] = results.log_length) -> bytes:
+        """A whole log. ``length`` says how long it is, from as much of it as was read."""
         asked = f"read log {lid:02X}h of namespace {nsid}"
-        head = self.admin(commands.get_log(lid, nsid, 16, specific=specific), asked).data
-        length = (results.log_length(head) + 3) // 4 * 4
-        parts = []
-        for offset in range(0, length, self.max_transfer):
-            size = min(self.max_transfer, length - offset)
-            part = commands.get_log(lid, nsid, size, offset=offset, specific=specific)
-            parts.append(self.admin(part, asked).data)
-        whole = b"".join(parts)
-        # It may have grown or shrunk since its header was read.
-        return whole if results.log_length(whole) <= len(whole) else self.log(lid, nsid, specific)
+        whole, wanted = b"", _LOG_PIECE
+        while len(whole) < wanted:
+            size = min(self.max_transfer, wanted - len(whole))
+            whole += self.admin(commands.get_log(lid, nsid, size, offset=len(whole)), asked).data
+            # What lies behind the end of the log reads as zeros.
+            wanted = (length(whole) + 3) // 4 * 4
+        return whole
 
     def programs(self, nsid: int) -> list[results.Program]:
         return results.programs(self.log(results.LOG_PROGRAMS, nsid))
@@ -148,10 +147,20 @@ class Device:
         return found[pind]
 
     def program_types(self, nsid: int) -> list[results.ProgramType]:
-        return results.program_types(self.log(results.LOG_PROGRAM_TYPES, nsid))
+        return results.program_types(self.log(results.LOG_PROGRAM_TYPES, nsid, results.program_types_length))
+
+    def ebpf_type(self, nsid: int) -> int:
+        """The program type of eBPF: the standard has none, so it is the first that the drive lists."""
+        types = self.program_types(nsid)
+        if not types:
+            raise LabError(
+                f"the program types of namespace {nsid} ({self.name})", "it lists none", "give the type (--type)"
+            )
+        return types[0].program_type
 
     def range_sets(self, nsid: int) -> list[results.RangeSet]:
-        return results.range_sets(self.log(results.LOG_RANGE_SETS, nsid))
+        sets = self.log(results.LOG_RANGE_SETS, nsid, results.range_sets_length)
+        return results.range_sets(sets, self.log(results.LOG_RANGE_SETS_IN_USE, nsid))
 
     def statistics(self, nsid: int) -> list[results.Statistics]:
         return results.statistics(self.log(results.LOG_STATISTICS, nsid))
@@ -163,11 +172,23 @@ class Device:
 
     # ---- programs
 
-    def load(self, nsid: int, pind: int, program: bytes, *, program_type: int = commands.EBPF, pid: int = 0) -> None:
-        """Load a program, in as many commands as it takes. What the verifier says is in the error."""
+    def load(
+        self, nsid: int, pind: int, program: bytes, *, program_type: int | None = None, pid: int | None = None
+    ) -> None:
+        """Load a program, in as many commands as it takes. What the verifier says is in the error.
+
+        Args:
+            nsid: the compute namespace.
+            pind: the slot; it has to be empty.
+            program: eBPF, unless ``program_type`` says what else.
+            program_type: None: what the drive lists for eBPF.
+            pid: a PUID that the drive keeps with it.
+        """
         asked = f"load {len(program)} bytes into slot {pind}"
         if not program:
             raise LabError(asked, "there is nothing to load", "name a file that holds a program")
+        if program_type is None:
+            program_type = self.ebpf_type(nsid)
         for command in commands.load_program(
             nsid, pind, program, chunk=self.max_transfer, program_type=program_type, pid=pid
         ):
@@ -210,9 +231,9 @@ class Device:
         for at in _pieces(len(data), self.max_transfer):
             self.io(commands.slm_write(nsid, start + at, data[at : at + self.max_transfer]), asked)
 
-    def fill_memory(self, nsid: int, start: int, length: int, value: int = 0) -> None:
-        asked = f"fill {length} bytes at {start} of SLM namespace {nsid}"
-        self.io(commands.slm_fill(nsid, start, length, value), asked)
+    def fill_memory(self, nsid: int, start: int, length: int) -> None:
+        asked = f"zero {length} bytes at {start} of SLM namespace {nsid}"
+        self.io(commands.slm_fill(nsid, start, length), asked)
 
 
 def _pieces(length: int, size: int) -> range:

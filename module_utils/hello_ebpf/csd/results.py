@@ -15,15 +15,18 @@ ENDS = {END_WHOLE: "whole", END_FULL: "full", END_STOPPED: "stopped"}
 STATES = {0: "empty", 1: "loading", 2: "loaded", 3: "active", 4: "verifying"}
 EMITS = {0: "record", 1: "offset", 2: "nothing"}
 
-LOG_PROGRAMS, LOG_PROGRAM_TYPES, LOG_RANGE_SETS = 0x82, 0x83, 0x84
-LOG_REASON, LOG_STATISTICS = 0xD1, 0xD2
+LOG_PROGRAM_TYPES, LOG_RANGE_SETS = 0x83, 0x84
+# Vendor specific: what the standard's logs have no room for.
+LOG_PROGRAMS, LOG_RANGE_SETS_IN_USE, LOG_REASON, LOG_STATISTICS = 0xC0, 0xC1, 0xD1, 0xD2
 REASON_BYTES = 256
 
 _RESULT = struct.Struct("<IHHQQQQIIQ8x")
 _LOG_HEADER = struct.Struct("<IIQ")
-_PROGRAM = struct.Struct("<HBBIQIIIBBBx32s24s8x")
-_TYPE = struct.Struct("<B7xQ48s")
-_SET = struct.Struct("<HBB12x")
+_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s8x")
+_LIST_HEADER = struct.Struct("<I28x")
+_TYPE = struct.Struct("<BB6xQ16s")
+_SET = struct.Struct("<HH28x")
+_SET_IN_USE = struct.Struct("<H2xI")
 _RANGE = struct.Struct("<IIQ16x")
 _STATISTICS = struct.Struct("<H6x9Q48x")
 _COMPUTE = struct.Struct("<HHHBxQB")
@@ -46,13 +49,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Program:
-    """An entry of log 82h."""
+    """An entry of log C0h; ``pid`` is None where the program came without one."""
 
     pind: int
     program_type: int
     state: str
     bytes: int
-    pid: int
+    pid: int | None
     record_bytes: int
     stride_bytes: int
     state_bytes: int
@@ -72,6 +75,7 @@ class ProgramType:
     """An entry of log 83h."""
 
     program_type: int
+    version: int
     max_bytes: int
     name: str
 
@@ -85,7 +89,7 @@ class Range:
 
 @dataclass(frozen=True)
 class RangeSet:
-    """An entry of log 84h."""
+    """An entry of log 84h; whether it is in use is from log C1h."""
 
     rsid: int
     in_use: bool
@@ -159,10 +163,26 @@ def result(buffer: bytes) -> Result:
     )
 
 
-def log_length(header: bytes) -> int:
-    """The whole log's length, from its first 16 bytes."""
-    count, entry_bytes, _ = _LOG_HEADER.unpack_from(header)
+def log_length(log: bytes) -> int:
+    """How long a log of ours (C0h, C1h, D2h) is, from its first 16 bytes."""
+    count, entry_bytes, _ = _LOG_HEADER.unpack_from(log)
     return int(_LOG_HEADER.size + count * entry_bytes)
+
+
+def program_types_length(log: bytes) -> int:
+    """How long log 83h is, from its first 32 bytes."""
+    return int(_LIST_HEADER.size + _LIST_HEADER.unpack_from(log)[0] * _TYPE.size)
+
+
+def range_sets_length(log: bytes) -> int:
+    """How long log 84h is at least, from as much of it as there is: each set says how many ranges it has."""
+    (count,) = _LIST_HEADER.unpack_from(log)
+    at = _LIST_HEADER.size
+    for seen in range(count):
+        if at + _SET.size > len(log):
+            return int(at + (count - seen) * _SET.size)
+        at += _SET.size + _SET.unpack_from(log, at)[1] * _RANGE.size
+    return at
 
 
 def _entries(log: bytes) -> list[bytes]:
@@ -172,10 +192,10 @@ def _entries(log: bytes) -> list[bytes]:
 
 
 def programs(log: bytes) -> list[Program]:
-    """Log 82h."""
+    """Log C0h."""
     found = []
     for entry in _entries(log):
-        pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, sha256, engine = (
+        pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, pit, sha256, engine = (
             _PROGRAM.unpack_from(entry)
         )
         found.append(
@@ -184,7 +204,7 @@ def programs(log: bytes) -> list[Program]:
                 kind,
                 STATES.get(state, f"state {state}"),
                 size,
-                pid,
+                pid if pit else None,
                 record,
                 stride,
                 state_bytes,
@@ -200,16 +220,23 @@ def programs(log: bytes) -> list[Program]:
 
 def program_types(log: bytes) -> list[ProgramType]:
     """Log 83h."""
-    return [ProgramType(kind, limit, text(name)) for kind, limit, name in (_TYPE.unpack_from(e) for e in _entries(log))]
+    (count,) = _LIST_HEADER.unpack_from(log)
+    entries = (_TYPE.unpack_from(log, _LIST_HEADER.size + i * _TYPE.size) for i in range(count))
+    return [ProgramType(kind, version, limit, text(name)) for kind, version, limit, name in entries]
 
 
-def range_sets(log: bytes) -> list[RangeSet]:
-    """Log 84h."""
-    found = []
-    for entry in _entries(log):
-        rsid, count, in_use = _SET.unpack_from(entry)
-        ranges = (_RANGE.unpack_from(entry, _SET.size + i * _RANGE.size) for i in range(count))
-        found.append(RangeSet(rsid, bool(in_use), tuple(Range(nsid, start, size) for nsid, size, start in ranges)))
+def range_sets(log: bytes, in_use: bytes) -> list[RangeSet]:
+    """Log 84h, and log C1h: a set that was made between the two is not in use yet."""
+    users = dict(_SET_IN_USE.unpack_from(entry) for entry in _entries(in_use))
+    (count,) = _LIST_HEADER.unpack_from(log)
+    found, at = [], _LIST_HEADER.size
+    for _ in range(count):
+        rsid, size = _SET.unpack_from(log, at)
+        at += _SET.size
+        ranges = [_RANGE.unpack_from(log, at + i * _RANGE.size) for i in range(size)]
+        at += size * _RANGE.size
+        parts = tuple(Range(nsid, start, length) for nsid, length, start in ranges)
+        found.append(RangeSet(rsid, users.get(rsid, 0) > 0, parts))
     return found
 
 

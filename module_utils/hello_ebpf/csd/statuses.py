@@ -41,6 +41,7 @@ STATUSES = {
     0x12C: Status("Invalid I/O Command Set", "name a command set that the drive has: 00h NVM, 03h SLM, 04h compute"),
     0x183: Status("Command Size Limit Exceeded", "copy less in one command"),
     0x185: Status("Incompatible Namespace or Format", "name a source namespace of the kind that was asked for"),
+    0x186: Status("Fast Copy Not Possible", "allow a slow copy, or let the destination keep the device's alignment"),
     0x187: Status("Overlapping I/O Range", "let source and destination lie apart"),
     0x188: Status("Namespace Not Reachable", "name a namespace of the same subsystem"),
     0x18A: Status("Insufficient Program Resources", "unload programs that are not needed, or give the target memory"),
@@ -58,7 +59,9 @@ STATUSES = {
     0x196: Status("No Program", "load one into this slot first (csd load)"),
     0x197: Status("Overlapping Memory Ranges", "let the ranges of one set lie apart"),
     0x198: Status("Program Not Activated", "activate it first (csd activate)"),
-    0x199: Status("Program In Use", "wait until what runs it has ended; an active one is deactivated first"),
+    0x199: Status(
+        "Program In Use", "wait until what runs it has ended; deactivate it and unload it before another is loaded"
+    ),
     0x19A: Status("Program Index Not Downloadable", "choose another slot"),
     0x19B: Status("Program Too Big", "make it smaller, or raise the namespace's limit at the target"),
     0x280: Status("Write Fault", "look at the target's log: the data's device failed"),

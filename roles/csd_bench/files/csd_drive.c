@@ -60,13 +60,14 @@ admin(const struct csd_session *session, const struct csd_nvme_command *command,
 }
 
 static int
-read_log(const struct csd_session *session, uint64_t offset, uint32_t bytes, void *page, struct csd_error *err)
+read_log(const struct csd_session *session, uint8_t lid, uint64_t offset, uint32_t bytes, void *page,
+	 struct csd_error *err)
 {
 	uint32_t dwords = bytes / 4 - 1;
 	struct csd_nvme_command command = {
 		.opcode = ADMIN_GET_LOG_PAGE,
 		.nsid = session->options->compute_nsid,
-		.dw10 = NVME_LOG_PROGRAM_LIST | (dwords & 0xffff) << 16,
+		.dw10 = lid | (dwords & 0xffff) << 16,
 		.dw11 = dwords >> 16,
 		.dw12 = (uint32_t)offset,
 		.dw13 = (uint32_t)(offset >> 32),
@@ -74,16 +75,17 @@ read_log(const struct csd_session *session, uint64_t offset, uint32_t bytes, voi
 		.bytes = bytes,
 	};
 
-	return admin(session, &command, "Get Log Page 82h (Program List)", err);
+	return admin(session, &command, lid == CSD_LOG_PROGRAMS ? "Get Log Page C0h (programs)" :
+		     "Get Log Page 83h (Downloadable Program Types List)", err);
 }
 
 static int
 read_slots(struct csd_session *session, void *page, struct csd_error *err)
 {
 	struct csd_drive *drive = &session->drive;
-	const struct nvme_csd_log_header *header = page;
+	const struct csd_log_header *header = page;
 	uint32_t i, count, entry_bytes;
-	int rc = read_log(session, 0, sizeof(*header), page, err);
+	int rc = read_log(session, CSD_LOG_PROGRAMS, 0, sizeof(*header), page, err);
 
 	if (rc != 0) {
 		return rc;
@@ -98,9 +100,27 @@ read_slots(struct csd_session *session, void *page, struct csd_error *err)
 	drive->slots = calloc(count, sizeof(*drive->slots));
 	drive->slot_count = drive->slots != NULL ? count : 0;
 	for (i = 0; i < drive->slot_count && rc == 0; i++) {
-		rc = read_log(session, sizeof(*header) + (uint64_t)i * entry_bytes, entry_bytes, page, err);
+		rc = read_log(session, CSD_LOG_PROGRAMS, sizeof(*header) + (uint64_t)i * entry_bytes, entry_bytes, page,
+			      err);
 		memcpy(&drive->slots[i], page, sizeof(*drive->slots));
 	}
+	return rc;
+}
+
+/* eBPF's program type: the first that the drive lists. */
+static int
+read_program_type(struct csd_session *session, void *page, struct csd_error *err)
+{
+	const struct nvme_program_types_header *header = page;
+	const struct nvme_program_type_descriptor *first = (const struct nvme_program_type_descriptor *)(header + 1);
+	int rc = read_log(session, NVME_LOG_PROGRAM_TYPES, 0, sizeof(*header) + sizeof(*first), page, err);
+
+	if (rc == 0 && header->count == 0) {
+		csd_fail(err, CSD_UNAVAILABLE, "the program types of namespace %u", session->options->compute_nsid);
+		csd_found(err, "it takes none");
+		return csd_fix(err, "name a compute namespace of a csd_tgt");
+	}
+	session->drive.program_type = rc == 0 ? first->ptype : 0;
 	return rc;
 }
 
@@ -139,6 +159,9 @@ csd_drive_read(struct csd_session *session, struct csd_error *err)
 	}
 	rc = read_slots(session, page, err);
 	if (rc == 0) {
+		rc = read_program_type(session, page, err);
+	}
+	if (rc == 0) {
 		rc = read_slm(session, page, err);
 	}
 	io->ops->free(io, page);
@@ -158,7 +181,7 @@ csd_drive_check_slot(const struct csd_session *session, const struct csd_task *t
 	static const char *const states[] = { "empty", "loading", "loaded, not active", "active", "verifying" };
 	const struct csd_drive *drive = &session->drive;
 	const struct csd_native *native = task->native;
-	const struct nvme_program_entry *slot;
+	const struct csd_program_entry *slot;
 
 	csd_fail(err, CSD_UNAVAILABLE, "program %s in slot %u of namespace %u on %s", native->name, task->slot,
 		 session->options->compute_nsid, session->io->name);
@@ -251,7 +274,7 @@ load_part(struct csd_session *session, uint16_t slot, uint8_t *buffer, uint32_t 
 	struct csd_nvme_command command = {
 		.opcode = NVME_LOAD_PROGRAM,
 		.nsid = session->options->compute_nsid,
-		.dw10 = slot | NVME_PROGRAM_TYPE_EBPF << 16,
+		.dw10 = slot | (uint32_t)session->drive.program_type << 16,
 		.dw11 = total,
 		.dw14 = bytes,
 		.dw15 = offset,
@@ -318,7 +341,7 @@ csd_drive_unload(struct csd_session *session, uint16_t slot, struct csd_error *e
 	struct csd_nvme_command command = {
 		.opcode = NVME_LOAD_PROGRAM,
 		.nsid = session->options->compute_nsid,
-		.dw10 = slot | NVME_PROGRAM_TYPE_EBPF << 16 | 1u << 24,
+		.dw10 = slot | 1u << 24,
 	};
 	int rc = activate(session, slot, false, err);
 

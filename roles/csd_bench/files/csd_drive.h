@@ -12,14 +12,15 @@
 struct csd_drive {
 	uint64_t slm_bytes;
 	uint64_t slm_usable;		/* without what is reserved */
-	struct nvme_program_entry *slots;
+	struct csd_program_entry *slots;
 	uint32_t slot_count;
+	uint8_t program_type;		/* of eBPF */
 };
 
 struct csd_session;
 struct csd_task;
 
-/* Reads the program list and the size of SLM. */
+/* Reads the slots, the program type and the size of SLM. */
 int csd_drive_read(struct csd_session *session, struct csd_error *err);
 void csd_drive_free(struct csd_drive *drive);
 

@@ -334,7 +334,7 @@ print_programs(const struct bench *bench)
 
 	csd_json_array(json, "programs");
 	for (i = 0; i < bench->session->options->program_count && bench->session->commands != NULL; i++) {
-		const struct nvme_program_entry *slot = &drive->slots[bench->session->options->programs[i].slot];
+		const struct csd_program_entry *slot = &drive->slots[bench->session->options->programs[i].slot];
 		char sha256[CSD_HEX_BYTES];
 
 		for (j = 0; j < sizeof(slot->sha256); j++) {

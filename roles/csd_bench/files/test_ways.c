@@ -436,7 +436,7 @@ test_chunks_that_do_not_fit(void)
 static void
 test_slots_are_checked(void)
 {
-	struct nvme_program_entry slots[2] = { { 0 }, { .pind = 1, .state = CSD_SLOT_ACTIVE, .record_bytes = 64,
+	struct csd_program_entry slots[2] = { { 0 }, { .pind = 1, .state = CSD_SLOT_ACTIVE, .record_bytes = 64,
 							.stride_bytes = 64, .state_bytes = 24, .emit = 2 } };
 	struct csd_task task = task_for(0, 1);
 

@@ -66,12 +66,20 @@ def load(device: Device, options: argparse.Namespace) -> Data:
         program = Path(options.file).read_bytes()
     except OSError as error:
         raise LabError(f"load {options.file}", error.strerror or str(error), "name a file that can be read") from None
-    if options.replace and device.program(nsid, options.slot).state == "active":
-        device.deactivate(nsid, options.slot)
+    if options.replace:
+        _clear(device, nsid, options.slot)
     device.load(nsid, options.slot, program, program_type=options.type, pid=options.pid)
     if options.activate:
         device.activate(nsid, options.slot)
     return {"program": _program(device, nsid, options.slot)}
+
+
+def _clear(device: Device, nsid: int, slot: int) -> None:
+    state = device.program(nsid, slot).state
+    if state == "active":
+        device.deactivate(nsid, slot)
+    if state != "empty":
+        device.unload(nsid, slot)
 
 
 def activate(device: Device, options: argparse.Namespace) -> Data:
@@ -216,7 +224,7 @@ def _slm_write(device: Device, memory: Namespace, options: argparse.Namespace) -
 
 
 def _slm_fill(device: Device, memory: Namespace, options: argparse.Namespace) -> Data:
-    device.fill_memory(memory.nsid, options.start, options.length, options.value)
+    device.fill_memory(memory.nsid, options.start, options.length)
     return {"nsid": memory.nsid, "start": options.start, "bytes": options.length}
 
 

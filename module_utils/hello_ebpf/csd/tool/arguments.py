@@ -85,10 +85,10 @@ def parser() -> argparse.ArgumentParser:
     load = _add(actions, "load", "load a program into a slot (it is verified; activate it to run it)")
     _slot(load)
     load.add_argument("file", help="eBPF ELF or bare instruction stream")
-    load.add_argument("--type", type=number, default=0x01, help="program type (default 0x01, eBPF)")
-    load.add_argument("--pid", type=number, default=0, help="program identifier, kept with the program")
+    load.add_argument("--type", type=number, help="program type (default: what the drive lists for eBPF)")
+    load.add_argument("--pid", type=number, help="program identifier (PUID), kept with the program")
     load.add_argument("--activate", action="store_true", help="activate it too")
-    load.add_argument("--replace", action="store_true", help="deactivate what is in the slot first")
+    load.add_argument("--replace", action="store_true", help="deactivate and unload what is in the slot first")
     for name, text in {
         "activate": "let a slot's program be run",
         "deactivate": "let a slot's program not be run",
@@ -168,10 +168,9 @@ def _memory(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     write = _add(what, "write", "data into SLM")
     write.add_argument("--start", type=number, default=0, metavar="BYTE")
     write.add_argument("data", type=program_data, help="hex:00ff, text:ERROR or @file")
-    fill = _add(what, "fill", "the same 32-bit value over bytes of SLM")
+    fill = _add(what, "fill", "zeros over bytes of SLM")
     fill.add_argument("--start", type=number, default=0, metavar="BYTE")
     fill.add_argument("--length", type=number, required=True, metavar="BYTES")
-    fill.add_argument("--value", type=number, default=0, metavar="DWORD")
     copy = _add(what, "copy", "blocks of the data namespace, or other SLM, into SLM")
     copy.add_argument("--to", type=number, default=0, metavar="BYTE", help="where in SLM (default 0)")
     source = copy.add_mutually_exclusive_group(required=True)

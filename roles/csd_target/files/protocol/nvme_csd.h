@@ -27,6 +27,9 @@ enum nvme_csd_admin_opcode {
 	NVME_MEMORY_RANGE_SET = 0x89,
 };
 
+/* In every I/O command set. */
+#define NVME_FLUSH	0x00
+
 /* I/O commands of a compute namespace */
 enum nvme_csd_compute_opcode {
 	NVME_EXECUTE_PROGRAM = 0x01,
@@ -37,7 +40,7 @@ enum nvme_csd_compute_opcode {
 enum nvme_csd_slm_opcode {
 	NVME_SLM_COPY = 0x01,
 	NVME_SLM_READ = 0x02,
-	NVME_SLM_FILL = 0x04,
+	NVME_SLM_FILL = 0x04,		/* zeroes; at 00h too, see NVME_FLUSH: a Flush is a Fill of nothing */
 	NVME_SLM_WRITE = 0x05,
 };
 
@@ -45,6 +48,7 @@ enum nvme_csd_slm_opcode {
 enum nvme_csd_status {
 	NVME_SC_COMMAND_SIZE_LIMIT_EXCEEDED = 0x83,
 	NVME_SC_INCOMPATIBLE_NAMESPACE = 0x85,
+	NVME_SC_FAST_COPY_NOT_POSSIBLE = 0x86,
 	NVME_SC_OVERLAPPING_IO_RANGE = 0x87,
 	NVME_SC_NAMESPACE_NOT_REACHABLE = 0x88,
 	NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES = 0x8a,
@@ -67,14 +71,27 @@ enum nvme_csd_status {
 	NVME_SC_PROGRAM_TOO_BIG = 0x9b,
 };
 
-#define NVME_PROGRAM_TYPE_EBPF	0x01	/* PTYPE; unresolved in the ratified text, hence configurable */
+/*
+ * PTYPE of eBPF: the standard names none, so it is a vendor specific one, and configurable. 01h, which this target took
+ * before, is taken too. Log 83h lists both, the configured one first.
+ */
+#define CSD_PROGRAM_TYPE_EBPF		0xc0
+#define CSD_PROGRAM_TYPE_EBPF_BEFORE	0x01
 
-/* Get Log Page: LID. NSID is the compute namespace; the offset (LPO) and length are honoured. */
+/* Get Log Page: LID. The offset (LPO) and length are honoured. */
 enum nvme_csd_log {
+	/* of the controller: NSID 0 or FFFFFFFFh */
+	NVME_LOG_SUPPORTED_PAGES = 0x00,
 	NVME_LOG_COMMANDS_AND_EFFECTS = 0x05,	/* CSI in CDW14 31:24 */
+	NVME_LOG_FEATURES = 0x12,
+	NVME_LOG_REACHABILITY_GROUPS = 0x1a,
+	NVME_LOG_REACHABILITY_ASSOCIATIONS = 0x1b,
+	/* of a compute namespace */
 	NVME_LOG_PROGRAM_LIST = 0x82,
 	NVME_LOG_PROGRAM_TYPES = 0x83,
 	NVME_LOG_MEMORY_RANGE_SETS = 0x84,
+	CSD_LOG_PROGRAMS = 0xc0,		/* vendor: what 82h has no room for, of every slot */
+	CSD_LOG_RANGE_SETS_IN_USE = 0xc1,	/* vendor: what 84h has no room for, of every memory range set */
 	CSD_LOG_PROGRAM_REASON = 0xd1,		/* vendor: why a slot's last program was refused; PIND in LSI (CDW11 31:16) */
 	CSD_LOG_PROGRAM_STATISTICS = 0xd2,	/* vendor: counters of every slot that was ever used */
 };
@@ -91,13 +108,16 @@ _Static_assert(sizeof(struct nvme_memory_range) == 32, "memory range");
 /* SLM Copy, descriptor format 2h (blocks of an NVM namespace) and 4h (bytes of an SLM namespace) */
 #define NVME_SLM_COPY_FROM_BLOCKS	0x2
 #define NVME_SLM_COPY_FROM_MEMORY	0x4
+#define NVME_SLM_COPY_FAST_ONLY		(1u << 15)	/* SOPT: rather refuse it than copy slowly */
 
 struct nvme_slm_copy_blocks {
 	uint32_t snsid;
 	uint32_t reserved4;
 	uint64_t slba;
 	uint16_t nlb;		/* 0's based */
-	uint8_t reserved18[14];
+	uint8_t reserved18[4];	/* protection information and command extensions, of namespaces that have them */
+	uint16_t sopt;
+	uint8_t reserved24[8];
 };
 _Static_assert(sizeof(struct nvme_slm_copy_blocks) == 32, "copy source: blocks");
 
@@ -106,7 +126,9 @@ struct nvme_slm_copy_memory {
 	uint32_t reserved4;
 	uint64_t saddr;
 	uint32_t nbyte;
-	uint8_t reserved20[12];
+	uint8_t reserved20[2];
+	uint16_t sopt;
+	uint8_t reserved24[8];
 };
 _Static_assert(sizeof(struct nvme_slm_copy_memory) == 32, "copy source: memory");
 
@@ -194,13 +216,107 @@ struct nvme_slm_namespace {
 };
 _Static_assert(sizeof(struct nvme_slm_namespace) == 4096, "Identify Namespace, SLM");
 
-/* Logs 82h, 83h, 84h and D2h begin with this; `count` entries of `entry_bytes` follow at byte 16. Layout of this target. */
-struct nvme_csd_log_header {
+/* Log 82h, Program List: a header of 64 bytes, then one descriptor for every slot, in their order, empty ones included */
+struct nvme_program_list_header {
+	uint32_t count;
+	uint8_t reserved4[60];
+};
+_Static_assert(sizeof(struct nvme_program_list_header) == 64, "program list header");
+
+struct nvme_program_descriptor {
+	uint8_t state;		/* NVME_PROGRAM_* */
+	uint8_t ptype;
+	uint8_t reserved2[6];
+	uint64_t pid;
+	uint8_t reserved16[48];
+};
+_Static_assert(sizeof(struct nvme_program_descriptor) == 64, "program descriptor");
+
+#define NVME_PROGRAM_DOWNLOADED	(1u << 0)	/* PEOCC, bits 1:0; 0: the slot is empty */
+#define NVME_PROGRAM_ACTIVE	(1u << 2)	/* ACT */
+#define NVME_PROGRAM_PIT_SHIFT	3		/* PIT, bits 5:3 */
+
+/* Program identifier type: what PID is, in Load Program and in log 82h */
+#define NVME_PIT_NONE		0
+#define NVME_PIT_PUID		1
+
+/* Log 83h, Downloadable Program Types List: a header of 32 bytes, then one descriptor for each type */
+struct nvme_program_types_header {
+	uint32_t count;
+	uint8_t reserved4[28];
+};
+_Static_assert(sizeof(struct nvme_program_types_header) == 32, "program types header");
+
+struct nvme_program_type_descriptor {
+	uint8_t ptype;
+	uint8_t version;
+	uint8_t reserved2[6];
+	/* Specific to the type, hence ours */
+	uint64_t max_bytes;	/* of one program */
+	char name[16];		/* "eBPF", NUL-terminated */
+};
+_Static_assert(sizeof(struct nvme_program_type_descriptor) == 32, "program type descriptor");
+
+#define CSD_EBPF_VERSION	1	/* instructions of the BPF ISA up to those that clang calls -mcpu=v2 */
+
+/*
+ * Log 84h, Memory Range Set List: a header of 32 bytes, then for each set its descriptor and as many
+ * struct nvme_memory_range as it has ranges. The header's layout is this target's.
+ */
+struct nvme_range_sets_header {
+	uint32_t count;
+	uint8_t reserved4[28];
+};
+_Static_assert(sizeof(struct nvme_range_sets_header) == 32, "range sets header");
+
+struct nvme_range_set_descriptor {
+	uint16_t rsid;
+	uint16_t ranges;
+	uint8_t reserved4[28];
+};
+_Static_assert(sizeof(struct nvme_range_set_descriptor) == 32, "range set descriptor");
+
+#define NVME_CSD_MAX_RANGES	8
+
+/* Log 1Ah, Reachability Groups: each descriptor is followed by its namespaces' NSIDs, of 4 bytes each */
+struct nvme_reachability_header {
+	uint64_t changes;	/* how often the log's contents have changed */
+	uint16_t count;
+	uint8_t reserved10[6];
+};
+_Static_assert(sizeof(struct nvme_reachability_header) == 16, "reachability header");
+
+struct nvme_reachability_group {
+	uint32_t rgid;
+	uint32_t namespaces;
+	uint64_t changes;	/* 0: not reported */
+	uint8_t reserved16[16];
+};
+_Static_assert(sizeof(struct nvme_reachability_group) == 32, "reachability group");
+
+/* Log 1Bh, Reachability Associations: the same header; each descriptor is followed by its groups' RGIDs */
+struct nvme_reachability_association {
+	uint32_t rasid;
+	uint32_t groups;
+	uint64_t changes;	/* 0: not reported */
+	uint8_t characteristics;	/* NVME_RAC_* */
+	uint8_t reserved17[15];
+};
+_Static_assert(sizeof(struct nvme_reachability_association) == 32, "reachability association");
+
+#define NVME_RAC_REACHABLE	0x01
+#define NVME_RAC_FAST_COPY	0x02
+
+/* RGO of log 1Ah, RAO of log 1Bh (CDW10 bit 8): the descriptors alone, without NSIDs or RGIDs */
+#define NVME_REACHABILITY_ONLY	(1u << 8)
+
+/* Logs C0h, C1h and D2h begin with this; `count` entries of `entry_bytes` follow at byte 16. */
+struct csd_log_header {
 	uint32_t count;
 	uint32_t entry_bytes;
 	uint64_t generation;	/* raised whenever the log's subject changed */
 };
-_Static_assert(sizeof(struct nvme_csd_log_header) == 16, "log header");
+_Static_assert(sizeof(struct csd_log_header) == 16, "log header");
 
 enum csd_slot_state {
 	CSD_SLOT_EMPTY = 0,
@@ -210,8 +326,8 @@ enum csd_slot_state {
 	CSD_SLOT_VERIFYING = 4,
 };
 
-/* Log 82h: one for every slot, also the empty ones */
-struct nvme_program_entry {
+/* Log C0h: one for every slot, also the empty ones */
+struct csd_program_entry {
 	uint16_t pind;
 	uint8_t ptype;
 	uint8_t state;		/* enum csd_slot_state */
@@ -223,32 +339,20 @@ struct nvme_program_entry {
 	uint8_t emit;		/* enum csd_emit of csd_bpf.h */
 	uint8_t jit;		/* 1: runs compiled */
 	uint8_t refused;	/* 1: the last load was refused; log D1h says why */
-	uint8_t reserved31;
+	uint8_t pit;
 	uint8_t sha256[32];	/* of the program's bytes */
 	char engine[24];	/* NUL-terminated */
 	uint8_t reserved88[8];
 };
-_Static_assert(sizeof(struct nvme_program_entry) == 96, "program list entry");
+_Static_assert(sizeof(struct csd_program_entry) == 96, "program entry");
 
-/* Log 83h */
-struct nvme_program_type_entry {
-	uint8_t ptype;
-	uint8_t reserved1[7];
-	uint64_t max_bytes;	/* of one program */
-	char name[48];		/* NUL-terminated */
-};
-_Static_assert(sizeof(struct nvme_program_type_entry) == 64, "program type entry");
-
-/* Log 84h: one for each set, followed by nothing: entry_bytes has room for the maximum of ranges */
-#define NVME_CSD_MAX_RANGES	8
-struct nvme_range_set_entry {
+/* Log C1h: one for every memory range set */
+struct csd_range_set_entry {
 	uint16_t rsid;
-	uint8_t ranges;
-	uint8_t in_use;
-	uint8_t reserved4[12];
-	struct nvme_memory_range range[NVME_CSD_MAX_RANGES];
+	uint8_t reserved2[2];
+	uint32_t users;		/* commands that use it */
 };
-_Static_assert(sizeof(struct nvme_range_set_entry) == 272, "range set entry");
+_Static_assert(sizeof(struct csd_range_set_entry) == 8, "range set entry");
 
 /* Log D2h: one for every slot that was ever loaded since the target started. Unload keeps, a new load zeroes them. */
 struct csd_statistics_entry {

@@ -15,7 +15,7 @@ csd_compute_default_options(struct csd_compute_options *options)
 		.max_range_sets = 16,
 		.max_program_bytes = 64 * 1024,
 		.max_total_bytes = 1024 * 1024,
-		.program_type = NVME_PROGRAM_TYPE_EBPF,
+		.program_type = CSD_PROGRAM_TYPE_EBPF,
 	};
 }
 
@@ -256,6 +256,8 @@ static int
 io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 {
 	switch (spdk_nvmf_request_get_cmd(req)->opc) {
+	case NVME_FLUSH:
+		return csd_complete_value(req, 0);	/* nothing is cached */
 	case NVME_EXECUTE_PROGRAM:
 		return csd_execute(compute_of(ns), req);
 	case CSD_SCAN:

@@ -11,7 +11,7 @@ struct csd_compute_options {
 	uint16_t max_range_sets;	/* default 16 */
 	uint32_t max_program_bytes;	/* of one program; default 64 KiB */
 	uint64_t max_total_bytes;	/* of all programs; default 1 MiB; whole MiB */
-	uint8_t program_type;		/* PTYPE of eBPF; default 01h */
+	uint8_t program_type;		/* PTYPE of eBPF, beside 01h; default C0h */
 	bool interpret;			/* default false: compile where the CPU can */
 };
 

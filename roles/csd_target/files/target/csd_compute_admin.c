@@ -47,7 +47,7 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 	struct csd_chunk chunk = {
 		.pind = (uint16_t)cmd->cdw10,
 		.program_type = (uint8_t)(cmd->cdw10 >> 16),
-		.pid = (uint64_t)cmd->cdw13 << 32 | cmd->cdw12,
+		.pit = cmd->cdw10 >> 25 & 0x7,
 		.size = cmd->cdw11,
 		.length = cmd->cdw14,
 		.offset = cmd->cdw15,
@@ -59,8 +59,11 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 	struct csd_refusal refusal;
 	int rc;
 
-	if (((cmd->cdw10 >> 25) & 0x7) != 0) {
-		return invalid_field(&compute->ns, req, "Load Program: the only program identifier type is 0");
+	if (chunk.pit > NVME_PIT_PUID) {
+		return invalid_field(&compute->ns, req, "Load Program: PIT is neither 0 nor 1");
+	}
+	if (chunk.pit != NVME_PIT_NONE) {
+		chunk.pid = (uint64_t)cmd->cdw13 << 32 | cmd->cdw12;
 	}
 	if (chunk.length != csd_data_bytes(req)) {
 		return csd_complete_wrong_length(req);

@@ -63,7 +63,9 @@ write_piece(const struct csd_slot *slot, const char *name, uint16_t pind, uint32
 	spdk_json_write_named_uint32(w, "pind", pind);
 	spdk_json_write_named_string(w, "program", base64);
 	spdk_json_write_named_uint32(w, "program_type", slot->program_type);
-	spdk_json_write_named_uint64(w, "pid", slot->pid);
+	if (slot->pit == NVME_PIT_PUID) {
+		spdk_json_write_named_uint64(w, "pid", slot->pid);
+	}
 	if (slot->size > SAVED_BYTES) {
 		spdk_json_write_named_uint32(w, "offset", offset);
 		spdk_json_write_named_uint32(w, "size", slot->size);

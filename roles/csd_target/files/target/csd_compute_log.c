@@ -3,9 +3,9 @@
 #include "csd_compute_private.h"
 
 static void *
-allocate(uint32_t count, uint32_t entry_bytes, uint64_t generation, size_t *length)
+csd_log_allocate(uint32_t count, uint32_t entry_bytes, uint64_t generation, size_t *length)
 {
-	struct nvme_csd_log_header *header;
+	struct csd_log_header *header;
 
 	*length = sizeof(*header) + (size_t)count * entry_bytes;
 	header = calloc(1, *length);
@@ -19,14 +19,43 @@ allocate(uint32_t count, uint32_t entry_bytes, uint64_t generation, size_t *leng
 	return header;
 }
 
+static void *
+csd_log_program_list(const struct csd_slots *slots, size_t *length)
+{
+	struct nvme_program_list_header *header;
+	struct nvme_program_descriptor *descriptor;
+	uint16_t i;
+
+	*length = sizeof(*header) + slots->options.slots * sizeof(*descriptor);
+	header = calloc(1, *length);
+	if (header == NULL) {
+		*length = 0;
+		return NULL;
+	}
+	header->count = slots->options.slots;
+	descriptor = (struct nvme_program_descriptor *)(header + 1);
+	for (i = 0; i < slots->options.slots; i++, descriptor++) {
+		const struct csd_slot *slot = &slots->slot[i];
+
+		/* A program is there when it is whole and verified; log C0h tells of one on its way. */
+		if (slot->state == CSD_SLOT_LOADED || slot->state == CSD_SLOT_ACTIVE) {
+			descriptor->state = (uint8_t)(NVME_PROGRAM_DOWNLOADED | slot->pit << NVME_PROGRAM_PIT_SHIFT |
+						      (slot->state == CSD_SLOT_ACTIVE ? NVME_PROGRAM_ACTIVE : 0));
+			descriptor->ptype = slot->program_type;
+			descriptor->pid = slot->pid;
+		}
+	}
+	return header;
+}
+
 static void
-fill_program(const struct csd_slot *slot, struct nvme_program_entry *entry)
+csd_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entry)
 {
 	entry->ptype = slot->program_type;
 	entry->state = (uint8_t)slot->state;
 	entry->psize = slot->size;
+	entry->pit = slot->pit;
 	entry->pid = slot->pid;
-	entry->refused = slot->reason[0] != '\0';
 	if (slot->loaded != NULL) {
 		const struct csd_program_info *info = slot->loaded->info;
 
@@ -41,68 +70,112 @@ fill_program(const struct csd_slot *slot, struct nvme_program_entry *entry)
 }
 
 static void *
-program_list(struct csd_slots *slots, size_t *length)
+csd_log_programs(const struct csd_slots *slots, size_t *length)
 {
-	struct nvme_csd_log_header *header;
-	struct nvme_program_entry *entry;
+	struct csd_log_header *header;
+	struct csd_program_entry *entry;
 	uint16_t i;
 
-	header = allocate(slots->options.slots, sizeof(*entry), slots->generation, length);
+	header = csd_log_allocate(slots->options.slots, sizeof(*entry), slots->generation, length);
 	if (header == NULL) {
 		return NULL;
 	}
-	entry = (struct nvme_program_entry *)(header + 1);
+	entry = (struct csd_program_entry *)(header + 1);
 	for (i = 0; i < slots->options.slots; i++) {
 		entry[i].pind = i;
-		if (slots->slot[i].state == CSD_SLOT_EMPTY) {
-			entry[i].refused = slots->slot[i].reason[0] != '\0';
-		} else {
-			fill_program(&slots->slot[i], &entry[i]);
+		entry[i].refused = slots->slot[i].reason[0] != '\0';
+		if (slots->slot[i].state != CSD_SLOT_EMPTY) {
+			csd_log_fill_program(&slots->slot[i], &entry[i]);
 		}
 	}
 	return header;
 }
 
 static void *
-program_types(const struct csd_compute_options *options, size_t *length)
+csd_log_program_types(const struct csd_compute_options *options, size_t *length)
 {
-	struct nvme_csd_log_header *header;
-	struct nvme_program_type_entry *entry;
+	const uint8_t types[] = { options->program_type, CSD_PROGRAM_TYPE_EBPF_BEFORE };
+	uint32_t i, count = types[0] == types[1] ? 1 : 2;
+	struct nvme_program_types_header *header;
+	struct nvme_program_type_descriptor *descriptor;
 
-	header = allocate(1, sizeof(*entry), 1, length);
+	*length = sizeof(*header) + count * sizeof(*descriptor);
+	header = calloc(1, *length);
 	if (header == NULL) {
+		*length = 0;
 		return NULL;
 	}
-	entry = (struct nvme_program_type_entry *)(header + 1);
-	entry->ptype = options->program_type;
-	entry->max_bytes = options->max_program_bytes;
-	snprintf(entry->name, sizeof(entry->name), "eBPF");
+	header->count = count;
+	descriptor = (struct nvme_program_type_descriptor *)(header + 1);
+	for (i = 0; i < count; i++) {
+		descriptor[i].ptype = types[i];
+		descriptor[i].version = CSD_EBPF_VERSION;
+		descriptor[i].max_bytes = options->max_program_bytes;
+		snprintf(descriptor[i].name, sizeof(descriptor[i].name), "eBPF");
+	}
 	return header;
 }
 
-static void *
-range_sets(struct csd_range_sets *sets, size_t *length)
+/* Sets and all of their ranges. */
+static uint32_t
+csd_log_count_sets(const struct csd_range_sets *sets, uint32_t *ranges)
 {
-	struct nvme_csd_log_header *header;
-	struct nvme_range_set_entry *entry;
 	uint32_t i, count = 0;
 
+	*ranges = 0;
 	for (i = 0; i < sets->size; i++) {
 		count += sets->set[i].ranges > 0;
+		*ranges += sets->set[i].ranges;
 	}
-	header = allocate(count, sizeof(*entry), sets->generation, length);
+	return count;
+}
+
+static void *
+csd_log_range_sets(const struct csd_range_sets *sets, size_t *length)
+{
+	struct nvme_range_sets_header *header;
+	struct nvme_range_set_descriptor *descriptor;
+	uint32_t i, ranges, count = csd_log_count_sets(sets, &ranges);
+	uint8_t *at;
+
+	*length = sizeof(*header) + count * sizeof(*descriptor) + ranges * sizeof(struct nvme_memory_range);
+	header = calloc(1, *length);
 	if (header == NULL) {
+		*length = 0;
 		return NULL;
 	}
-	entry = (struct nvme_range_set_entry *)(header + 1);
+	header->count = count;
+	at = (uint8_t *)(header + 1);
 	for (i = 0; i < sets->size; i++) {
 		const struct csd_range_set *set = &sets->set[i];
 
 		if (set->ranges > 0) {
+			descriptor = (struct nvme_range_set_descriptor *)at;
+			descriptor->rsid = (uint16_t)(i + 1);
+			descriptor->ranges = set->ranges;
+			memcpy(descriptor + 1, set->range, set->ranges * sizeof(set->range[0]));
+			at += sizeof(*descriptor) + set->ranges * sizeof(set->range[0]);
+		}
+	}
+	return header;
+}
+
+static void *
+csd_log_range_sets_in_use(const struct csd_range_sets *sets, size_t *length)
+{
+	struct csd_log_header *header;
+	struct csd_range_set_entry *entry;
+	uint32_t i, ranges;
+
+	header = csd_log_allocate(csd_log_count_sets(sets, &ranges), sizeof(*entry), sets->generation, length);
+	if (header == NULL) {
+		return NULL;
+	}
+	entry = (struct csd_range_set_entry *)(header + 1);
+	for (i = 0; i < sets->size; i++) {
+		if (sets->set[i].ranges > 0) {
 			entry->rsid = (uint16_t)(i + 1);
-			entry->ranges = set->ranges;
-			entry->in_use = set->users > 0;
-			memcpy(entry->range, set->range, set->ranges * sizeof(set->range[0]));
+			entry->users = sets->set[i].users;
 			entry++;
 		}
 	}
@@ -110,7 +183,7 @@ range_sets(struct csd_range_sets *sets, size_t *length)
 }
 
 static void *
-program_reason(const struct csd_slots *slots, uint16_t pind, size_t *length)
+csd_log_program_reason(const struct csd_slots *slots, uint16_t pind, size_t *length)
 {
 	char *reason;
 
@@ -127,9 +200,9 @@ program_reason(const struct csd_slots *slots, uint16_t pind, size_t *length)
 }
 
 static void *
-program_statistics(const struct csd_slots *slots, size_t *length)
+csd_log_program_statistics(const struct csd_slots *slots, size_t *length)
 {
-	struct nvme_csd_log_header *header;
+	struct csd_log_header *header;
 	struct csd_statistics_entry *entry;
 	uint32_t count = 0;
 	uint16_t i;
@@ -137,7 +210,7 @@ program_statistics(const struct csd_slots *slots, size_t *length)
 	for (i = 0; i < slots->options.slots; i++) {
 		count += slots->slot[i].used;
 	}
-	header = allocate(count, sizeof(*entry), slots->generation, length);
+	header = csd_log_allocate(count, sizeof(*entry), slots->generation, length);
 	if (header == NULL) {
 		return NULL;
 	}
@@ -160,25 +233,29 @@ csd_compute_log_page(struct csd_namespace *ns, uint8_t lid, uint16_t specific, s
 	void *page = NULL;
 
 	*length = 0;
-	if (lid == NVME_LOG_MEMORY_RANGE_SETS) {
+	if (lid == NVME_LOG_MEMORY_RANGE_SETS || lid == CSD_LOG_RANGE_SETS_IN_USE) {
 		pthread_mutex_lock(&compute->sets.mutex);
-		page = range_sets(&compute->sets, length);
+		page = lid == NVME_LOG_MEMORY_RANGE_SETS ? csd_log_range_sets(&compute->sets, length) :
+		       csd_log_range_sets_in_use(&compute->sets, length);
 		pthread_mutex_unlock(&compute->sets.mutex);
 		return page;
 	}
 	pthread_mutex_lock(&slots->mutex);
 	switch (lid) {
 	case NVME_LOG_PROGRAM_LIST:
-		page = program_list(slots, length);
+		page = csd_log_program_list(slots, length);
 		break;
 	case NVME_LOG_PROGRAM_TYPES:
-		page = program_types(&compute->options, length);
+		page = csd_log_program_types(&compute->options, length);
+		break;
+	case CSD_LOG_PROGRAMS:
+		page = csd_log_programs(slots, length);
 		break;
 	case CSD_LOG_PROGRAM_REASON:
-		page = program_reason(slots, specific, length);
+		page = csd_log_program_reason(slots, specific, length);
 		break;
 	case CSD_LOG_PROGRAM_STATISTICS:
-		page = program_statistics(slots, length);
+		page = csd_log_program_statistics(slots, length);
 		break;
 	}
 	pthread_mutex_unlock(&slots->mutex);

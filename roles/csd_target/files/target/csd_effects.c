@@ -28,16 +28,21 @@ static const struct effect g_admin[] = {
 };
 
 static const struct effect g_nvm[] = {
-	{ 0x00, CHANGES },	/* Flush */
+	{ NVME_FLUSH, CHANGES },
 	{ 0x01, CHANGES },	/* Write */
 	{ 0x02, SUPPORTED },	/* Read */
 	{ 0x05, SUPPORTED },	/* Compare */
 	{ 0x08, CHANGES },	/* Write Zeroes */
 	{ 0x09, CHANGES },	/* Dataset Management */
+	{ 0x0d, SUPPORTED },	/* Reservation Register */
+	{ 0x0e, SUPPORTED },	/* Reservation Report */
+	{ 0x11, SUPPORTED },	/* Reservation Acquire */
+	{ 0x15, SUPPORTED },	/* Reservation Release */
 	{},
 };
 
 static const struct effect g_slm[] = {
+	{ NVME_FLUSH, CHANGES },	/* or Fill */
 	{ NVME_SLM_COPY, CHANGES },
 	{ NVME_SLM_READ, SUPPORTED },
 	{ NVME_SLM_FILL, CHANGES },
@@ -45,8 +50,9 @@ static const struct effect g_slm[] = {
 	{},
 };
 
-/* Both write into SLM where they are given memory for it. */
+/* Execute and Scan write into SLM where they are given memory for it. */
 static const struct effect g_compute[] = {
+	{ NVME_FLUSH, SUPPORTED },
 	{ NVME_EXECUTE_PROGRAM, CHANGES },
 	{ CSD_SCAN, CHANGES },
 	{},

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* Get Log Page: 05h of each command set, and the logs of a namespace. Others are SPDK's. */
+/* Get Log Page: what the controller supports and what can be used together, and the logs of a namespace. Others are SPDK's. */
+#include "csd_changes.h"
 #include "csd_effects.h"
 #include "csd_log.h"
 #include "csd_nvmf.h"
+#include "csd_reachability.h"
+#include "csd_supported.h"
 
 #include "spdk/nvmf.h"
 
@@ -38,6 +41,80 @@ effects_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint
 	return send_part(req, part, &effects, sizeof(effects));
 }
 
+/* The namespaces of the subsystem, by their NSIDs. NULL: no memory. */
+static struct csd_reachable *
+csd_get_log_page_namespaces(struct spdk_nvmf_subsystem *subsystem, uint32_t *count)
+{
+	struct csd_reachable *namespaces;
+	struct spdk_nvmf_ns *ns;
+
+	*count = 0;
+	for (ns = spdk_nvmf_subsystem_get_first_ns(subsystem); ns != NULL;
+	     ns = spdk_nvmf_subsystem_get_next_ns(subsystem, ns)) {
+		++*count;
+	}
+	namespaces = calloc(*count + 1, sizeof(*namespaces));
+	*count = 0;
+	for (ns = spdk_nvmf_subsystem_get_first_ns(subsystem); ns != NULL && namespaces != NULL;
+	     ns = spdk_nvmf_subsystem_get_next_ns(subsystem, ns)) {
+		struct spdk_bdev *bdev = spdk_nvmf_ns_get_bdev(ns);
+
+		if (bdev != NULL) {
+			namespaces[(*count)++] = (struct csd_reachable) { spdk_nvmf_ns_get_id(ns), csd_command_set_of(bdev) };
+		}
+	}
+	return namespaces;
+}
+
+static int
+csd_get_log_page_reachability(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid, bool only)
+{
+	void *(*build)(const struct csd_reachable *, uint32_t, bool, size_t *) =
+		lid == NVME_LOG_REACHABILITY_GROUPS ? csd_reachability_groups : csd_reachability_associations;
+	struct spdk_nvmf_subsystem *subsystem = spdk_nvmf_request_get_subsystem(req);
+	struct nvme_reachability_header *whole = NULL, *page = NULL;
+	size_t whole_bytes = 0, page_bytes = 0;
+	uint32_t count;
+	struct csd_reachable *namespaces = csd_get_log_page_namespaces(subsystem, &count);
+	int rc;
+
+	if (namespaces != NULL) {
+		whole = build(namespaces, count, false, &whole_bytes);
+		page = build(namespaces, count, only, &page_bytes);
+	}
+	if (whole == NULL || page == NULL) {
+		rc = csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+	} else {
+		page->changes = csd_changes_count(spdk_nvmf_subsystem_get_nqn(subsystem), lid, whole, whole_bytes);
+		rc = send_part(req, part, page, page_bytes);
+	}
+	free(whole);
+	free(page);
+	free(namespaces);
+	return rc;
+}
+
+/* Logs of the controller. */
+static int
+csd_get_log_page_controller(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid)
+{
+	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
+
+	if (cmd->nsid != 0 && cmd->nsid != SPDK_NVME_GLOBAL_NS_TAG) {
+		return invalid_field(req);
+	}
+	switch (lid) {
+	case NVME_LOG_SUPPORTED_PAGES:
+		return send_part(req, part, csd_supported_logs, sizeof(csd_supported_logs));
+	case NVME_LOG_FEATURES:
+		return send_part(req, part, csd_supported_features, sizeof(csd_supported_features));
+	case NVME_LOG_COMMANDS_AND_EFFECTS:
+		return effects_log(req, part, cmd->cdw14 >> 24);
+	default:
+		return csd_get_log_page_reachability(req, part, lid, cmd->cdw10 & NVME_REACHABILITY_ONLY);
+	}
+}
+
 static int
 namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid)
 {
@@ -48,7 +125,7 @@ namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, ui
 	int rc;
 
 	if (spdk_nvmf_subsystem_get_ns(spdk_nvmf_request_get_subsystem(req), cmd->nsid) == NULL) {
-		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT);
+		return csd_complete_no_namespace(req, cmd->nsid);
 	}
 	if (ns == NULL || ns->ops->log_page == NULL) {
 		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, INVALID_LOG_PAGE);
@@ -70,17 +147,27 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	const uint32_t dwords[5] = { cmd->cdw10, cmd->cdw11, cmd->cdw12, cmd->cdw13, cmd->cdw14 };
 	uint8_t lid = cmd->cdw10 & 0xff;
 	struct csd_log_part part;
+	int (*send)(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid);
 
 	if (spdk_nvmf_subsystem_get_type(spdk_nvmf_request_get_subsystem(req)) == SPDK_NVMF_SUBTYPE_DISCOVERY) {
 		return -1;
 	}
 	switch (lid) {
+	case NVME_LOG_SUPPORTED_PAGES:
 	case NVME_LOG_COMMANDS_AND_EFFECTS:
+	case NVME_LOG_FEATURES:
+	case NVME_LOG_REACHABILITY_GROUPS:
+	case NVME_LOG_REACHABILITY_ASSOCIATIONS:
+		send = csd_get_log_page_controller;
+		break;
 	case NVME_LOG_PROGRAM_LIST:
 	case NVME_LOG_PROGRAM_TYPES:
 	case NVME_LOG_MEMORY_RANGE_SETS:
+	case CSD_LOG_PROGRAMS:
+	case CSD_LOG_RANGE_SETS_IN_USE:
 	case CSD_LOG_PROGRAM_REASON:
 	case CSD_LOG_PROGRAM_STATISTICS:
+		send = namespace_log;
 		break;
 	default:
 		return -1;
@@ -91,8 +178,5 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	if (part.bytes != csd_data_bytes(req)) {
 		return csd_complete_wrong_length(req);
 	}
-	if (lid == NVME_LOG_COMMANDS_AND_EFFECTS) {
-		return effects_log(req, &part, cmd->cdw14 >> 24);
-	}
-	return namespace_log(req, &part, lid);
+	return send(req, &part, lid);
 }

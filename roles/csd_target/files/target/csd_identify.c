@@ -2,10 +2,11 @@
 /*
  * Identify, as far as SPDK knows nothing of command sets. docs/nvme.md says what each structure holds.
  *
- * A namespace of another command set than NVM is zeros to a host that asks for the NVM structure (CNS 00h), as an
- * inactive one is: a host that knows NVM only leaves it alone.
+ * A namespace of another command set than NVM has no NVM structure (CNS 00h). A host that selected all command sets is
+ * told so; one that selected NVM alone gets zeros, as of an inactive namespace, and leaves it alone.
  */
 #include "csd_nvmf.h"
+#include "csd_reachability.h"
 
 #include "spdk/nvmf.h"
 #include "spdk/string.h"
@@ -16,6 +17,13 @@
 #define DESCRIPTOR_CSI			0x04
 #define INVALID_IO_COMMAND_SET		0x2c	/* Command Specific */
 #define NSTAT_READY			0x01
+#define NSFEAT_NO_VOLATILE_CACHE	(1u << 5)
+#define ALL_COMMAND_SETS		6	/* CC.CSS */
+/* Identify Controller (CNS 01h), behind what SPDK knows of it */
+#define OAES_REACHABILITY		(1u << 17)	/* both change notices */
+#define CRCAP				134
+#define CRCAP_SUPPORTED			(1u << 0)
+#define CRCAP_GROUPS_DO_NOT_CHANGE	(1u << 1)
 
 /* Identify CNS 08h */
 struct namespace_independent {
@@ -29,7 +37,11 @@ struct namespace_independent {
 	uint16_t nvmsetid;
 	uint16_t endgid;
 	uint8_t nstat;
-	uint8_t reserved15[4081];
+	uint8_t kpios;
+	uint16_t maxkt;
+	uint8_t reserved18[2];
+	uint32_t rgrpid;
+	uint8_t reserved24[4072];
 };
 SPDK_STATIC_ASSERT(sizeof(struct namespace_independent) == 4096, "CNS 08h");
 
@@ -72,14 +84,6 @@ command_set_known(uint8_t csi)
 	return false;
 }
 
-static uint8_t
-command_set_of(struct spdk_bdev *bdev)
-{
-	struct csd_namespace *ns = csd_namespace_of(bdev);
-
-	return ns != NULL ? ns->ops->csi : NVME_CSI_NVM;
-}
-
 /* NULL: no namespace has this NSID. */
 static struct spdk_bdev *
 bdev_in_request(struct spdk_nvmf_request *req, uint32_t nsid)
@@ -98,6 +102,7 @@ identify_controller(struct spdk_nvmf_request *req, struct spdk_nvme_ctrlr_data *
 	struct spdk_nvmf_subsystem *subsystem = spdk_nvmf_request_get_subsystem(req);
 	struct spdk_nvmf_ns *ns;
 	bool unmap = true, write_zeroes = true;
+	uint32_t oaes;
 
 	spdk_nvmf_ctrlr_identify_ctrlr(spdk_nvmf_request_get_ctrlr(req), data);
 	for (ns = spdk_nvmf_subsystem_get_first_ns(subsystem); ns != NULL;
@@ -113,7 +118,22 @@ identify_controller(struct spdk_nvmf_request *req, struct spdk_nvme_ctrlr_data *
 	}
 	data->oncs.dsm = unmap;
 	data->oncs.write_zeroes = write_zeroes;
+	memcpy(&oaes, &data->oaes, sizeof(oaes));
+	oaes |= OAES_REACHABILITY;
+	memcpy(&data->oaes, &oaes, sizeof(oaes));
+	((uint8_t *)data)[CRCAP] = CRCAP_SUPPORTED | CRCAP_GROUPS_DO_NOT_CHANGE;
 	return success(req);
+}
+
+/* CNS 00h */
+static int
+csd_identify_nvm_namespace(struct spdk_nvmf_request *req, uint32_t nsid)
+{
+	if (csd_namespace_in_request(req, nsid) == NULL) {
+		return -1;
+	}
+	return spdk_nvmf_ctrlr_get_command_sets(spdk_nvmf_request_get_ctrlr(req)) == ALL_COMMAND_SETS ?
+	       invalid_command_set(req) : success(req);
 }
 
 static uint8_t *
@@ -143,7 +163,7 @@ identify_descriptors(struct spdk_nvmf_request *req, uint32_t nsid, uint8_t *data
 		return invalid_namespace(req);
 	}
 	spdk_nvmf_ns_get_opts(spdk_nvmf_subsystem_get_ns(subsystem, nsid), &options, sizeof(options));
-	csi = command_set_of(bdev);
+	csi = csd_command_set_of(bdev);
 	data = add_descriptor(data, SPDK_NVME_NIDT_EUI64, options.eui64, sizeof(options.eui64));
 	data = add_descriptor(data, SPDK_NVME_NIDT_NGUID, options.nguid, sizeof(options.nguid));
 	data = add_descriptor(data, SPDK_NVME_NIDT_UUID, &options.uuid, sizeof(options.uuid));
@@ -158,17 +178,17 @@ identify_namespace(struct spdk_nvmf_request *req, uint32_t nsid, uint8_t csi, vo
 	struct spdk_bdev *bdev = bdev_in_request(req, nsid);
 	struct csd_namespace *ns;
 
-	if (nsid == 0 || nsid > spdk_nvmf_subsystem_get_max_nsid(spdk_nvmf_request_get_subsystem(req))) {
+	if (!csd_nsid_is_valid(req, nsid)) {
 		return invalid_namespace(req);
 	}
 	if (!command_set_known(csi)) {
-		return invalid_command_set(req);
+		return invalid_field(req);
 	}
 	if (bdev == NULL) {
 		return success(req);
 	}
-	if (command_set_of(bdev) != csi) {
-		return invalid_command_set(req);
+	if (csd_command_set_of(bdev) != csi) {
+		return invalid_field(req);
 	}
 	ns = csd_namespace_of(bdev);
 	if (ns != NULL) {
@@ -188,7 +208,7 @@ next_of_command_set(struct spdk_nvmf_request *req, uint8_t csi, uint32_t above, 
 	     ns = spdk_nvmf_subsystem_get_next_ns(subsystem, ns)) {
 		struct spdk_bdev *bdev = spdk_nvmf_ns_get_bdev(ns);
 
-		if (bdev != NULL && spdk_nvmf_ns_get_id(ns) > above && command_set_of(bdev) == csi) {
+		if (bdev != NULL && spdk_nvmf_ns_get_id(ns) > above && csd_command_set_of(bdev) == csi) {
 			*nsid = spdk_nvmf_ns_get_id(ns);
 			return bdev;
 		}
@@ -205,7 +225,7 @@ identify_controller_of_set(struct spdk_nvmf_request *req, uint8_t csi, void *dat
 	uint32_t nsid;
 
 	if (!command_set_known(csi)) {
-		return invalid_command_set(req);
+		return invalid_field(req);
 	}
 	bdev = next_of_command_set(req, csi, 0, &nsid);
 	ns = bdev != NULL ? csd_namespace_of(bdev) : NULL;
@@ -225,7 +245,7 @@ identify_active_list(struct spdk_nvmf_request *req, uint32_t above, uint8_t csi,
 		return invalid_namespace(req);
 	}
 	if (!command_set_known(csi)) {
-		return invalid_command_set(req);
+		return invalid_field(req);
 	}
 	for (count = 0; count < 1024; count++) {
 		if (next_of_command_set(req, csi, above, &above) == NULL) {
@@ -243,7 +263,7 @@ identify_namespace_independent(struct spdk_nvmf_request *req, uint32_t nsid, str
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	struct spdk_bdev *bdev = bdev_in_request(req, nsid);
 
-	if (nsid == 0 || nsid > spdk_nvmf_subsystem_get_max_nsid(spdk_nvmf_request_get_subsystem(req))) {
+	if (!csd_nsid_is_valid(req, nsid)) {
 		return invalid_namespace(req);
 	}
 	if (bdev == NULL) {
@@ -255,9 +275,12 @@ identify_namespace_independent(struct spdk_nvmf_request *req, uint32_t nsid, str
 		spdk_nvmf_ctrlr_identify_ns(spdk_nvmf_request_get_ctrlr(req), cmd,
 					    spdk_nvmf_request_get_response(req), &nvm);
 		data->rescap = nvm.nsrescap.raw;
+	} else {
+		data->nsfeat = NSFEAT_NO_VOLATILE_CACHE;	/* a Flush has nothing to do */
 	}
 	data->nmic = 1;	/* every controller of the subsystem has it */
 	data->nstat = NSTAT_READY;
+	data->rgrpid = csd_reachability_group(csd_command_set_of(bdev));
 	return success(req);
 }
 
@@ -294,7 +317,7 @@ csd_identify(struct spdk_nvmf_request *req)
 	}
 	switch (cmd->cdw10 & 0xff) {
 	case SPDK_NVME_IDENTIFY_NS:
-		return csd_namespace_in_request(req, cmd->nsid) != NULL ? success(req) : -1;
+		return csd_identify_nvm_namespace(req, cmd->nsid);
 	case SPDK_NVME_IDENTIFY_CTRLR:
 		return identify_controller(req, req->data);
 	case SPDK_NVME_IDENTIFY_NS_ID_DESCRIPTOR_LIST:

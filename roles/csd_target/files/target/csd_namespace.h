@@ -72,12 +72,18 @@ struct csd_namespace *csd_namespace_next(struct csd_namespace *previous);
 /* The namespace with this NSID in the request's own subsystem, hence never another's. NULL: none, or an NVM one. */
 struct csd_namespace *csd_namespace_in_request(struct spdk_nvmf_request *req, uint32_t nsid);
 
+/* The command set of the namespace behind a bdev (enum nvme_csd_csi). */
+uint8_t csd_command_set_of(struct spdk_bdev *bdev);
+
 /*
  * Helpers for handlers. Each sets the response and returns SPDK_NVMF_REQUEST_EXEC_STATUS_COMPLETE, so that
  * `return csd_complete(req, sct, sc)` does; the asynchronous form also sends it.
  */
 int csd_complete(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code);
 int csd_complete_value(struct spdk_nvmf_request *req, uint64_t value);	/* success; DW0 low, DW1 high */
+/* A command's NSID that no namespace has: Invalid Field where one could have it, else Invalid Namespace or Format. */
+int csd_complete_no_namespace(struct spdk_nvmf_request *req, uint32_t nsid);
+bool csd_nsid_is_valid(struct spdk_nvmf_request *req, uint32_t nsid);
 void csd_send(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code);
 void csd_send_value(struct spdk_nvmf_request *req, uint64_t value);
 

@@ -38,6 +38,9 @@ process_admin(struct spdk_nvmf_request *req)
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	struct csd_namespace *ns = csd_namespace_in_request(req, cmd->nsid);
 
+	if (spdk_nvmf_subsystem_get_ns(spdk_nvmf_request_get_subsystem(req), cmd->nsid) == NULL) {
+		return csd_complete_no_namespace(req, cmd->nsid);
+	}
 	if (ns == NULL || ns->ops->admin == NULL) {
 		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT);
 	}

@@ -35,18 +35,28 @@ struct load {
 	char *emit;
 	uint16_t pind;
 	uint16_t program_type;
-	uint64_t pid;
+	uint64_t *pid;		/* NULL: none was given */
 	uint32_t offset;
 	uint32_t size;
 	struct csd_load_options options;
 };
+
+static int
+decode_pid(const struct spdk_json_val *value, void *out)
+{
+	uint64_t **pid = out;
+
+	free(*pid);
+	*pid = malloc(sizeof(**pid));
+	return *pid == NULL ? -1 : spdk_json_decode_uint64(value, *pid);
+}
 
 static const struct spdk_json_object_decoder g_load[] = {
 	{ "name", offsetof(struct load, name), spdk_json_decode_string, false },
 	{ "pind", offsetof(struct load, pind), spdk_json_decode_uint16, false },
 	{ "program", offsetof(struct load, program), spdk_json_decode_string, false },
 	{ "program_type", offsetof(struct load, program_type), spdk_json_decode_uint16, true },
-	{ "pid", offsetof(struct load, pid), spdk_json_decode_uint64, true },
+	{ "pid", offsetof(struct load, pid), decode_pid, true },
 	{ "record_bytes", offsetof(struct load, options.record_bytes), spdk_json_decode_uint32, true },
 	{ "stride_bytes", offsetof(struct load, options.stride_bytes), spdk_json_decode_uint32, true },
 	{ "state_bytes", offsetof(struct load, options.state_bytes), spdk_json_decode_uint32, true },
@@ -80,7 +90,8 @@ load_bytes(struct spdk_jsonrpc_request *request, struct load *asked, struct csd_
 	struct csd_chunk chunk = {
 		.pind = asked->pind,
 		.program_type = (uint8_t)asked->program_type,
-		.pid = asked->pid,
+		.pit = asked->pid != NULL ? NVME_PIT_PUID : NVME_PIT_NONE,
+		.pid = asked->pid != NULL ? *asked->pid : 0,
 		.size = asked->size != 0 ? asked->size : (uint32_t)length,
 		.offset = asked->offset,
 		.length = (uint32_t)length,
@@ -147,6 +158,7 @@ rpc_csd_load_program(struct spdk_jsonrpc_request *request, const struct spdk_jso
 	free(asked.name);
 	free(asked.program);
 	free(asked.emit);
+	free(asked.pid);
 }
 SPDK_RPC_REGISTER("csd_load_program", rpc_csd_load_program, SPDK_RPC_RUNTIME)
 
@@ -266,7 +278,11 @@ write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t 
 	spdk_json_write_named_uint32(w, "pind", pind);
 	spdk_json_write_named_string(w, "state", state_name(slot->state));
 	spdk_json_write_named_uint32(w, "bytes", slot->size);
-	spdk_json_write_named_uint64(w, "pid", slot->pid);
+	if (slot->pit == NVME_PIT_PUID) {
+		spdk_json_write_named_uint64(w, "pid", slot->pid);
+	} else {
+		spdk_json_write_named_null(w, "pid");
+	}
 	spdk_json_write_named_uint32(w, "program_type", slot->program_type);
 	write_info(w, slot->loaded);
 	write_named_or_null(w, "reason", slot->reason);

@@ -2,6 +2,7 @@
 /* What every handler does with a request: find a namespace of its subsystem, move its data, answer it. */
 #include "csd_namespace.h"
 
+#include "spdk/nvmf.h"
 #include "spdk/util.h"
 
 #define COMMAND_INTERRUPTED 0x21	/* generic status of NVMe 1.4 */
@@ -17,6 +18,20 @@ csd_namespace_in_request(struct spdk_nvmf_request *req, uint32_t nsid)
 		return NULL;
 	}
 	return csd_namespace_of(bdev);
+}
+
+uint8_t
+csd_command_set_of(struct spdk_bdev *bdev)
+{
+	struct csd_namespace *ns = csd_namespace_of(bdev);
+
+	return ns != NULL ? ns->ops->csi : NVME_CSI_NVM;
+}
+
+bool
+csd_nsid_is_valid(struct spdk_nvmf_request *req, uint32_t nsid)
+{
+	return nsid != 0 && nsid <= spdk_nvmf_subsystem_get_max_nsid(spdk_nvmf_request_get_subsystem(req));
 }
 
 static void
@@ -43,6 +58,13 @@ csd_complete(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t st
 {
 	set_status(req, status_code_type, status_code);
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_COMPLETE;
+}
+
+int
+csd_complete_no_namespace(struct spdk_nvmf_request *req, uint32_t nsid)
+{
+	return csd_complete(req, SPDK_NVME_SCT_GENERIC, csd_nsid_is_valid(req, nsid) ? SPDK_NVME_SC_INVALID_FIELD :
+			    SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT);
 }
 
 int

@@ -35,9 +35,7 @@ struct slm_task {
 	void (*step)(struct slm_task *task);	/* does a slice, or begins it */
 	bool aborted;
 	struct spdk_bdev_io_wait_entry wait;
-	/* Fill */
-	uint32_t value;
-	uint64_t left;
+	uint64_t left;			/* Fill */
 	/* Copy: the range that is being copied, and how far */
 	uint32_t range;
 	uint32_t ranges;
@@ -210,21 +208,11 @@ slm_transfer(struct slm *slm, struct spdk_nvmf_request *req)
 }
 
 static void
-fill_words(void *to, uint32_t value, uint64_t bytes)
-{
-	uint32_t *word = to, *end = word + bytes / sizeof(*word);
-
-	while (word < end) {
-		*word++ = value;
-	}
-}
-
-static void
 fill_step(struct slm_task *task)
 {
 	uint64_t bytes = spdk_min(task->left, SLICE_BYTES);
 
-	fill_words(task->to, task->value, bytes);
+	memset(task->to, 0, bytes);
 	task->to += bytes;
 	task->left -= bytes;
 	if (task->left == 0) {
@@ -234,6 +222,10 @@ fill_step(struct slm_task *task)
 	}
 }
 
+/*
+ * Zeroes. Sources disagree whether it is 04h or 00h, which is Flush in every command set: there all fields are 0, so a Flush
+ * is a Fill of nothing, which is all it has to do here.
+ */
 static int
 slm_fill(struct slm *slm, struct spdk_nvmf_request *req)
 {
@@ -246,8 +238,12 @@ slm_fill(struct slm *slm, struct spdk_nvmf_request *req)
 	if (failed(status)) {
 		return complete(req, status);
 	}
+	/* Reserved. Before the standard's Fill a value stood here: who still asks for one is not to get zeros. */
+	if (cmd->cdw13 != 0 || cmd->cdw14 != 0 || cmd->cdw15 != 0) {
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
+	}
 	if (length <= SLICE_BYTES) {
-		fill_words(slm->memory + start, cmd->cdw13, length);
+		memset(slm->memory + start, 0, length);
 		return csd_complete_value(req, 0);
 	}
 	task = task_create(slm, req, 0);
@@ -256,7 +252,6 @@ slm_fill(struct slm *slm, struct spdk_nvmf_request *req)
 	}
 	task->to = slm->memory + start;
 	task->left = length;
-	task->value = cmd->cdw13;
 	task->step = fill_step;
 	task_next(task);
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
@@ -342,35 +337,62 @@ copy_blocks_step(struct slm_task *task)
 	}
 }
 
-static struct csd_status
-check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *range, uint64_t *bytes)
+/* The source of a copy, of a range: NULL with the status that the command has to have. */
+static struct spdk_bdev *
+slm_copy_source(struct spdk_nvmf_request *req, uint32_t nsid, enum nvme_csd_csi csi, struct csd_status *status)
 {
 	struct spdk_bdev *bdev;
 	struct spdk_bdev_desc *desc;
 	struct spdk_io_channel *channel;
 
-	if (spdk_nvmf_request_get_bdev(range->snsid, req, &bdev, &desc, &channel) != 0) {
-		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT };
+	*status = (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT };
+	if (spdk_nvmf_request_get_bdev(nsid, req, &bdev, &desc, &channel) != 0) {
+		status->code = csd_nsid_is_valid(req, nsid) ? SPDK_NVME_SC_INVALID_FIELD : status->code;
+		return NULL;
 	}
-	if (csd_namespace_of(bdev) != NULL || spdk_bdev_get_md_size(bdev) != 0) {
+	return csd_command_set_of(bdev) == csi ? bdev : NULL;
+}
+
+/* `to`: where the range is copied to. */
+static struct csd_status
+check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *range, const uint8_t *to,
+	     uint64_t *bytes)
+{
+	struct csd_status status;
+	struct spdk_bdev *bdev = slm_copy_source(req, range->snsid, NVME_CSI_NVM, &status);
+
+	if (bdev == NULL) {
+		return status;
+	}
+	if (spdk_bdev_get_md_size(bdev) != 0) {
 		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INCOMPATIBLE_NAMESPACE };
 	}
 	if (spdk_nvmf_request_check_read(req, range->snsid) != 0) {
 		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_RESERVATION_CONFLICT };
 	}
-	return csd_slm_check_blocks(range, spdk_bdev_get_num_blocks(bdev), spdk_bdev_get_block_size(bdev), bytes);
+	status = csd_slm_check_blocks(range, spdk_bdev_get_num_blocks(bdev), spdk_bdev_get_block_size(bdev), bytes);
+	/* A device that cannot reach the memory as it lies there takes the way through another buffer. */
+	if (!failed(status) && (range->sopt & NVME_SLM_COPY_FAST_ONLY) &&
+	    (uintptr_t)to % spdk_bdev_get_buf_align(bdev) != 0) {
+		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_FAST_COPY_NOT_POSSIBLE };
+	}
+	return status;
 }
 
 static struct csd_status
 check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_slm_copy_memory *range,
 	     const struct csd_slm_copy *copy, uint64_t *bytes)
 {
-	struct csd_namespace *ns = csd_namespace_in_request(req, range->snsid);
+	struct csd_status status;
+	struct spdk_bdev *bdev = slm_copy_source(req, range->snsid, NVME_CSI_SLM, &status);
+	struct csd_namespace *ns;
 	uint64_t size;
 
-	if (csd_slm_memory(ns, &size) == NULL) {
-		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INVALID_MEMORY_NAMESPACE };
+	if (bdev == NULL) {
+		return status;
 	}
+	ns = csd_namespace_of(bdev);
+	csd_slm_memory(ns, &size);
 	*bytes = range->nbyte;
 	return csd_slm_check_memory(range, size, ns == &slm->ns, copy);
 }
@@ -379,18 +401,22 @@ check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_s
 static struct csd_status
 check_ranges(struct slm_task *task, struct slm *slm, const struct csd_slm_copy *copy)
 {
+	const uint8_t *to = slm->memory + copy->destination;
 	uint64_t sum = 0, bytes = 0;
 	uint32_t i;
 
 	for (i = 0; i < task->ranges; i++) {
 		struct csd_status status = copy->format == NVME_SLM_COPY_FROM_BLOCKS ?
-					   check_blocks(task->req, &task->source[i].blocks, &bytes) :
+					   check_blocks(task->req, &task->source[i].blocks, to + sum, &bytes) :
 					   check_memory(task->req, slm, &task->source[i].memory, copy, &bytes);
 
 		if (failed(status)) {
 			return status;
 		}
 		sum += bytes;
+		if (sum > copy->length) {
+			break;
+		}
 	}
 	if (sum != copy->length) {
 		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD };
@@ -434,6 +460,7 @@ slm_io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 	case NVME_SLM_READ:
 	case NVME_SLM_WRITE:
 		return slm_transfer(slm_of(ns), req);
+	case NVME_FLUSH:
 	case NVME_SLM_FILL:
 		return slm_fill(slm_of(ns), req);
 	default:

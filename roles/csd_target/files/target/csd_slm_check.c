@@ -11,11 +11,11 @@
 struct csd_status
 csd_slm_check_range(uint64_t size, uint64_t start, uint64_t length)
 {
-	if (length == 0 || start % CSD_SLM_GRANULARITY != 0 || length % CSD_SLM_GRANULARITY != 0) {
+	if (start % CSD_SLM_GRANULARITY != 0 || length % CSD_SLM_GRANULARITY != 0) {
 		return INVALID_FIELD;
 	}
 	if (start > size || length > size - start) {
-		return OUT_OF_RANGE;
+		return INVALID_FIELD;	/* LBA Out of Range is for LBAs */
 	}
 	return SUCCESS;
 }
@@ -60,8 +60,8 @@ csd_slm_check_memory(const struct nvme_slm_copy_memory *range, uint64_t size, bo
 {
 	struct csd_status status = csd_slm_check_range(size, range->saddr, range->nbyte);
 
-	if (status.type == 0 && status.code == 0 && same && range->saddr < copy->destination + copy->length &&
-	    copy->destination < range->saddr + range->nbyte) {
+	if (status.type == 0 && status.code == 0 && same && range->nbyte > 0 &&
+	    range->saddr < copy->destination + copy->length && copy->destination < range->saddr + range->nbyte) {
 		return (struct csd_status){ SPECIFIC, NVME_SC_OVERLAPPING_IO_RANGE };
 	}
 	return status;

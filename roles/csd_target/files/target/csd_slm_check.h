@@ -17,7 +17,7 @@ struct csd_status {
 	uint8_t code;
 };
 
-/* [start, start + length) of a memory of `size` bytes, for Read, Write, Fill and either side of Copy. */
+/* [start, start + length) of a memory of `size` bytes, for Read, Write, Fill and either side of Copy; may be nothing. */
 struct csd_status csd_slm_check_range(uint64_t size, uint64_t start, uint64_t length);
 
 /* Copy's DW2-3 and DW10-12 */

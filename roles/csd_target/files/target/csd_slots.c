@@ -58,6 +58,12 @@ find(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
 	return &slots->slot[pind];
 }
 
+bool
+csd_slots_takes_type(const struct csd_compute_options *options, uint8_t program_type)
+{
+	return program_type == options->program_type || program_type == CSD_PROGRAM_TYPE_EBPF_BEFORE;
+}
+
 static int
 begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chunk,
 	   struct csd_refusal *refusal)
@@ -66,13 +72,14 @@ begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chun
 	uint64_t others = slots->total_bytes - slot->size;
 	uint8_t *bytes;
 
-	if (chunk->program_type != options->program_type) {
+	if (!csd_slots_takes_type(options, chunk->program_type)) {
 		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_TYPE,
 					   "slot %u: program type %02xh: this drive runs type %02xh (eBPF)",
 					   chunk->pind, chunk->program_type, options->program_type);
 	}
 	if (chunk->size == 0) {
-		return csd_refuse_field(refusal, "slot %u: a program of 0 bytes", chunk->pind);
+		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_DATA, "slot %u: a program of 0 bytes",
+					   chunk->pind);
 	}
 	if (chunk->size > options->max_program_bytes) {
 		return csd_refuse_specific(refusal, NVME_SC_PROGRAM_TOO_BIG,
@@ -96,6 +103,7 @@ begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chun
 	slot->bytes = bytes;
 	slot->owner = chunk->owner;
 	slot->program_type = chunk->program_type;
+	slot->pit = chunk->pit;
 	slot->pid = chunk->pid;
 	slot->options = chunk->options;
 	return 0;
@@ -106,7 +114,7 @@ static int
 check_next_chunk(const struct csd_slot *slot, const struct csd_chunk *chunk, struct csd_refusal *refusal)
 {
 	if (slot->state != CSD_SLOT_LOADING) {
-		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_DATA,
+		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_INDEX,
 					   "slot %u: bytes from offset %u: no load was begun (with offset 0)",
 					   chunk->pind, chunk->offset);
 	}
@@ -114,10 +122,12 @@ check_next_chunk(const struct csd_slot *slot, const struct csd_chunk *chunk, str
 		return csd_refuse_specific(refusal, NVME_SC_PROGRAM_IN_USE, "slot %u: another host is loading it",
 					   chunk->pind);
 	}
-	if (chunk->size != slot->size || chunk->program_type != slot->program_type || chunk->pid != slot->pid) {
+	if (chunk->size != slot->size || chunk->program_type != slot->program_type || chunk->pit != slot->pit ||
+	    chunk->pid != slot->pid) {
 		return csd_refuse_field(refusal, "slot %u: size %u, type %02xh, identifier %" PRIx64
-					"h: the load began with %u, %02xh, %" PRIx64 "h", chunk->pind, chunk->size,
-					chunk->program_type, chunk->pid, slot->size, slot->program_type, slot->pid);
+					"h (type %u): the load began with %u, %02xh, %" PRIx64 "h (type %u)",
+					chunk->pind, chunk->size, chunk->program_type, chunk->pid, chunk->pit,
+					slot->size, slot->program_type, slot->pid, slot->pit);
 	}
 	if (chunk->offset != slot->received) {
 		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_DATA,
@@ -133,20 +143,21 @@ load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chu
 {
 	struct iovec to;
 
-	if (slot->state == CSD_SLOT_ACTIVE) {
-		return csd_refuse_specific(refusal, NVME_SC_PROGRAM_IN_USE,
-					   "slot %u: its program is active: deactivate it first", chunk->pind);
+	if (slot->state == CSD_SLOT_LOADED || slot->state == CSD_SLOT_ACTIVE) {
+		return csd_refuse_specific(refusal, NVME_SC_PROGRAM_IN_USE, "slot %u: it holds %s program: unload it first",
+					   chunk->pind, slot->state == CSD_SLOT_ACTIVE ? "an active" : "a");
 	}
 	if (slot->state == CSD_SLOT_VERIFYING) {
 		return csd_refuse_specific(refusal, NVME_SC_PROGRAM_IN_USE,
 					   "slot %u: a program is being verified for it", chunk->pind);
 	}
-	if (chunk->length == 0) {
+	if (chunk->size != 0 && chunk->length == 0) {
 		return csd_refuse_field(refusal, "slot %u: a chunk of 0 bytes", chunk->pind);
 	}
-	if ((uint64_t)chunk->offset + chunk->length > chunk->size) {
-		return csd_refuse_field(refusal, "slot %u: %u bytes from offset %u: the program has %u", chunk->pind,
-					chunk->length, chunk->offset, chunk->size);
+	if (chunk->size != 0 && (uint64_t)chunk->offset + chunk->length > chunk->size) {
+		return csd_refuse_specific(refusal, NVME_SC_PROGRAM_TOO_BIG,
+					   "slot %u: %u bytes from offset %u: the program has %u", chunk->pind,
+					   chunk->length, chunk->offset, chunk->size);
 	}
 	if (chunk->offset == 0 ? begin_load(slots, slot, chunk, refusal) : check_next_chunk(slot, chunk, refusal)) {
 		return -1;
@@ -238,10 +249,12 @@ activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct c
 		slot->draining = false;
 		return 0;
 	}
+	if (slot->state == CSD_SLOT_EMPTY) {
+		return csd_refuse_specific(refusal, NVME_SC_NO_PROGRAM, "slot %u: there is no program in it", pind);
+	}
 	if (slot->state != CSD_SLOT_LOADED) {
-		return csd_refuse_specific(refusal, NVME_SC_NO_PROGRAM, "slot %u: %s", pind,
-					   slot->state == CSD_SLOT_EMPTY ? "there is no program in it" :
-					   "its program is not loaded completely");
+		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_DATA,
+					   "slot %u: its program is not loaded completely", pind);
 	}
 	if (slots->active == slots->options.max_active) {
 		return csd_refuse_specific(refusal, NVME_SC_MAXIMUM_PROGRAMS_ACTIVATED,

@@ -27,6 +27,7 @@ struct csd_slot {
 	uint32_t running;		/* commands */
 	bool draining;			/* ACTIVE, but no command begins to run it any more */
 	uint8_t program_type;
+	uint8_t pit;			/* what pid is: NVME_PIT_* */
 	uint64_t pid;
 	uint32_t size;			/* of the program */
 	struct csd_loaded *loaded;	/* LOADED, ACTIVE */
@@ -50,6 +51,9 @@ struct csd_slots {
 	struct csd_slot *slot;
 };
 
+/* Whether programs of this type (PTYPE) are eBPF here. */
+bool csd_slots_takes_type(const struct csd_compute_options *options, uint8_t program_type);
+
 int csd_slots_init(struct csd_slots *slots, const struct csd_compute_options *options);
 void csd_slots_fini(struct csd_slots *slots);
 
@@ -57,9 +61,10 @@ void csd_slots_fini(struct csd_slots *slots);
 struct csd_chunk {
 	uint16_t pind;
 	uint8_t program_type;
+	uint8_t pit;			/* what pid is: NVME_PIT_* */
 	uint64_t pid;
 	uint32_t size;			/* of the whole program */
-	uint32_t offset;		/* 0 begins a load, whatever was loading or loaded before */
+	uint32_t offset;		/* 0 begins a load, whatever was loading before */
 	uint32_t length;
 	const struct iovec *iov;
 	int iovcnt;

@@ -30,13 +30,20 @@ main(void)
 	expect(NVME_CSI_NVM, 0x01, 3);
 	expect(NVME_CSI_NVM, 0x02, 1);
 	expect(NVME_CSI_NVM, 0x04, 0);
+	/* Reservations: Register, Report, Acquire, Release */
+	expect(NVME_CSI_NVM, 0x0d, 1);
+	expect(NVME_CSI_NVM, 0x0e, 1);
+	expect(NVME_CSI_NVM, 0x11, 1);
+	expect(NVME_CSI_NVM, 0x15, 1);
 	expect(NVME_CSI_SLM, NVME_SLM_COPY, 3);
 	expect(NVME_CSI_SLM, NVME_SLM_READ, 1);
 	expect(NVME_CSI_SLM, NVME_SLM_FILL, 3);
 	expect(NVME_CSI_SLM, NVME_SLM_WRITE, 3);
-	expect(NVME_CSI_SLM, 0x00, 0);
+	expect(NVME_CSI_SLM, NVME_FLUSH, 3);
+	expect(NVME_CSI_SLM, 0x0d, 0);
 	expect(NVME_CSI_COMPUTE, NVME_EXECUTE_PROGRAM, 3);
 	expect(NVME_CSI_COMPUTE, CSD_SCAN, 3);
+	expect(NVME_CSI_COMPUTE, NVME_FLUSH, 1);
 	if (csd_effects_fill(0x02, &log) || csd_effects_fill(0x05, &log)) {
 		fprintf(stderr, "a command set that is not there has a log\n");
 		return 1;

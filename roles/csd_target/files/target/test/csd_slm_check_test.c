@@ -23,13 +23,15 @@ test_range(void)
 {
 	expect("whole", csd_slm_check_range(SIZE, 0, SIZE), 0, 0);
 	expect("last dword", csd_slm_check_range(SIZE, SIZE - 4, 4), 0, 0);
-	expect("one dword too many", csd_slm_check_range(SIZE, SIZE - 4, 8), 0, 0x80);
-	expect("behind the end", csd_slm_check_range(SIZE, SIZE, 4), 0, 0x80);
-	expect("wraps around", csd_slm_check_range(SIZE, UINT64_MAX - 3, 8), 0, 0x80);
+	expect("one dword too many", csd_slm_check_range(SIZE, SIZE - 4, 8), 0, 0x02);
+	expect("behind the end", csd_slm_check_range(SIZE, SIZE, 4), 0, 0x02);
+	expect("wraps around", csd_slm_check_range(SIZE, UINT64_MAX - 3, 8), 0, 0x02);
 	expect("start not of a dword", csd_slm_check_range(SIZE, 1, 4), 0, 0x02);
 	expect("length not of dwords", csd_slm_check_range(SIZE, 0, 6), 0, 0x02);
-	expect("nothing", csd_slm_check_range(SIZE, 0, 0), 0, 0x02);
-	expect("both wrong: the field first", csd_slm_check_range(SIZE, SIZE + 1, 4), 0, 0x02);
+	expect("nothing", csd_slm_check_range(SIZE, 0, 0), 0, 0);
+	expect("nothing, at the end", csd_slm_check_range(SIZE, SIZE, 0), 0, 0);
+	expect("nothing, behind the end", csd_slm_check_range(SIZE, SIZE + 4, 0), 0, 0x02);
+	expect("nothing, not of a dword", csd_slm_check_range(SIZE, 2, 0), 0, 0x02);
 }
 
 static void
@@ -51,7 +53,7 @@ test_copy(void)
 	expect("format 3", csd_slm_check_copy(&copy, SIZE, 64), 0, 0x02);
 	copy.format = 4;
 	copy.destination = SIZE - 4092;
-	expect("destination", csd_slm_check_copy(&copy, SIZE, 64), 0, 0x80);
+	expect("destination", csd_slm_check_copy(&copy, SIZE, 64), 0, 0x02);
 }
 
 static void
@@ -91,7 +93,9 @@ test_memory(void)
 	range.saddr = 12288;
 	expect("behind it", csd_slm_check_memory(&range, SIZE, true, &copy), 0, 0);
 	range.saddr = SIZE;
-	expect("outside", csd_slm_check_memory(&range, SIZE, true, &copy), 0, 0x80);
+	expect("outside", csd_slm_check_memory(&range, SIZE, true, &copy), 0, 0x02);
+	range = (struct nvme_slm_copy_memory) { .snsid = 2, .saddr = 10240 };
+	expect("nothing, from its middle", csd_slm_check_memory(&range, SIZE, true, &copy), 0, 0);
 	range.saddr = 2;
 	expect("not of a dword", csd_slm_check_memory(&range, SIZE, true, &copy), 0, 0x02);
 }
