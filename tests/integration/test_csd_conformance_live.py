@@ -24,7 +24,7 @@ NVM, SLM, COMPUTE, SLOW, NONE, BEYOND, ALL = 1, 2, 3, 4, 16, 17, 0xFFFFFFFF
 MIB = 1 << 20
 RECORDS = MIB // 64
 # What the table is about: 8 slots, 0 and 7 active, 1 loaded, the others empty.
-OPTIONS = {"slots": 8, "max_active": 3, "max_range_sets": 3, "max_program_bytes": 600000, "max_total_bytes": MIB}
+OPTIONS = {"slots": 8, "max_active": 3, "max_range_sets": 6, "max_program_bytes": 600000, "max_total_bytes": MIB}
 
 
 def record(number: int) -> bytes:
@@ -175,7 +175,7 @@ def test_the_logs_say_what_is_there(world: World) -> None:
     assert one == results.RangeSet(rsid, False, (results.Range(2, 0, 64), results.Range(2, 64, 128)))
     world.device.delete_range_set(COMPUTE, rsid)
     limits = world.device.namespace(commands.CSI_COMPUTE).limits
-    assert limits == results.ComputeLimits(3, 3, 4, 8, 1, 1)
+    assert limits == results.ComputeLimits(3, 6, 4, 8, 1, 1)
 
 
 # ---- must-show 1: every command, every field out of range

@@ -372,3 +372,157 @@ def test_who_is_told_aborted_sees_it_aborted(world: World) -> None:
         found, _ = world.io.answer()
         assert (found.cid, found.status) == (done.cid, done.status)
         assert aborted
+
+
+# ---- what a host leaves behind
+
+
+def load_piece(wire: Wire, slot: int, code: bytes, begin: int, end: int) -> tuple[int, int]:
+    part = code[begin:end]
+    fields = {"dw10": slot | 0x10000, "dw11": len(code), "dw14": len(part), "dw15": begin}
+    done, _ = wire.call(command(LOAD, wire.cid(), COMPUTE, sgl=sgl(len(part)), **fields), part)
+    return done.status
+
+
+def states(world: World) -> dict[int, str]:
+    [told] = world.target.call("csd_get_programs", {"name": "first_compute"})
+    return {one["pind"]: one["state"] for one in told["programs"]}
+
+
+@pytest.mark.holds("target-9")
+def test_a_half_done_load_ends_with_its_controller(world: World) -> None:
+    """Whoever comes next, as a rule with a controller at the same address, cannot go on with it."""
+    code = program("top", world.folder)
+    half = len(code) // 8 * 4
+    for _ in range(5):
+        admin, io = world.connect()
+        assert load_piece(admin, 5, code, 0, half) == (0, 0)
+        assert states(world)[5] == "loading"
+        io.close()
+        admin.close()
+        within(5, "the half load gone", lambda: 5 not in states(world))
+        admin, io = world.connect()
+        assert load_piece(admin, 5, code, half, len(code)) == (1, 0x8F)  # no load was begun
+        io.close()
+        admin.close()
+    # The controller that began it goes on with its own, whoever else comes and goes.
+    assert load_piece(world.admin, 5, code, 0, half) == (0, 0)
+    for wire in world.connect():
+        wire.close()
+    assert load_piece(world.admin, 5, code, half, len(code)) == (0, 0)
+    done, _ = world.admin.call(command(LOAD, world.admin.cid(), COMPUTE, dw10=5 | 1 << 24))
+    assert done.status == (0, 0)
+
+
+def make_set(wire: Wire) -> tuple[tuple[int, int], int]:
+    done, _ = wire.call(command(RANGE_SET, wire.cid(), COMPUTE, sgl=sgl(32), dw11=1), memory_range(0, 64))
+    return done.status, done.dw0
+
+
+def delete_set(wire: Wire, rsid: int) -> tuple[int, int]:
+    return wire.call(command(RANGE_SET, wire.cid(), COMPUTE, dw10=1 | rsid << 16))[0].status
+
+
+TOO_MANY = (1, 0x92)
+
+
+@pytest.mark.holds("target-10")
+def test_range_sets_are_shared_out_among_hosts(world: World) -> None:
+    """Of 16 one host may make 8, a second one 4; the last 4 are for hosts that have none."""
+    with ExitStack() as stack:
+        made: dict[str, list[int]] = {}
+        for name, may in (("a", 8), ("b", 4), ("c", 1), ("d", 1), ("e", 1), ("f", 1)):
+            host = world.host(f"sets-{name}")
+            # Two controllers of one host are one host.
+            wires = [stack.enter_context(world.connect(host)[0]) for _ in range(2)]
+            answers = [make_set(wires[at % 2]) for at in range(may + 1)]
+            assert [status for status, _ in answers] == [(0, 0)] * may + [TOO_MANY], name
+            made[name] = [rsid for _, rsid in answers[:may]]
+        assert sorted(rsid for rsids in made.values() for rsid in rsids) == list(range(1, 17))
+        assert make_set(world.admin)[0] == TOO_MANY
+        # A set serves every host of the subsystem, as before; and what is deleted is free.
+        assert delete_set(world.admin, made["a"][0]) == (0, 0)
+        status, rsid = make_set(world.admin)
+        assert (status, rsid) == ((0, 0), made["a"][0])
+        assert delete_set(world.admin, rsid) == (0, 0)
+
+
+@pytest.mark.holds("target-10")
+def test_range_sets_of_controllers_that_have_gone_make_room(world: World) -> None:
+    """They stay until their place is needed (a tool connects for each step); then the oldest goes first."""
+    host = world.host("comes-and-goes")
+    before = {at for at in range(1, 17) if delete_set(world.admin, at) == (0, 0)}
+    assert len(before) == 15  # of the test before: its hosts have gone, their sets have not
+    first: list[int] = []
+    for _ in range(6):
+        admin, io = world.connect(host)
+        status, rsid = make_set(admin)
+        assert status == (0, 0)
+        first.append(rsid)
+        io.close()
+        admin.close()
+    assert first == [1, 2, 3, 4, 5, 6]
+    assert delete_set(world.admin, 4) == (0, 0)
+    with world.connect(host)[0] as admin, world.connect(world.host("another"))[0] as other:
+        # The free places first, then those that were left behind, in their order.
+        assert [make_set(admin) for _ in range(8)] == [((0, 0), at) for at in (4, *range(7, 14))]
+        assert [make_set(other) for _ in range(4)] == [((0, 0), at) for at in (14, 15, 16, 1)]
+        assert make_set(admin)[0] == make_set(other)[0] == TOO_MANY
+        assert [delete_set(world.admin, at) for at in range(1, 17)] == [(0, 0)] * 16
+
+
+@pytest.mark.holds("target-12")
+def test_refusals_fill_no_log(world: World) -> None:
+    def lines() -> list[str]:
+        return [line for line in world.target.log.read_text().splitlines() if "slot 15: " in line or "left out" in line]
+
+    before = len(lines())
+    for _ in range(500):
+        done, _ = world.admin.call(command(ACTIVATE, world.admin.cid(), COMPUTE, dw10=15 | 1 << 16))
+        assert done.status == (1, 0x96)
+    assert len(lines()) - before <= 3 * 20 + 3  # 20 in 10 s, should it take so long
+
+
+# ---- how long a slice takes at most
+
+
+DEAR = """
+#include "csd_bpf.h"
+struct byte { __u8 value; };
+struct sums { __u64 sum; };
+CSD_RECORD_STATE(struct byte, 1, CSD_EMIT_NOTHING, struct sums);
+CSD_PROGRAM int dear(const struct byte *byte)
+{
+	__u64 value = csd_state.sum | 1, i;
+	if (byte->value == 0)
+		return CSD_DROP;
+	CSD_UNROLL
+	for (i = 0; i < 800; i++)
+		value = ~0ULL / (value | 1) + byte->value;
+	csd_state.sum = value;
+	return CSD_DROP;
+}
+"""
+
+
+@pytest.mark.holds("wire-8", "target-1")
+def test_a_program_that_becomes_dear_holds_nobody_up(world: World, memory_disk: int) -> None:
+    """Cheap over the first half, so that steps become long, and dear from there on."""
+    load(world.admin, 6, compiled(DEAR, world.folder))
+    half = command(SLM_WRITE, world.io.cid(), SLM, sgl=sgl(MOST), dw10=2 * MIB, dw12=MOST)
+    assert world.io.call(half, b"\1" * MOST)[0].status == (0, 0)
+    zeros = command(FILL, world.io.cid(), SLM, dw12=2 * MIB)
+    assert world.io.call(zeros)[0].status == (0, 0)
+    admin, io = world.connect(world.host("waits"))
+    with admin, io:
+        cid, run = execute(world.io, 6, length=2 * MIB + MOST)
+        world.io.send(run)
+        slowest = 0.0
+        while stats(world, 6)["runs"] == 0:
+            pass
+        for _ in range(400):
+            slowest = max(slowest, reading_takes(io, memory_disk, 1))
+        abort(world.admin, cid)
+        world.io.answer()
+    print(f"the slowest read took {slowest:.4f} s")
+    assert slowest < 0.2

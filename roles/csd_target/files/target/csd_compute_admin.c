@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* Admin commands of a compute namespace: Load Program, Program Activation, Memory Range Set Management. */
 #include "csd_compute_private.h"
+#include "csd_notice.h"
 #include "csd_rights.h"
 
 #include "spdk/nvmf.h"
 #include "spdk/util.h"
-#include "spdk_internal/log.h"
 
 enum {
 	SELECT_LOAD = 0,
@@ -25,7 +25,7 @@ complete_refused(struct spdk_nvmf_request *req, const struct csd_refusal *refusa
 static int
 invalid_field(struct csd_namespace *ns, struct spdk_nvmf_request *req, const char *why)
 {
-	SPDK_NOTICELOG("%s: %s\n", ns->name, why);
+	CSD_NOTICE("%s: %s\n", ns->name, why);
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
 }
 
@@ -126,7 +126,7 @@ create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uin
 		csd_data_from_host(req, 0, ranges, (uint32_t)(count * sizeof(ranges[0])));
 	}
 	if (csd_range_sets_create(&compute->sets, req, ranges, count, &rsid, &refusal)) {
-		SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
+		CSD_NOTICE("%s: %s\n", compute->ns.name, refusal.why);
 		return complete_refused(req, &refusal);
 	}
 	return csd_complete_value(req, rsid);
@@ -145,7 +145,7 @@ memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, con
 			return csd_complete_wrong_length(req);
 		}
 		if (csd_range_sets_delete(&compute->sets, (uint16_t)(cmd->cdw10 >> 16), &refusal)) {
-			SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
+			CSD_NOTICE("%s: %s\n", compute->ns.name, refusal.why);
 			return complete_refused(req, &refusal);
 		}
 		return csd_complete_value(req, 0);

@@ -4,7 +4,8 @@
 #include "spdk/bdev_module.h"
 #include "spdk/env.h"
 #include "spdk/util.h"
-#include "spdk_internal/log.h"
+
+#include "csd_notice.h"
 
 /*
  * Lent memory costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
@@ -209,8 +210,8 @@ read_piece(struct piece *piece)
 		rc = spdk_bdev_queue_io_wait(reader->bdev, reader->options.channel, &piece->wait);
 	}
 	if (rc != 0) {
-		SPDK_ERRLOG("%s: could not read %" PRIu64 " bytes from %" PRIu64 ": %s\n",
-			    spdk_bdev_get_name(reader->bdev), piece->length, piece->start, strerror(-rc));
+		CSD_NOTICE("%s: could not read %" PRIu64 " bytes from %" PRIu64 ": %s\n",
+			   spdk_bdev_get_name(reader->bdev), piece->length, piece->start, strerror(-rc));
 		fail(piece, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
 }

@@ -12,6 +12,11 @@
 #define SLICE_MICROSECONDS	500
 #define STEP_MICROSECONDS	100
 #define FIRST_STEP_RECORDS	64
+/*
+ * However cheap the records so far were, the next ones may each take the program's dearest way: as many as then take
+ * this long are the most between two looks.
+ */
+#define LONGEST_STEP_NS		500000
 
 struct csd_run *
 csd_run_create(struct spdk_nvmf_request *req)
@@ -20,7 +25,6 @@ csd_run_create(struct spdk_nvmf_request *req)
 
 	if (run != NULL) {
 		run->req = req;
-		run->step_records = FIRST_STEP_RECORDS;
 	}
 	return run;
 }
@@ -34,10 +38,17 @@ csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
 	run->status_code = status_code;
 }
 
+static uint64_t
+csd_run_most_records(const struct csd_run *run)
+{
+	return spdk_max(LONGEST_STEP_NS / spdk_max(run->loaded->info->longest_ns, 1), 1);
+}
+
 void
 csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink, void (*notify)(void *run))
 {
 	run->instance = instance;
+	run->step_records = spdk_min(FIRST_STEP_RECORDS, csd_run_most_records(run));
 	run->sink = sink;
 	csd_count(&run->slots->slot[run->pind].statistics.runs, 1);
 	if (csd_instance_begin(instance, &run->parameters) != 0) {
@@ -79,7 +90,7 @@ learn(struct csd_run *run, uint64_t records, uint64_t ticks)
 	if (ticks > 2 * step) {
 		run->step_records = spdk_max(run->step_records / 4, 1);
 	} else if (records == run->step_records && ticks < step / 2) {
-		run->step_records *= 4;
+		run->step_records = spdk_min(run->step_records * 4, csd_run_most_records(run));
 	}
 }
 
@@ -102,6 +113,8 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 	if (run->has_output && emit_bytes > 0) {
 		slice.out_bytes = csd_output_room(&run->output, emit_bytes, &slice.out);
 	}
+	/* A search may look at a window more for each match: what it has room for is bounded as well. */
+	slice.out_bytes = spdk_min(slice.out_bytes, spdk_max(run->step_records, 1) * emit_bytes);
 	started = spdk_get_ticks();
 	how = csd_instance_run(run->instance, &slice);
 	started = spdk_get_ticks() - started;

@@ -81,7 +81,10 @@ enum csd_run_state {
 	CSD_RUN_ENDED,	/* no I/O is under way: csd_run_finish() */
 };
 
-/* Runs for at most about half a millisecond. */
+/*
+ * Runs for half a millisecond, and then for what it does between two looks at the clock: another half at most, by an
+ * estimate of what the program may take (csd_cost.h) that knows nothing of caches and of other work on the core.
+ */
 enum csd_run_state csd_run_slice(struct csd_run *run);
 
 /* Answers the command, gives back what was acquired, frees. */

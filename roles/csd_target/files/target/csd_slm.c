@@ -14,7 +14,7 @@
 #include "spdk/util.h"
 
 #define MEGABYTE (1024u * 1024u)
-/* Takes some 25 us: the reactor's other work hardly waits. */
+/* Takes some 25 us. One slice of all the long commands of a thread is done in a round of its reactor: csd_work.h. */
 #define SLICE_BYTES (256u * 1024u)
 /* SPDK reads through a buffer of its own, of at most 64 KiB, where the memory's alignment does not suit a device. */
 #define UNALIGNED_SLICE_BYTES (32u * 1024u)
