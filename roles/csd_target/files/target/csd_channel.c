@@ -23,6 +23,7 @@ struct csd_channel {
 	struct spdk_poller *sweeper;
 	struct csd_shares shares;
 	TAILQ_HEAD(, csd_run) runs;	/* also those that have not begun */
+	struct csd_reader_buffers buffers;
 	struct csd_idle_instances idle;
 	uint32_t idle_count;
 	uint8_t *sink;
@@ -134,6 +135,7 @@ csd_channel_begin(struct csd_channel *channel, struct csd_run *run)
 		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 	} else {
 		run->started = true;
+		run->input.buffers = &channel->buffers;
 		csd_run_start(run, instance, channel->sink, csd_channel_notified);
 	}
 	csd_work_ready(&run->work);
@@ -259,6 +261,7 @@ csd_channel_free(struct csd_channel *channel)
 	if (channel->work != NULL) {
 		spdk_put_io_channel(channel->work);
 	}
+	csd_reader_buffers_free(&channel->buffers);
 	free(channel->sink);
 }
 

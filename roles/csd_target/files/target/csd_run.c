@@ -66,7 +66,7 @@ csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
 }
 
 static void
-end(struct csd_run *run, enum csd_result_end how)
+csd_run_end(struct csd_run *run, enum csd_result_end how)
 {
 	run->end = how;
 	run->ended = true;
@@ -74,7 +74,7 @@ end(struct csd_run *run, enum csd_result_end how)
 
 /* As much of the window from the next record on as should take a step's time; all of it, if little is left. */
 static uint64_t
-region_bytes(const struct csd_run *run, uint64_t left)
+csd_run_region_bytes(const struct csd_run *run, uint64_t left)
 {
 	const struct csd_program_info *info = run->loaded->info;
 	uint64_t bytes = (run->step_records - 1) * info->stride_bytes + info->record_bytes;
@@ -83,7 +83,7 @@ region_bytes(const struct csd_run *run, uint64_t left)
 }
 
 static void
-learn(struct csd_run *run, uint64_t records, uint64_t ticks)
+csd_run_learn(struct csd_run *run, uint64_t records, uint64_t ticks)
 {
 	uint64_t step = spdk_get_ticks_hz() / 1000000 * STEP_MICROSECONDS;
 
@@ -96,10 +96,10 @@ learn(struct csd_run *run, uint64_t records, uint64_t ticks)
 
 /* Runs over one region of the window; `left` bytes of it are not used yet. */
 static void
-run_region(struct csd_run *run, uint64_t left, bool last_window)
+csd_run_region(struct csd_run *run, uint64_t left, bool last_window)
 {
 	uint32_t emit_bytes = run->loaded->info->emit_bytes;
-	uint64_t bytes = region_bytes(run, left), started;
+	uint64_t bytes = csd_run_region_bytes(run, left), started;
 	struct csd_slice slice = {
 		.region = run->window.bytes + (run->next - run->window.offset),
 		.region_bytes = bytes,
@@ -119,7 +119,7 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 	how = csd_instance_run(run->instance, &slice);
 	started = spdk_get_ticks() - started;
 	run->ticks += started;
-	learn(run, slice.records, started);
+	csd_run_learn(run, slice.records, started);
 
 	run->next += slice.consumed;
 	run->records += slice.records;
@@ -128,16 +128,16 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 		csd_output_took(&run->output, slice.emitted_bytes);
 	}
 	if (how == CSD_SLICE_STOPPED) {
-		end(run, CSD_END_STOPPED);
+		csd_run_end(run, CSD_END_STOPPED);
 	} else if (how == CSD_SLICE_FULL) {
 		/* Perhaps only this piece of the output is. */
 		if (run->has_output && csd_output_room(&run->output, emit_bytes, &slice.out) == 0) {
-			end(run, CSD_END_FULL);
+			csd_run_end(run, CSD_END_FULL);
 		} else if (slice.consumed == 0 && slice.out_bytes >= emit_bytes) {
 			csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		}
 	} else if (slice.last) {
-		end(run, CSD_END_WHOLE);
+		csd_run_end(run, CSD_END_WHOLE);
 	} else if (slice.consumed == 0) {
 		SPDK_ERRLOG("slot %u: the engine sees no record in %" PRIu64 " bytes\n", run->pind, bytes);
 		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
@@ -146,7 +146,7 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 
 /* The window that holds the next record is at hand. */
 static bool
-find_window(struct csd_run *run, uint64_t *left, bool *last_window)
+csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 {
 	uint32_t record_bytes = run->loaded->info->record_bytes;
 	int status_code_type, status_code;
@@ -171,21 +171,21 @@ find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 }
 
 static void
-run_slice(struct csd_run *run)
+csd_run_do_slice(struct csd_run *run)
 {
 	uint64_t deadline = spdk_get_ticks() + spdk_get_ticks_hz() / 1000000 * SLICE_MICROSECONDS;
 	uint64_t left;
 	bool last_window;
 
 	do {
-		if (!find_window(run, &left, &last_window)) {
+		if (!csd_run_find_window(run, &left, &last_window)) {
 			return;
 		}
 		if (left == 0) {
-			end(run, CSD_END_WHOLE);
+			csd_run_end(run, CSD_END_WHOLE);
 			return;
 		}
-		run_region(run, left, last_window);
+		csd_run_region(run, left, last_window);
 	} while (!run->ended && spdk_get_ticks() < deadline);
 }
 
@@ -199,7 +199,7 @@ csd_run_slice(struct csd_run *run)
 		run->ended = true;
 	}
 	if (!run->ended) {
-		run_slice(run);
+		csd_run_do_slice(run);
 	}
 	if (run->ended) {
 		if (run->reader != NULL && !csd_reader_close(run->reader)) {
@@ -215,7 +215,7 @@ csd_run_slice(struct csd_run *run)
 }
 
 static uint64_t
-nanoseconds(uint64_t ticks)
+csd_run_nanoseconds(uint64_t ticks)
 {
 	uint64_t hz = spdk_get_ticks_hz();
 
@@ -223,7 +223,7 @@ nanoseconds(uint64_t ticks)
 }
 
 static void
-count(const struct csd_run *run, const struct csd_result *result)
+csd_run_count(const struct csd_run *run, const struct csd_result *result)
 {
 	struct csd_statistics *statistics = &run->slots->slot[run->pind].statistics;
 
@@ -241,7 +241,7 @@ count(const struct csd_run *run, const struct csd_result *result)
 }
 
 static void
-write_result(struct csd_run *run, const struct csd_result *result)
+csd_run_write_result(struct csd_run *run, const struct csd_result *result)
 {
 	const void *state = csd_instance_state(run->instance);
 
@@ -281,12 +281,12 @@ csd_run_finish(struct csd_run *run)
 		.input_bytes = run->length,
 		.state_bytes = state_bytes,
 		.data_bytes = run->has_output ? (uint32_t)(run->output.used - sizeof(result) - state_bytes) : 0,
-		.nanoseconds = nanoseconds(run->ticks),
+		.nanoseconds = csd_run_nanoseconds(run->ticks),
 	};
 	struct spdk_nvmf_request *req = run->req;
 
 	if (run->started) {
-		count(run, &result);
+		csd_run_count(run, &result);
 	}
 	if (run->aborted) {
 		csd_run_discard(run);
@@ -300,7 +300,7 @@ csd_run_finish(struct csd_run *run)
 		csd_run_discard(run);
 		csd_send(req, status_code_type, status_code);
 	} else {
-		write_result(run, &result);
+		csd_run_write_result(run, &result);
 		run->answer(run, &result);
 	}
 }
