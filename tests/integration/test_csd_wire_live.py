@@ -519,7 +519,8 @@ def test_a_program_that_becomes_dear_holds_nobody_up(world: World, memory_disk: 
         cid, run = execute(world.io, 6, length=cheap + 4 * MOST)
         world.io.send(run)
         slowest = max(reading_takes(io, memory_disk, 1) for _ in range(500))
-        assert abort(world.admin, cid)
-        assert world.io.answer()[0].status == (0, 7)
-    assert stats(world, 6)["records"] > cheap  # it came to the dear ones
+        aborted = abort(world.admin, cid)
+        status = world.io.answer()[0].status
     assert slowest < 0.15
+    assert (aborted, status) == (True, (0, 7))
+    assert stats(world, 6)["records"] > cheap  # it came to the dear ones
