@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: backing_file
 short_description: Make the file behind an aio bdev
 description:
-  - Makes a sparse file of the given size, mode 0600, when it is missing.
+  - Makes a sparse file of the given size, mode 0600, when it is missing, and gives it to O(owner).
   - Never resizes or overwrites; a file of another size is an error, because it holds data.
 options:
   path:
@@ -19,6 +19,9 @@ options:
     description: Size in MiB.
     type: int
     required: true
+  owner:
+    description: The user who reads and writes it; whoever has it, where it is not given.
+    type: str
   state:
     description: C(absent) removes the file and the data in it.
     choices: [present, absent]
@@ -56,6 +59,7 @@ from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "megabytes": {"type": "int", "required": True},
+    "owner": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -64,12 +68,12 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
-    work = BackingFile(Path(asked["path"]), asked["megabytes"] * 1024 * 1024, asked["state"])
+    work = BackingFile(Path(asked["path"]), asked["megabytes"] * 1024 * 1024, asked["state"], asked["owner"])
     try:
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
-    exit_with(module, outcome, work.render, bytes=outcome.after)
+    exit_with(module, outcome, work.render, bytes=outcome.after.size if outcome.after else None)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ description:
     respawn, and waits until its JSON-RPC answers.
   - Restarts it exactly when the running process is not what is declared (arguments, program file, supervisor), so
     that a run that was cut off between a change and a handler converges all the same.
+  - It runs as a user of its own, without capabilities. Systemd's unit closes the rest of the machine to it; under
+    C(daemon) there is what a process can give up by itself. What the kernel or a container denies of it is named in a
+    warning and in RV(missing), or is an error with O(protection=required).
   - Before anything is changed it refuses a core or an RPC socket that another process holds (naming it), a
-    configuration that is not JSON, and memory that the hugepage pool does not have.
+    configuration that is not JSON, data that its user may not open, and memory that the hugepage pool does not have.
   - A stale RPC socket (its owner is dead) is no obstacle, SPDK replaces it.
 options:
   state:
@@ -30,17 +33,41 @@ options:
     type: path
     required: true
   rpc_socket:
-    description: Path of the JSON-RPC socket. Its folder is the service's own, mode 0700.
+    description: Path of the JSON-RPC socket, mode 0660. Its folder is the service's own, mode 0750. Both
+      belong to O(user) and O(group).
     type: path
     required: true
   config_file:
-    description: JSON configuration loaded at every start; made empty when missing. M(spdk_target) keeps it.
+    description: JSON configuration loaded at every start; made empty when missing. M(spdk_target) keeps it. It is
+      root's, and O(group) may read it.
     type: path
     required: true
   log:
     description: Where the output goes without systemd. With systemd it goes to the journal.
     type: path
     required: true
+  user:
+    description: Whom it runs as; M(service_account) makes one. As V(root) it keeps two capabilities, with O(pci) four.
+    type: str
+    default: root
+  group:
+    description: The group whose members reach the RPC socket, and so command the target.
+    type: str
+    default: root
+  data:
+    description: Files and block devices that it reads and writes. A file's whole folder is open to it.
+    type: list
+    elements: path
+    default: []
+  idle_priority:
+    description: Run its reactors only where nothing else wants their cores (SCHED_IDLE).
+    type: bool
+    default: false
+  protection:
+    description: What to do where a layer of protection does not hold.
+    type: str
+    choices: [wanted, required]
+    default: wanted
   core_mask:
     description: Hexadecimal mask of the cores that reactors spin on.
     default: "0x1"
@@ -86,6 +113,12 @@ actions:
   returned: always
   type: list
   elements: str
+missing:
+  description: The layers of protection that do not hold of the running process; in check mode of the one that runs now.
+  returned: always
+  type: list
+  elements: str
+  sample: [system call filter]
 version:
   description: What the target's RPC says of itself; null when it does not run, in check mode as it is now.
   returned: always
@@ -103,7 +136,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
-from ansible.module_utils.hello_ebpf.supervisors import Service, choose
+from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_service import (
     SHARED_MEMORY_ID,
     Target,
@@ -120,6 +154,11 @@ ARGUMENTS = {
     "rpc_socket": {"type": "path", "required": True},
     "config_file": {"type": "path", "required": True},
     "log": {"type": "path", "required": True},
+    "user": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "data": {"type": "list", "elements": "path", "default": []},
+    "idle_priority": {"type": "bool", "default": False},
+    "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
     "core_mask": {"type": "str", "default": "0x1"},
     "memory_megabytes": {"type": "int", "default": 1024},
     "pci": {"type": "bool", "default": False},
@@ -146,6 +185,12 @@ def main() -> None:
         argv=tuple(argv),
         run_folder=Path(asked["rpc_socket"]).parent,
         log=Path(asked["log"]),
+        user=asked["user"],
+        group=asked["group"],
+        data=tuple(map(Path, asked["data"])),
+        idle=asked["idle_priority"],
+        pci=asked["pci"],
+        dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
     )
     try:
         target = Target(
@@ -163,11 +208,21 @@ def main() -> None:
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
+    found = outcome.before if module.check_mode else outcome.after
+    if found.missing and not (module.check_mode and outcome.changed):
+        said = f"{asked['name']} runs without: {'; '.join(found.missing)}. The kernel, or a container, denies it."
+        if asked["protection"] == "required" and not module.check_mode:
+            module.fail_json(
+                msg=f"Asked: all layers of protection. Found: {said} Do: run it where they can be had, or set "
+                "csd_target_protection: wanted."
+            )
+        module.warn(said)
     exit_with(
         module,
         outcome,
         render,
-        version=(outcome.before if module.check_mode else outcome.after).version,
+        missing=found.missing,
+        version=found.version,
         supervisor=type(supervisor).__name__,
     )
 

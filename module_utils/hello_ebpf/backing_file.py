@@ -1,25 +1,44 @@
-"""A sparse file of a given size behind an aio bdev: made once, never resized, never overwritten."""
+"""A sparse file of a given size behind an aio bdev: made once, never resized, never overwritten; for one user."""
 
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
 from .plan import Step
 
 
-class BackingFile:
-    """Reads, plans and predicts for ``plan.converge``. The state is the file's size in bytes; None: no file."""
+@dataclass(frozen=True)
+class Found:
+    """A file that is there: its size in bytes, and its owner's name, or number where there is no such user."""
 
-    def __init__(self, path: Path, size: int, state: str) -> None:
+    size: int
+    owner: str
+
+
+class BackingFile:
+    """Reads, plans and predicts for ``plan.converge``. The state is what is found of the file; None: no file.
+
+    Args:
+        path: where it lies.
+        size: its size in bytes.
+        state: ``present`` or ``absent``.
+        owner: who reads and writes it; None: whoever has it.
+    """
+
+    def __init__(self, path: Path, size: int, state: str, owner: str | None = None) -> None:
         self.path = path
         self.size = size
         self.state = state
+        self.owner = owner
 
-    def read(self) -> int | None:
-        """Size in bytes.
+    def read(self) -> Found | None:
+        """The file.
 
         Raises:
             LabError: the path is something else than a plain file.
@@ -32,9 +51,10 @@ class BackingFile:
                 found="something else lies there (a folder or a device)",
                 fix="choose another path; a device needs no backing file, name it in the bdev itself",
             )
-        return self.path.stat().st_size
+        status = self.path.stat()
+        return Found(status.st_size, _name(status.st_uid))
 
-    def plan(self, found: int | None) -> Sequence[Step]:
+    def plan(self, found: Found | None) -> Sequence[Step]:
         """Make it, remove it, or nothing.
 
         Raises:
@@ -42,24 +62,27 @@ class BackingFile:
         """
         if self.state == "absent":
             return [] if found is None else [Step(f"remove {self.path}", self.path.unlink)]
-        if found == self.size:
-            return []
+        if found is not None and found.size == self.size:
+            if self.owner in {None, found.owner}:
+                return []
+            return [Step(f"give {self.path} to {self.owner}", self._give, lambda: shutil.chown(self.path, found.owner))]
         if found is not None:
             raise LabError(
                 asked=f"{self.path} of {self.size} bytes",
-                found=f"it is there with {found} bytes, and its data would be lost",
+                found=f"it is there with {found.size} bytes, and its data would be lost",
                 fix="declare the size it has, choose another path, or remove it yourself",
             )
         self._check_room()
         return [Step(f"make {self.path} of {self.size} bytes", self._make, lambda: self.path.unlink(missing_ok=True))]
 
-    def predict(self, found: int | None) -> int | None:
-        """The size after the planned steps."""
-        return None if self.state == "absent" else self.size
+    def predict(self, found: Found | None) -> Found | None:
+        """The file after the planned steps."""
+        owner = self.owner or (found.owner if found else _name(os.geteuid()))
+        return None if self.state == "absent" else Found(self.size, owner)
 
-    def render(self, size: int | None) -> str:
+    def render(self, found: Found | None) -> str:
         """The state as text for ``--diff``."""
-        return f"{self.path}: {'absent' if size is None else f'{size} bytes'}\n"
+        return f"{self.path}: {'absent' if found is None else f'{found.size} bytes, of {found.owner}'}\n"
 
     def _check_room(self) -> None:
         """The file is sparse, but a target that runs out of space under a write loses data."""
@@ -80,4 +103,17 @@ class BackingFile:
         with part.open("wb") as file:
             part.chmod(0o600)
             file.truncate(self.size)
+        if self.owner is not None:
+            shutil.chown(part, self.owner)
         part.rename(self.path)
+
+    def _give(self) -> None:
+        if self.owner is not None:
+            shutil.chown(self.path, self.owner)
+
+
+def _name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
+import pwd
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,58 @@ def find(pid: int, proc: Path = PROC) -> Process | None:
         argv = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
         return Process(pid, tuple(filter(None, argv)), str((folder / "exe").readlink()))
     return None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """As whom a process runs, and what the kernel lets it do.
+
+    Attributes:
+        user, group: effective ones, by name; by number where they have none.
+        capabilities: those that it has or could get, as a mask.
+        no_new_privileges, filtered: it can never gain any; a seccomp filter holds its system calls.
+        mounts: its mount namespace.
+        core_bytes: how large a core file may get; None: without a limit.
+        idle: it runs only where nothing else wants the core.
+    """
+
+    user: str
+    group: str
+    capabilities: int
+    no_new_privileges: bool
+    filtered: bool
+    mounts: str
+    core_bytes: int | None
+    idle: bool
+
+
+def credentials(pid: int, proc: Path = PROC) -> Credentials | None:
+    """What the kernel says of a process; None when there is none (any more)."""
+    folder = proc / str(pid)
+    with contextlib.suppress(OSError):
+        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+        [core] = [
+            line for line in (folder / "limits").read_text().splitlines() if line.startswith("Max core file size")
+        ]
+        limit = core.split()[4]
+        return Credentials(
+            user=_name(lambda number: pwd.getpwuid(number).pw_name, int(status["Uid"].split()[1])),
+            group=_name(lambda number: grp.getgrgid(number).gr_name, int(status["Gid"].split()[1])),
+            capabilities=int(status["CapBnd"], 16) | int(status["CapPrm"], 16),
+            no_new_privileges=status["NoNewPrivs"].strip() == "1",
+            filtered=status["Seccomp"].strip() == "2",
+            mounts=str((folder / "ns/mnt").readlink()),
+            core_bytes=None if limit == "unlimited" else int(limit),
+            idle=os.sched_getscheduler(pid) == os.SCHED_IDLE,
+        )
+    return None
+
+
+def _name(look_up: Callable[[int], str], number: int) -> str:
+    try:
+        return look_up(number)
+    except KeyError:
+        return str(number)
 
 
 def reactors(core: int, proc: Path = PROC) -> list[Process]:

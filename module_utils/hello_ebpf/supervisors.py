@@ -4,47 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from .errors import LabError
-from .processes import Process, find, running
+from .processes import Process, credentials, find, running
+from .service_unit import unit
+from .services import STOP_SECONDS, Service
 
-STOP_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Service:
-    """A command to be kept running.
-
-    Attributes:
-        name: unit name and name in messages.
-        description: one line for people.
-        argv: the program and its arguments.
-        run_folder: folder for sockets and pidfiles, mode 0700, made at start.
-        log: where the output goes when there is no journal.
-    """
-
-    name: str
-    description: str
-    argv: tuple[str, ...]
-    run_folder: Path
-    log: Path
+LAST_LINES = 40  # a target that ends says much after what it died of
+LOG_KEPT = 1 << 20  # bytes of an old log that a new start leaves
 
 
 class Supervisor(Protocol):
     """What starts a service, starts it again when it ends, and stops it.
 
     ``definition`` is what it was told to run, as text; None when it was told nothing. ``owns`` tells the processes
-    that it started, those included that outlived it, from others with the same arguments.
+    that it started, those included that outlived it, from others with the same arguments. ``deaths`` counts how often
+    the process has ended by itself since ``start``.
     """
 
     service: Service
+    #: Whether it keeps parts of the system from what it runs.
+    sandboxes: bool
 
     def wanted(self) -> str: ...
     def definition(self) -> str | None: ...
@@ -52,6 +41,7 @@ class Supervisor(Protocol):
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def remove(self) -> None: ...
+    def deaths(self) -> int: ...
     def last_words(self) -> str: ...
     def owns(self, process: Process) -> bool: ...
 
@@ -78,6 +68,8 @@ def _run(*argv: str) -> str:
 class Systemd:
     """A unit in /etc/systemd/system, enabled."""
 
+    sandboxes = True
+
     def __init__(self, service: Service, units: Path = Path("/etc/systemd/system")) -> None:
         self.service = service
         self.unit = f"{service.name}.service"
@@ -85,30 +77,7 @@ class Systemd:
 
     def wanted(self) -> str:
         """The unit's text."""
-        argv = " ".join(self.service.argv)
-        return f"""# Written by hello_eBPF; changes are overwritten by the next run.
-[Unit]
-Description={self.service.description}
-Wants=network-online.target
-After=network-online.target systemd-sysctl.service systemd-tmpfiles-setup.service
-RequiresMountsFor=/dev/hugepages
-StartLimitIntervalSec=0
-
-[Service]
-ExecStart={argv}
-Restart=always
-RestartSec=1
-TimeoutStopSec={STOP_SECONDS}
-RuntimeDirectory={self.service.run_folder.name}
-RuntimeDirectoryMode=0700
-UMask=0077
-LimitMEMLOCK=infinity
-NoNewPrivileges=yes
-ProtectHome=yes
-
-[Install]
-WantedBy=multi-user.target
-"""
+        return unit(self.service)
 
     def definition(self) -> str | None:
         """The unit as installed and enabled; an installed one that is not enabled counts as missing."""
@@ -134,8 +103,16 @@ WantedBy=multi-user.target
             self.path.unlink()
             _run("systemctl", "daemon-reload")
 
+    def deaths(self) -> int:
+        """Systemd counts a restart when it begins; a process that has ended waits for it in ``auto-restart``."""
+        shown = _run("systemctl", "show", "--property=NRestarts,SubState", self.unit).splitlines()
+        seen = dict(line.split("=", 1) for line in shown)
+        return int(seen["NRestarts"]) + (seen["SubState"] in {"auto-restart", "failed"})
+
     def last_words(self) -> str:
-        return _run("journalctl", "--unit", self.unit, "--lines", "15", "--output", "cat", "--no-pager").strip()
+        return _run(
+            "journalctl", "--unit", self.unit, "--lines", str(LAST_LINES), "--output", "cat", "--no-pager"
+        ).strip()
 
     def owns(self, process: Process) -> bool:
         """Systemd keeps what a unit started in the unit's control group."""
@@ -147,7 +124,9 @@ WantedBy=multi-user.target
 
 
 class Daemon:
-    """daemon(1), found again by its name and pidfile; what it was told is its own command line."""
+    """daemon(1), found again by its name and pidfile; what it was told is its command line, and as whom it runs."""
+
+    sandboxes = False
 
     def __init__(self, service: Service, program: str = "/usr/bin/daemon") -> None:
         self.service = service
@@ -160,21 +139,36 @@ class Daemon:
             "--acceptable=10",
             "--attempts=3",
             "--delay=10",
-            "--umask=077",
+            "--umask=0117",
             f"--output={service.log}",
             f"--errlog={service.log}",
             "--",
             *service.argv,
         )
 
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The command line that closes what systemd's unit would, as far as a process can by itself, and goes on."""
+        user, group = self.service.user, self.service.group
+        leave = (f"--reuid={user}", f"--regid={group}", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
+        return (
+            *("prlimit", "--core=0:0"),
+            *(("chrt", "--idle", "0") if self.service.idle else ()),
+            *("setpriv", "--no-new-privs", *(leave if user != "root" else ()), "--"),
+            *self.argv,
+        )
+
     def wanted(self) -> str:
-        """The command line, one argument a line."""
-        return "\n".join(self.argv) + "\n"
+        """The command line, one argument a line, and as whom."""
+        return _definition(self.argv, self.service.user, self.service.group, idle=self.service.idle)
 
     def definition(self) -> str | None:
-        """The command line of the daemon(1) that runs; None when none runs."""
-        daemons = self._daemons()
-        return "\n".join(daemons[0].argv) + "\n" if daemons else None
+        """The same of the daemon(1) that runs, the second half as the kernel tells it; None when none runs."""
+        for daemon in self._daemons():
+            owner = credentials(daemon.pid)
+            if owner is not None:
+                return _definition(daemon.argv, owner.user, owner.group, idle=owner.idle)
+        return None
 
     def install(self) -> None:
         """Nothing to write: the running process is the definition. Only checks that daemon(1) is there."""
@@ -187,11 +181,12 @@ class Daemon:
 
     def start(self) -> None:
         self.stop()
-        self.service.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.service.log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._make_places()
         # A file and no pipe: what it starts must not keep us waiting for a pipe's end.
         with tempfile.TemporaryFile("w+") as words:
-            done = subprocess.run(self.argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, check=False, cwd="/")
+            done = subprocess.run(
+                self.closed, stdin=subprocess.DEVNULL, stdout=words, stderr=words, check=False, cwd="/"
+            )
             words.seek(0)
             said = words.read().strip()
         if done.returncode != 0:
@@ -200,6 +195,23 @@ class Daemon:
                 found=f"exit code {done.returncode}: {said or self.last_words()}",
                 fix="mend what it names, then run again",
             )
+
+    def _make_places(self) -> None:
+        """The run folder and the log, for the service's user; of an old log the end."""
+        service = self.service
+        service.run_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        service.run_folder.chmod(0o750)
+        shutil.chown(service.run_folder, service.user, service.group)
+        # A socket and a lock that another user has left could not be replaced.
+        for path in service.run_folder.iterdir():
+            if path.owner() != service.user:
+                path.unlink()
+        service.log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        old = service.log.read_bytes()[-LOG_KEPT:] if service.log.exists() else b""
+        service.log.write_bytes(old)
+        service.log.chmod(0o640)
+        shutil.chown(service.log, service.user, service.group)
+        self._log_began = len(old)
 
     def stop(self) -> None:
         """Stop daemon(1), which stops what it runs."""
@@ -210,12 +222,22 @@ class Daemon:
     def remove(self) -> None:
         self.stop()
 
+    _log_began = 0
+
+    def deaths(self) -> int:
+        """daemon(1) says each in its log."""
+        try:
+            said = self.service.log.read_bytes()[self._log_began :].decode(errors="replace")
+        except OSError:
+            return 0
+        return len(re.findall(rf"^\d+ [\d:]+ {re.escape(self.service.name)}: client \(pid \d+\) ", said, re.MULTILINE))
+
     def last_words(self) -> str:
         try:
             lines = self.service.log.read_text(errors="replace").splitlines()
         except OSError:
             return f"{self.service.log} cannot be read"
-        return "\n".join(lines[-15:])
+        return "\n".join(lines[-LAST_LINES:])
 
     def owns(self, process: Process) -> bool:
         """daemon(1) puts the name before the first argument of what it starts."""
@@ -224,6 +246,11 @@ class Daemon:
     def _daemons(self) -> list[Process]:
         """The daemon(1) of this name and pidfile, found by its arguments: its pidfile can be lost while it runs."""
         return [process for process in running() if process.argv[:3] == self.argv[:3]]
+
+
+def _definition(argv: Sequence[str], user: str, group: str, *, idle: bool) -> str:
+    how = f"as {user}:{group}" + (", at idle priority" if idle else "")
+    return "\n".join([*argv, how, ""])
 
 
 def stop_process(pid: int, seconds: float = STOP_SECONDS) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from .errors import LabError
 from .jsonrpc import Client
 from .plan import Step
 from .processes import PROC, Process, lock_holder, reactors, running
+from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
+DEATHS = 2  # once may be chance: a port that the one before has not given back yet
 CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one for each core
 
 
@@ -54,6 +57,8 @@ class Found:
         definition: what the supervisor was told to run; None when nothing.
         process: the process that serves our RPC socket.
         current: that process runs the declared command, from the file that lies there now.
+        readable: the configuration is for root and the service's group; True where there is none yet.
+        missing: the layers of protection that were asked for and do not hold of the process.
         version: what its RPC answers; None when it does not.
         leftovers: files that only a target of ours can have left.
     """
@@ -63,6 +68,8 @@ class Found:
     current: bool
     version: str | None
     leftovers: tuple[Path, ...]
+    readable: bool = True
+    missing: tuple[str, ...] = ()
 
 
 def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
@@ -122,7 +129,29 @@ class TargetService:
             current=process is not None and self._is_current(process),
             version=self._version() if process else None,
             leftovers=tuple(self._leftovers()),
+            readable=self._is_readable(),
+            missing=self._missing(process),
         )
+
+    def _missing(self, process: Process | None) -> tuple[str, ...]:
+        if self.target.state == "absent":
+            return ()
+        return missing_layers(self.supervisor.service, process, systemd=self.supervisor.sandboxes)
+
+    def _config_mode(self) -> tuple[int, int]:
+        """Group and mode of the configuration: whoever may command the target may read it, and nobody else."""
+        group = group_number(self.supervisor.service.group)
+        return (group, 0o640) if group else (0, 0o600)
+
+    def _is_readable(self) -> bool:
+        if self.target.state == "absent":
+            return True
+        try:
+            found = self.target.config_file.stat()
+        except OSError:
+            return True
+        group, mode = self._config_mode()
+        return (found.st_gid, stat.S_IMODE(found.st_mode)) == (group, mode) or os.geteuid() != 0
 
     def _process(self) -> Process | None:
         """Our process: the one that our supervisor started with our RPC socket."""
@@ -179,6 +208,8 @@ class TargetService:
         service = self.supervisor.service
         if not self.target.config_file.exists():
             steps.append(Step(f"write an empty configuration to {self.target.config_file}", self._write_config))
+        elif not found.readable:
+            steps.append(Step(f"let {service.group} read {self.target.config_file}", self._share_config))
         defined = found.definition == self.supervisor.wanted()
         if not defined:
             steps.append(Step(f"define {service.name} as declared", self.supervisor.install))
@@ -202,6 +233,7 @@ class TargetService:
         self._check_socket(found)
         self._check_cores(found)
         self._check_config()
+        check_access(self.supervisor.service, check=self.check, sandboxed=self.supervisor.sandboxes)
         if not (self.check and not self._program().exists()):
             # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
             self._check_program()
@@ -271,16 +303,29 @@ class TargetService:
     def _write_config(self) -> None:
         self.target.config_file.parent.mkdir(parents=True, exist_ok=True)
         self.target.config_file.write_text(EMPTY_CONFIG)
-        self.target.config_file.chmod(0o600)
+        self._share_config()
+
+    def _share_config(self) -> None:
+        group, mode = self._config_mode()
+        if os.geteuid() == 0:
+            os.chown(self.target.config_file, 0, group)
+        self.target.config_file.chmod(mode)
 
     def _start(self, found: Found) -> None:
         if found.process is not None:
             # Also ends an orphan, whose supervisor was killed and that nothing would restart.
             self.supervisor.stop()
             stop_process(found.process.pid)
+        self._drop_shared()
         self.supervisor.start()
         deadline = time.monotonic() + self.target.ready_seconds
         while self._version() is None:
+            if (deaths := self.supervisor.deaths()) >= DEATHS:
+                raise LabError(
+                    asked=f"{self.supervisor.service.name} answers RPC",
+                    found=f"it has died {deaths} times since its start; its last words: {self.supervisor.last_words()}",
+                    fix="mend what they name, and run again",
+                )
             if time.monotonic() > deadline:
                 raise LabError(
                     asked=f"{self.supervisor.service.name} answers RPC within {self.target.ready_seconds} s",
@@ -288,6 +333,13 @@ class TargetService:
                     fix="mend what they name; csd_target_ready_seconds sets the limit",
                 )
             time.sleep(0.05)
+
+    def _drop_shared(self) -> None:
+        """A trace buffer that another user's target has left could not be opened."""
+        for path in self.shared[:-1]:
+            with contextlib.suppress(FileNotFoundError, KeyError):
+                if path.owner() != self.supervisor.service.user:
+                    path.unlink()
 
     def _stop(self, found: Found) -> None:
         self.supervisor.stop()
@@ -317,7 +369,9 @@ class TargetService:
 def render(found: Found) -> str:
     """The state as text for ``--diff``."""
     process = " ".join(found.process.argv) if found.process else "none"
-    lines = [f"process: {process}", f"rpc: {'answers' if found.version else 'no answer'}", "definition:"]
+    lines = [f"process: {process}", f"rpc: {'answers' if found.version else 'no answer'}"]
+    lines += [] if found.readable else ["configuration: not for root and the service's group"]
+    lines += ["definition:"]
     lines += [f"  {line}" for line in (found.definition or "none").splitlines()]
     return "\n".join(lines) + "\n"
 

@@ -23,7 +23,11 @@ def test_made_once(tmp_path: Path) -> None:
     predicted = run(path, check=True)
     assert not path.exists()
     done = run(path)
-    assert done == predicted == ([f"make {path} of {MIB} bytes"], f"{path}: absent\n", f"{path}: {MIB} bytes\n")
+    assert (
+        done
+        == predicted
+        == ([f"make {path} of {MIB} bytes"], f"{path}: absent\n", f"{path}: {MIB} bytes, of {path.owner()}\n")
+    )
     assert path.stat().st_size == MIB
     assert path.stat().st_mode & 0o777 == 0o600
     assert run(path)[0] == run(path, check=True)[0] == []

@@ -14,14 +14,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.hello_ebpf import supervisors
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
-from ansible.module_utils.hello_ebpf.supervisors import Daemon, Service, Systemd, choose
+from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
 
 # Serves SPDK's RPC for one method: enough to be a process with a socket that answers.
@@ -40,10 +43,13 @@ while True:
 
 
 class InMemory:
-    """A supervisor that starts a plain child process."""
+    """A supervisor that starts a plain child process, and starts it again when it has ended."""
+
+    sandboxes = False
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.died = 0
         self.told: str | None = None
         self.child: subprocess.Popen[bytes] | None = None
 
@@ -69,6 +75,12 @@ class InMemory:
     def remove(self) -> None:
         self.told = None
 
+    def deaths(self) -> int:
+        if self.child and self.child.poll() is not None:
+            self.died += 1
+            self.child = subprocess.Popen(self.service.argv)
+        return self.died
+
     def last_words(self) -> str:
         return "it said nothing"
 
@@ -90,9 +102,15 @@ class Bench:
         self.supervisor = InMemory(service)
 
     def run(
-        self, state: str = "started", *, check: bool = False, cores: tuple[int, ...] = (), replaced: bool = False
+        self,
+        state: str = "started",
+        *,
+        check: bool = False,
+        cores: tuple[int, ...] = (),
+        replaced: bool = False,
+        ready_seconds: int = 5,
     ) -> Outcome[Found]:
-        target = Target(self.socket, self.config, cores, 0, ready_seconds=5, share_cores=False, state=state)
+        target = Target(self.socket, self.config, cores, 0, ready_seconds=ready_seconds, share_cores=False, state=state)
         work = TargetService(target, self.supervisor, check=check, replaced=replaced)
         shm = self.folder / "shm"
         work.shared = (shm / "nvmf_trace", shm / "csd_tgt_trace", self.folder / "dpdk" / "spdk")
@@ -273,6 +291,50 @@ def test_a_target_that_never_answers_is_an_error_with_its_last_words(tmp_path: P
         bench.supervisor.stop()
 
 
+def test_a_target_that_dies_at_once_is_reported_at_once(tmp_path: Path) -> None:
+    """Case A19: 120 s of polling a crash loop."""
+    bench = Bench(tmp_path, program="raise SystemExit(3)")
+    begun = time.monotonic()
+    try:
+        with pytest.raises(LabError) as error:
+            bench.run(ready_seconds=120)
+    finally:
+        bench.supervisor.stop()
+    assert "Found: it has died 2 times since its start; its last words: it said nothing" in str(error.value)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_target_that_dies_once_has_another_chance(tmp_path: Path) -> None:
+    once = f"import pathlib\npath = pathlib.Path({str(tmp_path / 'died')!r})\n"
+    once += "if not path.exists():\n    path.touch()\n    raise SystemExit(3)\n"
+    bench = Bench(tmp_path, program=once + STAND_IN)
+    try:
+        assert bench.run().after.version == "stand-in 1"
+        assert bench.supervisor.died == 1
+    finally:
+        bench.supervisor.stop()
+
+
+def test_deaths_as_systemd_tells_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(Service("csd_test", "test", ("/bin/true",), Path("/run/csd_test"), Path("/log")), tmp_path)
+    for shown, deaths in [("0\nSubState=running", 0), ("0\nSubState=auto-restart", 1), ("1\nSubState=auto-restart", 2)]:
+        monkeypatch.setattr(supervisors, "_run", lambda *argv, shown=shown: f"NRestarts={shown}\n")
+        assert systemd.deaths() == deaths
+
+
+def test_deaths_as_daemon_tells_them(tmp_path: Path) -> None:
+    daemon = Daemon(Service("csd_test", "test", ("/bin/true",), tmp_path / "run", tmp_path / "log"))
+    assert daemon.deaths() == 0
+    (tmp_path / "log").write_text(
+        "dying\n"
+        "20261127 00:26:08 csd_test: client (pid 22876) exited with 3 status, respawning\n"
+        "what a program prints: csd_test: client (pid 1) exited\n"
+        "20261127 00:26:08 csd_test: client (pid 22877) killed by signal 11, respawning\n"
+        "20261127 00:26:08 csd_test: terminating too quickly, waiting 10 seconds\n"
+    )
+    assert daemon.deaths() == 2
+
+
 @pytest.mark.parametrize(
     ("mask", "text"),
     [
@@ -302,7 +364,7 @@ def test_systemd_where_it_is_pid_1(tmp_path: Path) -> None:
 def test_the_unit_restarts_after_a_crash_and_at_boot(tmp_path: Path) -> None:
     service = Service("csd_test", "test", ("/bin/true", "-r", "x"), Path("/run/csd_test"), Path("/log"))
     systemd = Systemd(service, tmp_path)
-    for line in ["ExecStart=/bin/true -r x", "Restart=always", "UMask=0077", "WantedBy=multi-user.target"]:
+    for line in ["ExecStart=/bin/true -r x", "Restart=always", "UMask=0117", "WantedBy=multi-user.target"]:
         assert line in systemd.wanted().splitlines()
     # Installed but not enabled would not come back after a reboot, so it counts as missing.
     (tmp_path / "csd_test.service").write_text(systemd.wanted())

@@ -178,7 +178,7 @@ class Reconciler:
         return [
             "config_file:",
             f"  {self.config_file}: not as the target runs",
-            *(["  mode: " + oct(found.file.mode)] if found.file.mode not in {None, saved.MODE} else []),
+            *(["  mode: " + oct(found.file.mode or 0)] if not found.file.closed else []),
             *(f"  only in the file: {line}" for line in sorted(held - runs)),
             *(f"  only in the target: {line}" for line in sorted(runs - held)),
         ]

@@ -25,6 +25,7 @@ from .model import Transport, Tree
 from .reading import tree_from_saved
 
 MODE = 0o600
+GROUP_MODE = 0o640  # of a group that is not root's own: the one that may command the target
 _LISTEN = "nvmf_subsystem_add_listener"
 
 SavedCall = Mapping[str, Any]
@@ -33,11 +34,17 @@ Config = Mapping[str, Sequence[SavedCall]]
 
 @dataclass(frozen=True)
 class SavedFile:
-    """The file as it was found. ``config`` is None where it holds no saved configuration."""
+    """The file as it was found. ``config`` is None where it holds no saved configuration. ``group``: its number."""
 
     exists: bool
     config: Config | None = None
     mode: int | None = None
+    group: int = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether root alone can read it, or root and the group that may command the target."""
+        return self.mode in {None, MODE} or (self.mode == GROUP_MODE and self.group != 0)
 
 
 def read_running(client: Client, transports: Mapping[str, Transport]) -> Config:
@@ -52,16 +59,17 @@ def read_file(path: str) -> SavedFile:
     """The saved file at a path."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        mode = stat.S_IMODE(Path(path).stat().st_mode)
+        status = Path(path).stat()
+        mode, group = stat.S_IMODE(status.st_mode), status.st_gid
     except FileNotFoundError:
         return SavedFile(exists=False)
     except (OSError, UnicodeDecodeError):
         return SavedFile(exists=True)
     try:
         items = json.loads(text)["subsystems"]
-        return SavedFile(True, {item["subsystem"]: item["config"] or [] for item in items}, mode)
+        return SavedFile(True, {item["subsystem"]: item["config"] or [] for item in items}, mode, group)
     except (ValueError, KeyError, TypeError):
-        return SavedFile(True, None, mode)
+        return SavedFile(True, None, mode, group)
 
 
 def tree_of_file(saved: SavedFile) -> Tree:
@@ -84,8 +92,8 @@ def lines(config: Config | None) -> set[str]:
 
 
 def is_current(saved: SavedFile, running: Config) -> bool:
-    """Whether the file brings back what runs, and only root can read it."""
-    return saved.config is not None and saved.mode == MODE and lines(saved.config) == lines(running)
+    """Whether the file brings back what runs, and is closed to others."""
+    return saved.config is not None and saved.closed and lines(saved.config) == lines(running)
 
 
 def check_folder(path: str) -> None:
@@ -100,15 +108,19 @@ def check_folder(path: str) -> None:
 
 
 def write_file(path: str, config: Config) -> None:
-    """Replace the file in one step; after a power cut it is the old one or the new one."""
+    """Replace the file in one step, for whom it was for; after a power cut it is the old one or the new one."""
     items = [{"subsystem": name, "config": list(calls)} for name, calls in config.items()]
     text = json.dumps({"subsystems": items}, indent=2) + "\n"
     target = Path(path)
+    old = read_file(path)
+    shared = old.closed and old.mode == GROUP_MODE
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), MODE)
+            if shared:
+                os.fchown(stream.fileno(), -1, old.group)
+            os.fchmod(stream.fileno(), GROUP_MODE if shared else MODE)
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

@@ -52,10 +52,10 @@ def test_it_listens_on_loopback_alone(host: Host) -> None:
     assert set(listening) == {"0100007F:1144"}
 
 
-def test_the_rpc_socket_is_for_root_alone(host: Host) -> None:
-    """Nobody but root reaches the target's RPC socket."""
+def test_the_rpc_socket_is_for_root_and_one_group(host: Host) -> None:
+    """Nobody but root and the target's own group reaches its RPC socket."""
     found = host.file("/run/hello_ebpf/spdk.sock")
     folder = host.file("/run/hello_ebpf")
     assert found.is_socket
-    assert found.user == folder.user == "root"
-    assert not (found.mode & 0o077 and folder.mode & 0o077), (oct(found.mode), oct(folder.mode))
+    assert found.user == folder.user == found.group == folder.group == "csd_target"
+    assert (oct(found.mode), oct(folder.mode)) == (oct(0o660), oct(0o750))

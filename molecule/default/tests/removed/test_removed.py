@@ -20,6 +20,12 @@ def test_no_file_is_left(host: Host) -> None:
     assert sorted(path for path in others if not OF_PACKAGES.match(path)) == []
 
 
+def test_the_user_and_the_group_that_the_role_made_are_gone(host: Host) -> None:
+    """The target's user and group are gone with it."""
+    assert host.run("getent passwd csd_target").rc == 2
+    assert host.run("getent group csd_target").rc == 2
+
+
 def test_no_unit_mount_listener_process_or_setting_is_left(host: Host) -> None:
     """No unit, mount, listener, process, shared memory or kernel setting of the lab is left."""
     before, after = kept(host, "untouched"), look(host)

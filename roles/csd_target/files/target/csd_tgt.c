@@ -32,6 +32,11 @@ main(int argc, char **argv)
 
 	spdk_app_opts_init(&options);
 	options.name = "csd_tgt";
+	/*
+	 * Hugepages without files: a user needs no right on hugetlbfs, and no other process can open them. No telemetry: a
+	 * socket in /tmp that anybody could have left there before.
+	 */
+	options.env_context = "--in-memory --no-telemetry";
 	rc = spdk_app_parse_args(argc, argv, &options, "", NULL, parse_argument, usage);
 	if (rc != SPDK_APP_PARSE_ARGS_SUCCESS) {
 		return rc == SPDK_APP_PARSE_ARGS_HELP ? 0 : 1;

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The systemd unit of a service: as closed as what it does allows (docs/security.md explains each line)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .services import STOP_SECONDS, Service
+
+# Whatever it runs as. What is not here: MemoryDenyWriteExecute (programs are compiled into memory that is then made
+# executable), ProcSubset (DPDK reads /proc/meminfo), PrivateNetwork and PrivateUsers (fails where user namespaces do).
+COMMON = """\
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectProc=invisible
+LockPersonality=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+KeyringMode=private
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+"""
+CLOSED = """\
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectKernelTunables=yes
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @keyring
+"""
+# SPDK's own nvmf_tgt keeps its pages in hugetlbfs, which is root's, and its shared files in /run/dpdk.
+ROOT = """\
+CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_IPC_LOCK
+AmbientCapabilities=
+ProtectKernelTunables=yes
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @keyring
+"""
+# Devices of its own: their registers, their physical addresses (pagemap), their drivers in /sys.
+PCI = """\
+CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RAWIO
+AmbientCapabilities=
+SystemCallFilter=@system-service @raw-io
+"""
+
+
+def unit(service: Service) -> str:
+    """The unit's text."""
+    return f"""# Written by hello_eBPF; changes are overwritten by the next run.
+[Unit]
+Description={service.description}
+Wants=network-online.target
+After=network-online.target systemd-sysctl.service systemd-tmpfiles-setup.service
+RequiresMountsFor={" ".join(["/dev/hugepages", *map(str, service.folders)])}
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={" ".join(service.argv)}
+User={service.user}
+Group={service.group}
+Restart=always
+RestartSec=1
+TimeoutStopSec={STOP_SECONDS}
+RuntimeDirectory={" ".join(_run_folders(service))}
+RuntimeDirectoryMode=0750
+# The RPC socket is made with 0777 less these: 0660.
+UMask=0117
+# No users' data in core files.
+LimitCORE=0
+LimitNOFILE=65536
+LogRateLimitIntervalSec=30s
+LogRateLimitBurst=2000
+{"CPUSchedulingPolicy=idle" + chr(10) if service.idle else ""}{COMMON}{_own(service)}{_data(service)}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _run_folders(service: Service) -> list[str]:
+    run = Path("/run")
+    own = (
+        str(service.run_folder.relative_to(run)) if service.run_folder.is_relative_to(run) else service.run_folder.name
+    )
+    return [own, service.dpdk_folder] if service.user == "root" and service.dpdk_folder else [own]
+
+
+def _own(service: Service) -> str:
+    if service.pci:
+        return PCI
+    return CLOSED if service.user != "root" else ROOT
+
+
+def _data(service: Service) -> str:
+    lines = [f"ReadWritePaths=-{folder}" for folder in service.folders]
+    if not service.pci:
+        # A private /dev has no disks. Without it, those that are declared are all that can be opened.
+        lines += (
+            ["DevicePolicy=closed", *(f"DeviceAllow={device} rw" for device in service.devices)]
+            if service.devices
+            else ["PrivateDevices=yes"]
+        )
+    return "\n".join([*lines, ""])
+
+
+def hidden(path: Path) -> str | None:
+    """The part of the system that the unit keeps from the service and that this path lies in."""
+    places = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+    return next((place for place in places if path.is_relative_to(place)), None)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""What is to be kept running, and as whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STOP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Service:
+    """A command to be kept running.
+
+    Attributes:
+        name: unit name and name in messages.
+        description: one line for people.
+        argv: the program and its arguments.
+        run_folder: folder for sockets and pidfiles below /run, made at start; for its user and group.
+        log: where the output goes when there is no journal.
+        user: whom it runs as.
+        group: its group, which may use its sockets.
+        data: files and block devices that it reads and writes.
+        idle: run only where nothing else wants the core.
+        pci: it drives PCI devices.
+        dpdk_folder: what DPDK makes below /run for a program that keeps its pages in files.
+    """
+
+    name: str
+    description: str
+    argv: tuple[str, ...]
+    run_folder: Path
+    log: Path
+    user: str = "root"
+    group: str = "root"
+    data: tuple[Path, ...] = ()
+    idle: bool = False
+    pci: bool = False
+    dpdk_folder: str = ""
+
+    @property
+    def devices(self) -> tuple[Path, ...]:
+        """Those of its data that are devices."""
+        return tuple(path for path in self.data if path.is_relative_to("/dev"))
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of all others: another file in one of them is no other service."""
+        return tuple(sorted({path.parent for path in self.data if not path.is_relative_to("/dev")}))

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The unit of the target: whom it runs as, what is closed to it, and what its data open again.
+
+How closed that is by systemd's own measure, the scenario `default` asks systemd.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.processes import Process
+from ansible.module_utils.hello_ebpf.service_access import check_access, missing_layers
+from ansible.module_utils.hello_ebpf.service_unit import unit
+from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.supervisors import Daemon
+
+SERVICE = Service(
+    "csd_test", "test", ("/bin/true", "-r", "x"), Path("/run/csd/test"), Path("/log"), user="daemon", group="users"
+)
+
+
+def settings(service: Service) -> dict[str, list[str]]:
+    """The unit's settings, each with its values."""
+    found: dict[str, list[str]] = {}
+    for line in unit(service).splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_it_runs_as_a_user_of_its_own_without_capabilities() -> None:
+    seen = settings(SERVICE)
+    assert (seen["User"], seen["Group"]) == (["daemon"], ["users"])
+    assert seen["CapabilityBoundingSet"] == seen["AmbientCapabilities"] == [""]
+    assert seen["LimitCORE"] == ["0"]
+    for name in ("NoNewPrivileges", "PrivateTmp", "PrivateDevices", "ProtectHome", "RestrictNamespaces"):
+        assert seen[name] == ["yes"], name
+    assert seen["ProtectSystem"] == ["strict"]
+    assert seen["SystemCallFilter"] == ["@system-service", "~@privileged @keyring"]
+    assert "LogRateLimitBurst" in seen
+
+
+def test_its_socket_is_for_its_group() -> None:
+    seen = settings(SERVICE)
+    assert (seen["RuntimeDirectory"], seen["RuntimeDirectoryMode"]) == (["csd/test"], ["0750"])
+    # A socket is made with 0777 less the mask.
+    assert 0o777 & ~int(seen["UMask"][0], 8) == 0o660
+
+
+def test_only_what_its_data_need_is_open() -> None:
+    assert "ReadWritePaths" not in settings(SERVICE)
+    files = replace(SERVICE, data=(Path("/srv/a/1.img"), Path("/srv/a/2.img"), Path("/srv/b/3.img")))
+    assert settings(files)["ReadWritePaths"] == ["-/srv/a", "-/srv/b"]
+    assert settings(files)["RequiresMountsFor"] == ["/dev/hugepages /srv/a /srv/b"]
+    # Another file beside them is no other unit, hence no restart.
+    assert unit(files) == unit(replace(files, data=(*files.data, Path("/srv/b/4.img"))))
+    disk = settings(replace(SERVICE, data=(Path("/dev/vdb"),)))
+    assert "PrivateDevices" not in disk
+    assert (disk["DevicePolicy"], disk["DeviceAllow"]) == (["closed"], ["/dev/vdb rw"])
+
+
+def test_a_root_target_keeps_what_it_needs_and_no_more() -> None:
+    root = replace(SERVICE, user="root", group="root", dpdk_folder="dpdk/spdk1")
+    assert settings(root)["CapabilityBoundingSet"] == ["CAP_DAC_OVERRIDE CAP_IPC_LOCK"]
+    assert settings(root)["RuntimeDirectory"] == ["csd/test dpdk/spdk1"]
+    pci = settings(replace(root, pci=True))
+    assert pci["CapabilityBoundingSet"] == ["CAP_DAC_OVERRIDE CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RAWIO"]
+    assert "PrivateDevices" not in pci
+    assert pci["NoNewPrivileges"] == ["yes"]
+
+
+def test_idle_priority_is_asked_for() -> None:
+    assert "CPUSchedulingPolicy" not in settings(SERVICE)
+    assert settings(replace(SERVICE, idle=True))["CPUSchedulingPolicy"] == ["idle"]
+
+
+def test_daemon_is_started_with_the_same_limits() -> None:
+    words = " ".join(Daemon(replace(SERVICE, idle=True)).closed)
+    assert words.startswith(
+        "prlimit --core=0:0 chrt --idle 0 setpriv --no-new-privs --reuid=daemon --regid=users --clear-groups "
+        "--bounding-set=-all --inh-caps=-all -- /usr/bin/daemon --name=csd_test "
+    )
+    assert " --umask=0117 " in words
+    assert Daemon(replace(SERVICE, idle=True)).wanted() != Daemon(SERVICE).wanted()
+    assert " ".join(Daemon(replace(SERVICE, user="root")).closed).startswith(
+        "prlimit --core=0:0 setpriv --no-new-privs -- /usr/bin/daemon "
+    )
+
+
+@pytest.mark.parametrize(("path", "place"), [("/home/me/a.img", "/home"), ("/tmp/a.img", "/tmp")])
+def test_data_that_the_unit_hides_are_refused(path: str, place: str) -> None:
+    service = replace(SERVICE, data=(Path(path),))
+    with pytest.raises(LabError) as error:
+        check_access(service, check=True, sandboxed=True)
+    assert f"Asked: csd_test works on {path}. Found: its unit keeps {place} from it." in str(error.value)
+    check_access(service, check=True, sandboxed=False)
+
+
+def test_a_user_that_is_not_there_is_refused_but_in_check_mode() -> None:
+    service = replace(SERVICE, user="nobody-of-this-name")
+    check_access(service, check=True, sandboxed=True)
+    with pytest.raises(LabError, match=r"Asked: run csd_test as nobody-of-this-name\. Found: there is no such user\."):
+        check_access(service, check=False, sandboxed=True)
+
+
+def test_layers_that_do_not_hold_are_named() -> None:
+    ours = Process(os.getpid(), (), "")
+    missing = missing_layers(replace(SERVICE, user="nobody-of-this-name"), ours, systemd=True)
+    assert "user nobody-of-this-name" in missing
+    assert "group users" in missing
+    assert missing_layers(SERVICE, None, systemd=True) == ()
