@@ -701,6 +701,8 @@ make_load(struct item *items)
 {
 	uint32_t which = below(g.programs), slot = 3 + below(3), length = g.program[which].length;
 	uint32_t chunk = one_in(3) ? 1 + below(length) : length, at, count = 0;
+	/* PTYPE, and PIT: eBPF's types of today and of before, with a program identifier and without */
+	uint32_t kind = (one_in(2) ? 0xc0 : 0x01) << 16 | (one_in(2) ? 1u << 25 : 0);
 
 	if (!one_in(4)) {
 		make(&items[count], 0, 0x88, COMPUTE, NULL, 0, 0);
@@ -712,7 +714,7 @@ make_load(struct item *items)
 		uint32_t bytes = length - at < chunk ? length - at : chunk;
 
 		make(&items[count], 0, 0x85, COMPUTE, g.program[which].bytes + at, bytes, 0);
-		items[count].command.dw10 = slot | 1 << 16;
+		items[count].command.dw10 = slot | kind;
 		items[count].command.dw11 = length;
 		items[count].command.dw14 = bytes;
 		items[count].command.dw15 = at;
@@ -846,12 +848,15 @@ make_scan(struct item *items)
 static uint32_t
 make_query(struct item *items)
 {
-	static const uint8_t logs[] = { 0x82, 0x83, 0x84, 0xd1, 0xd2, 0x05 };
+	static const uint8_t logs[] = { 0x82, 0x83, 0x84, 0xc0, 0xc1, 0xd1, 0xd2, 0x00, 0x05, 0x12, 0x1a, 0x1b };
 	static const uint8_t cns[] = { 0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x08, 0x1c };
 	uint32_t length = 4 * (1 + below(1024));
 
-	make(&items[0], 0, 0x02, COMPUTE, NULL, 0, length);
-	items[0].command.dw10 = logs[below(sizeof(logs))] | (length / 4 - 1) << 16;
+	uint8_t log = logs[below(sizeof(logs))];
+
+	/* Those below 82h are the controller's. */
+	make(&items[0], 0, 0x02, log < 0x82 ? 0 : COMPUTE, NULL, 0, length);
+	items[0].command.dw10 = log | (one_in(4) ? 1u << 8 : 0) | (length / 4 - 1) << 16;
 	items[0].command.dw11 = below(6) << 16;
 	items[0].command.dw12 = one_in(3) ? 4 * below(512) : 0;
 	items[0].command.dw14 = (uint32_t)below(5) << 24;

@@ -128,6 +128,8 @@ def test_mutated_command_streams(target: CsdTarget, folder: Path, fuzzer: Path) 
     with subsystem.device() as device:
         if device.program(3, 0).state == "active":
             device.deactivate(3, 0)
+        if device.program(3, 0).state != "empty":
+            device.unload(3, 0)
         device.load(3, 0, objects[0].read_bytes())
         device.activate(3, 0)
         found, start = b"", 0

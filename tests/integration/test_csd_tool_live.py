@@ -90,6 +90,7 @@ def test_list(host: Host) -> None:
     assert [one["bytes"] for one in told["namespaces"][:2]] == [4 * MIB, 8 * MIB]
     [compute] = told["compute"]
     assert [(one["pind"], one["state"]) for one in compute["programs"]] == [(slot, "active") for slot in range(5)]
+    assert {(one["program_type"], one["pid"]) for one in compute["programs"]} == {(0xC0, None)}
     assert "librte_bpf" in host.csd("list")
 
 
@@ -165,8 +166,8 @@ def test_output_to_a_pipe(host: Host) -> None:
 def test_memory_and_ranges(host: Host) -> None:
     host.csd("slm", "write", "--start", "64", "text:computation here")
     host.csd("slm", "copy", "--from", "64", "--to", "128", "--length", "16")
-    host.csd("slm", "fill", "--start", "64", "--length", "8", "--value", "0x2a2a2a2a")
-    assert bytes.fromhex(host.json("slm", "read", "--start", "64", "--length", "16")["data"]) == b"********ion here"
+    host.csd("slm", "fill", "--start", "64", "--length", "8")
+    assert bytes.fromhex(host.json("slm", "read", "--start", "64", "--length", "16")["data"]) == bytes(8) + b"ion here"
     assert "computation here" in host.csd("slm", "read", "--start", "128", "--length", "16")
     out = host.folder / "memory"
     host.csd("slm", "copy", "--lba", "5", "--blocks", "64", "--to", "0")
@@ -195,6 +196,10 @@ def test_the_life_of_a_program(host: Host) -> None:
     assert "Program In Use (01h/99h)" in host.csd("load", "--slot", "9", host.file("top"), code=3)
     host.csd("load", "--slot", "9", host.file("threshold"), "--replace", "--activate")
     host.csd("deactivate", "--slot", "9")
+    # What is loaded is in the way too, until it is unloaded; and 01h still means eBPF.
+    assert "Program In Use (01h/99h)" in host.csd("load", "--slot", "9", host.file("top"), code=3)
+    told = host.json("load", "--slot", "9", host.file("top"), "--replace", "--type", "1", "--pid", "7")["program"]
+    assert (told["program_type"], told["pid"]) == (1, 7)
     host.csd("unload", "--slot", "9")
     assert "No Program (01h/96h)" in host.csd("unload", "--slot", "9", code=3)
 

@@ -32,6 +32,7 @@ CSI_NVM = 0x00
 CSI_SLM = 0x03
 CSI_COMPUTE = 0x04
 
+EBPF = 0xC0  # program type: csd_tgt's, where it was not made with another one (log 83h says)
 # Program identifier types (PIT)
 PIT_NONE, PIT_PUID = 0, 1
 SCAN_RESUME = 0x1
@@ -154,7 +155,7 @@ def get_log(lid: int, nsid: int, length: int, *, offset: int = 0, specific: int 
 
 
 def load_program(
-    nsid: int, pind: int, program: bytes, *, chunk: int, program_type: int, pid: int | None = None
+    nsid: int, pind: int, program: bytes, *, chunk: int, program_type: int = EBPF, pid: int | None = None
 ) -> Iterator[Command]:
     """A program in as many commands as the device's transfer limit asks for; ``pid`` is a PUID that the drive keeps."""
     pit, pid = (PIT_NONE, 0) if pid is None else (PIT_PUID, pid)

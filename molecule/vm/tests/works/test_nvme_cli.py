@@ -24,6 +24,7 @@ BLOCKS = SIZE // BLOCK
 # Behind the data set, which later tests read.
 LBA = (48 << 20) // BLOCK
 SLOT = 9
+PID = 0x600D
 PROGRAM = "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o"
 THRESHOLD = 50_000
 RECORDS = 1024
@@ -123,6 +124,50 @@ def test_admin_passthru_agrees_with_id_ctrl(host: Host, folder: str) -> None:
     assert SERIAL in host.file(f"{folder}/passthru").content.decode(errors="replace")
 
 
+def raw(host: Host, folder: str, words: str) -> bytes:
+    """What a command prints as bytes."""
+    host.check_output("sh -c %s", f"nvme {words} --raw-binary > {folder}/raw")
+    content: bytes = host.file(f"{folder}/raw").content
+    return content
+
+
+def test_effects_log_shows_each_command_sets_commands(host: Host) -> None:
+    """By nvme-cli, effects-log gives the commands of each command set: reservations in NVM's, Flush in all three."""
+    for csi, commands in (
+        (0, {0x00, 0x01, 0x02, 0x05, 0x08, 0x09, 0x0D, 0x0E, 0x11, 0x15}),
+        (3, {0x00, 0x01, 0x02, 0x04, 0x05}),
+        (4, {0x00, 0x01, 0x82}),
+    ):
+        seen = nvme(host, f"effects-log /dev/{controller(host)} --csi={csi}")
+        [page] = seen if isinstance(seen, list) else [seen]
+        # Its keys are IOCS_0 (Flush), ACS_133 (...).
+        supported = {
+            name: {int(key.split("_")[1].split()[0]) for key in page[name]} for name in ("admin_cmd_set", "io_cmd_set")
+        }
+        assert (csi, supported["io_cmd_set"]) == (csi, commands)
+        assert {0x85, 0x88, 0x89} <= supported["admin_cmd_set"]
+
+
+def test_reachability_is_reported(host: Host, folder: str) -> None:
+    """By nvme-cli, id-ctrl, cmdset-ind-id-ns and get-log give reachability: CRCAP, groups, both logs."""
+    drive = f"/dev/{controller(host)}"
+    identity = raw(host, folder, f"id-ctrl {drive}")
+    assert identity[134] == 3
+    assert struct.unpack_from("<I", identity, 92)[0] & 1 << 17
+    for nsid, group in ((DATA, 1), (SLM, 1), (COMPUTE, 2)):
+        seen = raw(host, folder, f"cmdset-ind-id-ns {drive} --namespace-id={nsid}")
+        # NSTAT: ready. RGRPID.
+        assert (nsid, seen[14], struct.unpack_from("<I", seen, 20)[0]) == (nsid, 1, group)
+    groups = raw(host, folder, f"get-log {drive} --log-id=0x1a --log-len=92")
+    assert struct.unpack_from("<H", groups, 8) == (2,)
+    assert struct.unpack("<II24xII", groups[16:56]) == (1, 2, DATA, SLM)
+    assert struct.unpack("<II24xI", groups[56:]) == (2, 1, COMPUTE)
+    associations = raw(host, folder, f"get-log {drive} --log-id=0x1b --log-len=92")
+    assert struct.unpack_from("<H", associations, 8) == (2,)
+    assert struct.unpack("<II8xB15xI", associations[16:52]) == (1, 1, 2, 1)
+    assert struct.unpack("<II8xB15xII", associations[52:]) == (2, 2, 1, 1, 2)
+
+
 def test_io_passthru_reads_and_writes_the_drives_memory(
     host: Host, nodes: dict[int, Nodes], folder: str, random_file: str
 ) -> None:
@@ -138,15 +183,26 @@ def test_io_passthru_reads_and_writes_the_drives_memory(
 
 
 @pytest.fixture(scope="module")
-def slot(host: Host) -> Iterator[int]:
+def slot(host: Host, folder: str) -> Iterator[int]:
     """The shipped threshold program in a slot of its own, loaded and activated by nvme-cli alone."""
     drive, size = f"/dev/{controller(host)}", host.file(PROGRAM).size
-    load = f"--opcode=0x85 --namespace-id={COMPUTE} --cdw10={1 << 16 | SLOT} --cdw11={size} --cdw14={size}"
+    # The type that log 83h lists first, and a program identifier (PIT 1).
+    kind = raw(host, folder, f"get-log {drive} --log-id=0x83 --namespace-id={COMPUTE} --log-len=64")[32]
+    pind = SLOT | kind << 16 | 1 << 25
+    load = f"--opcode=0x85 --namespace-id={COMPUTE} --cdw10={pind} --cdw11={size} --cdw12={PID} --cdw14={size}"
     passthru(host, "admin", drive, f"{load} --data-len={size} --input-file={PROGRAM} --write")
     passthru(host, "admin", drive, f"--opcode=0x88 --namespace-id={COMPUTE} --cdw10={1 << 16 | SLOT}")
     yield SLOT
     passthru(host, "admin", drive, f"--opcode=0x88 --namespace-id={COMPUTE} --cdw10={SLOT}")
     passthru(host, "admin", drive, f"--opcode=0x85 --namespace-id={COMPUTE} --cdw10={1 << 24 | SLOT}")
+
+
+def test_the_program_list_shows_the_program(host: Host, folder: str, slot: int) -> None:
+    """By nvme-cli, get-log of the program list (82h) shows the loaded program: active, its type and identifier."""
+    words = f"get-log /dev/{controller(host)} --log-id=0x82 --namespace-id={COMPUTE} --log-len={64 * (slot + 2)}"
+    descriptor = raw(host, folder, words)[64 * (slot + 1) :]
+    # PEOCC 1: downloaded; ACT; PIT 1: a PUID.
+    assert struct.unpack_from("<BB6xQ", descriptor) == (1 | 1 << 2 | 1 << 3, 0xC0, PID)
 
 
 def test_the_standard_flow_by_nvme_cli_alone(
@@ -196,9 +252,9 @@ def test_a_scan_by_nvme_cli_alone(
 
 
 def test_a_wrong_command_is_refused_with_its_status(host: Host, nodes: dict[int, Nodes]) -> None:
-    """A command beyond the memory's end is refused with LBA Out of Range, and the connection lives on."""
+    """A command beyond the memory's end is refused with Invalid Field, and the connection lives on."""
     where = f"--namespace-id={SLM} --cdw10={SLM_MB << 20} --cdw12=4096 --data-len=4096"
     done = host.run(f"nvme io-passthru {nodes[SLM].generic} --opcode=0x02 {where} --read")
     assert done.rc != 0
-    assert re.search(r"out.of.range|0x?80\b", (done.stdout + done.stderr).lower()), done.stdout + done.stderr
+    assert re.search(r"invalid.field|0x?2\b", (done.stdout + done.stderr).lower()), done.stdout + done.stderr
     assert host.file(f"/sys/class/nvme/{controller(host)}/state").content_string == "live\n"

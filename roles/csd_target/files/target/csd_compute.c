@@ -195,9 +195,6 @@ csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, csd
 	struct csd_verification verification;
 	int rc = csd_slots_load(&compute->slots, chunk, &verification, refusal);
 
-	if (rc >= 0 && chunk->offset == 0) {
-		purge(compute);
-	}
 	if (rc == 1) {
 		rc = verify(compute, &verification, done, ctx, refusal);
 	}
