@@ -507,7 +507,7 @@ CSD_PROGRAM int dear(const struct byte *byte)
 
 @pytest.mark.holds("wire-8", "target-1")
 def test_a_program_that_becomes_dear_holds_nobody_up(world: World, memory_disk: int) -> None:
-    """Cheap records first, so that steps become long: 16 or 64 thousand records. From where such a step begins: dear."""
+    """Cheap records first, so that steps become long, 16 or 64 thousand. From where such a step begins: dear."""
     cheap = 64 + 256 + 1024 + 4096 + 16384 + 30 * 65536
     load(world.admin, 6, compiled(DEAR, world.folder))
     assert world.io.call(command(FILL, world.io.cid(), SLM, dw12=4 * MIB))[0].status == (0, 0)
