@@ -24,7 +24,7 @@ NVM, SLM, COMPUTE, SLOW, NONE, BEYOND, ALL = 1, 2, 3, 4, 16, 17, 0xFFFFFFFF
 MIB = 1 << 20
 RECORDS = MIB // 64
 # What the table is about: 8 slots, 0 and 7 active, 1 loaded, the others empty.
-OPTIONS = {"slots": 8, "max_active": 3, "max_range_sets": 3, "max_program_bytes": 600000, "max_total_bytes": MIB}
+OPTIONS = {"slots": 8, "max_active": 3, "max_range_sets": 6, "max_program_bytes": 600000, "max_total_bytes": MIB}
 
 
 def record(number: int) -> bytes:
@@ -175,7 +175,7 @@ def test_the_logs_say_what_is_there(world: World) -> None:
     assert one == results.RangeSet(rsid, False, (results.Range(2, 0, 64), results.Range(2, 64, 128)))
     world.device.delete_range_set(COMPUTE, rsid)
     limits = world.device.namespace(commands.CSI_COMPUTE).limits
-    assert limits == results.ComputeLimits(3, 3, 4, 8, 1, 1)
+    assert limits == results.ComputeLimits(3, 6, 4, 8, 1, 1)
 
 
 # ---- must-show 1: every command, every field out of range
@@ -309,10 +309,10 @@ CASES = [
         ("PSIZE", "0, nothing sent", 0x18E, {"cdw11": 0, "cdw14": 0, "data": b""}),
         ("PSIZE", "above the limit of one", 0x19B, {"cdw11": 600001}),
         ("PSIZE", "FFFFFFFFh", 0x19B, {"cdw11": 0xFFFFFFFF}),
-        ("NUMB", "0", 0x002, {"cdw14": 0}),
-        ("NUMB", "more than was sent", 0x002, {"cdw11": 128, "cdw14": 128}),
+        ("NUMB", "0", 0x00F, {"cdw14": 0}),
+        ("NUMB", "more than was sent", 0x00F, {"cdw11": 128, "cdw14": 128}),
         ("NUMB", "more than PSIZE", 0x19B, {"cdw11": 32}),
-        ("NUMB", "FFFFFFFFh", 0x002, {"cdw14": 0xFFFFFFFF}),
+        ("NUMB", "FFFFFFFFh", 0x00F, {"cdw14": 0xFFFFFFFF}),
         ("LOFF", "where no load was begun", 0x18F, {"cdw11": 128, "cdw15": 64}),
         ("LOFF", "so that it ends beyond PSIZE", 0x19B, {"cdw15": 32}),
         ("LOFF", "FFFFFFFFh (wraps)", 0x19B, {"cdw15": 0xFFFFFFFF}),
@@ -347,14 +347,14 @@ CASES = [
         ("NUMR", "0", 0x191, {"cdw11": 0}),
         ("NUMR", "9, of at most 8", 0x191, {"cdw11": 9, "data": bytes(9 * 32)}),
         ("NUMR", "255", 0x191, {"cdw11": 255, "data": bytes(255 * 32)}),
-        ("NUMR", "more than was sent", 0x002, {"cdw11": 2}),
-        ("NUMR", "1, nothing sent", 0x002, {"data": b""}),
+        ("NUMR", "more than was sent", 0x00F, {"cdw11": 2}),
+        ("NUMR", "1, nothing sent", 0x00F, {"data": b""}),
         *wrong_ranges(),
         ("ranges", "that overlap", 0x197, {"cdw11": 2, "data": memory_range(SLM, 64, 0) + memory_range(SLM, 64, 32)}),
         ("ranges", "that are the same", 0x197, {"cdw11": 2, "data": 2 * memory_range(SLM, 64, 0)}),
-        ("RSID", "0, to delete", 0x18D, {"cdw10": 1}),
-        ("RSID", "that there is not, to delete", 0x18D, {"cdw10": 1 | 3 << 16}),
-        ("RSID", "FFFFh, to delete", 0x18D, {"cdw10": 1 | 0xFFFF << 16}),
+        ("RSID", "0, to delete", 0x18D, {"cdw10": 1, "data": b""}),
+        ("RSID", "that there is not, to delete", 0x18D, {"cdw10": 1 | 3 << 16, "data": b""}),
+        ("RSID", "FFFFh, to delete", 0x18D, {"cdw10": 1 | 0xFFFF << 16, "data": b""}),
     ),
     *cases_of(
         "Execute Program",
@@ -369,10 +369,10 @@ CASES = [
         ("RSID and NUMR", "both", 0x002, {"cdw2": 1 << 16}),
         ("NUMR", "9, of at most 8", 0x191, {"cdw3": 9, "data": bytes(9 * 32)}),
         ("NUMR", "FFFFFFFFh", 0x191, {"cdw3": 0xFFFFFFFF}),
-        ("NUMR", "more than was sent", 0x002, {"cdw3": 2}),
-        ("DLEN", "more than the transfer", 0x002, {"cdw4": 33}),
-        ("DLEN", "FFFFFFFFh", 0x002, {"cdw4": 0xFFFFFFFF}),
-        ("DLEN", "less than the ranges", 0x002, {"cdw4": 31}),
+        ("NUMR", "more than was sent", 0x00F, {"cdw3": 2}),
+        ("DLEN", "more than the transfer", 0x00F, {"cdw4": 33}),
+        ("DLEN", "FFFFFFFFh", 0x00F, {"cdw4": 0xFFFFFFFF}),
+        ("DLEN", "less than the ranges", 0x00F, {"cdw4": 31}),
         ("program data", "1004 bytes, of at most 1000", 0x002, {"data": memory_range(SLM, 64, 0) + bytes(1004)}),
         *wrong_ranges(),
         ("ranges", "that overlap", 0x197, {"cdw3": 2, "data": memory_range(SLM, 256, 0) + memory_range(SLM, 256, 64)}),
@@ -483,15 +483,18 @@ CASES = [
             for lid in (0x00, 0x05, 0x12, 0x1A, 0x1B)
             for field, value, changed in (
                 ("NSID", "of a namespace", {"nsid": COMPUTE}),
-                ("NUMD", "more than the buffer", {"cdw10": 0x00040000 | lid}),
                 ("LPO", "off the granularity", {"cdw12": 2}),
                 ("LPO", "beyond the log", {"cdw12": 0x10000}),
                 ("LPO", "FFFFFFFFFFFFFFFCh", {"cdw12": 0xFFFFFFFC, "cdw13": 0xFFFFFFFF}),
                 ("OT", "1 (an index)", {"cdw14": 1 << 23}),
             )
         ),
+        *(
+            (f"NUMD of log {lid:02X}h", "more than the buffer", 0x00F, {"nsid": 0, "cdw10": 0x00040000 | lid})
+            for lid in (0x00, 0x05, 0x12, 0x1A, 0x1B)
+        ),
         ("LID", "FFh", 0x002, {"cdw10": 0x000300FF}),
-        ("NUMD", "more than the buffer", 0x002, {"cdw10": 0x00040082}),
+        ("NUMD", "more than the buffer", 0x00F, {"cdw10": 0x00040082}),
         ("LPO", "off the granularity", 0x002, {"cdw12": 2}),
         ("LPO", "beyond the log", 0x002, {"cdw12": 0x10000}),
         ("LPO", "FFFFFFFFFFFFFFFCh", 0x002, {"cdw12": 0xFFFFFFFC, "cdw13": 0xFFFFFFFF}),

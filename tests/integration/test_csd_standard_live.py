@@ -24,7 +24,7 @@ PORT = 26500
 NVM, SLM, COMPUTE, MORE = 1, 2, 3, 5
 MIB = 1 << 20
 DATA = bytes(range(256)) * (MIB // 256)
-OPTIONS = {"slots": 4, "max_range_sets": 4}
+OPTIONS = {"slots": 4, "max_range_sets": 6}
 
 
 @dataclass

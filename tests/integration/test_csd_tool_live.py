@@ -39,6 +39,7 @@ def temperature(piece: bytes) -> int:
 class Host:
     """Someone who calls csd."""
 
+    target: CsdTarget
     subsystem: Subsystem
     folder: Path
 
@@ -63,11 +64,24 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("tool")
     with CsdTarget(folder, PORT) as target:
         subsystem = target.add_subsystem("tool", DATA, slm_megabytes=8)
-        host = Host(subsystem, folder)
+        host = Host(target, subsystem, folder)
         for slot, name in enumerate(("threshold", "search", "aggregate", "sample", "top")):
             program(name, folder)
             host.csd("load", "--slot", str(slot), host.file(name), "--activate")
         yield host
+
+
+LINES = ["disk full", "error: timeout", "warn: error errors", "all is well", "errors, er, and e"]
+
+
+@pytest.fixture(scope="module")
+def log(host: Host) -> Host:
+    """A second subsystem of the same target, whose data are a log."""
+    text = "".join(f"{number:08} {LINES[number * 7 % 5]}\n" for number in range(10000)).encode()
+    subsystem = host.target.add_subsystem("log", text.ljust(-(-len(text) // 4096) * 4096, b"\n"), slm_megabytes=8)
+    log = Host(host.target, subsystem, host.folder)
+    log.csd("load", "--slot", "1", log.file("search"), "--activate")
+    return log
 
 
 def test_list(host: Host) -> None:
@@ -88,6 +102,18 @@ def test_scan_and_exec_find_what_a_host_that_reads_everything_finds(host: Host) 
         assert out.read_bytes() == b"".join(wanted)
         assert (told["end"], told["records"], told["matches"]) == ("whole", len(RECORDS), len(wanted))
         assert told["first_items"][0] == wanted[0].hex()
+
+
+@pytest.mark.holds("wire-6")
+def test_a_word_in_a_log_is_found_as_often_by_scan_exec_and_grep(log: Host) -> None:
+    """Words of every length: a scan's data have a length, and padding is no part of the pattern."""
+    for word, times in (("error", 3), ("errors", 1), ("timeout", 1), ("disk full", 1)):
+        grep = ["grep", "--only-matching", "--text", "--fixed-strings", word, str(log.subsystem.image)]
+        found = len(subprocess.run(grep, capture_output=True, check=True).stdout.splitlines())
+        assert found > 0
+        for _ in range(times):
+            counts = [log.json(how, "--slot", "1", "--data", f"text:{word}")["matches"] for how in ("scan", "exec")]
+            assert counts == [found, found], word
 
 
 def test_a_scan_goes_on_until_everything_came(host: Host) -> None:

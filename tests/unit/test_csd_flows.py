@@ -53,7 +53,8 @@ def test_state_survives_a_continuation_in_slm() -> None:
     # Two ranges at SLM's end: four bytes of no data, eight for a state of six.
     assert struct.unpack("<IIQ16xIIQ16x", create.data) == (2, 4, 0xE000, 2, 8, 0xF000)
     scans = [command for command in drive.sent if command.opcode == 0x82]
-    assert [(scan.cdw3 >> 16, scan.cdw2 >> 16) for scan in scans] == [(7, 0), (7, 1)]
+    # ... which is what the padding of four says; bit 0 of the second one: resume.
+    assert [(scan.cdw3 >> 16, scan.cdw2 >> 16) for scan in scans] == [(7, 0b1000), (7, 0b1001)]
     assert drive.sent[-1].cdw10 == 1 | 7 << 16
     assert outcome.state == b"abcdef"
 
@@ -94,11 +95,16 @@ def test_a_failed_scan_leaves_no_range_set_behind() -> None:
     assert refusal.value.fix == "activate it first (csd activate)"
 
 
-def test_a_scans_data_are_filled_up_to_what_slm_takes() -> None:
+@pytest.mark.parametrize(("word", "padding"), [(b"ERROR", 3), (b"abcdef", 2), (b"abc", 1), (b"abcd", 0)])
+def test_a_scans_data_are_filled_up_to_what_slm_takes_and_the_command_says_by_how_much(
+    word: bytes, padding: int
+) -> None:
     drive = DriveDouble()
     drive.scans = [result(0, 4096, 4096)]
-    run_scan(drive, parameters=b"ERROR", memory_at=64)
-    assert drive.memory[64:72] == b"ERROR\0\0\0"
+    run_scan(drive, parameters=word, memory_at=64)
+    assert drive.memory[64 : 64 + len(word) + padding] == word + bytes(padding)
+    [scan] = [command for command in drive.sent if command.opcode == 0x82]
+    assert scan.cdw2 >> 16 == padding << 1
 
 
 def test_what_a_scan_cannot_do() -> None:

@@ -36,6 +36,7 @@ EBPF = 0xC0  # program type: csd_tgt's, where it was not made with another one (
 # Program identifier types (PIT)
 PIT_NONE, PIT_PUID = 0, 1
 SCAN_RESUME = 0x1
+SCAN_PADDING = 1  # the lowest bit of this field
 COPY_FROM_BLOCKS = 0x2
 COPY_FROM_MEMORY = 0x4
 FAST_COPY_ONLY = 1 << 15
@@ -231,11 +232,13 @@ def scan(
     cparam1: int = 0,
     rsid: int = 0,
     resume: bool = False,
+    padding: int = 0,
 ) -> Command:
+    """``padding``: how many bytes at the end of the set's first range, 0 to 4, are no program data."""
     return Command(
         SCAN,
         nsid,
-        cdw2=pind | (SCAN_RESUME if resume else 0) << 16,
+        cdw2=pind | ((SCAN_RESUME if resume else 0) | padding << SCAN_PADDING) << 16,
         cdw3=data_nsid | rsid << 16,
         cdw10=start & _LOW,
         cdw11=start >> 32,

@@ -29,7 +29,7 @@ class Job:
     Attributes:
         compute, memory, data: the namespaces; memory may be None for a scan without data or state to carry.
         start, length: bytes of the data namespace.
-        parameters: program data; a scan fills them up with zeros to a multiple of 4 bytes.
+        parameters: program data, of any length up to 1000 bytes.
         memory_at: where in SLM the work begins; None: a scan takes the end, the standard flow the beginning.
         room: bytes for the result, of the standard flow.
     """
@@ -85,7 +85,7 @@ def scan(device: Device, job: Job, keep: Callable[[bytes], object]) -> Outcome:
     """Scan a range. ``keep`` is given what the program kept, in order; offsets are bytes of the data namespace."""
     outcome = Outcome(device.program(job.compute.nsid, job.pind))
     began = time.monotonic()
-    with _scan_ranges(device, job, outcome.program) as rsid:
+    with _scan_ranges(device, job, outcome.program) as (rsid, padding):
         carries_state = rsid != 0 and outcome.program.state_bytes > 0
         start, length, resume = job.start, job.length, False
         while True:
@@ -99,6 +99,7 @@ def scan(device: Device, job: Job, keep: Callable[[bytes], object]) -> Outcome:
                 cparam1=job.cparam1,
                 rsid=rsid,
                 resume=resume and carries_state,
+                padding=padding,
             )
             asked = f"scan {length} bytes at {start} of namespace {job.data.nsid} with slot {job.pind}"
             result = _result(device.io(command, asked).data, asked)
@@ -114,11 +115,14 @@ def scan(device: Device, job: Job, keep: Callable[[bytes], object]) -> Outcome:
 
 
 @contextmanager
-def _scan_ranges(device: Device, job: Job, program: results.Program) -> Iterator[int]:
-    """The memory range set that a scan needs: for program data, and for state that survives a continuation; or 0."""
+def _scan_ranges(device: Device, job: Job, program: results.Program) -> Iterator[tuple[int, int]]:
+    """The memory range set that a scan needs: for program data, and for state that survives a continuation; or 0.
+
+    With it comes how much of its first range is padding: SLM takes multiples of 4 bytes, program data have any length.
+    """
     may_continue = program.item_bytes() > 0
     if not job.parameters and not (program.state_bytes and may_continue):
-        yield 0
+        yield 0, 0
         return
     if job.memory is None:
         raise LabError(
@@ -126,7 +130,6 @@ def _scan_ranges(device: Device, job: Job, program: results.Program) -> Iterator
             "the drive has no SLM namespace to hold them",
             "declare an SLM namespace at the target",
         )
-    # SLM takes multiples of 4 bytes: the rest is zeros.
     data = job.parameters.ljust(max(GRANULARITY, _up(len(job.parameters), GRANULARITY)), b"\0")
     state_bytes = _up(program.state_bytes, GRANULARITY)
     needed = _up(len(data), PAGE) + _up(state_bytes, PAGE)
@@ -136,7 +139,7 @@ def _scan_ranges(device: Device, job: Job, program: results.Program) -> Iterator
     if state_bytes:
         ranges.append(MemoryRange(job.memory.nsid, at + _up(len(data), PAGE), state_bytes))
     with _range_set(device, job.compute.nsid, ranges) as rsid:
-        yield rsid
+        yield rsid, len(data) - len(job.parameters)
 
 
 def execute(device: Device, job: Job, keep: Callable[[bytes], object]) -> Outcome:

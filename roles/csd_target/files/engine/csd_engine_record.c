@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "csd_cost.h"
 #include "csd_loop.h"
 #include "csd_rte_bpf.h"
 #include "csd_verify.h"
@@ -173,6 +174,7 @@ record_load(struct csd_code *code, const struct csd_load_options *options, struc
 			      code->geometry.emit == CSD_EMIT_OFFSET ? sizeof(uint64_t) : 0,
 		.instructions = code->count,
 		.jit_bytes = first->native.function != NULL ? first->native.bytes : 0,
+		.longest_ns = csd_cost_longest(code, first->native.function != NULL),
 	};
 	*loaded = &program->program;
 	return 0;

@@ -6,7 +6,7 @@
 
 /*
  * librte_bpf's validator follows paths, whose number doubles with each branch: instructions, counted once for each path
- * that leads to them, are limited to what it does in some 10 ms.
+ * that leads to them, are limited: it took 0.2 s for the worst program that was found, 10 ms for most.
  */
 #define CSD_MAX_PATH_INSTRUCTIONS	100000
 

@@ -8,7 +8,7 @@
 
 #define EXIT		0x95
 #define RET		0xc3
-#define MAX_FRAME	1024	/* of the loop's own code: some 130 bytes and 12 for each 16 bytes of a record */
+#define MAX_FRAME	1024	/* of the loop's own code: some 130 bytes and 17 for each 16 bytes of a record that is copied */
 #define MAX_COPY	256	/* longer records are copied by memcpy, in the loop in C */
 
 /*

@@ -2,8 +2,7 @@
 /*
  * Finds a pattern of 1 to 16 bytes at any position of any input: emits the offset of each place where it begins, also
  * where matches overlap. The pattern is data[0 .. data_bytes), more than 16 bytes count as 16; a cparam1 from 1 to 16
- * says that only so many of them count (data of a scan come in fours). Without data the pattern is the 8 bytes of
- * cparam1, little endian.
+ * says that only so many of them count. Without data the pattern is the 8 bytes of cparam1, little endian.
  *
  * A window is the 64 positions that it is asked about and the 15 bytes behind them. First all 64 are tried at once for
  * the pattern's first two bytes, eight to a word. Where that finds something, the first such place is looked at; only

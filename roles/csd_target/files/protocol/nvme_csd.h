@@ -150,9 +150,14 @@ _Static_assert(sizeof(struct nvme_slm_copy_memory) == 32, "copy source: memory")
  * RSID names a memory range set: its first range holds the program data; its second range, where there is one, holds
  * the state: read before the scan with CSD_SCAN_RESUME, else taken as zeros, and written back after it in any case.
  * So state survives a continuation. Status codes are those of Execute Program.
+ * Ranges are whole dwords, program data need not be: CSD_SCAN_PADDING says how many bytes at the end of the first range
+ * are no data. A range of 4 bytes with a padding of 4 holds none at all.
  * CQE DW0-1: the number of kept records (struct csd_result.matches).
  */
 #define CSD_SCAN_RESUME		0x1
+#define CSD_SCAN_PADDING_SHIFT	1	/* bits 3:1: 0 to 4 */
+#define CSD_SCAN_PADDING_MASK	0x7
+#define CSD_SCAN_MAX_PADDING	4
 
 /*
  * How results begin: in the buffer of a scan, and in the output range of Execute Program. state_bytes of state follow,

@@ -1,38 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_channel.h"
 
+#include "spdk/nvmf_cmd.h"
 #include "spdk/thread.h"
+#include "spdk/util.h"
 
-/*
- * More runs at a time would not be faster on one thread, but take more memory; the others wait their turn. Idle
- * instances beyond the second number go, the one that is idle longest first.
- */
-#define MAX_RUNS	8
-#define MAX_IDLE	16
+/* Idle instances beyond this number go, the one that is idle longest first. */
+#define MAX_IDLE		16
+/* How often it is looked whether somebody still waits for the runs that have not begun. */
+#define SWEEP_MICROSECONDS	10000
 
-TAILQ_HEAD(csd_runs, csd_run);
-
-struct idle_instance {
+struct csd_idle_instance {
 	struct csd_loaded *loaded;
 	struct csd_instance *instance;
-	TAILQ_ENTRY(idle_instance) link;
+	TAILQ_ENTRY(csd_idle_instance) link;
 };
 
-TAILQ_HEAD(idle_instances, idle_instance);
+TAILQ_HEAD(csd_idle_instances, csd_idle_instance);
 
 struct csd_channel {
-	struct spdk_poller *poller;
-	struct csd_runs queued;		/* not started */
-	struct csd_runs ready;
-	struct csd_runs waiting;	/* for their data */
-	uint32_t started;
-	struct idle_instances idle;
+	struct spdk_io_channel *work;
+	struct spdk_poller *sweeper;
+	struct csd_shares shares;
+	TAILQ_HEAD(, csd_run) runs;	/* also those that have not begun */
+	struct csd_reader_buffers buffers;
+	struct csd_idle_instances idle;
 	uint32_t idle_count;
 	uint8_t *sink;
 };
 
 static void
-destroy_idle(struct csd_channel *channel, struct idle_instance *idle)
+csd_channel_destroy_idle(struct csd_channel *channel, struct csd_idle_instance *idle)
 {
 	TAILQ_REMOVE(&channel->idle, idle, link);
 	channel->idle_count--;
@@ -42,9 +40,9 @@ destroy_idle(struct csd_channel *channel, struct idle_instance *idle)
 }
 
 static struct csd_instance *
-take_instance(struct csd_channel *channel, struct csd_loaded *loaded)
+csd_channel_take_instance(struct csd_channel *channel, struct csd_loaded *loaded)
 {
-	struct idle_instance *idle;
+	struct csd_idle_instance *idle;
 	struct csd_instance *instance;
 
 	TAILQ_FOREACH(idle, &channel->idle, link) {
@@ -61,9 +59,9 @@ take_instance(struct csd_channel *channel, struct csd_loaded *loaded)
 }
 
 static void
-keep_instance(struct csd_channel *channel, struct csd_loaded *loaded, struct csd_instance *instance)
+csd_channel_keep_instance(struct csd_channel *channel, struct csd_loaded *loaded, struct csd_instance *instance)
 {
-	struct idle_instance *idle = calloc(1, sizeof(*idle));
+	struct csd_idle_instance *idle = calloc(1, sizeof(*idle));
 
 	if (idle == NULL) {
 		csd_instance_destroy(instance);
@@ -74,161 +72,175 @@ keep_instance(struct csd_channel *channel, struct csd_loaded *loaded, struct csd
 	TAILQ_INSERT_HEAD(&channel->idle, idle, link);
 	channel->idle_count++;
 	if (channel->idle_count > MAX_IDLE) {
-		destroy_idle(channel, TAILQ_LAST(&channel->idle, idle_instances));
+		csd_channel_destroy_idle(channel, TAILQ_LAST(&channel->idle, csd_idle_instances));
 	}
 }
 
-/* Of the hosts' queues that wait, the one that has the fewest runs under way: a deep queue does not hold up a shallow one. */
 static struct csd_run *
-next_queued(struct csd_channel *channel)
+csd_channel_run_of(struct csd_waiter *waiter)
 {
-	struct csd_run *run, *other, *best = NULL;
-	uint32_t under_way, fewest = UINT32_MAX;
-
-	TAILQ_FOREACH(run, &channel->queued, link) {
-		under_way = 0;
-		TAILQ_FOREACH(other, &channel->ready, link) {
-			under_way += other->req->qpair == run->req->qpair;
-		}
-		TAILQ_FOREACH(other, &channel->waiting, link) {
-			under_way += other->req->qpair == run->req->qpair;
-		}
-		if (under_way < fewest) {
-			fewest = under_way;
-			best = run;
-		}
-	}
-	return best;
+	return SPDK_CONTAINEROF(waiter, struct csd_run, waiter);
 }
 
+/* Those that have room now get their first turns. */
 static void
-wake(struct csd_run *run)
+csd_channel_admit(struct csd_channel *channel)
 {
-	struct csd_channel *channel = run->channel;
+	struct csd_waiter *waiter;
 
-	if (run->waiting) {
-		run->waiting = false;
-		TAILQ_REMOVE(&channel->waiting, run, link);
-		TAILQ_INSERT_TAIL(&channel->ready, run, link);
-		spdk_poller_resume(channel->poller);
+	while ((waiter = csd_shares_next(&channel->shares)) != NULL) {
+		csd_work_ready(&csd_channel_run_of(waiter)->work);
+	}
+	if (channel->shares.waiting > 0) {
+		spdk_poller_resume(channel->sweeper);
+	} else {
+		spdk_poller_pause(channel->sweeper);
 	}
 }
 
 static void
-notified(void *run)
+csd_channel_notified(void *ctx)
 {
-	wake(run);
+	struct csd_run *run = ctx;
+
+	csd_work_ready(&run->work);
 }
 
 static void
-finish(struct csd_channel *channel, struct csd_run *run)
+csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 {
 	struct spdk_io_channel *io_channel = run->io_channel;
 	struct csd_instance *instance = run->instance;
 	struct csd_loaded *loaded = csd_loaded_get(run->loaded);
 
-	if (run->started) {
-		channel->started--;
-	}
+	TAILQ_REMOVE(&channel->runs, run, link);
+	csd_shares_leave(&channel->shares, &run->waiter);
+	csd_work_end(&run->work);
 	csd_run_finish(run);
 	if (instance != NULL) {
-		keep_instance(channel, loaded, instance);
+		csd_channel_keep_instance(channel, loaded, instance);
 	}
 	csd_loaded_put(loaded);
+	csd_channel_admit(channel);
 	spdk_put_io_channel(io_channel);
 }
 
+/* In a turn of its own, for an instance may have to be made first. */
 static void
-start_queued(struct csd_channel *channel)
+csd_channel_begin(struct csd_channel *channel, struct csd_run *run)
 {
-	struct csd_run *run;
-	struct csd_instance *instance;
+	struct csd_instance *instance = csd_channel_take_instance(channel, run->loaded);
 
-	while (channel->started < MAX_RUNS && (run = next_queued(channel)) != NULL) {
-		TAILQ_REMOVE(&channel->queued, run, link);
-		instance = take_instance(channel, run->loaded);
-		if (instance == NULL) {
-			run->failed = true;
-			run->ended = true;
-			run->status_code_type = SPDK_NVME_SCT_COMMAND_SPECIFIC;
-			run->status_code = NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES;
-		} else {
-			run->started = true;
-			channel->started++;
-			csd_run_start(run, instance, channel->sink, notified);
-		}
-		TAILQ_INSERT_TAIL(&channel->ready, run, link);
+	if (instance == NULL) {
+		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	} else {
+		run->started = true;
+		run->input.buffers = &channel->buffers;
+		csd_run_start(run, instance, channel->sink, csd_channel_notified);
 	}
+	csd_work_ready(&run->work);
 }
 
-/* One slice of one run, so that between two the thread does its other work. */
-static int
-poll_runs(void *ctx)
+static void
+csd_channel_slice(struct csd_work *work)
 {
-	struct csd_channel *channel = ctx;
-	struct csd_run *run;
+	struct csd_run *run = SPDK_CONTAINEROF(work, struct csd_run, work);
 
-	start_queued(channel);
-	run = TAILQ_FIRST(&channel->ready);
-	if (run == NULL) {
-		spdk_poller_pause(channel->poller);
-		return SPDK_POLLER_IDLE;
+	if (!run->started && !run->ended && !run->aborted && csd_request_wanted(run->req)) {
+		csd_channel_begin(run->channel, run);
+		return;
 	}
-	TAILQ_REMOVE(&channel->ready, run, link);
 	switch (csd_run_slice(run)) {
 	case CSD_RUN_READY:
-		TAILQ_INSERT_TAIL(&channel->ready, run, link);
+		csd_work_ready(&run->work);
 		break;
 	case CSD_RUN_WAITS:
-		run->waiting = true;
-		TAILQ_INSERT_TAIL(&channel->waiting, run, link);
 		break;
 	case CSD_RUN_ENDED:
-		finish(channel, run);
+		csd_channel_finish(run->channel, run);
 		break;
 	}
-	return SPDK_POLLER_BUSY;
 }
 
-void
-csd_channel_submit(struct csd_compute *compute, struct csd_run *run)
+/* Nobody waits for the runs of this queue that have not begun: they end, for SPDK waits for them to let go of the queue. */
+static void
+csd_channel_drop_waiting(struct csd_channel *channel, struct csd_share *share)
 {
-	run->io_channel = csd_channel_get(compute);
-	run->channel = spdk_io_channel_get_ctx(run->io_channel);
-	TAILQ_INSERT_TAIL(&run->channel->queued, run, link);
-	spdk_poller_resume(run->channel->poller);
+	uint32_t left;
+
+	/* The share goes with its last run. */
+	for (left = share->waiting; left > 0; left--) {
+		struct csd_waiter *waiter = TAILQ_FIRST(&share->waiters);
+
+		if (waiter == NULL) {
+			break;	/* the others have begun meanwhile, and see it themselves */
+		}
+		csd_shares_take(&channel->shares, waiter);
+		csd_run_slice(csd_channel_run_of(waiter));
+		csd_channel_finish(channel, csd_channel_run_of(waiter));
+	}
 }
 
-static struct csd_run *
-find(struct csd_runs *runs, struct spdk_nvmf_request *req)
+static int
+csd_channel_sweep(void *ctx)
 {
-	struct csd_run *run;
+	struct csd_channel *channel = ctx;
+	struct csd_share *share, *next;
+	int rc = SPDK_POLLER_IDLE;
 
-	TAILQ_FOREACH(run, runs, link) {
-		if (run->req == req) {
-			return run;
+	TAILQ_FOREACH_SAFE(share, &channel->shares.list, link, next) {
+		struct csd_waiter *waiter = TAILQ_FIRST(&share->waiters);
+
+		if (waiter != NULL && !csd_request_wanted(csd_channel_run_of(waiter)->req)) {
+			csd_channel_drop_waiting(channel, share);
+			rc = SPDK_POLLER_BUSY;
 		}
 	}
-	return NULL;
+	return rc;
+}
+
+int
+csd_channel_submit(struct csd_compute *compute, struct csd_run *run)
+{
+	struct spdk_io_channel *io_channel = csd_channel_get(compute);
+	struct csd_channel *channel = spdk_io_channel_get_ctx(io_channel);
+	int rc = csd_work_begin(&run->work, channel->work, spdk_nvmf_request_get_host_nqn(run->req), csd_channel_slice);
+
+	if (rc == 0) {
+		rc = csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair);
+		if (rc != 0) {
+			csd_work_end(&run->work);
+		}
+	}
+	if (rc != 0) {
+		spdk_put_io_channel(io_channel);
+		return rc;
+	}
+	run->io_channel = io_channel;
+	run->channel = channel;
+	TAILQ_INSERT_TAIL(&channel->runs, run, link);
+	csd_channel_admit(channel);
+	return 0;
 }
 
 static bool
-abort_run(struct csd_channel *channel, struct spdk_nvmf_request *req)
+csd_channel_abort_run(struct csd_channel *channel, struct spdk_nvmf_request *req)
 {
-	struct csd_run *run = find(&channel->queued, req);
+	struct csd_run *run;
 
-	if (run != NULL) {
-		TAILQ_REMOVE(&channel->queued, run, link);
-		TAILQ_INSERT_HEAD(&channel->ready, run, link);
-		spdk_poller_resume(channel->poller);
-	} else if ((run = find(&channel->ready, req)) == NULL && (run = find(&channel->waiting, req)) == NULL) {
-		return false;
+	TAILQ_FOREACH(run, &channel->runs, link) {
+		if (run->req == req) {
+			break;
+		}
 	}
-	if (run->ended) {
+	if (run == NULL || run->ended) {
 		return false;	/* too late: it is about to be answered */
 	}
+	if (run->waiter.waits) {
+		csd_shares_take(&channel->shares, &run->waiter);
+	}
 	run->aborted = true;
-	wake(run);
+	csd_work_ready(&run->work);
 	return true;
 }
 
@@ -236,49 +248,60 @@ bool
 csd_channel_abort(struct csd_compute *compute, struct spdk_nvmf_request *req)
 {
 	struct spdk_io_channel *io_channel = csd_channel_get(compute);
-	bool found = abort_run(spdk_io_channel_get_ctx(io_channel), req);
+	bool found = csd_channel_abort_run(spdk_io_channel_get_ctx(io_channel), req);
 
 	spdk_put_io_channel(io_channel);
 	return found;
 }
 
+static void
+csd_channel_free(struct csd_channel *channel)
+{
+	spdk_poller_unregister(&channel->sweeper);
+	if (channel->work != NULL) {
+		spdk_put_io_channel(channel->work);
+	}
+	csd_reader_buffers_free(&channel->buffers);
+	free(channel->sink);
+}
+
 static int
-create(void *io_device, void *ctx)
+csd_channel_create(void *io_device, void *ctx)
 {
 	struct csd_channel *channel = ctx;
 
 	(void)io_device;
+	TAILQ_INIT(&channel->runs);
+	TAILQ_INIT(&channel->idle);
+	csd_shares_init(&channel->shares);
 	channel->sink = malloc(CSD_SINK_BYTES);
-	if (channel->sink == NULL) {
+	channel->work = csd_work_hold();
+	channel->sweeper = SPDK_POLLER_REGISTER(csd_channel_sweep, channel, SWEEP_MICROSECONDS);
+	if (channel->sink == NULL || channel->work == NULL || channel->sweeper == NULL) {
+		csd_channel_free(channel);
 		return -ENOMEM;
 	}
-	TAILQ_INIT(&channel->queued);
-	TAILQ_INIT(&channel->ready);
-	TAILQ_INIT(&channel->waiting);
-	TAILQ_INIT(&channel->idle);
-	channel->poller = SPDK_POLLER_REGISTER(poll_runs, channel, 0);
-	spdk_poller_pause(channel->poller);
+	spdk_poller_pause(channel->sweeper);
 	return 0;
 }
 
 static void
-destroy(void *io_device, void *ctx)
+csd_channel_destroy(void *io_device, void *ctx)
 {
 	struct csd_channel *channel = ctx;
 
 	(void)io_device;
-	assert(TAILQ_EMPTY(&channel->queued) && TAILQ_EMPTY(&channel->ready) && TAILQ_EMPTY(&channel->waiting));
+	assert(TAILQ_EMPTY(&channel->runs));
 	while (!TAILQ_EMPTY(&channel->idle)) {
-		destroy_idle(channel, TAILQ_FIRST(&channel->idle));
+		csd_channel_destroy_idle(channel, TAILQ_FIRST(&channel->idle));
 	}
-	spdk_poller_unregister(&channel->poller);
-	free(channel->sink);
+	csd_channel_free(channel);
 }
 
 void
 csd_channels_init(struct csd_compute *compute)
 {
-	spdk_io_device_register(compute, create, destroy, sizeof(struct csd_channel), "csd_compute");
+	spdk_io_device_register(compute, csd_channel_create, csd_channel_destroy, sizeof(struct csd_channel), "csd_compute");
 }
 
 void
@@ -293,29 +316,29 @@ csd_channel_get(struct csd_compute *compute)
 	return spdk_get_io_channel(compute);
 }
 
-struct purge {
+struct csd_channel_purge_all {
 	void (*done)(void *compute);
 	void *compute;
 };
 
 static void
-purge_channel(struct spdk_io_channel_iter *iter)
+csd_channel_purge(struct spdk_io_channel_iter *iter)
 {
 	struct csd_channel *channel = spdk_io_channel_get_ctx(spdk_io_channel_iter_get_channel(iter));
-	struct idle_instance *idle, *next;
+	struct csd_idle_instance *idle, *next;
 
 	TAILQ_FOREACH_SAFE(idle, &channel->idle, link, next) {
 		if (csd_loaded_is_retired(idle->loaded)) {
-			destroy_idle(channel, idle);
+			csd_channel_destroy_idle(channel, idle);
 		}
 	}
 	spdk_for_each_channel_continue(iter, 0);
 }
 
 static void
-purged(struct spdk_io_channel_iter *iter, int status)
+csd_channel_purged(struct spdk_io_channel_iter *iter, int status)
 {
-	struct purge *purge = spdk_io_channel_iter_get_ctx(iter);
+	struct csd_channel_purge_all *purge = spdk_io_channel_iter_get_ctx(iter);
 
 	(void)status;
 	purge->done(purge->compute);
@@ -325,7 +348,7 @@ purged(struct spdk_io_channel_iter *iter, int status)
 void
 csd_channels_purge(struct csd_compute *compute, void (*done)(void *compute))
 {
-	struct purge *purge = calloc(1, sizeof(*purge));
+	struct csd_channel_purge_all *purge = calloc(1, sizeof(*purge));
 
 	if (purge == NULL) {
 		done(compute);	/* they stay until others push them out */
@@ -333,5 +356,5 @@ csd_channels_purge(struct csd_compute *compute, void (*done)(void *compute))
 	}
 	purge->done = done;
 	purge->compute = compute;
-	spdk_for_each_channel(compute, purge_channel, purge, purged);
+	spdk_for_each_channel(compute, csd_channel_purge, purge, csd_channel_purged);
 }

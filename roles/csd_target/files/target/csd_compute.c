@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_compute_private.h"
+#include "csd_notice.h"
 
 #include "spdk/thread.h"
 #include "spdk/util.h"
-#include "spdk_internal/log.h"
 
 static const struct csd_namespace_ops g_ops;
 
@@ -147,7 +147,7 @@ static int
 logged(struct csd_compute *compute, int rc, const struct csd_refusal *refusal)
 {
 	if (rc < 0) {
-		SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal->why);
+		CSD_NOTICE("%s: %s\n", compute->ns.name, refusal->why);
 	}
 	return rc;
 }
@@ -201,6 +201,17 @@ csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, csd
 	return logged(compute, rc, refusal);
 }
 
+void
+csd_compute_controller_gone(struct spdk_nvmf_ctrlr *ctrlr)
+{
+	struct csd_compute *compute;
+
+	for (compute = csd_compute_next(NULL); compute != NULL; compute = csd_compute_next(compute)) {
+		csd_slots_forget(&compute->slots, ctrlr);
+		csd_range_sets_forget(&compute->sets, ctrlr);
+	}
+}
+
 int
 csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t pind, struct csd_refusal *refusal)
 {
@@ -209,7 +220,9 @@ csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t
 	switch (change) {
 	case CSD_UNLOAD:
 		rc = csd_slots_unload(&compute->slots, pind, refusal);
-		purge(compute);
+		if (rc == 0) {
+			purge(compute);
+		}
 		break;
 	case CSD_ACTIVATE:
 		rc = csd_slots_activate(&compute->slots, pind, refusal);

@@ -17,6 +17,9 @@ struct csd_compute_options {
 
 void csd_compute_default_options(struct csd_compute_options *options);
 
+/* A controller has gone: its half loaded programs go, and its range sets may. On the thread of its subsystem. */
+void csd_compute_controller_gone(struct spdk_nvmf_ctrlr *ctrlr);
+
 /* Makes the bdev `name`. 0 or -errno; RPC bdev_csd_compute_create. */
 int csd_compute_create(const char *name, const struct csd_compute_options *options, const struct spdk_uuid *uuid);
 

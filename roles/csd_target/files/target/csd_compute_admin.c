@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* Admin commands of a compute namespace: Load Program, Program Activation, Memory Range Set Management. */
 #include "csd_compute_private.h"
+#include "csd_notice.h"
 #include "csd_rights.h"
 
 #include "spdk/nvmf.h"
 #include "spdk/util.h"
-#include "spdk_internal/log.h"
 
 enum {
 	SELECT_LOAD = 0,
@@ -25,14 +25,8 @@ complete_refused(struct spdk_nvmf_request *req, const struct csd_refusal *refusa
 static int
 invalid_field(struct csd_namespace *ns, struct spdk_nvmf_request *req, const char *why)
 {
-	SPDK_NOTICELOG("%s: %s\n", ns->name, why);
+	CSD_NOTICE("%s: %s\n", ns->name, why);
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
-}
-
-static uint32_t
-transferred(const struct spdk_nvmf_request *req)
-{
-	return req->iovcnt > 0 ? req->length : 0;
 }
 
 static void
@@ -71,8 +65,8 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 	if (chunk.pit != NVME_PIT_NONE) {
 		chunk.pid = (uint64_t)cmd->cdw13 << 32 | cmd->cdw12;
 	}
-	if (chunk.length > transferred(req)) {
-		return invalid_field(&compute->ns, req, "Load Program: NUMB is more than the transfer's length");
+	if (chunk.length != csd_data_bytes(req)) {
+		return csd_complete_wrong_length(req);
 	}
 	rc = csd_compute_load(compute, &chunk, loaded, req, &refusal);
 	if (rc == 1) {
@@ -96,6 +90,9 @@ static int
 load_program(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
 {
 	if (((cmd->cdw10 >> 24) & 0x1) == SELECT_UNLOAD) {
+		if (csd_data_bytes(req) != 0) {
+			return csd_complete_wrong_length(req);
+		}
 		return change(compute, req, CSD_UNLOAD, (uint16_t)cmd->cdw10);
 	}
 	return load(compute, req, cmd);
@@ -121,14 +118,15 @@ create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uin
 	struct csd_refusal refusal;
 	uint16_t rsid;
 
-	if (count <= NVME_CSD_MAX_RANGES) {
-		if (count * sizeof(ranges[0]) > transferred(req)) {
-			return invalid_field(&compute->ns, req, "Memory Range Set: fewer bytes came than the ranges take");
+	/* Another number of ranges has a status of its own. */
+	if (count > 0 && count <= NVME_CSD_MAX_RANGES) {
+		if (count * sizeof(ranges[0]) != csd_data_bytes(req)) {
+			return csd_complete_wrong_length(req);
 		}
 		csd_data_from_host(req, 0, ranges, (uint32_t)(count * sizeof(ranges[0])));
 	}
 	if (csd_range_sets_create(&compute->sets, req, ranges, count, &rsid, &refusal)) {
-		SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
+		CSD_NOTICE("%s: %s\n", compute->ns.name, refusal.why);
 		return complete_refused(req, &refusal);
 	}
 	return csd_complete_value(req, rsid);
@@ -143,8 +141,11 @@ memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, con
 	case SELECT_CREATE:
 		return create_range_set(compute, req, cmd->cdw11 & 0xff);
 	case SELECT_DELETE:
+		if (csd_data_bytes(req) != 0) {
+			return csd_complete_wrong_length(req);
+		}
 		if (csd_range_sets_delete(&compute->sets, (uint16_t)(cmd->cdw10 >> 16), &refusal)) {
-			SPDK_NOTICELOG("%s: %s\n", compute->ns.name, refusal.why);
+			CSD_NOTICE("%s: %s\n", compute->ns.name, refusal.why);
 			return complete_refused(req, &refusal);
 		}
 		return csd_complete_value(req, 0);

@@ -19,7 +19,7 @@ parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal
 {
 	const struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	const uint32_t *dword = (const uint32_t *)cmd;
-	uint32_t transferred = req->iovcnt > 0 ? req->length : 0;
+	uint32_t transferred = csd_data_bytes(req);
 
 	execute->pind = (uint16_t)dword[2];
 	execute->rsid = (uint16_t)(dword[2] >> 16);
@@ -28,8 +28,8 @@ parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal
 	execute->bytes = dword[4] != 0 ? dword[4] : transferred;
 	execute->cparam1 = (uint64_t)dword[11] << 32 | dword[10];
 	execute->cparam2 = (uint64_t)dword[13] << 32 | dword[12];
-	if (execute->bytes > transferred) {
-		return csd_refuse_field(refusal, "Execute: DLEN %u: %u bytes came", execute->bytes, transferred);
+	if (execute->bytes != transferred) {
+		return csd_refuse_length(refusal, "Execute: DLEN %u: %u bytes came", execute->bytes, transferred);
 	}
 	if (execute->rsid != 0 && execute->ranges != 0) {
 		return csd_refuse_field(refusal, "Execute: both a range set (%u) and %u ranges", execute->rsid,
@@ -40,7 +40,7 @@ parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal
 					   execute->ranges, NVME_CSD_MAX_RANGES);
 	}
 	if (execute->ranges * sizeof(struct nvme_memory_range) > execute->bytes) {
-		return csd_refuse_field(refusal, "Execute: %u ranges in %u bytes", execute->ranges, execute->bytes);
+		return csd_refuse_length(refusal, "Execute: %u ranges in %u bytes", execute->ranges, execute->bytes);
 	}
 	if (execute->bytes - execute->ranges * sizeof(struct nvme_memory_range) > CSD_DATA_BYTES) {
 		return csd_refuse_field(refusal, "Execute: more than %u bytes of program data", CSD_DATA_BYTES);
@@ -139,6 +139,9 @@ csd_execute(struct csd_compute *compute, struct spdk_nvmf_request *req)
 		csd_run_discard(run);
 		return csd_complete(req, refusal.status_code_type, refusal.status_code);
 	}
-	csd_channel_submit(compute, run);
+	if (csd_channel_submit(compute, run) != 0) {
+		csd_run_discard(run);
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 }

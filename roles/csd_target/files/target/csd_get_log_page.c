@@ -147,6 +147,7 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	const uint32_t dwords[5] = { cmd->cdw10, cmd->cdw11, cmd->cdw12, cmd->cdw13, cmd->cdw14 };
 	uint8_t lid = cmd->cdw10 & 0xff;
 	struct csd_log_part part;
+	int (*send)(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid);
 
 	if (spdk_nvmf_subsystem_get_type(spdk_nvmf_request_get_subsystem(req)) == SPDK_NVMF_SUBTYPE_DISCOVERY) {
 		return -1;
@@ -157,8 +158,8 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	case NVME_LOG_FEATURES:
 	case NVME_LOG_REACHABILITY_GROUPS:
 	case NVME_LOG_REACHABILITY_ASSOCIATIONS:
-		return csd_log_parse(dwords, req->length, &part) ? csd_get_log_page_controller(req, &part, lid) :
-		       invalid_field(req);
+		send = csd_get_log_page_controller;
+		break;
 	case NVME_LOG_PROGRAM_LIST:
 	case NVME_LOG_PROGRAM_TYPES:
 	case NVME_LOG_MEMORY_RANGE_SETS:
@@ -166,8 +167,16 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	case CSD_LOG_RANGE_SETS_IN_USE:
 	case CSD_LOG_PROGRAM_REASON:
 	case CSD_LOG_PROGRAM_STATISTICS:
-		return csd_log_parse(dwords, req->length, &part) ? namespace_log(req, &part, lid) : invalid_field(req);
+		send = namespace_log;
+		break;
 	default:
 		return -1;
 	}
+	if (!csd_log_parse(dwords, &part)) {
+		return invalid_field(req);
+	}
+	if (part.bytes != csd_data_bytes(req)) {
+		return csd_complete_wrong_length(req);
+	}
+	return send(req, &part, lid);
 }

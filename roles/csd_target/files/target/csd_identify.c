@@ -305,10 +305,15 @@ csd_identify(struct spdk_nvmf_request *req)
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	uint8_t csi = cmd->cdw11 >> 24;
 
-	/* SPDK has zeroed the buffer, and says what is wrong with a short one. */
-	if (spdk_nvmf_subsystem_get_type(spdk_nvmf_request_get_subsystem(req)) == SPDK_NVMF_SUBTYPE_DISCOVERY ||
-	    req->iovcnt == 0 || req->iov[0].iov_len < 4096) {
+	/* SPDK has zeroed the buffer. */
+	if (spdk_nvmf_subsystem_get_type(spdk_nvmf_request_get_subsystem(req)) == SPDK_NVMF_SUBTYPE_DISCOVERY) {
 		return -1;
+	}
+	if (csd_data_bytes(req) != 4096) {
+		return csd_complete_wrong_length(req);
+	}
+	if (req->iov[0].iov_len < 4096) {
+		return -1;	/* in pieces: SPDK refuses it */
 	}
 	switch (cmd->cdw10 & 0xff) {
 	case SPDK_NVME_IDENTIFY_NS:

@@ -24,7 +24,7 @@ struct csd_loaded {
 
 /*
  * Verifies; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason` says why.
- * May take milliseconds: not on a reactor.
+ * May take 0.2 s: not on a reactor.
  */
 struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
 				     char reason[CSD_REASON_BYTES]);

@@ -12,10 +12,10 @@ struct csd_log_part {
 };
 
 /*
- * Reads CDW10-14. false: a field has a value that it must not have: an offset that is no multiple of 4, an offset by
- * index (OT), or more bytes than the command's buffer has.
+ * Reads CDW10-14. false: a field has a value that it must not have: an offset that is no multiple of 4, or an offset by
+ * index (OT). part->bytes has to be what the command's buffer has.
  */
-bool csd_log_parse(const uint32_t cdw10_to_14[5], uint64_t buffer_bytes, struct csd_log_part *part);
+bool csd_log_parse(const uint32_t cdw10_to_14[5], struct csd_log_part *part);
 
 /* How many of them a page of `page_bytes` has; the others are zeros. false: the offset lies beyond its end. */
 bool csd_log_available(const struct csd_log_part *part, uint64_t page_bytes, uint64_t *bytes);

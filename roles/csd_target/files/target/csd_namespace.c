@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* The bdev module `csd`: bdevs that stand for namespaces and serve no block I/O. */
 #include "csd_namespace.h"
+#include "csd_work.h"
 #include "csd_rights.h"
 
 #include "spdk/string.h"
@@ -29,12 +30,14 @@ static int
 module_init(void)
 {
 	spdk_io_device_register(&g_namespaces, module_channel_create, module_channel_destroy, 0, "csd");
+	csd_work_init();
 	return 0;
 }
 
 static void
 module_fini(void)
 {
+	csd_work_fini();
 	spdk_io_device_unregister(&g_namespaces, NULL);
 }
 

@@ -87,6 +87,11 @@ bool csd_nsid_is_valid(struct spdk_nvmf_request *req, uint32_t nsid);
 void csd_send(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code);
 void csd_send_value(struct spdk_nvmf_request *req, uint64_t value);
 
+/* How many bytes of data the request brings, or has room for; 0: it moves none. */
+uint32_t csd_data_bytes(const struct spdk_nvmf_request *req);
+/* Data of another length than the command's fields say: Data SGL Length Invalid, and nothing is sent. */
+int csd_complete_wrong_length(struct spdk_nvmf_request *req);
+
 /*
  * A request's data may lie in several pieces (more than the transport's io_unit_size): copy through these, or walk
  * req->iov. A command that reads sends all of req->length to the host, also what nobody wrote: buffers come from a pool

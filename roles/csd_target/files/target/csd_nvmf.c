@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_nvmf.h"
+#include "csd_compute.h"
 
 #include "spdk/nvmf.h"
 
@@ -66,6 +67,7 @@ void
 csd_nvmf_register(void)
 {
 	spdk_nvmf_set_custom_namespaces(csd_namespace_module(), process_io, process_abort);
+	spdk_nvmf_set_ctrlr_gone_hdlr(csd_compute_controller_gone);
 	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_IDENTIFY, csd_identify);
 	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_GET_LOG_PAGE, csd_get_log_page);
 	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_GET_FEATURES, process_features);

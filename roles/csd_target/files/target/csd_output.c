@@ -57,6 +57,9 @@ csd_output_write(struct csd_output *output, uint64_t offset, const void *bytes, 
 
 	for (; length > 0; from += left, offset += left, length -= left) {
 		to = locate(output, offset, &left);
+		if (to == NULL) {
+			return;	/* behind the end */
+		}
 		left = left < length ? left : length;
 		memcpy(to, from, left);
 	}

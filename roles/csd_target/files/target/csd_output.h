@@ -23,7 +23,7 @@ struct csd_output {
 uint64_t csd_output_room(struct csd_output *output, uint32_t item_bytes, uint8_t **room);
 void csd_output_took(struct csd_output *output, uint64_t bytes);
 
-/* Writes at a fixed place, wherever the items are. */
+/* Writes at a fixed place, wherever the items are; nothing behind the end. */
 void csd_output_write(struct csd_output *output, uint64_t offset, const void *bytes, uint64_t length);
 
 #endif

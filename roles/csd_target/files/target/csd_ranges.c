@@ -76,25 +76,82 @@ csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_range
 	return 0;
 }
 
-static int
-create(struct csd_range_sets *sets, const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid,
-       struct csd_refusal *refusal)
+/* Whether its place is to be had: it is empty, or what its maker left behind. */
+static bool
+csd_range_set_is_free(const struct csd_range_set *set)
 {
-	uint32_t i;
+	return set->ranges == 0 || (set->maker == NULL && set->users == 0);
+}
+
+/* Where the next set goes: an empty place, or else the oldest that was left behind. */
+static bool
+csd_range_set_is_better(const struct csd_range_set *set, const struct csd_range_set *than)
+{
+	if (than == NULL || set->ranges == 0) {
+		return than == NULL || than->ranges > 0;
+	}
+	return than->ranges > 0 && set->made < than->made;
+}
+
+static struct csd_range_set *
+csd_range_sets_place(struct csd_range_sets *sets, const char *host, struct csd_refusal *refusal)
+{
+	uint32_t i, of_host = 0, free_places = 0;
+	struct csd_range_set *best = NULL;
 
 	for (i = 0; i < sets->size; i++) {
 		struct csd_range_set *set = &sets->set[i];
 
-		if (set->ranges == 0) {
-			memcpy(set->range, ranges, count * sizeof(*ranges));
-			set->ranges = (uint8_t)count;
-			*rsid = (uint16_t)(i + 1);
-			sets->generation++;
-			return 0;
+		if (!csd_range_set_is_free(set)) {
+			of_host += strcmp(set->host, host) == 0;
+			continue;
+		}
+		free_places++;
+		if (csd_range_set_is_better(set, best)) {
+			best = set;
 		}
 	}
-	return csd_refuse_specific(refusal, NVME_SC_MAXIMUM_MEMORY_RANGE_SETS,
-				   "there are %u memory range sets, and no more may be", sets->size);
+	if (best != NULL && (of_host == 0 || (of_host < (sets->size + 1u) / 2 && free_places > sets->size / 4u))) {
+		return best;
+	}
+	csd_refuse_specific(refusal, NVME_SC_MAXIMUM_MEMORY_RANGE_SETS,
+			    "of %u memory range sets %u are free, and this host has made %u: it may make half of them, and "
+			    "the last quarter is for hosts that have none", sets->size, free_places, of_host);
+	return NULL;
+}
+
+static int
+csd_range_sets_make(struct csd_range_sets *sets, struct spdk_nvmf_request *req,
+		    const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid, struct csd_refusal *refusal)
+{
+	const char *host = spdk_nvmf_request_get_host_nqn(req);
+	struct csd_range_set *set = csd_range_sets_place(sets, host, refusal);
+
+	if (set == NULL) {
+		return -1;
+	}
+	memset(set, 0, sizeof(*set));
+	memcpy(set->range, ranges, count * sizeof(*ranges));
+	set->ranges = (uint8_t)count;
+	set->maker = spdk_nvmf_request_get_ctrlr(req);
+	snprintf(set->host, sizeof(set->host), "%s", host);
+	set->made = ++sets->generation;
+	*rsid = (uint16_t)(set - sets->set + 1);
+	return 0;
+}
+
+void
+csd_range_sets_forget(struct csd_range_sets *sets, const void *maker)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&sets->mutex);
+	for (i = 0; i < sets->size; i++) {
+		if (sets->set[i].maker == maker) {
+			sets->set[i].maker = NULL;
+		}
+	}
+	pthread_mutex_unlock(&sets->mutex);
 }
 
 int
@@ -109,7 +166,7 @@ csd_range_sets_create(struct csd_range_sets *sets, struct spdk_nvmf_request *req
 		return -1;
 	}
 	pthread_mutex_lock(&sets->mutex);
-	rc = create(sets, ranges, count, rsid, refusal);
+	rc = csd_range_sets_make(sets, req, ranges, count, rsid, refusal);
 	pthread_mutex_unlock(&sets->mutex);
 	return rc;
 }

@@ -12,9 +12,19 @@
 #include "csd_compute.h"
 #include "csd_refusal.h"
 
+#include "spdk/nvmf.h"
+
+/*
+ * A set serves every host of the subsystem. A host may make half of them; and the last quarter is for hosts that have
+ * none, so no host's sets keep another from making one. When the controller that made a set has gone, the set stays
+ * (a tool may connect for each step) until another one needs its place: then the oldest such set that nobody uses goes.
+ */
 struct csd_range_set {
 	uint8_t ranges;		/* 0: there is no such set */
 	uint32_t users;		/* running commands */
+	const void *maker;	/* its controller; NULL: that has gone */
+	uint64_t made;		/* the sets' generation then */
+	char host[SPDK_NVMF_NQN_MAX_LEN + 1];
 	struct nvme_memory_range range[NVME_CSD_MAX_RANGES];
 };
 
@@ -42,6 +52,8 @@ int csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_r
 int csd_range_sets_create(struct csd_range_sets *sets, struct spdk_nvmf_request *req,
 			  const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid,
 			  struct csd_refusal *refusal);
+/* The controller has gone. */
+void csd_range_sets_forget(struct csd_range_sets *sets, const void *maker);
 int csd_range_sets_delete(struct csd_range_sets *sets, uint16_t rsid, struct csd_refusal *refusal);
 
 /* For a command that uses the set: it stays until csd_range_sets_release(). */

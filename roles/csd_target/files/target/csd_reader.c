@@ -4,7 +4,8 @@
 #include "spdk/bdev_module.h"
 #include "spdk/env.h"
 #include "spdk/util.h"
-#include "spdk_internal/log.h"
+
+#include "csd_notice.h"
 
 /*
  * Lent memory costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
@@ -13,6 +14,7 @@
 #define LENT_BYTES	(4u << 20)
 #define READ_BYTES	(512u << 10)
 #define PIECES		2
+#define KEPT_ALIGN	4096
 
 enum piece_state {
 	PIECE_FREE,
@@ -27,6 +29,7 @@ struct piece {
 	uint64_t length;		/* whole blocks */
 	const uint8_t *bytes;
 	uint8_t *buffer;		/* of our own, where the bdev lends none */
+	bool kept;			/* that one is of READ_BYTES, to be used again */
 	struct spdk_bdev_io *lent;
 	struct spdk_bdev_io_wait_entry wait;
 };
@@ -48,26 +51,57 @@ struct csd_reader {
 	uint32_t next;			/* that is read into next */
 };
 
-static void read_piece(struct piece *piece);
+static void csd_reader_read_piece(struct piece *piece);
+
+void
+csd_reader_buffers_free(struct csd_reader_buffers *buffers)
+{
+	while (buffers->count > 0) {
+		spdk_dma_free(buffers->kept[--buffers->count]);
+	}
+}
+
+static uint8_t *
+csd_reader_take_buffer(struct csd_reader *reader, struct piece *piece)
+{
+	struct csd_reader_buffers *buffers = reader->options.buffers;
+	size_t align = spdk_bdev_get_buf_align(reader->bdev);
+
+	piece->kept = reader->piece_bytes <= READ_BYTES && align <= KEPT_ALIGN;
+	if (!piece->kept) {
+		return spdk_dma_malloc(spdk_min(reader->piece_bytes, reader->options.length + 2ull * reader->block_bytes), align,
+				       NULL);
+	}
+	return buffers->count > 0 ? buffers->kept[--buffers->count] : spdk_dma_malloc(READ_BYTES, KEPT_ALIGN, NULL);
+}
+
+static void
+csd_reader_put_buffer(struct csd_reader *reader, struct piece *piece)
+{
+	struct csd_reader_buffers *buffers = reader->options.buffers;
+
+	if (piece->buffer != NULL && piece->kept && buffers->count < CSD_READER_KEPT) {
+		buffers->kept[buffers->count++] = piece->buffer;
+	} else {
+		spdk_dma_free(piece->buffer);
+	}
+}
 
 static uint64_t
-end_of(const struct csd_reader *reader)
+csd_reader_end_of(const struct csd_reader *reader)
 {
 	return reader->options.first + reader->options.length;
 }
 
 static void
-notify(struct csd_reader *reader)
+csd_reader_notify(struct csd_reader *reader)
 {
 	reader->options.notify(reader->options.ctx);
 }
 
 static void
-fail(struct piece *piece, int status_code_type, int status_code)
+csd_reader_fail(struct csd_reader *reader, int status_code_type, int status_code)
 {
-	struct csd_reader *reader = piece->reader;
-
-	piece->state = PIECE_FREE;
 	if (!reader->failed) {
 		reader->failed = true;
 		reader->status_code_type = status_code_type;
@@ -75,11 +109,18 @@ fail(struct piece *piece, int status_code_type, int status_code)
 	}
 }
 
+static void
+csd_reader_fail_piece(struct piece *piece, int status_code_type, int status_code)
+{
+	piece->state = PIECE_FREE;
+	csd_reader_fail(piece->reader, status_code_type, status_code);
+}
+
 /* Reads on, into every piece that is free. */
 static void
-read_ahead(struct csd_reader *reader)
+csd_reader_read_ahead(struct csd_reader *reader)
 {
-	uint64_t end = end_of(reader), stop;
+	uint64_t end = csd_reader_end_of(reader), stop;
 
 	while (!reader->closing && !reader->failed && reader->ahead < end &&
 	       reader->piece[reader->next].state == PIECE_FREE) {
@@ -93,27 +134,26 @@ read_ahead(struct csd_reader *reader)
 		/* A record that begins before this ends in this piece, and will have been seen. */
 		reader->ahead = stop >= end ? end : stop - reader->options.record_bytes + 1;
 		piece->state = PIECE_BUSY;
-		read_piece(piece);
+		csd_reader_read_piece(piece);
 	}
 }
 
 static void
-given_back(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+csd_reader_given_back(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 {
 	struct piece *piece = ctx;
 
 	(void)success;
 	spdk_bdev_free_io(bdev_io);
 	piece->state = PIECE_FREE;
-	read_ahead(piece->reader);
-	notify(piece->reader);
+	csd_reader_read_ahead(piece->reader);
+	csd_reader_notify(piece->reader);
 }
 
 static void
-give_back(struct piece *piece)
+csd_reader_give_back(struct piece *piece)
 {
 	struct spdk_bdev_io *bdev_io = piece->lent;
-	int rc;
 
 	if (bdev_io == NULL) {
 		piece->state = PIECE_FREE;
@@ -121,26 +161,32 @@ give_back(struct piece *piece)
 	}
 	piece->lent = NULL;
 	piece->state = PIECE_BUSY;
-	rc = spdk_bdev_zcopy_end(bdev_io, false, given_back, piece);
-	assert(rc == 0);
-	(void)rc;
+	if (spdk_bdev_zcopy_end(bdev_io, false, csd_reader_given_back, piece) != 0) {
+		/* Nothing will come: what was lent is given up with the I/O itself. */
+		spdk_bdev_free_io(bdev_io);
+		csd_reader_fail_piece(piece, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+	}
 }
 
 static void
-lent(struct piece *piece, struct spdk_bdev_io *bdev_io)
+csd_reader_lent(struct piece *piece, struct spdk_bdev_io *bdev_io)
 {
 	struct iovec *iov;
 	int iovcnt;
 
 	spdk_bdev_io_get_iovec(bdev_io, &iov, &iovcnt);
-	assert(iovcnt == 1);
 	piece->lent = bdev_io;
 	piece->bytes = iov[0].iov_base;
+	if (iovcnt != 1 || iov[0].iov_len < piece->length) {
+		/* Not in one piece, as a window has to be: it is no window, and is given back when the reader closes. */
+		piece->bytes = NULL;
+		csd_reader_fail(piece->reader, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+	}
 	piece->state = PIECE_READY;
 }
 
 static void
-io_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+csd_reader_io_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 {
 	struct piece *piece = ctx;
 	int status_code_type, status_code;
@@ -148,20 +194,20 @@ io_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 
 	if (!success) {
 		spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &status_code_type, &status_code);
-		fail(piece, status_code_type, status_code);
+		csd_reader_fail_piece(piece, status_code_type, status_code);
 		spdk_bdev_free_io(bdev_io);
 	} else if (piece->reader->lends) {
-		lent(piece, bdev_io);
+		csd_reader_lent(piece, bdev_io);
 	} else {
 		piece->bytes = piece->buffer;
 		piece->state = PIECE_READY;
 		spdk_bdev_free_io(bdev_io);
 	}
-	notify(piece->reader);
+	csd_reader_notify(piece->reader);
 }
 
 static int
-start_io(struct piece *piece)
+csd_reader_start_io(struct piece *piece)
 {
 	struct csd_reader *reader = piece->reader;
 	struct csd_reader_options *options = &reader->options;
@@ -169,30 +215,29 @@ start_io(struct piece *piece)
 	uint64_t blocks = piece->length / reader->block_bytes;
 
 	if (reader->lends) {
-		return spdk_bdev_zcopy_start(options->desc, options->channel, block, blocks, true, io_done, piece);
+		return spdk_bdev_zcopy_start(options->desc, options->channel, block, blocks, true, csd_reader_io_done, piece);
 	}
 	if (piece->buffer == NULL) {
-		piece->buffer = spdk_dma_malloc(spdk_min(reader->piece_bytes, options->length + 2ull * reader->block_bytes),
-						spdk_bdev_get_buf_align(reader->bdev), NULL);
+		piece->buffer = csd_reader_take_buffer(reader, piece);
 		if (piece->buffer == NULL) {
 			return -ENOBUFS;
 		}
 	}
-	return spdk_bdev_read_blocks(options->desc, options->channel, piece->buffer, block, blocks, io_done, piece);
+	return spdk_bdev_read_blocks(options->desc, options->channel, piece->buffer, block, blocks, csd_reader_io_done, piece);
 }
 
 static void
-retry(void *ctx)
+csd_reader_retry(void *ctx)
 {
 	struct piece *piece = ctx;
 
-	read_piece(piece);
-	notify(piece->reader);
+	csd_reader_read_piece(piece);
+	csd_reader_notify(piece->reader);
 }
 
 /* Reads the piece whose place is set, perhaps later, when the bdev has room for an I/O. */
 static void
-read_piece(struct piece *piece)
+csd_reader_read_piece(struct piece *piece)
 {
 	struct csd_reader *reader = piece->reader;
 	int rc;
@@ -201,17 +246,17 @@ read_piece(struct piece *piece)
 		piece->state = PIECE_FREE;
 		return;
 	}
-	rc = start_io(piece);
+	rc = csd_reader_start_io(piece);
 	if (rc == -ENOMEM) {
 		piece->wait.bdev = reader->bdev;
-		piece->wait.cb_fn = retry;
+		piece->wait.cb_fn = csd_reader_retry;
 		piece->wait.cb_arg = piece;
 		rc = spdk_bdev_queue_io_wait(reader->bdev, reader->options.channel, &piece->wait);
 	}
 	if (rc != 0) {
-		SPDK_ERRLOG("%s: could not read %" PRIu64 " bytes from %" PRIu64 ": %s\n",
-			    spdk_bdev_get_name(reader->bdev), piece->length, piece->start, strerror(-rc));
-		fail(piece, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+		CSD_NOTICE("%s: could not read %" PRIu64 " bytes from %" PRIu64 ": %s\n",
+			   spdk_bdev_get_name(reader->bdev), piece->length, piece->start, strerror(-rc));
+		csd_reader_fail_piece(piece, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
 }
 
@@ -220,7 +265,7 @@ read_piece(struct piece *piece)
  * say that they lend whatever that one is, and then crash if it does not.
  */
 static bool
-bdev_lends(struct spdk_bdev *bdev)
+csd_reader_bdev_lends(struct spdk_bdev *bdev)
 {
 	return strcmp(bdev->module->name, "malloc") == 0;
 }
@@ -237,7 +282,7 @@ csd_reader_open(const struct csd_reader_options *options)
 	reader->options = *options;
 	reader->bdev = spdk_bdev_desc_get_bdev(options->desc);
 	reader->block_bytes = spdk_bdev_get_block_size(reader->bdev);
-	reader->lends = bdev_lends(reader->bdev);
+	reader->lends = csd_reader_bdev_lends(reader->bdev);
 	reader->ahead = options->first;
 	/* Progress is certain only if a piece holds more than what it repeats. */
 	reader->piece_bytes = spdk_max(reader->lends ? LENT_BYTES : READ_BYTES,
@@ -246,7 +291,7 @@ csd_reader_open(const struct csd_reader_options *options)
 	for (i = 0; i < PIECES; i++) {
 		reader->piece[i].reader = reader;
 	}
-	read_ahead(reader);
+	csd_reader_read_ahead(reader);
 	return reader;
 }
 
@@ -257,11 +302,11 @@ csd_reader_window(struct csd_reader *reader, struct csd_window *window)
 	uint64_t first = reader->options.first;
 	uint64_t begin, stop;
 
-	if (piece->state != PIECE_READY) {
+	if (piece->state != PIECE_READY || piece->bytes == NULL) {
 		return false;
 	}
 	begin = spdk_max(piece->start, first);
-	stop = spdk_min(piece->start + piece->length, end_of(reader));
+	stop = spdk_min(piece->start + piece->length, csd_reader_end_of(reader));
 	window->bytes = piece->bytes + (begin - piece->start);
 	window->offset = begin - first;
 	window->length = stop - begin;
@@ -274,8 +319,8 @@ csd_reader_advance(struct csd_reader *reader)
 	struct piece *piece = &reader->piece[reader->current];
 
 	reader->current = (reader->current + 1) % PIECES;
-	give_back(piece);
-	read_ahead(reader);
+	csd_reader_give_back(piece);
+	csd_reader_read_ahead(reader);
 }
 
 bool
@@ -295,7 +340,7 @@ csd_reader_close(struct csd_reader *reader)
 	reader->closing = true;
 	for (i = 0; i < PIECES; i++) {
 		if (reader->piece[i].state == PIECE_READY) {
-			give_back(&reader->piece[i]);
+			csd_reader_give_back(&reader->piece[i]);
 		}
 		busy = busy || reader->piece[i].state == PIECE_BUSY;
 	}
@@ -303,7 +348,7 @@ csd_reader_close(struct csd_reader *reader)
 		return false;
 	}
 	for (i = 0; i < PIECES; i++) {
-		spdk_dma_free(reader->piece[i].buffer);
+		csd_reader_put_buffer(reader, &reader->piece[i]);
 	}
 	free(reader);
 	return true;

@@ -21,6 +21,14 @@ struct csd_window {
 
 struct csd_reader;
 
+/* Memory for reading into, kept from one reader of a thread to the next: to allocate it takes longer than a small scan. */
+#define CSD_READER_KEPT	4
+struct csd_reader_buffers {
+	uint8_t *kept[CSD_READER_KEPT];
+	uint32_t count;
+};
+void csd_reader_buffers_free(struct csd_reader_buffers *buffers);
+
 struct csd_reader_options {
 	struct spdk_bdev_desc *desc;
 	struct spdk_io_channel *channel;
@@ -31,6 +39,7 @@ struct csd_reader_options {
 	 * from within a function of this file. */
 	void (*notify)(void *ctx);
 	void *ctx;
+	struct csd_reader_buffers *buffers;	/* of this thread */
 };
 
 /* Begins to read. NULL: no memory. */

@@ -74,6 +74,18 @@ csd_complete_value(struct spdk_nvmf_request *req, uint64_t value)
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_COMPLETE;
 }
 
+uint32_t
+csd_data_bytes(const struct spdk_nvmf_request *req)
+{
+	return req->iovcnt > 0 ? req->length : 0;
+}
+
+int
+csd_complete_wrong_length(struct spdk_nvmf_request *req)
+{
+	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_DATA_SGL_LENGTH_INVALID);
+}
+
 void
 csd_send(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code)
 {

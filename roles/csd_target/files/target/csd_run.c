@@ -12,6 +12,11 @@
 #define SLICE_MICROSECONDS	500
 #define STEP_MICROSECONDS	100
 #define FIRST_STEP_RECORDS	64
+/*
+ * However cheap the records so far were, the next ones may each take the program's dearest way: as many as then take
+ * this long are the most between two looks.
+ */
+#define LONGEST_STEP_NS		500000
 
 struct csd_run *
 csd_run_create(struct spdk_nvmf_request *req)
@@ -20,13 +25,12 @@ csd_run_create(struct spdk_nvmf_request *req)
 
 	if (run != NULL) {
 		run->req = req;
-		run->step_records = FIRST_STEP_RECORDS;
 	}
 	return run;
 }
 
-static void
-fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
+void
+csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
 {
 	run->failed = true;
 	run->ended = true;
@@ -34,14 +38,21 @@ fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
 	run->status_code = status_code;
 }
 
+static uint64_t
+csd_run_most_records(const struct csd_run *run)
+{
+	return spdk_max(LONGEST_STEP_NS / spdk_max(run->loaded->info->longest_ns, 1), 1);
+}
+
 void
 csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink, void (*notify)(void *run))
 {
 	run->instance = instance;
+	run->step_records = spdk_min(FIRST_STEP_RECORDS, csd_run_most_records(run));
 	run->sink = sink;
 	csd_count(&run->slots->slot[run->pind].statistics.runs, 1);
 	if (csd_instance_begin(instance, &run->parameters) != 0) {
-		fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		return;
 	}
 	if (run->reads && run->length > 0) {
@@ -49,13 +60,13 @@ csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
 		run->input.ctx = run;
 		run->reader = csd_reader_open(&run->input);
 		if (run->reader == NULL) {
-			fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+			csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 		}
 	}
 }
 
 static void
-end(struct csd_run *run, enum csd_result_end how)
+csd_run_end(struct csd_run *run, enum csd_result_end how)
 {
 	run->end = how;
 	run->ended = true;
@@ -63,7 +74,7 @@ end(struct csd_run *run, enum csd_result_end how)
 
 /* As much of the window from the next record on as should take a step's time; all of it, if little is left. */
 static uint64_t
-region_bytes(const struct csd_run *run, uint64_t left)
+csd_run_region_bytes(const struct csd_run *run, uint64_t left)
 {
 	const struct csd_program_info *info = run->loaded->info;
 	uint64_t bytes = (run->step_records - 1) * info->stride_bytes + info->record_bytes;
@@ -72,23 +83,23 @@ region_bytes(const struct csd_run *run, uint64_t left)
 }
 
 static void
-learn(struct csd_run *run, uint64_t records, uint64_t ticks)
+csd_run_learn(struct csd_run *run, uint64_t records, uint64_t ticks)
 {
 	uint64_t step = spdk_get_ticks_hz() / 1000000 * STEP_MICROSECONDS;
 
 	if (ticks > 2 * step) {
 		run->step_records = spdk_max(run->step_records / 4, 1);
 	} else if (records == run->step_records && ticks < step / 2) {
-		run->step_records *= 4;
+		run->step_records = spdk_min(run->step_records * 4, csd_run_most_records(run));
 	}
 }
 
 /* Runs over one region of the window; `left` bytes of it are not used yet. */
 static void
-run_region(struct csd_run *run, uint64_t left, bool last_window)
+csd_run_region(struct csd_run *run, uint64_t left, bool last_window)
 {
 	uint32_t emit_bytes = run->loaded->info->emit_bytes;
-	uint64_t bytes = region_bytes(run, left), started;
+	uint64_t bytes = csd_run_region_bytes(run, left), started;
 	struct csd_slice slice = {
 		.region = run->window.bytes + (run->next - run->window.offset),
 		.region_bytes = bytes,
@@ -102,11 +113,13 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 	if (run->has_output && emit_bytes > 0) {
 		slice.out_bytes = csd_output_room(&run->output, emit_bytes, &slice.out);
 	}
+	/* A search may look at a window more for each match: what it has room for is bounded as well. */
+	slice.out_bytes = spdk_min(slice.out_bytes, spdk_max(run->step_records, 1) * emit_bytes);
 	started = spdk_get_ticks();
 	how = csd_instance_run(run->instance, &slice);
 	started = spdk_get_ticks() - started;
 	run->ticks += started;
-	learn(run, slice.records, started);
+	csd_run_learn(run, slice.records, started);
 
 	run->next += slice.consumed;
 	run->records += slice.records;
@@ -115,25 +128,25 @@ run_region(struct csd_run *run, uint64_t left, bool last_window)
 		csd_output_took(&run->output, slice.emitted_bytes);
 	}
 	if (how == CSD_SLICE_STOPPED) {
-		end(run, CSD_END_STOPPED);
+		csd_run_end(run, CSD_END_STOPPED);
 	} else if (how == CSD_SLICE_FULL) {
 		/* Perhaps only this piece of the output is. */
 		if (run->has_output && csd_output_room(&run->output, emit_bytes, &slice.out) == 0) {
-			end(run, CSD_END_FULL);
+			csd_run_end(run, CSD_END_FULL);
 		} else if (slice.consumed == 0 && slice.out_bytes >= emit_bytes) {
-			fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+			csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		}
 	} else if (slice.last) {
-		end(run, CSD_END_WHOLE);
+		csd_run_end(run, CSD_END_WHOLE);
 	} else if (slice.consumed == 0) {
 		SPDK_ERRLOG("slot %u: the engine sees no record in %" PRIu64 " bytes\n", run->pind, bytes);
-		fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
 }
 
 /* The window that holds the next record is at hand. */
 static bool
-find_window(struct csd_run *run, uint64_t *left, bool *last_window)
+csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 {
 	uint32_t record_bytes = run->loaded->info->record_bytes;
 	int status_code_type, status_code;
@@ -143,7 +156,7 @@ find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 
 		if (run->reader != NULL && !csd_reader_window(run->reader, &run->window)) {
 			if (csd_reader_failed(run->reader, &status_code_type, &status_code)) {
-				fail(run, (uint8_t)status_code_type, (uint8_t)status_code);
+				csd_run_fail(run, (uint8_t)status_code_type, (uint8_t)status_code);
 			}
 			return false;
 		}
@@ -158,21 +171,21 @@ find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 }
 
 static void
-run_slice(struct csd_run *run)
+csd_run_do_slice(struct csd_run *run)
 {
 	uint64_t deadline = spdk_get_ticks() + spdk_get_ticks_hz() / 1000000 * SLICE_MICROSECONDS;
 	uint64_t left;
 	bool last_window;
 
 	do {
-		if (!find_window(run, &left, &last_window)) {
+		if (!csd_run_find_window(run, &left, &last_window)) {
 			return;
 		}
 		if (left == 0) {
-			end(run, CSD_END_WHOLE);
+			csd_run_end(run, CSD_END_WHOLE);
 			return;
 		}
-		run_region(run, left, last_window);
+		csd_run_region(run, left, last_window);
 	} while (!run->ended && spdk_get_ticks() < deadline);
 }
 
@@ -186,7 +199,7 @@ csd_run_slice(struct csd_run *run)
 		run->ended = true;
 	}
 	if (!run->ended) {
-		run_slice(run);
+		csd_run_do_slice(run);
 	}
 	if (run->ended) {
 		if (run->reader != NULL && !csd_reader_close(run->reader)) {
@@ -202,7 +215,7 @@ csd_run_slice(struct csd_run *run)
 }
 
 static uint64_t
-nanoseconds(uint64_t ticks)
+csd_run_nanoseconds(uint64_t ticks)
 {
 	uint64_t hz = spdk_get_ticks_hz();
 
@@ -210,7 +223,7 @@ nanoseconds(uint64_t ticks)
 }
 
 static void
-count(const struct csd_run *run, const struct csd_result *result)
+csd_run_count(const struct csd_run *run, const struct csd_result *result)
 {
 	struct csd_statistics *statistics = &run->slots->slot[run->pind].statistics;
 
@@ -228,7 +241,7 @@ count(const struct csd_run *run, const struct csd_result *result)
 }
 
 static void
-write_result(struct csd_run *run, const struct csd_result *result)
+csd_run_write_result(struct csd_run *run, const struct csd_result *result)
 {
 	const void *state = csd_instance_state(run->instance);
 
@@ -268,12 +281,12 @@ csd_run_finish(struct csd_run *run)
 		.input_bytes = run->length,
 		.state_bytes = state_bytes,
 		.data_bytes = run->has_output ? (uint32_t)(run->output.used - sizeof(result) - state_bytes) : 0,
-		.nanoseconds = nanoseconds(run->ticks),
+		.nanoseconds = csd_run_nanoseconds(run->ticks),
 	};
 	struct spdk_nvmf_request *req = run->req;
 
 	if (run->started) {
-		count(run, &result);
+		csd_run_count(run, &result);
 	}
 	if (run->aborted) {
 		csd_run_discard(run);
@@ -287,7 +300,7 @@ csd_run_finish(struct csd_run *run)
 		csd_run_discard(run);
 		csd_send(req, status_code_type, status_code);
 	} else {
-		write_result(run, &result);
+		csd_run_write_result(run, &result);
 		run->answer(run, &result);
 	}
 }

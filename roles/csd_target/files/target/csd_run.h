@@ -10,7 +10,9 @@
 #include "csd_output.h"
 #include "csd_ranges.h"
 #include "csd_reader.h"
+#include "csd_shares.h"
 #include "csd_slots.h"
+#include "csd_work.h"
 
 struct csd_channel;
 
@@ -39,8 +41,9 @@ struct csd_run {
 	struct csd_channel *channel;
 	struct spdk_io_channel *io_channel;
 	TAILQ_ENTRY(csd_run) link;
+	struct csd_work work;
+	struct csd_waiter waiter;
 	bool started;
-	bool waiting;
 	bool aborted;				/* by the host */
 	struct csd_instance *instance;
 
@@ -69,13 +72,19 @@ struct csd_run *csd_run_create(struct spdk_nvmf_request *req);
 void csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
 		   void (*notify)(void *run));
 
+/* It ends with this status. */
+void csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code);
+
 enum csd_run_state {
 	CSD_RUN_READY,	/* for another slice */
 	CSD_RUN_WAITS,	/* for a notification */
 	CSD_RUN_ENDED,	/* no I/O is under way: csd_run_finish() */
 };
 
-/* Runs for at most about half a millisecond. */
+/*
+ * Runs for half a millisecond, and then for what it does between two looks at the clock: another half at most, by an
+ * estimate of what the program may take (csd_cost.h) that knows nothing of caches and of other work on the core.
+ */
 enum csd_run_state csd_run_slice(struct csd_run *run);
 
 /* Answers the command, gives back what was acquired, frees. */

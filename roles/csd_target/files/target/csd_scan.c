@@ -8,6 +8,7 @@
 struct scan {
 	uint16_t pind;
 	uint16_t flags;
+	uint16_t padding;	/* bytes of the first range, at its end */
 	uint16_t data_nsid;
 	uint16_t rsid;
 	uint64_t first;
@@ -28,11 +29,16 @@ parse(struct spdk_nvmf_request *req, struct scan *scan, struct csd_refusal *refu
 	scan->first = (uint64_t)dword[11] << 32 | dword[10];
 	scan->length = (uint64_t)dword[13] << 32 | dword[12];
 	scan->cparam1 = (uint64_t)dword[15] << 32 | dword[14];
-	if ((scan->flags & ~CSD_SCAN_RESUME) != 0) {
+	scan->padding = scan->flags >> CSD_SCAN_PADDING_SHIFT & CSD_SCAN_PADDING_MASK;
+	if ((scan->flags & ~(CSD_SCAN_RESUME | CSD_SCAN_PADDING_MASK << CSD_SCAN_PADDING_SHIFT)) != 0) {
 		return csd_refuse_field(refusal, "Scan: unknown flags %04xh", scan->flags);
 	}
 	if ((scan->flags & CSD_SCAN_RESUME) && scan->rsid == 0) {
 		return csd_refuse_field(refusal, "Scan: to resume needs a range set with the state");
+	}
+	if (scan->padding > CSD_SCAN_MAX_PADDING || (scan->padding > 0 && scan->rsid == 0)) {
+		return csd_refuse_field(refusal, "Scan: %u bytes of padding in range set %u: at most %u, of a range set",
+					scan->padding, scan->rsid, CSD_SCAN_MAX_PADDING);
 	}
 	return 0;
 }
@@ -75,6 +81,7 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 {
 	struct csd_memory memory[NVME_CSD_MAX_RANGES];
 	uint32_t state_bytes = run->loaded->info->state_bytes;
+	uint64_t bytes;
 	uint32_t count;
 
 	if (scan->rsid == 0) {
@@ -84,14 +91,15 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 		return -1;
 	}
 	run->rsid = scan->rsid;
-	if (memory[0].length > CSD_DATA_BYTES) {
+	/* A range is at least 4 bytes, and padding at most. */
+	bytes = memory[0].length - spdk_min(memory[0].length, scan->padding);
+	if (bytes > CSD_DATA_BYTES) {
 		return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,
-					   "Scan: %" PRIu64 " bytes of program data: at most %u", memory[0].length,
-					   CSD_DATA_BYTES);
+					   "Scan: %" PRIu64 " bytes of program data: at most %u", bytes, CSD_DATA_BYTES);
 	}
-	memcpy(run->data, memory[0].bytes, memory[0].length);
+	memcpy(run->data, memory[0].bytes, bytes);
 	run->parameters.data = run->data;
-	run->parameters.data_bytes = (uint32_t)memory[0].length;
+	run->parameters.data_bytes = (uint32_t)bytes;
 	if (count > 1) {
 		if (memory[1].length < state_bytes) {
 			return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,
@@ -116,7 +124,7 @@ find_output(struct csd_run *run, struct csd_refusal *refusal)
 {
 	const struct csd_program_info *info = run->loaded->info;
 	struct spdk_nvmf_request *req = run->req;
-	uint32_t bytes = req->iovcnt > 0 ? req->length : 0;
+	uint32_t bytes = csd_data_bytes(req);
 
 	if (bytes < sizeof(struct csd_result) + info->state_bytes + info->emit_bytes) {
 		return csd_refuse_field(refusal, "Scan: a buffer of %u bytes: result, state and one item take %zu", bytes,
@@ -183,6 +191,9 @@ csd_scan(struct csd_compute *compute, struct spdk_nvmf_request *req)
 		csd_run_discard(run);
 		return csd_complete(req, refusal.status_code_type, refusal.status_code);
 	}
-	csd_channel_submit(compute, run);
+	if (csd_channel_submit(compute, run) != 0) {
+		csd_run_discard(run);
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 }

@@ -6,6 +6,7 @@
  * The memory cannot go while a command runs: SPDK removes a namespace only after all requests of its subsystem are done.
  */
 #include "csd_slm.h"
+#include "csd_work.h"
 
 #include "spdk/bdev.h"
 #include "spdk/env.h"
@@ -13,7 +14,7 @@
 #include "spdk/util.h"
 
 #define MEGABYTE (1024u * 1024u)
-/* Takes some 25 us: the reactor's other work hardly waits. */
+/* Takes some 25 us. One slice of all the long commands of a thread is done in a round of its reactor: csd_work.h. */
 #define SLICE_BYTES (256u * 1024u)
 /* SPDK reads through a buffer of its own, of at most 64 KiB, where the memory's alignment does not suit a device. */
 #define UNALIGNED_SLICE_BYTES (32u * 1024u)
@@ -27,6 +28,7 @@ struct slm {
 /* A Fill or Copy that is under way. */
 struct slm_task {
 	TAILQ_ENTRY(slm_task) link;	/* in its channel */
+	struct csd_work work;
 	struct spdk_nvmf_request *req;
 	struct slm_channel *channel;
 	uint8_t *to;			/* where the next slice goes */
@@ -45,6 +47,7 @@ struct slm_task {
 };
 
 struct slm_channel {
+	struct spdk_io_channel *work;
 	TAILQ_HEAD(, slm_task) tasks;
 };
 
@@ -83,13 +86,16 @@ channel_of(struct slm *slm)
 	return ctx;
 }
 
+static void task_go_on(struct csd_work *work);
+
 static struct slm_task *
 task_create(struct slm *slm, struct spdk_nvmf_request *req, uint32_t ranges)
 {
 	struct slm_task *task = calloc(1, sizeof(*task) + ranges * sizeof(task->source[0]));
 	struct slm_channel *channel = channel_of(slm);
 
-	if (task == NULL || channel == NULL) {
+	if (task == NULL || channel == NULL ||
+	    csd_work_begin(&task->work, channel->work, spdk_nvmf_request_get_host_nqn(req), task_go_on) != 0) {
 		free(task);
 		return NULL;
 	}
@@ -107,14 +113,15 @@ task_free(struct slm_task *task)
 	struct spdk_nvmf_request *req = task->req;
 
 	TAILQ_REMOVE(&task->channel->tasks, task, link);
+	csd_work_end(&task->work);
 	free(task);
 	return req;
 }
 
 static void
-task_go_on(void *ctx)
+task_go_on(struct csd_work *work)
 {
-	struct slm_task *task = ctx;
+	struct slm_task *task = SPDK_CONTAINEROF(work, struct slm_task, work);
 
 	if (task->aborted) {
 		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
@@ -126,11 +133,11 @@ task_go_on(void *ctx)
 }
 
 static void
-task_next(struct slm_task *task)
+task_next(void *ctx)
 {
-	if (spdk_thread_send_msg(spdk_get_thread(), task_go_on, task) != 0) {
-		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
-	}
+	struct slm_task *task = ctx;
+
+	csd_work_ready(&task->work);
 }
 
 static bool
@@ -189,8 +196,8 @@ slm_transfer(struct slm *slm, struct spdk_nvmf_request *req)
 	if (failed(status)) {
 		return complete(req, status);
 	}
-	if (length != req->length) {
-		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_DATA_SGL_LENGTH_INVALID);
+	if (length != csd_data_bytes(req)) {
+		return csd_complete_wrong_length(req);
 	}
 	if (cmd->opc == NVME_SLM_READ) {
 		csd_data_to_host(req, 0, slm->memory + start, length);
@@ -289,6 +296,11 @@ copy_blocks_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 
 	spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &type, &code);
 	spdk_bdev_free_io(bdev_io);
+	if (task->aborted) {
+		/* Also after the last read: the Abort command was told that this one would end so. */
+		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
+		return;
+	}
 	if (!success) {
 		csd_send(task_free(task), (uint8_t)type, (uint8_t)code);
 		return;
@@ -316,7 +328,7 @@ copy_blocks_step(struct slm_task *task)
 				   copy_blocks_done, task);
 	if (rc == -ENOMEM) {
 		task->wait.bdev = bdev;
-		task->wait.cb_fn = task_go_on;
+		task->wait.cb_fn = task_next;
 		task->wait.cb_arg = task;
 		rc = spdk_bdev_queue_io_wait(bdev, channel, &task->wait);
 	}
@@ -420,7 +432,7 @@ slm_copy(struct slm *slm, struct spdk_nvmf_request *req)
 	struct slm_task *task;
 
 	csd_slm_copy_parse((const uint32_t *)spdk_nvmf_request_get_cmd(req), &copy);
-	status = csd_slm_check_copy(&copy, slm->bytes, req->length);
+	status = csd_slm_check_copy(&copy, slm->bytes, csd_data_bytes(req));
 	if (failed(status)) {
 		return complete(req, status);
 	}
@@ -482,7 +494,8 @@ channel_create(void *io_device, void *ctx)
 
 	(void)io_device;
 	TAILQ_INIT(&channel->tasks);
-	return 0;
+	channel->work = csd_work_hold();
+	return channel->work != NULL ? 0 : -ENOMEM;
 }
 
 static void
@@ -491,8 +504,8 @@ channel_destroy(void *io_device, void *ctx)
 	struct slm_channel *channel = ctx;
 
 	(void)io_device;
-	(void)channel;
 	assert(TAILQ_EMPTY(&channel->tasks));
+	spdk_put_io_channel(channel->work);
 }
 
 static struct spdk_io_channel *

@@ -35,7 +35,7 @@ csd_slm_check_copy(const struct csd_slm_copy *copy, uint64_t size, uint64_t tran
 	if (copy->format != NVME_SLM_COPY_FROM_BLOCKS && copy->format != NVME_SLM_COPY_FROM_MEMORY) {
 		return INVALID_FIELD;
 	}
-	if (transfer < copy->ranges * sizeof(struct nvme_slm_copy_memory)) {
+	if (transfer != copy->ranges * sizeof(struct nvme_slm_copy_memory)) {
 		return SGL_LENGTH;
 	}
 	return csd_slm_check_range(size, copy->destination, copy->length);

@@ -196,6 +196,20 @@ csd_slots_load(struct csd_slots *slots, const struct csd_chunk *chunk, struct cs
 	return rc;
 }
 
+void
+csd_slots_forget(struct csd_slots *slots, const void *owner)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&slots->mutex);
+	for (i = 0; i < slots->options.slots; i++) {
+		if (slots->slot[i].state == CSD_SLOT_LOADING && slots->slot[i].owner == owner) {
+			clear(slots, &slots->slot[i]);
+		}
+	}
+	pthread_mutex_unlock(&slots->mutex);
+}
+
 int
 csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded, const char *reason,
 		   struct csd_refusal *refusal)

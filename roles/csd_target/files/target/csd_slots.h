@@ -68,7 +68,7 @@ struct csd_chunk {
 	uint32_t length;
 	const struct iovec *iov;
 	int iovcnt;
-	const void *owner;		/* who loads: the pieces of two hosts do not mix */
+	const void *owner;		/* who loads, until csd_slots_forget(): the pieces of two hosts do not mix */
 	struct csd_load_options options;
 };
 
@@ -83,6 +83,9 @@ struct csd_verification {
 /* 1: this was the last piece; csd_slots_verified() has to follow. 0: more pieces are to come. -1: refused. */
 int csd_slots_load(struct csd_slots *slots, const struct csd_chunk *chunk, struct csd_verification *verification,
 		   struct csd_refusal *refusal);
+
+/* Who began a load has gone: what came of it goes too, and nobody can go on with it. */
+void csd_slots_forget(struct csd_slots *slots, const void *owner);
 
 /* `loaded` NULL: refused for this reason. */
 int csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded, const char *reason,

@@ -46,6 +46,9 @@ $(BUILD)/test/csd_slm_check_test: target/csd_slm_check.c
 $(BUILD)/test/csd_log_test: target/csd_log.c
 $(BUILD)/test/csd_output_test: target/csd_output.c
 $(BUILD)/test/csd_effects_test: target/csd_effects.c
+$(BUILD)/test/csd_limit_test: target/csd_limit.c
+$(BUILD)/test/csd_turns_test: target/csd_turns.c
+$(BUILD)/test/csd_shares_test: target/csd_shares.c
 $(BUILD)/test/csd_reachability_test: target/csd_reachability.c target/csd_changes.c
 
 $(TARGET_TESTS): $(BUILD)/test/%: target/test/%.c

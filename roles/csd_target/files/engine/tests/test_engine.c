@@ -23,6 +23,38 @@ load(const struct csd_insn *insns, size_t count, const struct csd_load_options *
 
 #define LOAD_PROGRAM(insns, ...) load(insns, COUNT(insns), &(struct csd_load_options) {__VA_ARGS__})
 
+/* --- what a record may take --- */
+
+static void
+test_longest_way(void)
+{
+	const struct csd_insn straight[] = {MOV(0, 0), MOV(1, 1), EXIT};
+	/* The dearer of two ways, which join again: 1 for each instruction, 30 for each division. */
+	const struct csd_insn ways[] = {
+		LOAD(BPF_B, 2, 1, 0), MOV(0, 1000), IF(BPF_JEQ, 2, 0, 2), ALU(BPF_DIV, 0, 7), ALU(BPF_MOD, 0, 5), EXIT,
+	};
+	const struct csd_insn other[] = {
+		LOAD(BPF_B, 2, 1, 0), MOV(0, 1000), IF(BPF_JEQ, 2, 0, 1), JUMP(2), ALU(BPF_DIV, 0, 7), ALU(BPF_DIV, 0, 5), EXIT,
+	};
+	const struct csd_insn wide[] = {LD64(0, 1, 2), EXIT};
+	struct csd_program *program = LOAD_PROGRAM(straight, .interpret = true);
+
+	CHECK_EQUAL(csd_program_info(program)->longest_ns, 8 * 3);
+	csd_program_unload(program);
+	program = LOAD_PROGRAM(ways, .interpret = true);
+	CHECK_EQUAL(csd_program_info(program)->longest_ns, 8 * (4 + 60));
+	csd_program_unload(program);
+	program = LOAD_PROGRAM(other, .interpret = true);
+	CHECK_EQUAL(csd_program_info(program)->longest_ns, 8 * (4 + 60));
+	csd_program_unload(program);
+	program = LOAD_PROGRAM(wide, .interpret = true);
+	CHECK_EQUAL(csd_program_info(program)->longest_ns, 8 * 2);
+	csd_program_unload(program);
+	program = LOAD_PROGRAM(ways);
+	CHECK_EQUAL(csd_program_info(program)->longest_ns, (csd_program_info(program)->jit ? 1 : 8) * (4 + 60));
+	csd_program_unload(program);
+}
+
 /* --- what is refused --- */
 
 static void
@@ -755,6 +787,7 @@ test_leaks(void)
 int
 main(void)
 {
+	test_longest_way();
 	test_bounds();
 	test_writes();
 	test_addresses();

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BYTES	61
 #define MAX_PIECES	5
@@ -57,6 +58,7 @@ check(const size_t lengths[MAX_PIECES], int pieces, uint64_t header, uint32_t it
 	fill(&output, item_bytes, most);
 	memset(head, 0xaa, sizeof(head));
 	csd_output_write(&output, 0, head, header);
+	csd_output_write(&output, BYTES, head, sizeof(head));	/* behind the end: nothing, and it comes back */
 	for (piece = 0; piece < pieces; piece++) {
 		memcpy(whole + at, iov[piece].iov_base, lengths[piece]);
 		at += lengths[piece];
@@ -93,6 +95,7 @@ main(void)
 	const uint64_t headers[] = { 0, 1, 8, 40 };
 	size_t size, header;
 
+	alarm(120);	/* ends what does not come back */
 	for (size = 0; size < sizeof(sizes) / sizeof(sizes[0]); size++) {
 		for (header = 0; header < sizeof(headers) / sizeof(headers[0]); header++) {
 			check_divisions(headers[header], sizes[size], 1);

@@ -48,6 +48,7 @@ test_copy(void)
 	copy = (struct csd_slm_copy) { .length = 4096, .destination = 4096, .ranges = 2, .format = 2 };
 	expect("copy", csd_slm_check_copy(&copy, SIZE, 64), 0, 0);
 	expect("list longer than the transfer", csd_slm_check_copy(&copy, SIZE, 63), 0, 0x0f);
+	expect("list shorter than the transfer", csd_slm_check_copy(&copy, SIZE, 65), 0, 0x0f);
 	copy.format = 3;
 	expect("format 3", csd_slm_check_copy(&copy, SIZE, 64), 0, 0x02);
 	copy.format = 4;

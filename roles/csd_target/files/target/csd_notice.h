@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * Lines in the log that a host, or a failing device, can cause: at most CSD_NOTICE_MOST in CSD_NOTICE_SECONDS, from all
+ * of them together; the next line says how many were left out.
+ */
+#ifndef CSD_NOTICE_H
+#define CSD_NOTICE_H
+
+#include "spdk/stdinc.h"
+#include "spdk_internal/log.h"
+
+#define CSD_NOTICE_MOST		20
+#define CSD_NOTICE_SECONDS	10
+
+bool csd_notice_take(uint64_t *dropped);
+
+#define CSD_NOTICE(...) do { \
+	uint64_t csd_notice_dropped; \
+	if (csd_notice_take(&csd_notice_dropped)) { \
+		if (csd_notice_dropped > 0) { \
+			SPDK_NOTICELOG("%" PRIu64 " lines about hosts' commands were left out\n", csd_notice_dropped); \
+		} \
+		SPDK_NOTICELOG(__VA_ARGS__); \
+	} \
+} while (0)
+
+#endif
