@@ -67,15 +67,29 @@ class CsdTarget:
         folder: for its socket, its log and the data.
         binary: csd_tgt.
         port: of its first subsystem; the next ones follow.
+        megabytes: of huge pages.
+        transport: options of the TCP transport beyond those of the tests.
+        environment: variables of its own.
     """
 
-    def __init__(self, folder: Path, port: int, *, binary: Path = BINARY, megabytes: int = 512) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        binary: Path = BINARY,
+        megabytes: int = 512,
+        transport: dict[str, Any] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.socket = folder / "spdk.sock"
         self.log = folder / "csd_tgt.log"
         self._folder = folder
         self._binary = binary
         self._port = port
         self._megabytes = megabytes
+        self._transport = transport or {}
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -106,7 +120,7 @@ class CsdTarget:
                 [str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **self._environment, **(environment or {})},
             )
         deadline = time.monotonic() + 60
         while True:
@@ -119,7 +133,7 @@ class CsdTarget:
                     self.kill()
                     pytest.fail(f"csd_tgt did not come up: {error}\n{text}")
                 time.sleep(0.05)
-        self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
+        self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False, **self._transport})
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         with Client(str(self.socket)) as client:
