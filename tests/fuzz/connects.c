@@ -27,10 +27,8 @@ connect_hello(struct script *script)
 		icreq.digests = (uint8_t)draw();
 	}
 	/* What is sent behind it has the digests that it asks for. */
-	script->link->header_digest = script->link->data_digest = false;
 	script_add(script, &icreq, sizeof(icreq), NULL, 0);
-	script->link->header_digest = icreq.digests & 1;
-	script->link->data_digest = icreq.digests & 2;
+	script->digests = icreq.digests & 3;
 }
 
 void

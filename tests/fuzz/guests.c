@@ -52,7 +52,7 @@ guest_answer_r2t(struct guest *guest, struct link *link, const uint8_t *raw)
 		part = r2t.length > 8 ? 4 * (1 + below(r2t.length / 4 - 1)) : r2t.length;
 		h2c.pdu.flags = 0;
 		h2c.length = part;
-		length = link_make(link, out, &h2c, sizeof(h2c), bytes, part);
+		length = link_make(link->digests, out, &h2c, sizeof(h2c), bytes, part);
 		if (!link_put(link, out, length)) {
 			return false;
 		}
@@ -63,7 +63,7 @@ guest_answer_r2t(struct guest *guest, struct link *link, const uint8_t *raw)
 	} else {
 		part = r2t.length;
 	}
-	length = link_make(link, out, &h2c, sizeof(h2c), bytes, part);
+	length = link_make(link->digests, out, &h2c, sizeof(h2c), bytes, part);
 	if (!guest->well && one_in(2)) {
 		script_mutate_pdu(out, length);
 	}
@@ -203,8 +203,6 @@ guest_rush(struct guest *guest, enum kind kind)
 	guest_add_any(kind, below(8));
 	script_mutate(&script);
 	script_send(&script);
-	/* Until ICResp says otherwise, answers have none. */
-	link->header_digest = link->data_digest = false;
 }
 
 static void

@@ -26,7 +26,7 @@ link_open(struct link *link, uint16_t port)
 
 	link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	link->have = 0;
-	link->header_digest = link->data_digest = false;
+	link->digests = 0;
 	link->stream = fuzz.stream;
 	if (link->in == NULL) {
 		link->in = malloc(LINK_ROOM);
@@ -61,15 +61,15 @@ link_close(struct link *link, bool reset)
 }
 
 uint32_t
-link_make(const struct link *link, uint8_t *out, void *header, uint32_t hlen, const void *data, uint32_t bytes)
+link_make(uint8_t digests, uint8_t *out, void *header, uint32_t hlen, const void *data, uint32_t bytes)
 {
 	struct pdu pdu;
 	uint32_t at = hlen, value;
 
 	memcpy(&pdu, header, sizeof(pdu));
 	pdu.hlen = (uint8_t)hlen;
-	pdu.flags |= link->header_digest && pdu.type != PDU_ICREQ ? FLAG_HEADER_DIGEST : 0;
-	pdu.flags |= link->data_digest && bytes > 0 ? FLAG_DATA_DIGEST : 0;
+	pdu.flags |= (digests & 1) && pdu.type != PDU_ICREQ ? FLAG_HEADER_DIGEST : 0;
+	pdu.flags |= (digests & 2) && bytes > 0 ? FLAG_DATA_DIGEST : 0;
 	at += pdu.flags & FLAG_HEADER_DIGEST ? 4 : 0;
 	pdu.pdo = bytes > 0 ? (uint8_t)at : 0;
 	pdu.plen = at + bytes + (pdu.flags & FLAG_DATA_DIGEST ? 4 : 0);
@@ -117,7 +117,7 @@ bool
 link_put_pdu(struct link *link, void *header, uint32_t hlen, const void *data, uint32_t bytes)
 {
 	uint8_t *out = malloc(hlen + bytes + 8);
-	bool done = link_put(link, out, link_make(link, out, header, hlen, data, bytes));
+	bool done = link_put(link, out, link_make(link->digests, out, header, hlen, data, bytes));
 	struct capsule capsule;
 
 	if (((struct pdu *)header)->type == PDU_COMMAND) {
@@ -200,10 +200,10 @@ link_check(const struct link *link, const uint8_t *raw, uint32_t *bytes)
 		return raw;
 	}
 	end = pdu.plen - (pdu.flags & FLAG_DATA_DIGEST ? 4 : 0);
-	if (!!(pdu.flags & FLAG_HEADER_DIGEST) != link->header_digest || (pdu.type == PDU_C2H_DATA &&
-	    (pdu.pdo < pdu.hlen || pdu.pdo > end || !!(pdu.flags & FLAG_DATA_DIGEST) != link->data_digest))) {
-		give_up_of(link->stream, "the target sent a PDU of type %02x with flags %02x, PDO %u, PLEN %u; digests: %d %d",
-			   pdu.type, pdu.flags, pdu.pdo, pdu.plen, link->header_digest, link->data_digest);
+	if (!!(pdu.flags & FLAG_HEADER_DIGEST) != (link->digests & 1) || (pdu.type == PDU_C2H_DATA &&
+	    (pdu.pdo < pdu.hlen || pdu.pdo > end || !!(pdu.flags & FLAG_DATA_DIGEST) != link->digests >> 1))) {
+		give_up_of(link->stream, "the target sent a PDU of type %02x with flags %02x, PDO %u, PLEN %u; digests: %u",
+			   pdu.type, pdu.flags, pdu.pdo, pdu.plen, link->digests);
 	}
 	if (pdu.flags & FLAG_HEADER_DIGEST) {
 		memcpy(&value, raw + pdu.hlen, 4);
@@ -246,8 +246,7 @@ link_split(struct link *link, link_taker taker, void *context)
 		link_look(link, link->in + at, pdu.plen);
 		if (pdu.type == PDU_ICRESP) {
 			/* What holds from now on is what the target took, not what it was asked for. */
-			link->header_digest = link->in[at + 11] & 1;
-			link->data_digest = link->in[at + 11] & 2;
+			link->digests = link->in[at + 11] & 3;
 		}
 		data = link_check(link, link->in + at, &bytes);
 		fuzz.seen.terminated += pdu.type == PDU_C2H_TERM;

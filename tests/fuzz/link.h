@@ -13,7 +13,7 @@
 struct link {
 	int fd;
 	uint64_t stream;		/* that it belongs to */
-	bool header_digest, data_digest;
+	uint8_t digests;		/* that were agreed on: 1 of headers, 2 of data */
 	int put_ms;			/* how long the target may take nothing before the connection is given up */
 	bool io;			/* an I/O queue: what it reads may be any bytes that a host wrote */
 	bool holds_secret;		/* it is the secret's own host */
@@ -33,7 +33,7 @@ bool link_dial(struct link *link, uint16_t port, uint8_t digests);
 void link_close(struct link *link, bool reset);
 
 /* The whole of a PDU: lengths, offsets and digests are filled in. Returns its length. */
-uint32_t link_make(const struct link *link, uint8_t *out, void *header, uint32_t hlen, const void *data, uint32_t bytes);
+uint32_t link_make(uint8_t digests, uint8_t *out, void *header, uint32_t hlen, const void *data, uint32_t bytes);
 /* False: the connection is over, or the target takes nothing. */
 bool link_put(struct link *link, const void *bytes, uint32_t length);
 bool link_put_pdu(struct link *link, void *header, uint32_t hlen, const void *data, uint32_t bytes);

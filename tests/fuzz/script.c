@@ -10,6 +10,7 @@ void
 script_begin(struct script *script, struct link *link)
 {
 	script->link = link;
+	script->digests = link->digests;
 	script->pdus = 0;
 	script->used = 0;
 	script->cntlid = 0;
@@ -27,7 +28,7 @@ script_add(struct script *script, void *header, uint32_t hlen, const void *data,
 		return;
 	}
 	script->at[i] = script->bytes + script->used;
-	script->length[i] = link_make(script->link, script->at[i], header, hlen, data, bytes);
+	script->length[i] = link_make(script->digests, script->at[i], header, hlen, data, bytes);
 	script->used += script->length[i];
 	script->pdus++;
 }
@@ -165,7 +166,7 @@ script_sign(const struct script *script, uint8_t *pdu, uint32_t length)
 {
 	uint32_t hlen = pdu[2], value;
 
-	if (script->link->header_digest && pdu[0] != PDU_ICREQ && hlen + 4 <= length && !one_in(4)) {
+	if ((script->digests & 1) && pdu[0] != PDU_ICREQ && hlen + 4 <= length && !one_in(4)) {
 		value = digest(pdu, hlen);
 		memcpy(pdu + hlen, &value, 4);
 	}

@@ -10,7 +10,8 @@
 #define SCRIPT_BYTES	(512u << 10)
 
 struct script {
-	struct link *link;	/* whose digests its PDUs have, and which remembers its commands */
+	struct link *link;	/* which remembers its commands */
+	uint8_t digests;	/* that its PDUs have */
 	bool is_io;		/* for an I/O queue */
 	uint16_t cntlid;	/* that the connection knows of, or 0 */
 	uint16_t cid;
