@@ -101,8 +101,8 @@ options:
     default: false
   sanitize:
     description:
-      - SPDK's own libraries under AddressSanitizer and UBSan, for tests. The build lies beside the plain one, whose DPDK
-        it takes where that is installed, and C(sanitized) links to it instead of C(current).
+      - SPDK's own libraries under AddressSanitizer and UBSan, for tests. The build lies beside the plain one, whose
+        DPDK it takes where that is installed, and C(sanitized) links to it instead of C(current).
     type: bool
     default: false
   patches:

@@ -20,6 +20,8 @@ from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
+import sanitizers
+
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
 BRIDGE = os.environ.get("HELLO_EBPF_CSD_NVME", "/opt/hello_ebpf/csd_host/bin/csd_nvme")
@@ -69,7 +71,6 @@ class CsdTarget:
         port: of its first subsystem; the next ones follow.
         megabytes: of huge pages.
         transport: options of the TCP transport beyond those of the tests.
-        environment: variables of its own.
     """
 
     def __init__(
@@ -80,7 +81,6 @@ class CsdTarget:
         binary: Path = BINARY,
         megabytes: int = 512,
         transport: dict[str, Any] | None = None,
-        environment: dict[str, str] | None = None,
     ) -> None:
         self.socket = folder / "spdk.sock"
         self.log = folder / "csd_tgt.log"
@@ -89,7 +89,6 @@ class CsdTarget:
         self._port = port
         self._megabytes = megabytes
         self._transport = transport or {}
-        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -99,8 +98,11 @@ class CsdTarget:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self.stop()
+            return
         self.kill()
-        if error is not None and self.log.exists():
+        if self.log.exists():
             sys.stderr.write(self.log.read_text(errors="replace")[-3000:])
 
     @property
@@ -120,7 +122,7 @@ class CsdTarget:
                 [str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._environment, **(environment or {})},
+                env={**sanitizers.environment(), **(environment or {})},
             )
         deadline = time.monotonic() + 60
         while True:
@@ -159,14 +161,14 @@ class CsdTarget:
         self.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": address})
         return Subsystem(nqn, host, port, image)
 
-    def stop(self) -> int:
-        """Ask it to end (SIGTERM); its exit code."""
+    def stop(self) -> None:
+        """End it as its service does; it has to end without complaint, and nothing may have leaked."""
         process, self._process = self._process, None
-        assert process is not None
-        process.terminate()
-        code = process.wait(60)
-        Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
-        return code
+        if process is not None:
+            try:
+                sanitizers.end(process, self.log)
+            finally:
+                Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
     def kill(self) -> None:
         process, self._process = self._process, None

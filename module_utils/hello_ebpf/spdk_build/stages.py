@@ -100,7 +100,8 @@ class SpdkBuild:
         if "fetch" in state.missing:
             needs[self._request.cache] += DOWNLOAD_BYTES
         if "unpack" in state.missing:
-            needs[self._request.cache] += TREE_BYTES + (DEBUG_TREE_BYTES if self._request.debug_info or self._request.sanitize else 0)
+            with_debug_info = self._request.debug_info or self._request.sanitize
+            needs[self._request.cache] += TREE_BYTES + (DEBUG_TREE_BYTES if with_debug_info else 0)
         return needs
 
     def _apply(self) -> None:
