@@ -6,6 +6,8 @@
 #include "chance.h"
 #include "streams.h"
 
+/* Added to the name of the open subsystem: one that comes and goes. */
+#define CONNECT_PASSING	"-passing"
 #define HOST_IDS	20	/* more than the target keeps registrants of */
 
 void
@@ -37,7 +39,8 @@ connect_data_right(struct connect_data *data, enum kind kind)
 	memset(data, 0, sizeof(*data));
 	memset(data->hostid, 0x40 + (int)below(HOST_IDS), sizeof(data->hostid));
 	data->cntlid = 0xffff;
-	snprintf(data->subnqn, sizeof(data->subnqn), "%s", kind == KIND_GUEST ? fuzz.open.subnqn : DISCOVERY_NQN);
+	snprintf(data->subnqn, sizeof(data->subnqn), "%s%s", kind == KIND_GUEST ? fuzz.open.subnqn : DISCOVERY_NQN,
+		 kind == KIND_GUEST && one_in(6) ? CONNECT_PASSING : "");
 	snprintf(data->hostnqn, sizeof(data->hostnqn), "%s", fuzz.open.hostnqn);
 }
 

@@ -55,11 +55,15 @@ def sockets(pid: int) -> int:
 
 
 class Operator:
-    """Changes a subsystem meanwhile, as the role does: hosts and namespaces come and go, and it is paused for that."""
+    """Changes subsystems meanwhile, as the role does.
 
-    def __init__(self, target: CsdTarget, nqn: str) -> None:
+    Hosts and namespaces of one come and go, and it is paused for that; another one comes and goes as a whole.
+    """
+
+    def __init__(self, target: CsdTarget, subsystem: Subsystem) -> None:
         self._target = target
-        self._nqn = nqn
+        self._nqn = subsystem.nqn
+        self._port = subsystem.port
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self.rounds = 0
@@ -74,14 +78,25 @@ class Operator:
         self._thread.join()
 
     def _work(self) -> None:
+        call = self._target.call
         host = {"nqn": self._nqn, "host": "nqn.2026-11.io.hello-ebpf:passing"}
-        namespace = {"nqn": self._nqn, "namespace": {"bdev_name": "passing", "nsid": 6}}
+        # The name that tests/fuzz/connects.c knows.
+        other = {"nqn": f"{self._nqn}-passing"}
+        address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": self._port}
+        for number in (1, 2):
+            call("bdev_null_create", {"name": f"passing{number}", "num_blocks": 256, "block_size": 4096})
+        namespace = {"nqn": self._nqn, "namespace": {"bdev_name": "passing1", "nsid": 6}}
         try:
-            while not self._done.wait(0.2):
-                self._target.call("nvmf_subsystem_add_host", host)
-                self._target.call("nvmf_subsystem_add_ns", namespace)
-                self._target.call("nvmf_subsystem_remove_ns", {"nqn": self._nqn, "nsid": 6})
-                self._target.call("nvmf_subsystem_remove_host", host)
+            while not self._done.wait(0.1):
+                call("nvmf_create_subsystem", {**other, "allow_any_host": True, "serial_number": "passing"})
+                call("nvmf_subsystem_add_ns", {**other, "namespace": {"bdev_name": "passing2"}})
+                call("nvmf_subsystem_add_listener", {**other, "listen_address": address})
+                call("nvmf_subsystem_add_host", host)
+                call("nvmf_subsystem_add_ns", namespace)
+                call("nvmf_subsystem_remove_ns", {"nqn": self._nqn, "nsid": 6})
+                call("nvmf_subsystem_remove_host", host)
+                self._done.wait(0.1)
+                call("nvmf_delete_subsystem", other)
                 self.rounds += 1
         except LabError as error:
             self.failure = error
@@ -128,7 +143,6 @@ def test_mutated_streams(target: CsdTarget, folder: Path, fuzzer: Path) -> None:
     # Side by side, so that what reads on behind its own memory reads the other's.
     open_to_all = add_subsystem(target, "open", bytes(MIB))
     secret = add_subsystem(target, "hidden", bytes(MIB))
-    target.call("bdev_null_create", {"name": "passing", "num_blocks": 256, "block_size": 4096})
     objects = []
     for name in SHIPPED:
         objects.append(folder / f"{name}.bpf.o")
@@ -140,7 +154,7 @@ def test_mutated_streams(target: CsdTarget, folder: Path, fuzzer: Path) -> None:
     began = time.monotonic()
     command = [str(fuzzer), "-s", str(SEED), "-f", str(FIRST), *length, *(["-v"] if VERBOSE else [])]
     command += [place(one) for one in (subsystem, open_to_all, secret)]
-    with Operator(target, open_to_all.nqn) as operator:
+    with Operator(target, open_to_all) as operator:
         done = subprocess.run(
             [*command, *map(str, objects)],
             capture_output=True,
