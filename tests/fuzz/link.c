@@ -218,7 +218,9 @@ link_check(const struct link *link, const uint8_t *raw, uint32_t *bytes)
 	if (pdu.flags & FLAG_DATA_DIGEST) {
 		memcpy(&value, raw + end, 4);
 		if (value != digest(raw + pdu.pdo, *bytes)) {
-			give_up_of(link->stream, "C2HData with a wrong data digest");
+			link_tell(link, raw);
+			give_up_of(link->stream, "C2HData of %u bytes from %u with a wrong data digest: %08x, not %08x", *bytes,
+				   ((const struct data_pdu *)raw)->offset, value, digest(raw + pdu.pdo, *bytes));
 		}
 	}
 	return raw + pdu.pdo;
