@@ -177,7 +177,7 @@ def test_mutated_streams(target: CsdTarget, folder: Path, fuzzer: Path) -> None:
     assert operator.rounds > took / 5 or took < 5, f"{operator.rounds} rounds in {took:.0f} s"
     if told["streams"] >= 10000:
         # Streams reach what lies behind the checks: a good part succeeds, and the statuses are not all the same.
-        assert told["succeeded"] > told["commands"] // 6
+        assert told["succeeded"] > told["commands"] // 8
         assert len(told["statuses"]) > 20
         assert told["turned_away"] < told["connections"] // 10
         assert told["stranger"] + told["discovery"] > told["streams"] // 5
