@@ -91,6 +91,16 @@ unit: $(VENV)/.test ## Unit tests of modules and module_utils
 c-tests: ## Tests of the C code under AddressSanitizer and UBSan
 	tests/c_tests.sh
 
+# For how many seconds, or with TIME= how many streams; SEED=random, or one that failed; FIRST= the first stream.
+TIME ?= 600
+SEED ?= random
+.PHONY: fuzz
+fuzz: $(VENV)/.test ## Mutated streams against a sanitized csd_tgt: TIME=600 (seconds), SEED=, FIRST=, STREAMS=
+	tests/sanitized/build.sh build/sanitized
+	HELLO_EBPF_CSD_TGT=$(CURDIR)/build/sanitized/checked/csd_tgt HELLO_EBPF_FUZZ_SEED=$(SEED) \
+	HELLO_EBPF_FUZZ_SECONDS=$(if $(STREAMS),,$(TIME)) HELLO_EBPF_FUZZ_STREAMS=$(STREAMS) HELLO_EBPF_FUZZ_FIRST=$(FIRST) \
+	  $(BIN)/pytest -s tests/integration/test_csd_fuzz_live.py
+
 .PHONY: pin
 pin: $(VENV)/.test ## Pin requirements*.txt anew from requirements*.in, with hashes
 	$(BIN)/python -m pip install --quiet uv

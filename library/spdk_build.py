@@ -99,6 +99,12 @@ options:
     description: Keep what a debugger needs. Symbols for backtraces are always kept.
     type: bool
     default: false
+  sanitize:
+    description:
+      - SPDK's own libraries under AddressSanitizer and UBSan, for tests. The build lies beside the plain one, whose
+        DPDK it takes where that is installed, and C(sanitized) links to it instead of C(current).
+    type: bool
+    default: false
   patches:
     description: Changes to the source, applied in this order; each has C(name) and C(content), a unified diff (-p1).
     type: list
@@ -216,6 +222,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "cpu": {"type": "str", "choices": ["x86-64-v2", "x86-64-v3"], "default": "x86-64-v2"},
     "jobs": {"type": "int", "default": 0},
     "debug_info": {"type": "bool", "default": False},
+    "sanitize": {"type": "bool", "default": False},
     "patches": {
         "type": "list",
         "elements": "dict",

@@ -17,6 +17,7 @@ from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
+import sanitizers
 from csd_live import BINARY, BRIDGE, IDLE, compile_program
 
 HOSTNQN = "nqn.2014-08.org.nvmexpress:uuid:2f2c9e33-0000-4000-8000-00000000c5d0"
@@ -65,7 +66,7 @@ class ComputeTarget:
         command = [*IDLE, str(BINARY), "-m", self.core_mask, "-s", "768", "--huge-unlink", "-u", "--iova-mode", "va"]
         command += ["--num-trace-entries", "1024", "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=sanitizers.environment())
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -89,17 +90,10 @@ class ComputeTarget:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
         try:
-            code = process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            pytest.fail(f"csd_tgt did not end\n{self.log_text()[-3000:]}")
+            sanitizers.end(process, self.log)
         finally:
             Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
-        if code != 0:
-            pytest.fail(f"csd_tgt ended with {code}\n{self.log_text()[-6000:]}")
 
     def kill(self) -> None:
         process, self._process = self._process, None

@@ -20,6 +20,8 @@ from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
+import sanitizers
+
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
 BRIDGE = os.environ.get("HELLO_EBPF_CSD_NVME", "/opt/hello_ebpf/csd_host/bin/csd_nvme")
@@ -69,7 +71,8 @@ class CsdTarget:
         folder: for its socket, its log and the data.
         binary: csd_tgt.
         port: of its first subsystem; the next ones follow.
-        transport: options of nvmf_create_transport in place of the usual ones.
+        megabytes: of huge pages.
+        transport: options of the TCP transport beyond those of the tests.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class CsdTarget:
         self._binary = binary
         self._port = port
         self._megabytes = megabytes
-        self._transport = {"c2h_success": False, **(transport or {})}
+        self._transport = transport or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -101,8 +104,11 @@ class CsdTarget:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self.stop()
+            return
         self.kill()
-        if error is not None and self.log.exists():
+        if self.log.exists():
             sys.stderr.write(self.log.read_text(errors="replace")[-3000:])
 
     @property
@@ -122,7 +128,7 @@ class CsdTarget:
                 [*IDLE, str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                env={**sanitizers.environment(), **(environment or {})},
             )
         deadline = time.monotonic() + 60
         while True:
@@ -135,7 +141,7 @@ class CsdTarget:
                     self.kill()
                     pytest.fail(f"csd_tgt did not come up: {error}\n{text}")
                 time.sleep(0.05)
-        self.call("nvmf_create_transport", {"trtype": "TCP", **self._transport})
+        self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False, **self._transport})
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         with Client(str(self.socket)) as client:
@@ -161,20 +167,14 @@ class CsdTarget:
         self.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": address})
         return Subsystem(nqn, host, port, image)
 
-    def stop(self) -> int:
-        """Ask it to end (SIGTERM); its exit code."""
+    def stop(self) -> None:
+        """End it as its service does; it has to end without complaint, and nothing may have leaked."""
         process, self._process = self._process, None
-        assert process is not None
-        process.terminate()
-        try:
-            code = process.wait(60)
-        except subprocess.TimeoutExpired:
-            # A target that hangs must not spin on behind its test.
-            process.kill()
-            process.wait()
-            raise
-        Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
-        return code
+        if process is not None:
+            try:
+                sanitizers.end(process, self.log)
+            finally:
+                Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
     def kill(self) -> None:
         process, self._process = self._process, None

@@ -12,6 +12,8 @@ import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
+import sanitizers
+
 BINARY = Path(os.environ.get("HELLO_EBPF_NVMF_TGT", "/opt/hello_ebpf/spdk/current/bin/nvmf_tgt"))
 CSD_TGT = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
 CORE_MASK = os.environ.get("HELLO_EBPF_TEST_CORE_MASK", "0x2" if (os.cpu_count() or 1) > 1 else "0x1")
@@ -36,7 +38,10 @@ class LiveTarget:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()
+        if error is None:
+            self.stop()
+        else:
+            self.kill()
 
     @property
     def pid(self) -> int:
@@ -51,7 +56,7 @@ class LiveTarget:
         memory = ["-s", str(MEGABYTES), "--huge-unlink", "-u", "--num-trace-entries", "1024"]
         command = [*IDLE, str(self.binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=sanitizers.environment())
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -66,6 +71,15 @@ class LiveTarget:
                     pytest.fail(f"the target did not come up (exit code {ended}): {error}\n{log_text[-3000:]}")
                 time.sleep(0.05)
 
+    def stop(self) -> None:
+        """End it as its service does; it has to end without complaint."""
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                sanitizers.end(process, self.log)
+            finally:
+                _forget(process)
+
     def kill(self) -> None:
         """End it as a crash would."""
         # Taken out first: a test may end it from a thread while the fixture ends it too.
@@ -73,6 +87,10 @@ class LiveTarget:
         if process is not None:
             process.kill()
             process.wait()
-            # A killed target leaves its trace buffer in memory, under its application's name.
-            for name in ("nvmf", "csd_tgt"):
-                Path(f"/dev/shm/{name}_trace.pid{process.pid}").unlink(missing_ok=True)
+            _forget(process)
+
+
+def _forget(process: subprocess.Popen[bytes]) -> None:
+    """A killed target leaves its trace buffer in memory, under its application's name."""
+    for name in ("nvmf", "csd_tgt"):
+        Path(f"/dev/shm/{name}_trace.pid{process.pid}").unlink(missing_ok=True)

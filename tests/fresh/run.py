@@ -34,7 +34,7 @@ HUGEPAGE_MEGABYTES = 2560
 #: Variables that a test of the tests sets wrongly: tests/break.sh.
 BROKEN = "/var/tmp/broken.yml"
 #: Settings of the tests that are passed on into the container.
-PASSED_ON = ("HELLO_EBPF_FUZZ_SEED", "HELLO_EBPF_FUZZ_STREAMS", "HELLO_EBPF_ALL")
+PASSED_ON = ("HELLO_EBPF_FUZZ_SEED", "HELLO_EBPF_FUZZ_STREAMS", "HELLO_EBPF_FUZZ_FIRST", "HELLO_EBPF_ALL")
 #: Settings of the kernel that differ from one look to the next by themselves.
 VOLATILE = re.compile(
     r"kernel/(random/|ns_last_pid|pty/nr|perf_event_max_sample_rate)|vm/(drop_caches|compact_memory|nr_hugepages)"

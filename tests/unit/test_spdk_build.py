@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 import spdk_build
-from ansible.module_utils.hello_ebpf.spdk_build.compile import ELF_HEADER, is_whole_object
+from ansible.module_utils.hello_ebpf.spdk_build.compile import ELF_HEADER, Compiler, is_whole_object
 from ansible.module_utils.hello_ebpf.spdk_build.layout import pkg_config_files
 from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Request
+from ansible.module_utils.hello_ebpf.spdk_build.shell import Shell
 
 from module_run import run_module
 from small_spdk import PATCH, arguments, pretend_compiled, request, sha256, tree_of
@@ -146,6 +147,7 @@ def test_half_a_fetch_or_half_a_tree_is_begun_anew(tmp_path: Path) -> None:
         {"patches": [{"name": "a.patch", "content": ""}]},
         {"cpu": "x86-64-v3"},
         {"debug_info": True},
+        {"sanitize": True},
     ],
     ids=lambda other: next(iter(other)),
 )
@@ -185,6 +187,50 @@ def test_another_stamp_is_another_build_beside_the_first(tmp_path: Path) -> None
     # And back: the first one's archive is still there, nothing is built.
     assert missing(asked) == ["install"]
     assert run(asked, "install")["path"] == first
+
+
+def test_a_sanitized_build_lies_beside_the_plain_one(tmp_path: Path) -> None:
+    asked = arguments(tmp_path)
+    sanitized = {**asked, "sanitize": True}
+    plain = build(asked)["path"]
+    assert missing(sanitized)[0] == "unpack", "the source is fetched once"
+    beside = build(sanitized)["path"]
+    assert (tmp_path / "prefix/current").resolve() == Path(plain)
+    assert (tmp_path / "prefix/sanitized").resolve() == Path(beside)
+    # Neither takes anything from the other that is in place.
+    assert missing(asked) == missing(sanitized) == []
+    stamp = json.loads((Path(beside) / "share/hello_ebpf/stamp.json").read_text())
+    assert stamp["configure_flags"][-2:] == ["--enable-asan", "--enable-ubsan"]
+    assert run_module(spdk_build.main, {**asked, "state": "absent"})["changed"] is True
+    assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["plain build", "no plain build"])
+def test_a_sanitized_build_takes_the_plain_ones_dpdk(
+    tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = arguments(tmp_path)
+    if there:
+        build(asked)
+    sanitized = {**asked, "sanitize": True}
+    for stage in STAGES[: STAGES.index("configure")]:
+        run(sanitized, stage)
+    ran: list[str] = []
+    shell = Shell(tmp_path / "build.log", -1)
+    monkeypatch.setattr(shell, "run", lambda argv, **_: ran.append(f"{argv[0]}"))
+    compiler = Compiler(request(sanitized), shell)
+    dpdk = request(sanitized).src / "dpdk"
+    if not there:
+        (dpdk / "build-tmp").mkdir()
+        (dpdk / "build-tmp/rte_build_config.h").write_text("#define RTE_USE_LIBBSD 1\n")
+        monkeypatch.setattr("ansible.module_utils.hello_ebpf.spdk_build.compile.remove", lambda path: None)
+        (dpdk / "build-tmp/meson-info").mkdir()
+        (dpdk / "build-tmp/meson-info/intro-installed.json").write_text("{}")
+    compiler.configure()
+    compiler.dpdk()
+    assert ("meson" in ran, "ninja" in ran) == (not there, not there)
+    taken = [str(path.relative_to(dpdk / "build")) for path in (dpdk / "build").rglob("*") if path.is_file()]
+    assert sorted(taken) == (["include/rte_eal.h", "lib/librte_eal.a"] if there else [])
 
 
 # ---- result
@@ -270,8 +316,11 @@ def test_pkg_config_files_work_wherever_they_lie(tmp_path: Path) -> None:
         assert str(tmp_path) not in text
         assert text.startswith("prefix=${pcfiledir}/../..\n")
         assert text.count("-Wl,--whole-archive,") == text.count(",--no-whole-archive ") == 1
+        assert "sanitize" not in text
     assert "libspdk_nvmf.a" not in texts["hello_spdk.pc"]
     assert "${libdir}/libspdk_event_nvmf.a" in texts["hello_spdk_target.pc"]
+    sanitized = pkg_config_files(request(arguments(tmp_path, sanitize=True)))
+    assert all(text.endswith(" -fsanitize=address,undefined\n") for text in sanitized.values())
 
 
 def test_an_archive_whose_files_are_not_the_stamps_is_refused(tmp_path: Path) -> None:

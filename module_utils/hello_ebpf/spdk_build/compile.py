@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import recipe
 from .files import remove
+from .layout import STAMP
 from .request import Request
 from .shell import BUILD_ENVIRONMENT, Shell
 
@@ -34,18 +35,32 @@ class Compiler:
         self._dpdk = request.src / "dpdk"
         self._dpdk_build = request.src / "dpdk" / "build-tmp"
         # SPDK asks for full debug information; the last option wins.
-        self._make_options = [] if request.debug_info else ["C_OPT=-g0"]
+        options = recipe.SANITIZE_OPTIONS if request.sanitize else "" if request.debug_info else "-g0"
+        self._make_options = [f"C_OPT={options}"] if options else []
 
     def configure(self) -> None:
-        """SPDK's configure, and DPDK's meson without the drivers that are not used."""
+        """SPDK's configure, and DPDK's meson without the drivers that are not used, unless a DPDK is there already."""
         self._run(
-            ["./configure", f"--target-arch={self._request.cpu}", *recipe.CONFIGURE_FLAGS],
+            [
+                "./configure",
+                f"--target-arch={self._request.cpu}",
+                *recipe.configure_flags(sanitize=self._request.sanitize),
+            ],
             asked="configure SPDK",
             env=BUILD_ENVIRONMENT | {"CC": "gcc", "CXX": "gcc"},
         )
         for name in ("build/lib", "build/bin", "build/include/spdk"):
             (self._src / name).mkdir(parents=True, exist_ok=True)
         self._run(["make", "include/spdk/config.h"], asked="configure SPDK")
+        if self._plain_build() is None:
+            self._configure_dpdk()
+
+    def _plain_build(self) -> Path | None:
+        """For a sanitized build: the same one without sanitizers, where it is installed. Its DPDK is taken."""
+        folder = self._request.prefix / self._request.plain.name
+        return folder if self._request.sanitize and (folder / STAMP).is_file() else None
+
+    def _configure_dpdk(self) -> None:
         remove(self._dpdk_build)
         self._run(
             [
@@ -70,6 +85,13 @@ class Compiler:
 
     def dpdk(self) -> None:
         """DPDK's libraries, and them and their headers where SPDK looks for them."""
+        plain = self._plain_build()
+        if plain is not None:
+            self._take_dpdk(plain)
+            return
+        if not (self._dpdk_build / "build.ninja").is_file():
+            # There was a plain build when this one was configured.
+            self._configure_dpdk()
         self._run(
             ["ninja", f"-j{self._request.jobs}", "-C", self._dpdk_build, *recipe.dpdk_archives()], asked="build DPDK"
         )
@@ -79,6 +101,14 @@ class Compiler:
             if _is_installed(Path(source), self._dpdk):
                 Path(dest).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, dest)
+
+    def _take_dpdk(self, plain: Path) -> None:
+        build = self._dpdk / "build"
+        remove(build)
+        shutil.copytree(plain / "include/dpdk", build / "include")
+        (build / "lib").mkdir()
+        for path in (plain / "lib").glob("librte_*.a"):
+            shutil.copyfile(path, build / "lib" / path.name)
 
     def lib(self) -> None:
         self._make("build SPDK's libraries", recipe.spdk_folders(), recipe.SPDK_LIBS)

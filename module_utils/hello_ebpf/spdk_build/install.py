@@ -22,7 +22,7 @@ VERSION_SECONDS = 60
 
 @dataclass(frozen=True)
 class Installed:
-    """What ``current`` leads to.
+    """What the link to a build leads to.
 
     Attributes:
         name: the folder's name; empty where there is no link to a build.
@@ -37,9 +37,8 @@ class Installed:
     spoilt: tuple[str, ...] = ()
 
 
-def installed(prefix: Path) -> Installed:
-    """Read what is installed, every file of it."""
-    link = prefix / "current"
+def installed(link: Path) -> Installed:
+    """Read what a link leads to, every file of it."""
     root = link.resolve()
     if not link.is_symlink() or not (root / STAMP).is_file():
         return Installed()
@@ -59,7 +58,7 @@ def spoilt_files(root: Path, files: dict[str, str]) -> tuple[str, ...]:
 
 
 def install(request: Request) -> None:
-    """Install ``request.build_archive`` and let ``current`` point to it.
+    """Install ``request.build_archive`` and let its link point to it.
 
     Nothing is forced to disk: every later run holds each file against its digest, and installs again what a power
     failure spoilt.
@@ -78,7 +77,7 @@ def install(request: Request) -> None:
     if final.exists():
         final.rename(old)
     new.rename(final)
-    link_to(request.current, name)
+    link_to(request.link, name)
     remove(old)
 
 

@@ -74,6 +74,7 @@ def _pc_text(
     archives += [f"librte_{lib}.a" for lib in (*recipe.DPDK_LIBS, *recipe.DPDK_DRIVERS)]
     whole = ",".join(f"${{libdir}}/{archive}" for archive in archives)
     system = " ".join(f"-l{lib}" for lib in system_libs)
+    sanitizers = f" {recipe.SANITIZE_LIBS}" if request.sanitize else ""
     return (
         "prefix=${pcfiledir}/../..\n"
         "includedir=${prefix}/include\n"
@@ -83,7 +84,7 @@ def _pc_text(
         f"Description: {description}\n"
         f"Version: {request.version}\n"
         f"Cflags: -I${{includedir}} -I${{includedir}}/dpdk -march={request.cpu} -pthread\n"
-        f"Libs: -Wl,--whole-archive,{whole},--no-whole-archive {system}\n"
+        f"Libs: -Wl,--whole-archive,{whole},--no-whole-archive {system}{sanitizers}\n"
     )
 
 
@@ -98,7 +99,7 @@ def stamp_text(request: Request, root: Path, compiler: str) -> str:
         "schema": SCHEMA,
         "stamp": request.stamp,
         **made,
-        "configure_flags": list(recipe.CONFIGURE_FLAGS),
+        "configure_flags": list(recipe.configure_flags(sanitize=request.sanitize)),
         "compiler": compiler,
         "files": {
             str(path.relative_to(root)): sha256_of(path)

@@ -77,6 +77,12 @@ CONFIGURE_FLAGS = (
     "--without-virtio",
     "--without-isal",
 )
+# Of a sanitized build besides. DPDK stays as it is: it is not ours, and its memory is none that a sanitizer knows.
+SANITIZE_FLAGS = ("--enable-asan", "--enable-ubsan")
+# Lines in the sanitizers' reports, at little cost.
+SANITIZE_OPTIONS = "-O1 -g1"
+# What a program has to be linked with, then.
+SANITIZE_LIBS = "-fsanitize=address,undefined"
 # DPDK 20.05 is older than the compilers that we build it with: the same exceptions as in SPDK's dpdkbuild/Makefile.
 DPDK_CFLAGS = "-fPIC -Wno-error -Wno-stringop-overflow -fcommon"
 
@@ -113,6 +119,11 @@ def dpdk_archives() -> tuple[str, ...]:
     )
 
 
+def configure_flags(*, sanitize: bool) -> tuple[str, ...]:
+    """Of SPDK's configure."""
+    return (*CONFIGURE_FLAGS, *(SANITIZE_FLAGS if sanitize else ()))
+
+
 def ingredients() -> list[object]:
     """All of the above that the result depends on."""
     return [
@@ -125,5 +136,7 @@ def ingredients() -> list[object]:
         INITIATOR_SYSTEM_LIBS,
         TARGET_SYSTEM_LIBS,
         CONFIGURE_FLAGS,
+        SANITIZE_FLAGS,
+        SANITIZE_OPTIONS,
         DPDK_CFLAGS,
     ]

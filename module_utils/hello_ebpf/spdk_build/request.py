@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import recipe
 
 STAMP_DIGITS = 12
+# By whether the build is sanitized.
+LINKS = {False: "current", True: "sanitized"}
 # Finished in this order. `fetch` to `pack` make the archive of a build, `install` puts one in place.
 STAGES = ("fetch", "unpack", "configure", "dpdk", "lib", "module", "app", "pack", "install")
 
@@ -47,6 +49,7 @@ class Request:
         cpu: the oldest x86-64 level that the build runs on.
         jobs: parallel compilers.
         debug_info: keep what a debugger needs beyond symbols.
+        sanitize: SPDK's own libraries under AddressSanitizer and UBSan, for tests.
         patches: applied in order.
         lock_seconds: how long another run may hold the build.
         platform: distribution and release, such as debian-12: libraries of another may be incompatible.
@@ -68,6 +71,7 @@ class Request:
     cpu: str = "x86-64-v2"
     jobs: int = 1
     debug_info: bool = False
+    sanitize: bool = False
     patches: tuple[Patch, ...] = ()
     lock_seconds: int = 900
     platform: str = ""
@@ -85,6 +89,7 @@ class Request:
             "patches": [{"name": patch.name, "sha256": patch.sha256} for patch in self.patches],
             "cpu": self.cpu,
             "debug_info": self.debug_info,
+            "sanitize": self.sanitize,
             "platform": self.platform,
             "recipe": recipe.ingredients(),
         }
@@ -132,5 +137,11 @@ class Request:
         return self.cache / "archives" / f"spdk-{self.name}-{self.platform}-{self.cpu}.tar.gz"
 
     @property
-    def current(self) -> Path:
-        return self.prefix / "current"
+    def link(self) -> Path:
+        """What leads to the build in use; the sanitized one lies beside it, and takes nobody's place."""
+        return self.prefix / LINKS[self.sanitize]
+
+    @property
+    def plain(self) -> Request:
+        """The same build without sanitizers."""
+        return replace(self, sanitize=False)

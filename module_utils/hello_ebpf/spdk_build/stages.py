@@ -15,7 +15,7 @@ from .fetch import debian_source, fetch
 from .files import remove, write_whole
 from .install import ORIGIN, Installed, halves, install, installed
 from .layout import STAMP, assemble
-from .request import STAGES, Request
+from .request import LINKS, STAGES, Request
 from .shell import Shell
 from .unpack import unpack
 
@@ -64,7 +64,7 @@ class SpdkBuild:
         }
 
     def read(self) -> State:
-        there = installed(self._request.prefix)
+        there = installed(self._request.link)
         return State(missing_stages(self._request, there), there)
 
     def plan(self, state: State) -> list[Step]:
@@ -100,11 +100,12 @@ class SpdkBuild:
         if "fetch" in state.missing:
             needs[self._request.cache] += DOWNLOAD_BYTES
         if "unpack" in state.missing:
-            needs[self._request.cache] += TREE_BYTES + (DEBUG_TREE_BYTES if self._request.debug_info else 0)
+            with_debug_info = self._request.debug_info or self._request.sanitize
+            needs[self._request.cache] += TREE_BYTES + (DEBUG_TREE_BYTES if with_debug_info else 0)
         return needs
 
     def _apply(self) -> None:
-        missing = missing_stages(self._request, installed(self._request.prefix))
+        missing = missing_stages(self._request, installed(self._request.link))
         if missing[0] != self._stage:
             raise LabError(
                 asked=f"stage {self._stage} of SPDK {self._request.version}",
@@ -117,7 +118,7 @@ class SpdkBuild:
 
     def _pack(self, shell: Shell) -> None:
         request = self._request
-        there = installed(request.prefix)
+        there = installed(request.link)
         if there.name == request.name and not there.spoilt:
             # Built and installed, but the archive was lost.
             archive.pack(request.prefix / there.name, request.build_archive, leave_out=ORIGIN)
@@ -159,7 +160,8 @@ class SpdkAbsent:
     def read(self) -> tuple[Path, ...]:
         request = self._request
         builds = sorted(path.parents[len(STAMP.parts) - 1] for path in request.prefix.glob(f"*/{STAMP}"))
-        ours = [request.current, *halves(request.prefix), *(path for path in builds if path != request.current)]
+        links = [request.prefix / name for name in LINKS.values()]
+        ours = [*links, *halves(request.prefix), *(path for path in builds if path not in links)]
         ours += [request.cache / name for name in ("apt", "archives", "build", "downloads", "incoming", "lock")]
         ours += [request.log]
         return tuple(path for path in ours if path.exists() or path.is_symlink())

@@ -33,7 +33,8 @@ ENGINE_SEEDS := $(patsubst programs/%.bpf.c,$(BUILD)/programs/%.bpf.o,$(wildcard
 ENGINE_TESTS := test_elf test_engine fuzz_engine
 # Of fuzz_engine: how many mutants it loads, and where its chances begin.
 FUZZ_MUTANTS ?= 100000
-FUZZ_SEED ?= 1
+# HELLO_EBPF_FUZZ_SEED is that of all fuzzers: `random`, or the seed that a failed run told.
+FUZZ_SEED := $(or $(patsubst random,$(shell date +%s%N),$(HELLO_EBPF_FUZZ_SEED)),1)
 
 $(BUILD)/engine/checked/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
 $(BUILD)/engine/checked/%.o: engine/%.c $(ENGINE_HEADERS) $(LIBRTE_BPF)
