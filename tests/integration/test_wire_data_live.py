@@ -299,6 +299,34 @@ def test_a_namespace_that_cannot_deallocate_does_not_have_the_command(queue: Wir
     assert done.status == INVALID_OPCODE
 
 
+# ---- commands that wait
+
+
+@pytest.mark.holds("base-19")
+def test_a_command_that_waited_and_is_then_refused_is_over(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """More Reads of a slow device than there are bdev I/Os; the controller is disabled while some of them wait.
+
+    A queue ends when none of its commands is left, and the target without one closes its connection.
+    """
+    folder = tmp_path_factory.mktemp("wire-wait")
+    options = {"bdev_io_pool_size": 64, "bdev_io_cache_size": 8}
+    with CsdTarget(folder, PORT + 20, early=[("bdev_set_options", options)]) as target:
+        subsystem = target.add_subsystem("wait", bytes(BLOCK))
+        target.call("bdev_null_create", {"name": "fast", "num_blocks": 256, "block_size": BLOCK})
+        latency = dict.fromkeys(
+            ("avg_read_latency", "p99_read_latency", "avg_write_latency", "p99_write_latency"), 2000000
+        )
+        target.call("bdev_delay_create", {"name": "slow", "base_bdev_name": "fast", **latency})
+        target.call("nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": {"bdev_name": "slow", "nsid": MALLOC}})
+        with wire.admin_queue(subsystem.port, subsystem.nqn, subsystem.host_nqn) as admin:
+            queue = wire.io_queue(admin, subsystem.port, subsystem.nqn, subsystem.host_nqn, sqsize=127)
+            queue.send(*(wire.capsule(io_command(wire.READ, cid, MALLOC, 0, 1, BLOCK)) for cid in range(100)))
+            done, _ = admin.call(wire.property_set(1, 0x14, wire.CC_ENABLE_ALL_SETS & ~1))
+            assert done.status == SUCCESS
+            # None was answered: all of them ran or waited when the controller was disabled.
+            assert queue.ended() == []
+
+
 # ---- arithmetic
 
 
