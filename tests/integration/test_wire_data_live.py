@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from ansible.module_utils.hello_ebpf.errors import LabError
 
 import nvme_wire as wire
 from csd_live import BLOCK, CsdTarget, Subsystem
@@ -345,13 +344,3 @@ def test_a_keep_alive_time_does_not_wrap(admin: Wire, asked: int, kept: int) -> 
 def test_there_is_no_property_at_such_an_offset(admin: Wire, offset: int, wide: bool) -> None:
     done, _ = admin.call(wire.property_get(1, offset, wide=wide))
     assert done.status == INVALID_PROPERTY
-
-
-@pytest.mark.holds("base-25")
-def test_an_io_unit_holds_what_an_admin_command_brings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("wire-unit")
-    with (
-        pytest.raises(LabError, match="nvmf_create_transport"),
-        CsdTarget(folder, PORT + 10, transport={"max_io_size": 8192, "io_unit_size": 2048}),
-    ):
-        pass
