@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,7 @@ class CsdTarget:
         port: of its first subsystem; the next ones follow.
         megabytes: of huge pages.
         transport: options of the TCP transport beyond those of the tests.
+        early: calls of RPC (method, parameters) before its parts come up, for what cannot be changed later.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class CsdTarget:
         binary: Path = BINARY,
         megabytes: int = 512,
         transport: dict[str, Any] | None = None,
+        early: Sequence[tuple[str, dict[str, Any]]] = (),
     ) -> None:
         self.socket = folder / "spdk.sock"
         self.log = folder / "csd_tgt.log"
@@ -91,6 +93,7 @@ class CsdTarget:
         self._port = port
         self._megabytes = megabytes
         self._transport = transport or {}
+        self._early = early
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -123,9 +126,10 @@ class CsdTarget:
         if not self._binary.exists():
             pytest.fail(f"no csd_tgt at {self._binary}: run the csd_target role first, or set HELLO_EBPF_CSD_TGT")
         memory = ["-s", str(self._megabytes), "--huge-unlink", "-u", "--iova-mode", "va", "--num-trace-entries", "1024"]
+        wait = ["--wait-for-rpc"] if self._early else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*IDLE, str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket)],
+                [*IDLE, str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *wait],
                 stdout=log,
                 stderr=log,
                 env={**sanitizers.environment(), **(environment or {})},
@@ -141,6 +145,10 @@ class CsdTarget:
                     self.kill()
                     pytest.fail(f"csd_tgt did not come up: {error}\n{text}")
                 time.sleep(0.05)
+        if self._early:
+            for method, parameters in self._early:
+                self.call(method, parameters)
+            self.call("framework_start_init")
         self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False, **self._transport})
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:

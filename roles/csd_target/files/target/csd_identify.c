@@ -14,6 +14,7 @@
 
 #define CNS_NAMESPACE_INDEPENDENT	0x08	/* of command sets */
 #define CNS_COMMAND_SETS		0x1c
+#define DMSL				8	/* its offset in CNS 06h of NVM */
 #define DESCRIPTOR_CSI			0x04
 #define INVALID_IO_COMMAND_SET		0x2c	/* Command Specific */
 #define NSTAT_READY			0x01
@@ -216,16 +217,39 @@ next_of_command_set(struct spdk_nvmf_request *req, uint8_t csi, uint32_t above, 
 	return NULL;
 }
 
-/* CNS 06h; NVM: zeros, no limits beyond MDTS */
-static int
-identify_controller_of_set(struct spdk_nvmf_request *req, uint8_t csi, void *data)
+/* The largest namespace that can deallocate: a Dataset Management command names no more blocks than it has. */
+static uint64_t
+dataset_management_limit(struct spdk_nvmf_subsystem *subsystem)
 {
+	struct spdk_nvmf_ns *ns;
+	uint64_t limit = 0;
+
+	for (ns = spdk_nvmf_subsystem_get_first_ns(subsystem); ns != NULL;
+	     ns = spdk_nvmf_subsystem_get_next_ns(subsystem, ns)) {
+		struct spdk_bdev *bdev = spdk_nvmf_ns_get_bdev(ns);
+
+		if (bdev != NULL && spdk_bdev_io_type_supported(bdev, SPDK_BDEV_IO_TYPE_UNMAP)) {
+			limit = spdk_max(limit, spdk_bdev_get_num_blocks(bdev));
+		}
+	}
+	return limit;
+}
+
+/* CNS 06h; NVM: no limits beyond MDTS but that of Dataset Management */
+static int
+identify_controller_of_set(struct spdk_nvmf_request *req, uint8_t csi, uint8_t *data)
+{
+	uint64_t limit;
 	struct spdk_bdev *bdev;
 	struct csd_namespace *ns;
 	uint32_t nsid;
 
 	if (!command_set_known(csi)) {
 		return invalid_field(req);
+	}
+	if (csi == NVME_CSI_NVM) {
+		limit = dataset_management_limit(spdk_nvmf_request_get_subsystem(req));
+		memcpy(data + DMSL, &limit, sizeof(limit));
 	}
 	bdev = next_of_command_set(req, csi, 0, &nsid);
 	ns = bdev != NULL ? csd_namespace_of(bdev) : NULL;
