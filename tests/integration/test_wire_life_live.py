@@ -23,7 +23,8 @@ from csd_live import BLOCK, CsdTarget, Subsystem
 from nvme_wire import Wire
 
 PORT = 26100
-SUCCESS, ABORTED, CONNECT_BUSY, CONNECT_INVALID = (0, 0), (0, 0x07), (1, 0x81), (1, 0x82)
+SUCCESS, ABORTED = (0, 0), (0, 0x07)
+INVALID_QUEUE, CONNECT_BUSY, CONNECT_INVALID = (1, 0x01), (1, 0x81), (1, 0x82)
 # The queue's requests, and the transport's shared buffers of 128 KiB: defaults of the TCP transport.
 REQUESTS, SHARED_BUFFERS, BUFFER = 128, 511, 131072
 CC, TERMINATION_TIMER = 0x14, "nvmf_tcp_qpair_handle_timeout"
@@ -385,5 +386,39 @@ def test_a_controller_goes_while_its_host_connects_and_disables(world: World) ->
             admin.reset()
             with contextlib.suppress(wire.ClosedError):
                 assert late.answer()[0].status in (SUCCESS, CONNECT_INVALID)
+    until(lambda: world.queues() == 0, "all connections have gone")
+    world.serves()
+
+
+@pytest.mark.holds("base-30", "wire-5")
+@pytest.mark.parametrize("old", ["goes", "stays"])
+def test_a_queue_identifier_is_waited_for(world: World, old: str) -> None:
+    """The old queue has a command under way, which the target waits for before it lets the identifier go."""
+    with world.admin() as admin:
+        queue = world.io(admin)
+        begin_slow_read(queue)
+        if old == "goes":
+            queue.reset()
+        with world.raw() as again:
+            done = again.connect(world.subsystem.nqn, world.subsystem.host_nqn, qid=1, cntlid=admin.controller)
+            assert done.status == (SUCCESS if old == "goes" else INVALID_QUEUE)
+            if old == "goes":
+                assert again.call(write(1), bytes(BLOCK))[0].status == SUCCESS
+        queue.close()
+
+
+@pytest.mark.holds("base-30", "wire-5")
+def test_a_connect_that_waits_for_a_queue_identifier_goes(world: World) -> None:
+    """With its connection, and with its controller."""
+    with world.admin() as admin:
+        queue = world.io(admin)
+        waiting = [world.raw() for _ in range(2)]
+        for one in waiting:
+            sent = wire.connect_data(world.subsystem.nqn, world.subsystem.host_nqn, admin.controller)
+            one.send(wire.capsule(wire.connect_command(1, qid=1), sent))
+        waiting[0].reset()
+    queue.close()
+    assert waiting[1].answer()[0].status == CONNECT_INVALID
+    waiting[1].close()
     until(lambda: world.queues() == 0, "all connections have gone")
     world.serves()
