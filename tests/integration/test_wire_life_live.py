@@ -422,3 +422,16 @@ def test_a_connect_that_waits_for_a_queue_identifier_goes(world: World) -> None:
     waiting[1].close()
     until(lambda: world.queues() == 0, "all connections have gone")
     world.serves()
+
+
+def test_a_subsystem_is_deleted_while_its_hosts_go(world: World) -> None:
+    """Each turn leaves the end of some queues to the hosts, of others to the deletion."""
+    for turn in range(4):
+        other = world.target.add_subsystem(f"short-{turn}", bytes(1 << 20), slm_megabytes=1)
+        with contextlib.ExitStack() as stack:
+            admins = [stack.enter_context(world.admin(other)) for _ in range(3)]
+            queues = [stack.enter_context(world.io(admin, qid, subsystem=other)) for admin in admins for qid in (1, 2)]
+            with meanwhile(lambda nqn=other.nqn: world.target.call("nvmf_delete_subsystem", {"nqn": nqn})):
+                for queue in (*queues[: turn + 1], *admins[:turn]):
+                    queue.reset()
+    world.serves()
