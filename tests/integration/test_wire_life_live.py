@@ -7,6 +7,7 @@ Rows of the list of faults: each test names its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import resource
 import struct
 import threading
@@ -431,7 +432,7 @@ def test_a_subsystem_is_deleted_while_its_hosts_go(world: World) -> None:
         with contextlib.ExitStack() as stack:
             admins = [stack.enter_context(world.admin(other)) for _ in range(3)]
             queues = [stack.enter_context(world.io(admin, qid, subsystem=other)) for admin in admins for qid in (1, 2)]
-            with meanwhile(lambda nqn=other.nqn: world.target.call("nvmf_delete_subsystem", {"nqn": nqn})):
+            with meanwhile(functools.partial(world.target.call, "nvmf_delete_subsystem", {"nqn": other.nqn})):
                 for queue in (*queues[: turn + 1], *admins[:turn]):
                     queue.reset()
     world.serves()
