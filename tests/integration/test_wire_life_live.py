@@ -141,10 +141,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.holds("base-6", "wire-4")
-def test_one_command_too_many_ends_its_connection_only(world: World) -> None:
-    with world.raw() as queue:
+@pytest.mark.parametrize("who", ["stranger", "host"])
+def test_one_command_too_many_ends_its_connection_only(world: World, who: str) -> None:
+    with contextlib.ExitStack() as stack:
+        if who == "host":
+            queue = stack.enter_context(world.io(stack.enter_context(world.admin()), sqsize=REQUESTS - 1))
+        else:
+            queue = stack.enter_context(world.raw())
         queue.send(*(wire.capsule(write(cid)) for cid in range(REQUESTS + 1)))
-        assert {pdu.type for pdu in queue.ended()} <= {wire.R2T, wire.C2H_TERM}
+        if who == "host":
+            assert {pdu.type for pdu in queue.ended()} <= {wire.R2T, wire.C2H_TERM}
+        else:
+            # They may be refused one by one.
+            assert queue.pdu().type in (wire.R2T, wire.RESPONSE)
     world.serves()
 
 
