@@ -7,6 +7,7 @@ Rows of the list of faults: each test names its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import resource
 import struct
 import threading
@@ -23,12 +24,13 @@ from csd_live import BLOCK, CsdTarget, Subsystem
 from nvme_wire import Wire
 
 PORT = 26100
-SUCCESS, ABORTED, CONNECT_BUSY = (0, 0), (0, 0x07), (1, 0x81)
+SUCCESS, ABORTED = (0, 0), (0, 0x07)
+INVALID_QUEUE, CONNECT_BUSY, CONNECT_INVALID = (1, 0x01), (1, 0x81), (1, 0x82)
 # The queue's requests, and the transport's shared buffers of 128 KiB: defaults of the TCP transport.
 REQUESTS, SHARED_BUFFERS, BUFFER = 128, 511, 131072
 CC, TERMINATION_TIMER = 0x14, "nvmf_tcp_qpair_handle_timeout"
 # The namespace whose commands take this long, in seconds: something that a queue or a pause has to wait for.
-SLOW, SLOW_SECONDS = 4, 1.0
+SLOW, SLOW_SECONDS = 4, 2.0
 EVERY = 0.01
 
 
@@ -37,8 +39,12 @@ def write(cid: int, length: int = BLOCK, block: int = 0) -> bytes:
     return wire.command(wire.WRITE, cid, 1, sgl=(0, length, wire.SGL_TRANSPORT), dw10=block, dw12=length // BLOCK - 1)
 
 
-def slow_read(cid: int) -> bytes:
-    return wire.command(wire.READ, cid, SLOW, sgl=(0, 512, wire.SGL_TRANSPORT))
+def begin_slow_read(queue: Wire) -> None:
+    """Once this returns, whatever ends or pauses the queue waits for it."""
+    sqe = wire.command(wire.READ, queue.cid(), SLOW, sgl=(0, 512, wire.SGL_TRANSPORT))
+    # Commands of a queue are begun in their order.
+    queue.send(wire.capsule(sqe), wire.capsule(wire.command(wire.FLUSH, queue.cid(), 1)))
+    assert queue.answer()[0].status == SUCCESS
 
 
 def abort(cid: int, *, queue: int, command: int) -> bytes:
@@ -78,9 +84,9 @@ class World:
     target: CsdTarget
     subsystem: Subsystem
 
-    def raw(self) -> Wire:
+    def raw(self, subsystem: Subsystem | None = None) -> Wire:
         """A connection on which only ICReq has been answered."""
-        queue = Wire(self.subsystem.port)
+        queue = Wire((subsystem or self.subsystem).port)
         queue.initialize()
         return queue
 
@@ -105,11 +111,11 @@ class World:
         threads = self.target.call("thread_get_pollers")["threads"]
         return [poller["name"] for thread in threads for poller in thread["timed_pollers"]]
 
-    def queues(self) -> int:
-        """How many sockets of the target are connected to some host."""
-        port = f":{int(self.subsystem.port):04X}"
+    def queues(self, subsystem: Subsystem | None = None) -> int:
+        """How many connections the target has not closed: those that a host has are among them, if by FIN."""
+        port = f":{int((subsystem or self.subsystem).port):04X}"
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return sum(line[1].endswith(port) and line[3] == "01" for line in lines)
+        return sum(line[1].endswith(port) and line[3] in ("01", "08") for line in lines)
 
 
 def slow_namespace(target: CsdTarget, subsystem: Subsystem, name: str) -> None:
@@ -135,10 +141,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.holds("base-6", "wire-4")
-def test_one_command_too_many_ends_its_connection_only(world: World) -> None:
-    with world.raw() as queue:
+@pytest.mark.parametrize("who", ["stranger", "host"])
+def test_one_command_too_many_ends_its_connection_only(world: World, who: str) -> None:
+    with contextlib.ExitStack() as stack:
+        if who == "host":
+            queue = stack.enter_context(world.io(stack.enter_context(world.admin()), sqsize=REQUESTS - 1))
+        else:
+            queue = stack.enter_context(world.raw())
         queue.send(*(wire.capsule(write(cid)) for cid in range(REQUESTS + 1)))
-        assert {pdu.type for pdu in queue.ended()} <= {wire.R2T, wire.C2H_TERM}
+        if who == "host":
+            assert {pdu.type for pdu in queue.ended()} <= {wire.R2T, wire.C2H_TERM}
+        else:
+            # They may be refused one by one.
+            assert queue.pdu().type in (wire.R2T, wire.RESPONSE)
     world.serves()
 
 
@@ -220,7 +235,7 @@ def connect(to: Subsystem, cid: int = 1) -> bytes:
 def test_a_connect_that_waits_for_a_pause_goes_with_its_connection(world: World) -> None:
     new_host = {"nqn": world.subsystem.nqn, "host": "nqn.2026-11.io.hello-ebpf:new"}
     with world.admin() as admin, world.io(admin) as queue:
-        queue.send(wire.capsule(slow_read(1)))
+        begin_slow_read(queue)
         with meanwhile(lambda: world.target.call("nvmf_subsystem_add_host", new_host)) as pause:
             waiting = [world.raw() for _ in range(8)]
             for one in waiting:
@@ -229,9 +244,9 @@ def test_a_connect_that_waits_for_a_pause_goes_with_its_connection(world: World)
                 one.reset()
             assert pause.is_alive(), "the pause was over before the connections had gone"
             assert queue.answer()[0].status == SUCCESS
-        for one in waiting[1::2]:
-            assert one.answer()[0].status == SUCCESS
-            one.close()
+            for one in waiting[1::2]:
+                assert one.answer()[0].status == SUCCESS
+                one.close()
     world.serves()
 
 
@@ -240,8 +255,7 @@ def test_a_connect_to_a_subsystem_that_stops_is_answered(world: World) -> None:
     going = world.target.add_subsystem("going", bytes(1 << 20))
     slow_namespace(world.target, going, "going")
     with world.admin(going) as admin, world.io(admin, subsystem=going) as queue:
-        # Begun on its queue, which the end of the subsystem therefore waits for.
-        queue.send(wire.capsule(slow_read(1)))
+        begin_slow_read(queue)
         stranger = world.raw()
         gone = world.raw()
         with meanwhile(lambda: world.target.call("nvmf_delete_subsystem", {"nqn": going.nqn})) as deletion:
@@ -343,4 +357,91 @@ def test_a_command_that_is_aborted_while_it_waits_for_a_buffer_is_answered(world
         assert (done.status, done.dw0 & 1) == (SUCCESS, 0)
         answer = response(last)
         assert (answer.cid, answer.status) == (depth - 1, ABORTED)
+    world.serves()
+
+
+# ---- controllers
+
+
+@pytest.mark.holds("base-14", "wire-5")
+@pytest.mark.parametrize("then", ["namespaces", "connect"])
+def test_a_controller_outlives_its_admin_queue(world: World, then: str) -> None:
+    """Its I/O queues keep it: neither a change of namespaces nor a Connect looks at the queue that has gone."""
+    other = world.target.add_subsystem(f"headless-{then}", bytes(1 << 20))
+    admin = world.admin(other)
+    with world.io(admin, subsystem=other) as queue, world.raw(other) as late:
+        admin.close()
+        until(lambda: world.queues(other) == 2, "the admin queue has gone")
+        if then == "namespaces":
+            slow_namespace(world.target, other, "headless")
+        else:
+            done = late.connect(other.nqn, other.host_nqn, qid=2, cntlid=admin.controller)
+            assert done.status == CONNECT_INVALID
+        assert queue.call(write(1), bytes(BLOCK))[0].status == SUCCESS
+    world.serves()
+
+
+def test_a_controller_goes_while_its_host_connects_and_disables(world: World) -> None:
+    for turn in range(20):
+        admin = world.admin()
+        with world.raw() as late:
+            late.send(
+                wire.capsule(
+                    wire.connect_command(1, qid=1),
+                    wire.connect_data(world.subsystem.nqn, world.subsystem.host_nqn, admin.controller),
+                )
+            )
+            if turn % 2:
+                admin.send(wire.capsule(wire.property_set(1, CC, wire.CC_ENABLE_ALL_SETS & ~1)))
+            admin.reset()
+            with contextlib.suppress(wire.ClosedError):
+                assert late.answer()[0].status in (SUCCESS, CONNECT_INVALID)
+    until(lambda: world.queues() == 0, "all connections have gone")
+    world.serves()
+
+
+@pytest.mark.holds("base-30", "wire-5")
+@pytest.mark.parametrize("old", ["goes", "stays"])
+def test_a_queue_identifier_is_waited_for(world: World, old: str) -> None:
+    """The old queue has a command under way, which the target waits for before it lets the identifier go."""
+    with world.admin() as admin:
+        queue = world.io(admin)
+        begin_slow_read(queue)
+        if old == "goes":
+            queue.reset()
+        with world.raw() as again:
+            done = again.connect(world.subsystem.nqn, world.subsystem.host_nqn, qid=1, cntlid=admin.controller)
+            assert done.status == (SUCCESS if old == "goes" else INVALID_QUEUE)
+            if old == "goes":
+                assert again.call(write(1), bytes(BLOCK))[0].status == SUCCESS
+        queue.close()
+
+
+@pytest.mark.holds("base-30", "wire-5")
+def test_a_connect_that_waits_for_a_queue_identifier_goes(world: World) -> None:
+    """With its connection, and with its controller."""
+    with world.admin() as admin:
+        queue = world.io(admin)
+        waiting = [world.raw() for _ in range(2)]
+        for one in waiting:
+            sent = wire.connect_data(world.subsystem.nqn, world.subsystem.host_nqn, admin.controller)
+            one.send(wire.capsule(wire.connect_command(1, qid=1), sent))
+        waiting[0].reset()
+    queue.close()
+    assert waiting[1].answer()[0].status == CONNECT_INVALID
+    waiting[1].close()
+    until(lambda: world.queues() == 0, "all connections have gone")
+    world.serves()
+
+
+def test_a_subsystem_is_deleted_while_its_hosts_go(world: World) -> None:
+    """Each turn leaves the end of some queues to the hosts, of others to the deletion."""
+    for turn in range(4):
+        other = world.target.add_subsystem(f"short-{turn}", bytes(1 << 20), slm_megabytes=1)
+        with contextlib.ExitStack() as stack:
+            admins = [stack.enter_context(world.admin(other)) for _ in range(3)]
+            queues = [stack.enter_context(world.io(admin, qid, subsystem=other)) for admin in admins for qid in (1, 2)]
+            with meanwhile(functools.partial(world.target.call, "nvmf_delete_subsystem", {"nqn": other.nqn})):
+                for queue in (*queues[: turn + 1], *admins[:turn]):
+                    queue.reset()
     world.serves()
