@@ -16,8 +16,9 @@ from nvme_wire import Wire
 
 PORT = 26260
 FIRST, SECOND = 0x41, 0x42  # byte 1: FUSE beside PSDT
-NVM, MEMORY, COMPUTE, OTHER, NOTHING = 1, 2, 3, 4, 15
+NVM, MEMORY, COMPUTE, OTHER, BROKEN, NOTHING = 1, 2, 3, 4, 5, 15
 SUCCESS, MISSING, FAILED_OTHER, DIFFERENT = (0, 0), (0, 0x0A), (0, 0x09), (2, 0x85)
+DEVICE_ERROR = (0, 0x06)
 OLD, NEW = b"\x11" * BLOCK, b"\x22" * BLOCK
 IN_CAPSULE, ASKED_FOR = wire.SGL_IN_CAPSULE, wire.SGL_TRANSPORT
 
@@ -48,8 +49,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CsdTarget
     folder: Path = tmp_path_factory.mktemp("wire-fused")
     with CsdTarget(folder, PORT) as made:
         subsystem = made.add_subsystem("fused", bytes(1 << 20))
-        made.call("bdev_malloc_create", {"name": "other", "num_blocks": 256, "block_size": BLOCK})
-        made.call("nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": {"bdev_name": "other", "nsid": OTHER}})
+        for name in ("other", "broken"):
+            made.call("bdev_malloc_create", {"name": name, "num_blocks": 256, "block_size": BLOCK})
+        made.call("bdev_error_create", {"base_name": "broken"})
+        for nsid, name in ((OTHER, "other"), (BROKEN, "EE_broken")):
+            made.call("nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": {"bdev_name": name, "nsid": nsid}})
         yield made, subsystem
 
 
@@ -169,3 +173,14 @@ def test_a_first_half_that_waits_for_its_second_holds_up_no_change_of_the_subsys
     world.queue.reset()
     world.target.call("nvmf_subsystem_add_host", host)
     world.target.call("nvmf_subsystem_remove_host", host)
+
+
+# ---- the device
+
+
+@pytest.mark.holds("base-55")
+def test_a_pair_whose_device_fails_is_no_difference(world: World) -> None:
+    failure = {"name": "EE_broken", "io_type": "read", "error_type": "failure", "num": 1}
+    world.target.call("bdev_error_inject_error", failure)
+    world.queue.send(compare(1, bytes(BLOCK), nsid=BROKEN), write(2, NEW, nsid=BROKEN))
+    assert world.collect(1, 2) == {1: DEVICE_ERROR, 2: FAILED_OTHER}
