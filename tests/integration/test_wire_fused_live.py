@@ -158,6 +158,15 @@ def test_a_first_half_is_over_with_any_other_command(world: World, first: int, n
     assert world.read() == OLD
 
 
+@pytest.mark.parametrize("nsid", [NVM, MEMORY])
+def test_a_first_half_that_begins_no_pair_is_refused_at_once(world: World, nsid: int) -> None:
+    sqe = wire.command(wire.READ, 1, nsid, flags=FIRST, sgl=(0, BLOCK, ASKED_FOR))
+    done, _ = world.queue.call(sqe)
+    assert done.status == {NVM: (0, 0x01), MEMORY: (0, 0x02)}[nsid]
+    world.queue.send(write(2, NEW))
+    assert world.collect(2) == {2: MISSING}
+
+
 def test_first_halves_in_a_row_are_answered_one_by_one(world: World) -> None:
     world.queue.send(*(compare(cid, OLD) for cid in range(1, 6)), write(6, NEW))
     assert world.collect(*range(1, 7)) == {**dict.fromkeys(range(1, 5), MISSING), 5: SUCCESS, 6: SUCCESS}

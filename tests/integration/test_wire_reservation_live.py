@@ -340,3 +340,28 @@ def test_hosts_that_lose_their_registration_without_a_reservation_are_told(world
         _, log = two.admin.call(wire.command(wire.GET_LOG_PAGE, two.admin.cid(), dw10=0x80 | 15 << 16, sgl=sgl))
         kind, number = struct.unpack_from("<BxxxI", log, 8)
         assert (kind, number) == (1, nsid)  # registration preempted
+
+
+def test_commands_of_many_hosts_at_a_time_take_turns(world: World) -> None:
+    """All are answered, and what each host asks for in a row happens in that order."""
+    with world.namespace() as nsid, world.hosts(8) as hosts:
+        for key, host in enumerate(hosts, 1):
+            parts = []
+            for cid, (opcode, data, dw10) in enumerate(
+                [
+                    (REGISTER, struct.pack("<QQ", 0, key), NEW_KEY),
+                    (REGISTER, struct.pack("<QQ", key, 100 + key), REPLACE),
+                    (ACQUIRE, struct.pack("<QQ", 100 + key, 0), TAKE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+                    (RELEASE, struct.pack("<Q", 100 + key), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+                ]
+            ):
+                sgl = (0, len(data), wire.SGL_IN_CAPSULE)
+                parts.append(wire.capsule(wire.command(opcode, cid, nsid, sgl=sgl, dw10=dw10), data))
+            host.io.send(*parts)
+        for host in hosts:
+            found = {done.cid: done.status for done, _ in (host.io.answer() for _ in range(4))}
+            # Another host may hold just then: a conflict is an answer, too.
+            assert (found[0], found[1], found[3]) == (SUCCESS, SUCCESS, SUCCESS)
+            assert found[2] in {SUCCESS, CONFLICT}
+        assert parse(hosts[0].report(nsid))[0] == 0
+        assert keys(hosts[0], nsid) == dict.fromkeys(range(101, 109), False)
