@@ -278,3 +278,69 @@ def test_a_host_that_goes_while_its_controller_is_disabled_leaves_nothing(world:
         for queue in queues:
             queue.ended()
     world.still_serves()
+
+
+# ---- beside changes
+
+
+def test_discovery_and_connects_beside_subsystems_that_come_and_go(world: World) -> None:
+    """Row 23. With one reactor the threads take turns; this holds that what is looked up is always whole."""
+    nqn, host = f"{world.subsystem.nqn}-passing", world.subsystem.host_nqn
+    listener = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": world.subsystem.port}
+    with wire.admin_queue(world.subsystem.port, wire.DISCOVERY, host, cc=wire.CC_ENABLE) as discovery:
+        for _ in range(10):
+            world.target.call("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True})
+            world.target.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": listener})
+            sqe = wire.command(
+                *(wire.GET_LOG_PAGE, discovery.cid()), dw10=0x70 | 1023 << 16, sgl=(0, 4096, wire.SGL_TRANSPORT)
+            )
+            done, log = discovery.call(sqe)
+            assert done.status == SUCCESS
+            names = {log[at + 256 : at + 512].rstrip(b"\0").decode() for at in range(1024, 4096, 1024)} - {""}
+            assert names == {world.subsystem.nqn, nqn}
+            queues = [world.raw() for _ in range(4)]
+            for queue in queues:
+                queue.send(wire.capsule(wire.connect_command(1), wire.connect_data(nqn, host)))
+            world.target.call("nvmf_delete_subsystem", {"nqn": nqn})
+            for queue in queues:
+                queue.close()
+    world.still_serves()
+
+
+# ---- those that may no longer connect
+
+
+@pytest.mark.holds("base-58")
+@pytest.mark.parametrize("way", ["host", "any host"])
+def test_a_host_that_is_removed_is_disconnected(world: World, way: str) -> None:
+    """The others stay, those of other subsystems too."""
+    nqn, guest = world.subsystem.nqn, f"{STRANGER}-guest"
+    wanted = {"nqn": nqn, "host": guest} if way == "host" else {"nqn": nqn, "allow_any_host": True}
+    world.target.call("nvmf_subsystem_add_host" if way == "host" else "nvmf_subsystem_allow_any_host", wanted)
+    with (
+        world.admin() as kept,
+        world.io(kept) as kept_io,
+        wire.admin_queue(world.subsystem.port, wire.DISCOVERY, guest, cc=wire.CC_ENABLE) as elsewhere,
+        wire.admin_queue(world.subsystem.port, nqn, guest) as gone,
+        wire.io_queue(gone, world.subsystem.port, nqn, guest) as gone_io,
+    ):
+        assert read(gone_io) == SUCCESS
+        if way == "host":
+            world.target.call("nvmf_subsystem_remove_host", wanted)
+        else:
+            world.target.call("nvmf_subsystem_allow_any_host", {"nqn": nqn, "allow_any_host": False})
+        assert (gone.ended(), gone_io.ended()) == ([], [])
+        assert read(kept_io) == SUCCESS
+        assert [csts(queue) for queue in (kept, elsewhere)] == [READY, READY]
+
+
+@pytest.mark.holds("base-58")
+def test_connections_of_a_listener_that_is_removed_end(world: World) -> None:
+    nqn, host = world.subsystem.nqn, world.subsystem.host_nqn
+    address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(PORT + 10)}
+    world.target.call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": address})
+    with world.admin() as kept, wire.admin_queue(PORT + 10, nqn, host) as gone:
+        world.target.call("nvmf_subsystem_remove_listener", {"nqn": nqn, "listen_address": address})
+        assert gone.ended() == []
+        assert csts(kept) == READY
+    world.still_serves()

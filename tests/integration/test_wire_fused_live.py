@@ -16,8 +16,9 @@ from nvme_wire import Wire
 
 PORT = 26260
 FIRST, SECOND = 0x41, 0x42  # byte 1: FUSE beside PSDT
-NVM, MEMORY, COMPUTE, OTHER, NOTHING = 1, 2, 3, 4, 15
+NVM, MEMORY, COMPUTE, OTHER, BROKEN, NOTHING = 1, 2, 3, 4, 5, 15
 SUCCESS, MISSING, FAILED_OTHER, DIFFERENT = (0, 0), (0, 0x0A), (0, 0x09), (2, 0x85)
+DEVICE_ERROR = (0, 0x06)
 OLD, NEW = b"\x11" * BLOCK, b"\x22" * BLOCK
 IN_CAPSULE, ASKED_FOR = wire.SGL_IN_CAPSULE, wire.SGL_TRANSPORT
 
@@ -48,8 +49,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CsdTarget
     folder: Path = tmp_path_factory.mktemp("wire-fused")
     with CsdTarget(folder, PORT) as made:
         subsystem = made.add_subsystem("fused", bytes(1 << 20))
-        made.call("bdev_malloc_create", {"name": "other", "num_blocks": 256, "block_size": BLOCK})
-        made.call("nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": {"bdev_name": "other", "nsid": OTHER}})
+        for name in ("other", "broken"):
+            made.call("bdev_malloc_create", {"name": name, "num_blocks": 256, "block_size": BLOCK})
+        made.call("bdev_error_create", {"base_name": "broken"})
+        for nsid, name in ((OTHER, "other"), (BROKEN, "EE_broken")):
+            made.call("nvmf_subsystem_add_ns", {"nqn": subsystem.nqn, "namespace": {"bdev_name": name, "nsid": nsid}})
         yield made, subsystem
 
 
@@ -154,6 +158,15 @@ def test_a_first_half_is_over_with_any_other_command(world: World, first: int, n
     assert world.read() == OLD
 
 
+@pytest.mark.parametrize("nsid", [NVM, MEMORY])
+def test_a_first_half_that_begins_no_pair_is_refused_at_once(world: World, nsid: int) -> None:
+    sqe = wire.command(wire.READ, 1, nsid, flags=FIRST, sgl=(0, BLOCK, ASKED_FOR))
+    done, _ = world.queue.call(sqe)
+    assert done.status == {NVM: (0, 0x01), MEMORY: (0, 0x02)}[nsid]
+    world.queue.send(write(2, NEW))
+    assert world.collect(2) == {2: MISSING}
+
+
 def test_first_halves_in_a_row_are_answered_one_by_one(world: World) -> None:
     world.queue.send(*(compare(cid, OLD) for cid in range(1, 6)), write(6, NEW))
     assert world.collect(*range(1, 7)) == {**dict.fromkeys(range(1, 5), MISSING), 5: SUCCESS, 6: SUCCESS}
@@ -169,3 +182,14 @@ def test_a_first_half_that_waits_for_its_second_holds_up_no_change_of_the_subsys
     world.queue.reset()
     world.target.call("nvmf_subsystem_add_host", host)
     world.target.call("nvmf_subsystem_remove_host", host)
+
+
+# ---- the device
+
+
+@pytest.mark.holds("base-55")
+def test_a_pair_whose_device_fails_is_no_difference(world: World) -> None:
+    failure = {"name": "EE_broken", "io_type": "read", "error_type": "failure", "num": 1}
+    world.target.call("bdev_error_inject_error", failure)
+    world.queue.send(compare(1, bytes(BLOCK), nsid=BROKEN), write(2, NEW, nsid=BROKEN))
+    assert world.collect(1, 2) == {1: DEVICE_ERROR, 2: FAILED_OTHER}

@@ -125,23 +125,24 @@ class World:
     @contextmanager
     def namespace(self, *, kept: bool = False) -> Iterator[int]:
         """A namespace on memory; ``kept``: its registrations are kept in a file."""
-        nsid = next(self.numbers)
-        name = f"reservation{nsid}"
+        nsid, name = 4, f"reservation{next(self.numbers)}"
         self.target.call("bdev_malloc_create", {"name": name, "num_blocks": MIB // BLOCK, "block_size": BLOCK})
         wanted = {"bdev_name": name, "nsid": nsid}
         if kept:
             wanted["ptpl_file"] = str(self.folder / f"{name}.json")
         self.target.call("nvmf_subsystem_add_ns", {"nqn": self.subsystem.nqn, "namespace": wanted})
-        yield nsid
-        self.target.call("nvmf_subsystem_remove_ns", {"nqn": self.subsystem.nqn, "nsid": nsid})
-        self.target.call("bdev_malloc_delete", {"name": name})
+        try:
+            yield nsid
+        finally:
+            self.target.call("nvmf_subsystem_remove_ns", {"nqn": self.subsystem.nqn, "nsid": nsid})
+            self.target.call("bdev_malloc_delete", {"name": name})
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("wire-reservation")
     with CsdTarget(folder, PORT) as target:
-        yield World(target, target.add_subsystem("reservation", bytes(MIB)), folder, count(4))
+        yield World(target, target.add_subsystem("reservation", bytes(MIB)), folder, count())
 
 
 # ---- the report
@@ -193,3 +194,174 @@ def test_the_seventeenth_registrant_is_refused_and_stops_nobody(world: World, ke
         # One that goes makes room.
         assert hosts[0].register(nsid, 0, action=UNREGISTER, current=1) == SUCCESS
         assert hosts[16].register(nsid, 17, cptpl=cptpl) == SUCCESS
+
+
+# ---- the rules
+
+
+def registered(hosts: list[Host], nsid: int, *keys: int) -> None:
+    for host, key in zip(hosts, keys, strict=True):
+        assert host.register(nsid, key) == SUCCESS
+
+
+def keys(host: Host, nsid: int) -> dict[int, bool]:
+    """By key: whether it holds. For registrants with different keys."""
+    return {found.key: found.holds for found in parse(host.report(nsid))[1]}
+
+
+def generation(host: Host, nsid: int) -> int:
+    return int.from_bytes(host.report(nsid)[:4], "little")
+
+
+@pytest.mark.holds("base-50")
+def test_a_reservation_has_a_type(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(2) as hosts:
+        one, two = hosts
+        registered(hosts, nsid, 1, 2)
+        for kind in (0, 7, 255):
+            assert one.acquire(nsid, 1, kind) == INVALID_FIELD
+            assert one.acquire(nsid, 1, kind, action=PREEMPT, victim=2) == INVALID_FIELD
+        assert keys(one, nsid) == {1: False, 2: False}
+        assert two.acquire(nsid, 2, WRITE_EXCLUSIVE) == SUCCESS
+
+
+@pytest.mark.holds("base-50")
+def test_preempting_the_holder_ends_all_with_its_key_but_never_the_asker(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(4) as hosts:
+        one, two, three, four = hosts
+        registered(hosts, nsid, 10, 20, 20, 40)
+        assert two.acquire(nsid, 20, WRITE_EXCLUSIVE) == SUCCESS
+        assert one.acquire(nsid, 10, EXCLUSIVE_ACCESS, action=PREEMPT, victim=20) == SUCCESS
+        assert parse(one.report(nsid))[0] == EXCLUSIVE_ACCESS
+        assert keys(one, nsid) == {10: True, 40: False}
+        assert [host.read(nsid) for host in (one, two, three, four)] == [SUCCESS, CONFLICT, CONFLICT, CONFLICT]
+        # By its own key, whose holder is another one with the same key: it stays.
+        assert two.register(nsid, 10) == SUCCESS
+        assert two.acquire(nsid, 10, WRITE_EXCLUSIVE, action=PREEMPT, victim=10) == SUCCESS
+        assert parse(two.report(nsid)) == (
+            WRITE_EXCLUSIVE,
+            [Registrant(False, four.hostid, 40), Registrant(True, two.hostid, 10)],
+        )
+
+
+@pytest.mark.holds("base-50")
+def test_preempting_by_a_key_that_nobody_has_is_a_conflict(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(2) as hosts:
+        one, two = hosts
+        registered(hosts, nsid, 1, 2)
+        for victim, expected in ((9, CONFLICT), (0, INVALID_FIELD)):
+            assert one.acquire(nsid, 1, WRITE_EXCLUSIVE, action=PREEMPT, victim=victim) == expected
+        assert two.acquire(nsid, 2, WRITE_EXCLUSIVE) == SUCCESS
+        for victim, expected in ((9, CONFLICT), (0, INVALID_FIELD)):
+            assert one.acquire(nsid, 1, EXCLUSIVE_ACCESS, action=PREEMPT, victim=victim) == expected
+        assert parse(one.report(nsid))[0] == WRITE_EXCLUSIVE
+        assert keys(one, nsid) == {1: False, 2: True}
+
+
+@pytest.mark.holds("base-50")
+def test_preempting_all_registrants_makes_the_reservation_anew(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(3) as hosts:
+        one, two, three = hosts
+        registered(hosts, nsid, 1, 2, 3)
+        assert one.acquire(nsid, 1, WRITE_EXCLUSIVE_ALL) == SUCCESS
+        # All hold, and all are told to.
+        assert keys(one, nsid) == {1: True, 2: True, 3: True}
+        assert two.acquire(nsid, 2, EXCLUSIVE_ACCESS, action=PREEMPT, victim=0) == SUCCESS
+        assert parse(two.report(nsid))[0] == EXCLUSIVE_ACCESS
+        assert keys(two, nsid) == {2: True}
+        assert [host.read(nsid) for host in (one, two, three)] == [CONFLICT, SUCCESS, CONFLICT]
+
+
+@pytest.mark.holds("base-50")
+def test_a_holder_that_replaces_its_key_is_preempted_by_the_new_one(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(2) as hosts:
+        one, two = hosts
+        registered(hosts, nsid, 1, 2)
+        assert one.acquire(nsid, 1, WRITE_EXCLUSIVE) == SUCCESS
+        assert one.register(nsid, 11, action=REPLACE, current=1) == SUCCESS
+        assert two.acquire(nsid, 2, WRITE_EXCLUSIVE, action=PREEMPT, victim=1) == CONFLICT
+        assert two.acquire(nsid, 2, WRITE_EXCLUSIVE, action=PREEMPT, victim=11) == SUCCESS
+        assert keys(two, nsid) == {2: True}
+
+
+@pytest.mark.holds("base-50")
+def test_a_release_by_one_that_does_not_hold_is_nothing(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(2) as hosts:
+        one, two = hosts
+        registered(hosts, nsid, 1, 2)
+        assert one.acquire(nsid, 1, WRITE_EXCLUSIVE_REGISTRANTS) == SUCCESS
+        assert two.release(nsid, 2, WRITE_EXCLUSIVE) == SUCCESS
+        assert one.release(nsid, 1, WRITE_EXCLUSIVE) == INVALID_FIELD
+        assert keys(one, nsid) == {1: True, 2: False}
+        assert one.release(nsid, 1, WRITE_EXCLUSIVE_REGISTRANTS) == SUCCESS
+        assert keys(one, nsid) == {1: False, 2: False}
+
+
+@pytest.mark.holds("base-50")
+def test_the_generation_counts_commands(world: World) -> None:
+    """Register, clear and preempt by one each, whatever number of registrants they are about; the others by none."""
+    with world.namespace() as nsid, world.hosts(3) as hosts:
+        one, two, three = hosts
+        before = generation(one, nsid)
+        registered(hosts, nsid, 1, 2, 2)
+        assert one.register(nsid, 11, action=REPLACE, current=1) == SUCCESS
+        assert generation(one, nsid) == before + 4
+        assert one.acquire(nsid, 11, WRITE_EXCLUSIVE) == SUCCESS
+        assert one.release(nsid, 11, WRITE_EXCLUSIVE) == SUCCESS
+        assert generation(one, nsid) == before + 4
+        assert one.acquire(nsid, 11, WRITE_EXCLUSIVE, action=PREEMPT, victim=2) == SUCCESS
+        assert generation(one, nsid) == before + 5
+        registered([two, three], nsid, 2, 3)
+        assert one.release(nsid, 11, 0, action=CLEAR) == SUCCESS
+        assert generation(one, nsid) == before + 8
+        assert parse(one.report(nsid)) == (0, [])
+
+
+@pytest.mark.holds("base-50")
+def test_a_registration_that_is_refused_changes_nothing(world: World) -> None:
+    with world.namespace(kept=True) as nsid, world.hosts(1) as (one,):
+        assert one.register(nsid, 0, cptpl=PERSIST) == INVALID_FIELD
+        assert one.report(nsid)[9] == 0
+        assert one.register(nsid, 5, cptpl=PERSIST) == SUCCESS
+        assert one.report(nsid)[9] == 1
+        assert one.register(nsid, 6, cptpl=2) == CONFLICT
+        assert one.report(nsid)[9] == 1
+
+
+@pytest.mark.holds("base-50")
+def test_hosts_that_lose_their_registration_without_a_reservation_are_told(world: World) -> None:
+    with world.namespace() as nsid, world.hosts(2) as hosts:
+        one, two = hosts
+        registered(hosts, nsid, 1, 2)
+        assert one.acquire(nsid, 1, WRITE_EXCLUSIVE, action=PREEMPT, victim=2) == SUCCESS
+        done, _ = two.admin.call(wire.command(wire.ASYNC_EVENT, two.admin.cid()))
+        assert done.dw0 == 0x80 << 16 | 0x00 << 8 | 0x06
+        sgl = (0, 64, wire.SGL_TRANSPORT)
+        _, log = two.admin.call(wire.command(wire.GET_LOG_PAGE, two.admin.cid(), dw10=0x80 | 15 << 16, sgl=sgl))
+        kind, number = struct.unpack_from("<BxxxI", log, 8)
+        assert (kind, number) == (1, nsid)  # registration preempted
+
+
+def test_commands_of_many_hosts_at_a_time_take_turns(world: World) -> None:
+    """All are answered, and what each host asks for in a row happens in that order."""
+    with world.namespace() as nsid, world.hosts(8) as hosts:
+        for key, host in enumerate(hosts, 1):
+            parts = []
+            for cid, (opcode, data, dw10) in enumerate(
+                [
+                    (REGISTER, struct.pack("<QQ", 0, key), NEW_KEY),
+                    (REGISTER, struct.pack("<QQ", key, 100 + key), REPLACE),
+                    (ACQUIRE, struct.pack("<QQ", 100 + key, 0), TAKE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+                    (RELEASE, struct.pack("<Q", 100 + key), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+                ]
+            ):
+                sgl = (0, len(data), wire.SGL_IN_CAPSULE)
+                parts.append(wire.capsule(wire.command(opcode, cid, nsid, sgl=sgl, dw10=dw10), data))
+            host.io.send(*parts)
+        for host in hosts:
+            found = {done.cid: done.status for done, _ in (host.io.answer() for _ in range(4))}
+            # Another host may hold just then: a conflict is an answer, too.
+            assert (found[0], found[1], found[3]) == (SUCCESS, SUCCESS, SUCCESS)
+            assert found[2] in {SUCCESS, CONFLICT}
+        assert parse(hosts[0].report(nsid))[0] == 0
+        assert keys(hosts[0], nsid) == dict.fromkeys(range(101, 109), False)
