@@ -59,7 +59,7 @@ class Place:
         image.write_bytes(bytes([nsid]) * (1 << 20))
         self.target.call("bdev_aio_create", {"name": f"aio{nsid}", "filename": str(image), "block_size": BLOCK})
         namespace = {"bdev_name": f"aio{nsid}", "nsid": nsid}
-        self.target.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
+        self.quick("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
 
     def quick(self, method: str, params: dict[str, Any]) -> Any:
         """An RPC that has to answer soon."""
@@ -151,6 +151,23 @@ def test_the_removal_of_a_device_ends_what_waits_for_it(place: Place, admin: Wir
         done, data = queue.answer()
         assert (done.status, data) == ((0, 0), b"\x03" * 8 * BLOCK)
     place.quick("bdev_aio_delete", {"name": "aio3"})
+
+
+@pytest.mark.holds("base-16")
+def test_a_namespace_whose_device_cannot_be_used_is_refused(place: Place, admin: Wire) -> None:
+    """The poll group gets no channel, so the subsystem cannot be resumed with it: it goes on without it."""
+    with io_queue(admin, PORT, NQN, HOST) as queue:
+        with place.kernel("full"), pytest.raises(RpcError, match="could not be resumed"):
+            place.add(4)
+        place.quick("bdev_aio_delete", {"name": "aio4"})
+        queue.send(read(queue, 1))
+        done, data = queue.answer()
+        assert (done.status, data) == ((0, 0), b"\x01" * 8 * BLOCK)
+        place.add(4)
+        queue.send(read(queue, 4))
+        done, data = queue.answer()
+        assert (done.status, data) == ((0, 0), b"\x04" * 8 * BLOCK)
+    place.quick("bdev_aio_delete", {"name": "aio4"})
 
 
 @pytest.mark.holds("base-41")

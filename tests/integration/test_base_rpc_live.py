@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""JSON-RPC of a real csd_tgt: changes that come together, requests that are no JSON, and options that do not fit."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from csd_live import CsdTarget
+from nvme_wire import READ, SGL_TRANSPORT, admin_queue, capsule, command, io_queue
+
+PORT = 26320
+NQN = "nqn.2026-11.io.hello-ebpf:base-rpc"
+HOST = "nqn.2026-11.io.hello-ebpf:base-rpc-host"
+BLOCK = 512
+
+
+def address(port: int = PORT) -> dict[str, str]:
+    return {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(port)}
+
+
+class Raw:
+    """One connection to the RPC socket that takes any bytes; answers are the target's, one JSON value after another."""
+
+    def __init__(self, target: CsdTarget) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(15)
+        self.socket.connect(str(target.socket))
+        self._received = ""
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def together(self, *calls: tuple[str, dict[str, Any]]) -> None:
+        """All requests in one segment; their identifiers are 1, 2, ..."""
+        self.send(b"".join(request(number, *call) for number, call in enumerate(calls, 1)))
+
+    def answer(self) -> dict[str, Any]:
+        """The next one. Raises TimeoutError, or EOFError when the target has closed the connection."""
+        while True:
+            try:
+                value, end = json.JSONDecoder().raw_decode(self._received.lstrip())
+            except ValueError:
+                data = self.socket.recv(65536)
+                if not data:
+                    raise EOFError(self._received) from None
+                self._received += data.decode()
+                continue
+            self._received = self._received.lstrip()[end:]
+            found: dict[str, Any] = value
+            return found
+
+    def answers(self, count: int) -> dict[int, dict[str, Any]]:
+        """So many, by identifier."""
+        found = [self.answer() for _ in range(count)]
+        assert len({answer["id"] for answer in found}) == count, found
+        return {answer["id"]: answer for answer in found}
+
+
+def request(number: int, method: str, params: dict[str, Any] | None = None) -> bytes:
+    value: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+    if params:
+        value["params"] = params
+    return json.dumps(value).encode()
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CsdTarget]:
+    target = CsdTarget(tmp_path_factory.mktemp("base_rpc"), PORT)
+    target.start()
+    try:
+        yield target
+        assert target.stop() == 0, target.log.read_text(errors="replace")[-3000:]
+    finally:
+        target.kill()
+
+
+@pytest.fixture
+def raw(target: CsdTarget) -> Iterator[Raw]:
+    with Raw(target) as raw:
+        yield raw
+
+
+@pytest.fixture
+def subsystem(target: CsdTarget) -> Iterator[str]:
+    """Three malloc namespaces and a listener. A test may have taken any of it away."""
+    target.call("nvmf_create_subsystem", {"nqn": NQN, "serial_number": "BASERPC", "max_namespaces": 8})
+    for nsid in (1, 2, 3):
+        target.call("bdev_malloc_create", {"name": f"m{nsid}", "num_blocks": 2048, "block_size": BLOCK})
+        target.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": f"m{nsid}", "nsid": nsid}})
+    target.call("nvmf_subsystem_add_host", {"nqn": NQN, "host": HOST})
+    target.call("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": address()})
+    yield NQN
+    if subsystems(target).get(NQN) is not None:
+        target.call("nvmf_delete_subsystem", {"nqn": NQN})
+    for bdev in target.call("bdev_get_bdevs"):
+        target.call("bdev_malloc_delete", {"name": bdev["name"]})
+
+
+def subsystems(target: CsdTarget) -> dict[str, dict[str, Any]]:
+    return {found["nqn"]: found for found in target.call("nvmf_get_subsystems")}
+
+
+def bdevs(target: CsdTarget) -> set[str]:
+    return {bdev["name"] for bdev in target.call("bdev_get_bdevs")}
+
+
+def namespaces(target: CsdTarget) -> list[int]:
+    return [namespace["nsid"] for namespace in subsystems(target)[NQN]["namespaces"]]
+
+
+@pytest.mark.holds("base-16")
+def test_bdevs_of_one_subsystem_that_are_deleted_together(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    raw.together(*(("bdev_malloc_delete", {"name": f"m{nsid}"}) for nsid in (1, 2, 3)))
+    assert all(answer["result"] is True for answer in raw.answers(3).values())
+    assert namespaces(target) == []
+    assert bdevs(target) == set()
+
+
+@pytest.mark.holds("base-16")
+def test_changes_of_one_subsystem_that_come_together(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    """Each waits for its turn, with a host's command under way too."""
+    target.call("bdev_malloc_create", {"name": "m4", "num_blocks": 2048, "block_size": BLOCK})
+    with admin_queue(PORT, NQN, HOST) as admin, io_queue(admin, PORT, NQN, HOST) as queue:
+        queue.send(*(capsule(command(READ, queue.cid(), 2, sgl=(0, BLOCK, SGL_TRANSPORT))) for _ in range(16)))
+        raw.together(
+            ("bdev_malloc_delete", {"name": "m1"}),
+            ("nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-2"}),
+            ("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "m4", "nsid": 4}}),
+            ("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": address(PORT + 1)}),
+            ("nvmf_subsystem_remove_ns", {"nqn": NQN, "nsid": 3}),
+            ("bdev_malloc_delete", {"name": "m3"}),
+            ("nvmf_subsystem_allow_any_host", {"nqn": NQN, "allow_any_host": True}),
+            ("nvmf_subsystem_remove_host", {"nqn": NQN, "host": f"{HOST}-2"}),
+            ("nvmf_subsystem_remove_listener", {"nqn": NQN, "listen_address": address(PORT + 1)}),
+        )
+        answers = raw.answers(9)
+        assert [answers[number].get("result") for number in sorted(answers)] == [*(True, True, 4, *(True,) * 6)]
+        for _ in range(16):
+            done, _ = queue.answer()
+            assert done.status == (0, 0)
+    found = subsystems(target)[NQN]
+    assert [namespace["nsid"] for namespace in found["namespaces"]] == [2, 4]
+    assert [host["nqn"] for host in found["hosts"]] == [HOST]
+    assert [listener["trsvcid"] for listener in found["listen_addresses"]] == [str(PORT)]
+    assert bdevs(target) == {"m2", "m4"}
+
+
+@pytest.mark.holds("base-16")
+def test_changes_that_come_with_the_end_of_their_subsystem(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    """All are answered; what waits for a subsystem that goes is refused, and its bdevs can still be deleted."""
+    with admin_queue(PORT, NQN, HOST):
+        raw.together(
+            ("nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-2"}),
+            ("nvmf_delete_subsystem", {"nqn": NQN}),
+            ("nvmf_delete_subsystem", {"nqn": NQN}),
+            ("bdev_malloc_delete", {"name": "m1"}),
+            ("nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-3"}),
+        )
+        answers = raw.answers(5)
+    assert [answers[number].get("result") for number in sorted(answers)] == [True, True, None, True, None]
+    assert NQN not in subsystems(target)
+    assert bdevs(target) == {"m2", "m3"}
+
+
+@pytest.mark.holds("base-16")
+def test_many_changes_leave_room_for_more(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    """A request that is never answered keeps one of 64 places."""
+    for _ in range(4):
+        raw.together(*(("nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-{at}"}) for at in range(30)))
+        assert all(answer["result"] is True for answer in raw.answers(30).values())
+    assert len(subsystems(target)[NQN]["hosts"]) == 31
