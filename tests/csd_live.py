@@ -147,9 +147,14 @@ class CsdTarget:
 
     def stop(self) -> int:
         """Ask it to end (SIGTERM); its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait until it has ended; its exit code."""
         process, self._process = self._process, None
         assert process is not None
-        process.terminate()
         try:
             code = process.wait(60)
         except subprocess.TimeoutExpired:

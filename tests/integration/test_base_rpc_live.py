@@ -63,6 +63,14 @@ class Raw:
             found: dict[str, Any] = value
             return found
 
+    def ended(self) -> None:
+        """Wait until the target ends the connection. Raises TimeoutError when it does not."""
+        try:
+            while True:
+                self.answer()
+        except (EOFError, ConnectionResetError):
+            return
+
     def answers(self, count: int) -> dict[int, dict[str, Any]]:
         """So many, by identifier."""
         found = [self.answer() for _ in range(count)]
@@ -183,3 +191,39 @@ def test_many_changes_leave_room_for_more(target: CsdTarget, raw: Raw, subsystem
         raw.together(*(("nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-{at}"}) for at in range(30)))
         assert all(answer["result"] is True for answer in raw.answers(30).values())
     assert len(subsystems(target)[NQN]["hosts"]) == 31
+
+
+@pytest.mark.holds("base-34")
+def test_connections_that_break_with_a_request_at_work_keep_no_place(target: CsdTarget, subsystem: str) -> None:
+    """The target takes 64 connections. What follows the request is no JSON, so it ends this one."""
+    for at in range(70):
+        with Raw(target) as raw:
+            raw.send(request(1, "nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-{at}"}) + b"}")
+            raw.ended()
+    with Raw(target) as raw:
+        raw.together(("spdk_get_version", {}))
+        assert "result" in raw.answer()
+
+
+@pytest.mark.holds("base-34")
+def test_a_namespace_that_is_not_added_is_answered_once(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    raw.together(
+        ("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "nobody"}}),
+        ("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "m1", "nsid": 9}}),
+        ("spdk_get_version", {}),
+    )
+    answers = raw.answers(3)
+    assert ["error" in answers[number] for number in (1, 2, 3)] == [True, True, False]
+    assert namespaces(target) == [1, 2, 3]
+
+
+@pytest.mark.holds("base-60")
+@pytest.mark.parametrize(
+    "number", ["18446744073709551616", "30000000000000000000", "99999999999999999999", "3e19", "0e9000000000000000000"]
+)
+def test_numbers_that_do_not_fit_are_refused(target: CsdTarget, raw: Raw, number: str) -> None:
+    """At once: a loop over the exponent of the last one would hold the reactor."""
+    params = f'{{"name": "wide", "num_blocks": {number}, "block_size": 512}}'
+    raw.send(f'{{"jsonrpc": "2.0", "id": 1, "method": "bdev_null_create", "params": {params}}}'.encode())
+    assert "error" in raw.answer()
+    assert "wide" not in bdevs(target)
