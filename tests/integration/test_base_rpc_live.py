@@ -196,7 +196,7 @@ def test_many_changes_leave_room_for_more(target: CsdTarget, raw: Raw, subsystem
 @pytest.mark.holds("base-34")
 def test_connections_that_break_with_a_request_at_work_keep_no_place(target: CsdTarget, subsystem: str) -> None:
     """The target takes 64 connections. What follows the request is no JSON, so it ends this one."""
-    for at in range(70):
+    for at in range(130):
         with Raw(target) as raw:
             raw.send(request(1, "nvmf_subsystem_add_host", {"nqn": NQN, "host": f"{HOST}-{at}"}) + b"}")
             raw.ended()
@@ -227,3 +227,29 @@ def test_numbers_that_do_not_fit_are_refused(target: CsdTarget, raw: Raw, number
     raw.send(f'{{"jsonrpc": "2.0", "id": 1, "method": "bdev_null_create", "params": {params}}}'.encode())
     assert "error" in raw.answer()
     assert "wide" not in bdevs(target)
+
+
+@pytest.mark.holds("base-38")
+def test_bdevs_that_are_deleted_while_their_statistics_are_read(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    """Reading statistics walks over the channels of all devices, which takes the target longer than the deletions."""
+    statistics = request(1, "bdev_get_iostat") * 24
+    for _ in range(4):
+        names = [f"walked{at}" for at in range(5)]
+        for name in names:
+            target.call("bdev_malloc_create", {"name": name, "num_blocks": 64, "block_size": BLOCK})
+            target.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": name}})
+        readers = [Raw(target) for _ in range(6)]
+        try:
+            for reader in readers[:3]:
+                reader.send(statistics)
+            raw.together(*(("bdev_malloc_delete", {"name": name}) for name in names))
+            for reader in readers:
+                reader.send(statistics)
+            assert all(answer["result"] is True for answer in raw.answers(5).values())
+            for count, reader in zip((48, 48, 48, 24, 24, 24), readers, strict=True):
+                for _ in range(count):
+                    assert "result" in reader.answer()
+        finally:
+            for reader in readers:
+                reader.socket.close()
+    assert namespaces(target) == [1, 2, 3]
