@@ -97,7 +97,7 @@ class CsdTarget:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, environment: dict[str, str] | None = None) -> None:
+    def start(self, environment: dict[str, str] | None = None, *, transport: bool = True) -> None:
         if not self._binary.exists():
             pytest.fail(f"no csd_tgt at {self._binary}: run the csd_target role first, or set HELLO_EBPF_CSD_TGT")
         memory = ["-s", str(self._megabytes), "--huge-unlink", "-u", "--iova-mode", "va", "--num-trace-entries", "1024"]
@@ -119,7 +119,8 @@ class CsdTarget:
                     self.kill()
                     pytest.fail(f"csd_tgt did not come up: {error}\n{text}")
                 time.sleep(0.05)
-        self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
+        if transport:
+            self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         with Client(str(self.socket)) as client:

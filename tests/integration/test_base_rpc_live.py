@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pytest
+from ansible.module_utils.hello_ebpf.jsonrpc import RpcError
 
 from csd_live import CsdTarget
 from nvme_wire import READ, SGL_TRANSPORT, admin_queue, capsule, command, io_queue
@@ -253,3 +255,76 @@ def test_bdevs_that_are_deleted_while_their_statistics_are_read(target: CsdTarge
             for reader in readers:
                 reader.socket.close()
     assert namespaces(target) == [1, 2, 3]
+
+
+@pytest.mark.holds("base-32")
+def test_a_listener_of_another_subsystem_stays(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    target.call("nvmf_create_subsystem", {"nqn": f"{NQN}-2", "serial_number": "BASERPC2"})
+    try:
+        raw.together(("nvmf_subsystem_remove_listener", {"nqn": f"{NQN}-2", "listen_address": address()}))
+        assert "error" in raw.answer()
+        with admin_queue(PORT, NQN, HOST) as admin:
+            assert admin.controller > 0
+    finally:
+        target.call("nvmf_delete_subsystem", {"nqn": f"{NQN}-2"})
+
+
+@pytest.mark.holds("base-33", "base-25")
+def test_options_of_a_transport_that_do_not_fit(tmp_path: Path) -> None:
+    target = CsdTarget(tmp_path, PORT, megabytes=256)
+    target.start(transport=False)
+    try:
+        for options in (
+            {"io_unit_size": 0},
+            {"max_io_size": 0},
+            {"max_io_size": 2048, "io_unit_size": 2048},
+            {"io_unit_size": 512, "max_io_size": 8192},
+            {"max_io_size": 2097153, "io_unit_size": 131072},
+            {"max_io_size": 1048576, "io_unit_size": 8192, "num_shared_buffers": 127, "buf_cache_size": 0},
+            {"max_io_size": 1048576, "num_shared_buffers": 7, "buf_cache_size": 0},
+            {"buf_cache_size": 2**31},
+            {"max_queue_depth": 0},
+            {"max_io_qpairs_per_ctrlr": 65535},
+            {"max_io_qpairs_per_ctrlr": 0},
+            {"in_capsule_data_size": 0},
+            {"in_capsule_data_size": 4100},
+            {"max_aq_depth": 65536},
+        ):
+            with pytest.raises(RpcError):
+                target.call("nvmf_create_transport", {"trtype": "TCP", **options})
+            assert target.call("nvmf_get_transports") == []
+        fitting = {"max_io_size": 1048576, "io_unit_size": 65536, "num_shared_buffers": 64, "buf_cache_size": 8}
+        assert target.call("nvmf_create_transport", {"trtype": "TCP", **fitting}) is True
+    finally:
+        target.kill()
+
+
+@pytest.mark.holds("base-65")
+def test_a_device_that_cannot_be_split(target: CsdTarget, raw: Raw, subsystem: str) -> None:
+    """Nothing keeps it open: it can be deleted, and split when nobody else has it."""
+    target.call("bdev_malloc_create", {"name": "whole", "num_blocks": 2048, "block_size": BLOCK})
+    target.call("bdev_malloc_create", {"name": "wholep0", "num_blocks": 64, "block_size": BLOCK})
+    wrong: list[dict[str, Any]] = [
+        {"base_bdev": "m1", "split_count": 2},
+        {"base_bdev": "whole", "split_count": 2**32 - 1},
+        {"base_bdev": "whole", "split_count": 2, "split_size_mb": 2**44},
+        {"base_bdev": "whole", "split_count": 2, "split_size_mb": 2},
+        {"base_bdev": "whole", "split_count": 2},
+    ]
+    for params in wrong:
+        with pytest.raises(RpcError):
+            target.call("bdev_split_create", params)
+    raw.together(("bdev_malloc_delete", {"name": "m1"}), ("bdev_malloc_delete", {"name": "wholep0"}))
+    assert all(answer["result"] is True for answer in raw.answers(2).values())
+    assert target.call("bdev_split_create", {"base_bdev": "whole", "split_count": 2}) == ["wholep0", "wholep1"]
+    assert target.call("bdev_split_delete", {"base_bdev": "whole"}) is True
+    raw.together(("bdev_malloc_delete", {"name": "whole"}))
+    assert raw.answer()["result"] is True
+
+
+@pytest.mark.holds("base-64")
+@pytest.mark.parametrize(("limit", "value"), [("rw_mbytes_per_sec", 2**44 + 1), ("rw_ios_per_sec", 2**64 - 2)])
+def test_rate_limits_that_wrap_are_refused(target: CsdTarget, subsystem: str, limit: str, value: int) -> None:
+    with pytest.raises(RpcError):
+        target.call("bdev_set_qos_limit", {"name": "m1", limit: value})
+    assert not any(target.call("bdev_get_bdevs", {"name": "m1"})[0]["assigned_rate_limits"].values())
