@@ -328,3 +328,25 @@ def test_rate_limits_that_wrap_are_refused(target: CsdTarget, subsystem: str, li
     with pytest.raises(RpcError):
         target.call("bdev_set_qos_limit", {"name": "m1", limit: value})
     assert not any(target.call("bdev_get_bdevs", {"name": "m1"})[0]["assigned_rate_limits"].values())
+
+
+@pytest.mark.holds("base-59")
+def test_the_configuration_that_is_saved(target: CsdTarget, subsystem: str, tmp_path: Path) -> None:
+    latencies = dict.fromkeys(("avg_read_latency", "p99_read_latency", "avg_write_latency", "p99_write_latency"), 10)
+    file = str(tmp_path / "reservations.json")
+    target.call("bdev_malloc_create", {"name": "quick", "num_blocks": 64, "block_size": BLOCK})
+    target.call("bdev_delay_create", {"name": "late", "base_bdev_name": "quick", **latencies})
+    namespace = {"bdev_name": "late", "nsid": 4, "ptpl_file": file}
+    target.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
+    try:
+        saved = [call for call in target.call("framework_get_config", {"name": "bdev"}) if call]
+        delays = [call["params"]["base_bdev_name"] for call in saved if call["method"] == "bdev_delay_create"]
+        assert delays == ["quick"]
+        calls = target.call("framework_get_config", {"name": "nvmf"})
+        transport = next(call["params"] for call in calls if call["method"] == "nvmf_create_transport")
+        found = target.call("nvmf_get_transports")[0]
+        assert {name: transport.get(name) for name in found} == found
+        added = [call["params"]["namespace"] for call in calls if call["method"] == "nvmf_subsystem_add_ns"]
+        assert [one.get("ptpl_file") for one in added] == [None, None, None, file]
+    finally:
+        target.call("bdev_delay_delete", {"name": "late"})
