@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,18 @@ import pytest
 from ansible.module_utils.hello_ebpf.jsonrpc import RpcError
 
 from csd_live import CsdTarget
-from nvme_wire import READ, SGL_TRANSPORT, admin_queue, capsule, command, io_queue
+from nvme_wire import (
+    READ,
+    SGL_TRANSPORT,
+    Wire,
+    admin_queue,
+    capsule,
+    command,
+    connect_command,
+    connect_data,
+    icreq,
+    io_queue,
+)
 
 PORT = 26320
 NQN = "nqn.2026-11.io.hello-ebpf:base-rpc"
@@ -350,3 +363,44 @@ def test_the_configuration_that_is_saved(target: CsdTarget, subsystem: str, tmp_
         assert [one.get("ptpl_file") for one in added] == [None, None, None, file]
     finally:
         target.call("bdev_delay_delete", {"name": "late"})
+
+
+@pytest.mark.holds("base-67")
+def test_hosts_that_connect_while_the_target_ends(tmp_path: Path) -> None:
+    """The connections wait, and the signal with them: the target finds both when it goes on."""
+    port = PORT + 2
+    target = CsdTarget(tmp_path, port, megabytes=256)
+    target.start()
+    try:
+        target.call("nvmf_create_subsystem", {"nqn": NQN, "serial_number": "BASERPC", "allow_any_host": True})
+        target.call("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": address(port)})
+        os.kill(target.pid, signal.SIGSTOP)
+        try:
+            hosts = [Wire(port) for _ in range(100)]
+            for host in hosts:
+                host.send(icreq(), capsule(connect_command(), connect_data(NQN, HOST)))
+            os.kill(target.pid, signal.SIGTERM)
+        finally:
+            os.kill(target.pid, signal.SIGCONT)
+        assert target.ended() == 0, target.log.read_text(errors="replace")[-3000:]
+        for host in hosts:
+            host.close()
+    finally:
+        target.kill()
+
+
+@pytest.mark.holds("base-66")
+def test_an_error_device_fails_once_unless_told_otherwise(target: CsdTarget, subsystem: str) -> None:
+    target.call("bdev_malloc_create", {"name": "sound", "num_blocks": 64, "block_size": BLOCK})
+    target.call("bdev_error_create", {"base_name": "sound"})
+    target.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": {"bdev_name": "EE_sound", "nsid": 4}})
+    try:
+        target.call("bdev_error_inject_error", {"name": "EE_sound", "io_type": "read", "error_type": "failure"})
+        with admin_queue(PORT, NQN, HOST) as admin, io_queue(admin, PORT, NQN, HOST) as queue:
+            status = []
+            for _ in range(2):
+                done, _ = queue.call(command(READ, queue.cid(), 4, sgl=(0, BLOCK, SGL_TRANSPORT)))
+                status.append(done.status == (0, 0))
+        assert status == [False, True]
+    finally:
+        target.call("bdev_error_delete", {"name": "EE_sound"})
