@@ -122,7 +122,7 @@ class CsdTarget:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, environment: dict[str, str] | None = None) -> None:
+    def start(self, environment: dict[str, str] | None = None, *, transport: bool = True) -> None:
         if not self._binary.exists():
             pytest.fail(f"no csd_tgt at {self._binary}: run the csd_target role first, or set HELLO_EBPF_CSD_TGT")
         memory = ["-s", str(self._megabytes), "--huge-unlink", "-u", "--iova-mode", "va", "--num-trace-entries", "1024"]
@@ -149,7 +149,8 @@ class CsdTarget:
             for method, parameters in self._early:
                 self.call(method, parameters)
             self.call("framework_start_init")
-        self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False, **self._transport})
+        if transport:
+            self.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False, **self._transport})
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         with Client(str(self.socket)) as client:
@@ -177,12 +178,18 @@ class CsdTarget:
 
     def stop(self) -> None:
         """End it as its service does; it has to end without complaint, and nothing may have leaked."""
+        if self._process is not None:
+            self._process.terminate()
+            self.ended()
+
+    def ended(self) -> None:
+        """Wait until it has ended by itself, asked by a signal or an RPC, without complaint and without a leak."""
         process, self._process = self._process, None
-        if process is not None:
-            try:
-                sanitizers.end(process, self.log)
-            finally:
-                Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
+        assert process is not None
+        try:
+            sanitizers.ended(process, self.log)
+        finally:
+            Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
     def kill(self) -> None:
         process, self._process = self._process, None

@@ -34,11 +34,13 @@ def complaints(log: Path) -> list[str]:
 
 
 def end(process: subprocess.Popen[bytes], log: Path) -> None:
-    """End a target as its service does: it has to end by itself with code 0, and no sanitizer may have complained.
-
-    One that has ended already is told of in the same way.
-    """
+    """End a target as its service does; one that has ended already is told of in the same way."""
     process.terminate()
+    ended(process, log)
+
+
+def ended(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a target's end: it has to come with code 0, and no sanitizer may have complained."""
     try:
         code = process.wait(_SECONDS)
     except subprocess.TimeoutExpired:

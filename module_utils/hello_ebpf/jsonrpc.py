@@ -5,8 +5,7 @@ What SPDK 20.07's server does decides the shape of this client:
 
 - It sends no length, so an answer ends where its JSON ends.
 - It starts every request as soon as it has read it. Requests that were sent together run side by side and are
-  answered in the order in which they end, so a batch is for calls that do not need each other (all reading); two
-  sent together for one NVMe-oF subsystem fail with 'Internal error'.
+  answered in the order in which they end, so a batch is for calls that do not need each other (all reading).
 - It polls its socket every 4 ms: a batch costs as much time as one call.
 - It drops a connection that sends a request of more than 32 KiB, and never answers a JSON-RPC array.
 - A deletion that failed is answered with the result ``false``, not with an error.

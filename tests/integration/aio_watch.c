@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
  *
  * For LD_PRELOAD: a kernel whose AIO does what a test needs. The folder AIO_WATCH has the files
- *   full   while it exists, no request is taken
+ *   full   while it exists, no context is made and no request is taken
  *   slow   while it exists, requests for files with "aio1" in their name wait, and a context takes WATCH_ROOM of them
  *   seen   what was asked, a letter each: (r)efused, (f)lush by AIO, (s) for fsync(), which waits
  */
@@ -105,6 +105,13 @@ int io_submit(io_context_t context, long count, struct iocb *requests[])
 	else if (count > 0 && requests[0]->aio_lio_opcode == IO_CMD_FSYNC)
 		watch_note('f');
 	return answer != 0 ? answer : watch_submit(context, count, requests);
+}
+
+int io_setup(int count, io_context_t *context)
+{
+	int (*next)(int, io_context_t *) = dlsym(RTLD_NEXT, "io_setup");
+
+	return access(watch_path("full"), F_OK) == 0 ? -EAGAIN : next(count, context);
 }
 
 int fsync(int fd)

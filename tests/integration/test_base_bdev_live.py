@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +26,6 @@ NQN = "nqn.2026-11.io.hello-ebpf:base-bdev"
 HOST = "nqn.2026-11.io.hello-ebpf:base-bdev-host"
 BLOCK = 512
 WATCH = Path(__file__).with_name("aio_watch.c")
-ADDRESS = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(PORT)}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Place:
         image.write_bytes(bytes([nsid]) * (1 << 20))
         self.target.call("bdev_aio_create", {"name": f"aio{nsid}", "filename": str(image), "block_size": BLOCK})
         namespace = {"bdev_name": f"aio{nsid}", "nsid": nsid}
-        self.target.call("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
+        self.quick("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
 
     def quick(self, method: str, params: dict[str, Any]) -> Any:
         """An RPC that has to answer soon."""
@@ -72,14 +74,13 @@ def read(wire: Wire, nsid: int, blocks: int = 8) -> bytes:
     return capsule(command(READ, wire.cid(), nsid, sgl=sgl, dw12=blocks - 1))
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("base_bdev")
+@contextmanager
+def started(folder: Path, port: int) -> Iterator[Place]:
+    """A target with two AIO namespaces, over a kernel that the test steers. It has to end in order."""
     library = folder / "aio_watch.so"
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, WATCH, "-ldl", "-lpthread"], check=True
-    )
-    target = CsdTarget(folder, PORT)
+    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
+    subprocess.run(["gcc", *flags, "-o", library, WATCH, "-ldl", "-lpthread"], check=True)
+    target = CsdTarget(folder, port)
     environment = {
         "LD_PRELOAD": str(library),
         "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0",
@@ -92,11 +93,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         place = Place(target, folder)
         place.add(1)
         place.add(2)
-        target.call("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": ADDRESS})
+        address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(port)}
+        target.call("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": address})
         yield place
-        assert target.stop() == 0, target.log.read_text(errors="replace")[-3000:]
+        if target.alive():
+            target.stop()
     finally:
         target.kill()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with started(tmp_path_factory.mktemp("base_bdev"), PORT) as place:
+        yield place
 
 
 @pytest.fixture
@@ -153,6 +162,23 @@ def test_the_removal_of_a_device_ends_what_waits_for_it(place: Place, admin: Wir
     place.quick("bdev_aio_delete", {"name": "aio3"})
 
 
+@pytest.mark.holds("base-16")
+def test_a_namespace_whose_device_cannot_be_used_is_refused(place: Place, admin: Wire) -> None:
+    """The poll group gets no channel, so the subsystem cannot be resumed with it: it goes on without it."""
+    with io_queue(admin, PORT, NQN, HOST) as queue:
+        with place.kernel("full"), pytest.raises(RpcError, match="could not be resumed"):
+            place.add(4)
+        place.quick("bdev_aio_delete", {"name": "aio4"})
+        queue.send(read(queue, 1))
+        done, data = queue.answer()
+        assert (done.status, data) == ((0, 0), b"\x01" * 8 * BLOCK)
+        place.add(4)
+        queue.send(read(queue, 4))
+        done, data = queue.answer()
+        assert (done.status, data) == ((0, 0), b"\x04" * 8 * BLOCK)
+    place.quick("bdev_aio_delete", {"name": "aio4"})
+
+
 @pytest.mark.holds("base-41")
 def test_a_flush_is_given_to_the_kernel_and_not_waited_for(place: Place, admin: Wire) -> None:
     with io_queue(admin, PORT, NQN, HOST) as queue:
@@ -171,3 +197,28 @@ def test_malloc_devices_that_memory_cannot_hold_are_refused(place: Place, num_bl
     with pytest.raises(RpcError):
         place.quick("bdev_malloc_create", {"name": "odd", "num_blocks": num_blocks, "block_size": block_size})
     assert "odd" not in {bdev["name"] for bdev in place.quick("bdev_get_bdevs", {})}
+
+
+@pytest.mark.holds("base-34", "base-16")
+def test_a_target_that_ends_with_an_rpc_at_work(tmp_path: Path) -> None:
+    """The RPC waits for a host's read; its server goes first, and then the read ends."""
+    port = PORT + 1
+    with started(tmp_path, port) as place:
+        target = place.target
+        with admin_queue(port, NQN, HOST) as admin, io_queue(admin, port, NQN, HOST) as queue:
+            before = place.seen()
+            with place.kernel("slow"), socket.socket(socket.AF_UNIX) as rpc:
+                queue.send(*(read(queue, 1) for _ in range(9)))
+                place.wait_for_refusal(before)
+                rpc.connect(str(target.socket))
+                params = {"nqn": NQN, "host": f"{HOST}-2"}
+                call = {"jsonrpc": "2.0", "id": 1, "method": "nvmf_subsystem_add_host", "params": params}
+                rpc.sendall(json.dumps(call).encode())
+                # It is at work when a later call has been answered.
+                target.call("spdk_get_version")
+                os.kill(target.pid, signal.SIGTERM)
+                deadline = time.monotonic() + 20
+                while target.socket.exists():
+                    assert time.monotonic() < deadline, "the target's RPC did not end within 20 s"
+                    time.sleep(0.01)
+            target.ended()
