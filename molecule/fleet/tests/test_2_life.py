@@ -152,7 +152,7 @@ DROP_IN = "/etc/systemd/system/csd_target.service.d"
 
 
 def test_an_upgrade_stops_at_the_first_node_that_does_not_come_back(tmp_path: Path, more: list[str]) -> None:
-    """On fleet-node2 somebody has limited files to 1 MiB, less than the target's trace: it dies at once, and that is told."""
+    """On fleet-node2 somebody has limited files to 1 MiB, less than the target's trace: it dies, and that is told."""
     before = {name: target(name) for name in TARGETS}
     limit = f"mkdir {DROP_IN} && printf '[Service]\\nLimitFSIZE=1M\\n' >{DROP_IN}/limit.conf"
     machine("fleet-node2").check_output("sh -c %s", limit)
