@@ -12,7 +12,7 @@ from pathlib import Path
 from .errors import LabError
 from .hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, directory, note_lines
 from .hugepages_state import Boot, Mount, Pages, Pool, Record, Setting, State
-from .processes import Process, running
+from .processes import Process, running, text_of
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
 
@@ -335,7 +335,11 @@ def _read(path: Path) -> str:
     """The text of a file; empty when there is none."""
     try:
         return path.read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    except PermissionError:
+        with contextlib.suppress(OSError):
+            return text_of(path) if path.is_relative_to("/proc") else ""
         return ""
 
 

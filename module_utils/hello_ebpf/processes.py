@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +42,41 @@ def running(proc: Path = PROC) -> Iterator[Process]:
                 yield process
 
 
+def link_of(path: Path) -> str:
+    """Where a link below /proc/PID leads."""
+    try:
+        return str(path.readlink())
+    except PermissionError:
+        return _as_owner("readlink", path).rstrip("\n")
+
+
+def text_of(path: Path) -> str:
+    """A file below /proc/PID that the kernel keeps for whoever could trace the process."""
+    try:
+        return path.read_text()
+    except PermissionError:
+        return _as_owner("cat", path)
+
+
+def _as_owner(command: str, path: Path) -> str:
+    """Root of a container may not look into other users' processes (CAP_SYS_PTRACE); each user may into its own."""
+    if os.geteuid() != 0:
+        raise PermissionError(path)
+    owner = path.parents[-3].stat()
+    done = subprocess.run(
+        [command, str(path)], user=owner.st_uid, group=owner.st_gid, extra_groups=[], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise PermissionError(path)
+    return done.stdout.decode(errors="replace")
+
+
 def find(pid: int, proc: Path = PROC) -> Process | None:
     """The process with this id; None when there is none (any more)."""
     folder = proc / str(pid)
     with contextlib.suppress(OSError):
         argv = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
-        return Process(pid, tuple(filter(None, argv)), str((folder / "exe").readlink()))
+        return Process(pid, tuple(filter(None, argv)), link_of(folder / "exe"))
     return None
 
 
@@ -88,7 +118,7 @@ def credentials(pid: int, proc: Path = PROC) -> Credentials | None:
             capabilities=int(status["CapBnd"], 16) | int(status["CapPrm"], 16),
             no_new_privileges=status["NoNewPrivs"].strip() == "1",
             filtered=status["Seccomp"].strip() == "2",
-            mounts=str((folder / "ns/mnt").readlink()),
+            mounts=link_of(folder / "ns/mnt"),
             core_bytes=None if limit == "unlimited" else int(limit),
             idle=os.sched_getscheduler(pid) == os.SCHED_IDLE,
         )

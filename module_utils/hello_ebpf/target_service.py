@@ -16,7 +16,7 @@ from pathlib import Path
 from .errors import LabError
 from .jsonrpc import Client
 from .plan import Step
-from .processes import PROC, Process, lock_holder, reactors, running
+from .processes import PROC, Process, lock_holder, reactors, running, text_of
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
 
@@ -391,7 +391,7 @@ def _hugepages_of(process: Process | None, proc: Path) -> int:
         return 0
     pages = 0
     with contextlib.suppress(OSError):
-        for line in (proc / str(process.pid) / "numa_maps").read_text().splitlines():
+        for line in text_of(proc / str(process.pid) / "numa_maps").splitlines():
             if " huge " in f"{line} ":
                 pages += sum(int(word.partition("=")[2]) for word in line.split() if word.startswith("N"))
     return pages

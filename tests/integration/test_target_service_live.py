@@ -10,6 +10,7 @@ import json
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,11 +25,27 @@ from ansible.module_utils.hello_ebpf.processes import credentials, running
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
 from ansible.module_utils.hello_ebpf.target_service import TargetService
 
+from conftest import ROOT
 from live_target import CORE_MASK, CSD_TGT
 from module_run import run_module
 
 USER, GROUP = "nobody", "users"
 NAME = "csd_service_test"
+SEE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+import conftest  # noqa
+from ansible.module_utils.hello_ebpf.processes import PROC, credentials, find
+from ansible.module_utils.hello_ebpf.target_service import _hugepages_of
+pid = int(sys.argv[1])
+try:
+    Path(f"/proc/{pid}/exe").readlink()
+    print(False)
+except PermissionError:
+    print(True)
+print(find(pid).executable, credentials(pid).user, _hugepages_of(find(pid), PROC), sep="\\n")
+"""
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 
 
@@ -113,6 +130,16 @@ def test_it_runs_as_a_user_of_its_own(bench: Bench) -> None:
     assert not bench.connects(4242, 4242)
     with Client(str(bench.socket)) as client:
         assert client.call("csd_get_host_rights") == []
+
+
+def test_root_of_a_container_sees_it_too(bench: Bench) -> None:
+    """Without CAP_SYS_PTRACE root cannot look into another user's process by itself."""
+    assert "msg" not in bench.run()
+    words = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", sys.executable, "-c", SEE]
+    seen = subprocess.run([*words, str(bench.pid())], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    denied, executable, user, pages = seen.splitlines()
+    assert (denied, executable, user) == ("True", str(CSD_TGT.resolve()), USER)
+    assert int(pages) >= 256
 
 
 def test_another_user_or_priority_is_another_service(bench: Bench) -> None:

@@ -148,18 +148,21 @@ def test_the_run_after_it_with_the_node_back_converges(tmp_path: Path, more: lis
 
 # Another version of what runs: each target has to be started anew.
 NEWER = ["-e", "csd_target_memory_megabytes=528"]
+DROP_IN = "/etc/systemd/system/csd_target.service.d"
 
 
 def test_an_upgrade_stops_at_the_first_node_that_does_not_come_back(tmp_path: Path, more: list[str]) -> None:
-    """On fleet-node2 something has taken the huge pages: the mount that its target uses allows 32 MiB and no more."""
+    """On fleet-node2 somebody has limited files to 1 MiB, less than the target's trace: it dies, and that is told."""
     before = {name: target(name) for name in TARGETS}
-    machine("fleet-node2").check_output("mount -t hugetlbfs -o size=32M none /dev/hugepages")
+    limit = f"mkdir {DROP_IN} && printf '[Service]\\nLimitFSIZE=1M\\n' >{DROP_IN}/limit.conf"
+    machine("fleet-node2").check_output("sh -c %s", limit)
     run = play(tmp_path, "playbooks/upgrade.yml", *more, *NEWER)
     assert run.code != 0
     assert "done: fleet-node1\n" in run.output
     assert "failed: fleet-node2\n" in run.output
     assert "not touched: fleet-node3\n" in run.output
     assert "fleet-node2 failed in: csd_target: " in run.output
+    assert "it has died 2 times since its start" in run.output
     assert target("fleet-node1") != before["fleet-node1"]
     assert set(programs("fleet-host1", "fleet-node1")) == {0, 1, 2, 9}
     assert target("fleet-node3") == before["fleet-node3"]
@@ -168,7 +171,7 @@ def test_an_upgrade_stops_at_the_first_node_that_does_not_come_back(tmp_path: Pa
 
 def test_the_upgrade_goes_on_where_it_stopped_when_the_cause_is_mended(tmp_path: Path, more: list[str]) -> None:
     before = {name: target(name) for name in ("fleet-node1",)}
-    machine("fleet-node2").check_output("umount /dev/hugepages")
+    machine("fleet-node2").check_output("sh -c %s", f"rm -r {DROP_IN} && systemctl daemon-reload")
     play(tmp_path, "playbooks/upgrade.yml", *more, *NEWER).succeeded()
     assert {name: target(name) for name in before} == before
     for name in TARGETS:
