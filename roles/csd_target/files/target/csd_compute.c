@@ -160,7 +160,10 @@ verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason
 	struct csd_refusal refusal;
 	int rc = csd_slots_verified(&compute->slots, pind, loaded, reason, &refusal);
 
-	load->done(load->ctx, logged(compute, rc, &refusal), &refusal);
+	if (rc < 0) {
+		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "%s: %s\n", compute->ns.name, refusal.why);
+	}
+	load->done(load->ctx, rc, &refusal);
 	free(load);
 	release(compute);
 }

@@ -6,16 +6,16 @@
 #include "csd_limit.h"
 
 static pthread_mutex_t g_notice_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct csd_limit g_notice_limit;
+static struct csd_limit g_notice_limits[CSD_NOTICE_KINDS];
 
 bool
-csd_notice_take(uint64_t *dropped)
+csd_notice_take(enum csd_notice_kind kind, uint64_t *dropped)
 {
 	bool taken;
 
 	pthread_mutex_lock(&g_notice_mutex);
-	taken = csd_limit_take(&g_notice_limit, CSD_NOTICE_MOST, spdk_get_ticks(), CSD_NOTICE_SECONDS * spdk_get_ticks_hz(),
-			       dropped);
+	taken = csd_limit_take(&g_notice_limits[kind], CSD_NOTICE_MOST, spdk_get_ticks(),
+			       CSD_NOTICE_SECONDS * spdk_get_ticks_hz(), dropped);
 	pthread_mutex_unlock(&g_notice_mutex);
 	return taken;
 }

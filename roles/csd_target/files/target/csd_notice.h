@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Lines in the log that a host, or a failing device, can cause: at most CSD_NOTICE_MOST in CSD_NOTICE_SECONDS, from all
- * of them together; the next line says how many were left out.
+ * of them together; the next line says how many were left out. What the verifier says of programs is counted on its own:
+ * refused commands do not push it out.
  */
 #ifndef CSD_NOTICE_H
 #define CSD_NOTICE_H
@@ -12,11 +13,19 @@
 #define CSD_NOTICE_MOST		20
 #define CSD_NOTICE_SECONDS	10
 
-bool csd_notice_take(uint64_t *dropped);
+enum csd_notice_kind {
+	CSD_NOTICE_COMMANDS,
+	CSD_NOTICE_PROGRAMS,
+	CSD_NOTICE_KINDS,
+};
 
-#define CSD_NOTICE(...) do { \
+bool csd_notice_take(enum csd_notice_kind kind, uint64_t *dropped);
+
+#define CSD_NOTICE(...)	CSD_NOTICE_OF(CSD_NOTICE_COMMANDS, __VA_ARGS__)
+
+#define CSD_NOTICE_OF(kind, ...) do { \
 	uint64_t csd_notice_dropped; \
-	if (csd_notice_take(&csd_notice_dropped)) { \
+	if (csd_notice_take(kind, &csd_notice_dropped)) { \
 		if (csd_notice_dropped > 0) { \
 			SPDK_NOTICELOG("%" PRIu64 " lines about hosts' commands were left out\n", csd_notice_dropped); \
 		} \
