@@ -274,4 +274,5 @@ guest_end(void)
 	for (i = 0; i < GUESTS; i++) {
 		guest_leave(&guests[i]);
 	}
+	link_pool_close();
 }

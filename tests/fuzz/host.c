@@ -253,17 +253,16 @@ host_stalled(const struct host *host)
 }
 
 /*
- * The first half of a fused pair (FUSE 01b, whatever the opcode) is answered when its queue's next command comes. Its data
- * have to be there: before that the controller has not begun it.
+ * The first half of a fused pair (Compare with FUSE 01b, of any namespace) is answered when its queue's next command comes.
+ * Its data have to be there: before that the controller has not begun it.
  */
 static bool
 host_waits_for_second_half(uint32_t queue, const struct item *item)
 {
 	const struct command *command = &item->command;
-	bool has_data = (command->opcode & 3) != 1 || command->sgl_type == SGL_IN_CAPSULE ||
-			item->fetched >= command->sgl_length;
+	bool has_data = command->sgl_type == SGL_IN_CAPSULE || item->fetched >= command->sgl_length;
 
-	return queue != 0 && (command->flags & 3) == 1 && has_data && !item->followed;
+	return queue != 0 && command->opcode == 0x05 && (command->flags & 3) == 1 && has_data && !item->followed;
 }
 
 /* Sends a Flush to queues where nothing is left but such a first half; then both have to be answered. */

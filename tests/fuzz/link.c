@@ -16,28 +16,67 @@
 #include "link.h"
 #include "secret.h"
 
+#define LINK_POOL	12
 #define LINK_ROOM	(4u << 20)	/* more than the largest PDU of a transfer of 1 MiB */
+
+/*
+ * The target looks for new connections every 10 ms only. So that not each stream waits for that, those to the open place are
+ * made in advance.
+ */
+static int link_pool[LINK_POOL];
+static uint32_t link_pooled;
+
+static int
+link_connect_socket(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+		return fd;
+	}
+	if (errno == ECONNREFUSED) {
+		give_up("the target is gone: nobody listens on port %u", port);
+	}
+	close(fd);
+	return -1;
+}
+
+static int
+link_pool_take(uint16_t port)
+{
+	int fd;
+
+	while (link_pooled < LINK_POOL) {
+		link_pool[link_pooled++] = link_connect_socket(port);
+	}
+	fd = link_pool[0];
+	link_pooled--;
+	memmove(link_pool, link_pool + 1, link_pooled * sizeof(link_pool[0]));
+	return fd;
+}
+
+void
+link_pool_close(void)
+{
+	while (link_pooled > 0) {
+		close(link_pool[--link_pooled]);
+	}
+}
 
 bool
 link_open(struct link *link, uint16_t port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int one = 1;
-
-	link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	link->fd = port == fuzz.open.port ? link_pool_take(port) : link_connect_socket(port);
 	link->have = 0;
 	link->digests = 0;
 	link->stream = fuzz.stream;
 	if (link->in == NULL) {
 		link->in = malloc(LINK_ROOM);
 	}
-	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-	setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(link->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		if (errno == ECONNREFUSED) {
-			give_up("the target is gone: nobody listens on port %u", port);
-		}
-		link_close(link, false);
+	if (link->fd < 0) {
 		return false;
 	}
 	fuzz.seen.connections++;

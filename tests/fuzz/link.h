@@ -31,6 +31,8 @@ bool link_open(struct link *link, uint16_t port);
 /* With ICReq and its answer, waited for. */
 bool link_dial(struct link *link, uint16_t port, uint8_t digests);
 void link_close(struct link *link, bool reset);
+/* Those that were made in advance. */
+void link_pool_close(void);
 
 /* The whole of a PDU: lengths, offsets and digests are filled in. Returns its length. */
 uint32_t link_make(uint8_t digests, uint8_t *out, void *header, uint32_t hlen, const void *data, uint32_t bytes);

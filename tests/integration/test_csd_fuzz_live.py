@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -136,8 +137,22 @@ def place(subsystem: Subsystem) -> str:
     return f"{subsystem.port},{subsystem.nqn},{subsystem.host_nqn}"
 
 
-def test_mutated_streams(target: CsdTarget, folder: Path, fuzzer: Path) -> None:
-    """Every command is answered; then RPC answers, nothing is left running, a scan is right, and nothing has leaked."""
+@dataclass(frozen=True)
+class World:
+    """What the fuzzer is told of: subsystems, each with a host of its own, and programs. ``lost`` is no secret."""
+
+    commands: Subsystem
+    open: Subsystem
+    secret: Subsystem
+    lost: Subsystem
+    objects: list[Path]
+
+    def arguments(self, open_to_all: Subsystem, secret: Subsystem) -> list[str]:
+        return [*map(place, (self.commands, open_to_all, secret)), *map(str, self.objects)]
+
+
+@pytest.fixture(scope="module")
+def world(target: CsdTarget, folder: Path) -> World:
     data = b"".join(record(number) for number in range(MIB // 64))
     subsystem = target.add_subsystem("fuzz", data, slm_megabytes=1, compute={"slots": 8, "max_range_sets": 8})
     # Side by side, so that what reads on behind its own memory reads the other's.
@@ -147,16 +162,33 @@ def test_mutated_streams(target: CsdTarget, folder: Path, fuzzer: Path) -> None:
     for name in SHIPPED:
         objects.append(folder / f"{name}.bpf.o")
         objects[-1].write_bytes(program(name, folder))
+    return World(subsystem, open_to_all, secret, add_subsystem(target, "lost", bytes(MIB)), objects)
 
+
+def test_the_pattern_is_found_where_it_may_be_read(world: World, fuzzer: Path) -> None:
+    """Guests that are the host whose data are the pattern: the look for it has to find it."""
+    done = subprocess.run(
+        [fuzzer, "-s", "1", "-n", "1000", *world.arguments(world.lost, world.lost)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "bytes that are not the asker's" in done.stderr
+    assert "again: -s 1 -f " in done.stderr
+
+
+def test_mutated_streams(target: CsdTarget, world: World, fuzzer: Path) -> None:
+    """Every command is answered; then RPC answers, nothing is left running, a scan is right, and nothing has leaked."""
     before = sockets(target.pid)
     length = ["-t", str(SECONDS)] if SECONDS else ["-n", str(STREAMS)]
     print(f"\nseed {SEED}, {SECONDS} s" if SECONDS else f"\nseed {SEED}, {STREAMS} streams from {FIRST}")
     began = time.monotonic()
     command = [str(fuzzer), "-s", str(SEED), "-f", str(FIRST), *length, *(["-v"] if VERBOSE else [])]
-    command += [place(one) for one in (subsystem, open_to_all, secret)]
-    with Operator(target, open_to_all) as operator:
+    with Operator(target, world.open) as operator:
         done = subprocess.run(
-            [*command, *map(str, objects)],
+            [*command, *world.arguments(world.open, world.secret)],
             capture_output=True,
             text=True,
             check=False,
@@ -189,12 +221,12 @@ def test_mutated_streams(target: CsdTarget, folder: Path, fuzzer: Path) -> None:
         time.sleep(0.1)
 
     # It answers RPC, and no command was left in its counts: pausing waits for all of them.
-    for one in (subsystem, open_to_all, secret):
+    for one in (world.commands, world.open, world.secret):
         target.call("nvmf_subsystem_add_host", {"nqn": one.nqn, "host": "nqn.2026-11.io.hello-ebpf:after"})
     for statistics in target.call("csd_get_stats", {"name": "fuzz_compute"})[0]["programs"]:
         assert statistics["failed"] == 0
 
-    check_scan(subsystem, objects[0])
+    check_scan(world.commands, world.objects[0])
 
     # Its end is orderly: LeakSanitizer has nothing to say, nor had the others.
     target.stop()
