@@ -83,8 +83,10 @@ def test_before_connect_nothing_takes_a_buffer(tmp_path: Path) -> None:
         for opcode in (wire.WRITE, wire.READ, wire.IDENTIFY):
             done, data = stranger.call(wire.command(opcode, stranger.cid(), 1, sgl=(0, 65536, SGL)))
             assert (done.status, data) == (SEQUENCE_ERROR, b"")
-        # Connect's data come in its capsule: R2T would take a buffer.
-        done, _ = stranger.call(wire.connect_command(stranger.cid(), sgl=(0, 1024, SGL)))
+        # SPDK's own initiator lets the target fetch Connect's data: one buffer, and no more.
+        done, _ = stranger.call(wire.connect_command(stranger.cid(), sgl=(0, 1 << 17, SGL)), bytes(1 << 17))
+        assert done.status[1] != SUCCESS[1]
+        done, _ = stranger.call(wire.connect_command(stranger.cid(), sgl=(0, (1 << 17) + 1, SGL)))
         assert done.status == SEQUENCE_ERROR
         assert stranger.connect(subsystem.nqn, subsystem.host_nqn).status == SUCCESS
 
