@@ -181,7 +181,7 @@ class Wire:
     def __init__(
         self, port: int | str, address: str = "127.0.0.1", *, timeout: float = TIMEOUT, receive_buffer: int = 0
     ) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
