@@ -392,7 +392,9 @@ check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_s
 		return status;
 	}
 	ns = csd_namespace_of(bdev);
-	csd_slm_memory(ns, &size);
+	if (csd_slm_memory(ns, &size) == NULL) {
+		return (struct csd_status) { SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT };
+	}
 	*bytes = range->nbyte;
 	return csd_slm_check_memory(range, size, ns == &slm->ns, copy);
 }
