@@ -29,9 +29,14 @@ GROUPS = {
 }
 HEAD = """# Reliability: known faults, and the tests that hold them
 
-`tests/reliability.py` makes this page from [faults.yml](faults.yml) and from the tests. "mended": the tests named fail
-without the mend; what is said besides limits that. "mended, untested": mended by reading alone, because no test can show the
-fault. "cannot happen": not in our build or with our settings. "open": it is there.
+`tests/reliability.py` makes this page from [faults.yml](faults.yml) and from the tests.
+
+| state | means |
+|---|---|
+| mended | the tests named fail without the mend; what is said besides limits that |
+| mended, untested | mended by reading alone: no test can show the fault, for the reason told |
+| cannot happen | not in our build, or not with our settings |
+| open | it is there |
 
 `who` can bring it about: peer, anyone who reaches the port; host, one that a subsystem lets in; rpc, a local caller of
 the target's RPC socket; device, a failing or slow device or network; author, of a program.
