@@ -27,6 +27,11 @@ def test_a_mended_fault_has_a_test_and_any_other_a_reason(name: str) -> None:
         assert reliability.held().get(name), f"no test says that it holds {name}"
     else:
         assert fault["why"], f"{name} is {fault['state']}: say why"
+        assert not reliability.held().get(name), f"a test says that it holds {name}, which is {fault['state']}"
+
+
+def test_every_fault_is_on_the_page() -> None:
+    assert {name.partition("-")[0] for name in reliability.faults()} == set(reliability.GROUPS)
 
 
 def test_marks_are_found_on_functions_classes_and_files() -> None:

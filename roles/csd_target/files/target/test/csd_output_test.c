@@ -58,7 +58,8 @@ check(const size_t lengths[MAX_PIECES], int pieces, uint64_t header, uint32_t it
 	fill(&output, item_bytes, most);
 	memset(head, 0xaa, sizeof(head));
 	csd_output_write(&output, 0, head, header);
-	csd_output_write(&output, BYTES, head, sizeof(head));	/* behind the end: nothing, and it comes back */
+	/* holds("target-13"): behind the end it writes nothing, and comes back. */
+	csd_output_write(&output, BYTES, head, sizeof(head));
 	for (piece = 0; piece < pieces; piece++) {
 		memcpy(whole + at, iov[piece].iov_base, lengths[piece]);
 		at += lengths[piece];
