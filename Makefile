@@ -81,7 +81,7 @@ fleet-figures: $(VENV)-molecule/.stamp ## How long site.yml takes on 1, 4 and 12
 
 .PHONY: flood-figures
 flood-figures: $(VENV)/.test ## What hosts notice while a stranger floods the target with 10,000 connections
-	$(PYTHON) tests/measure/flood.py
+	$(BIN)/python tests/measure/flood.py
 
 .PHONY: lint
 lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-config
