@@ -149,3 +149,18 @@ def test_ten_thousand_strangers(world: World) -> None:
         windows = int(time.monotonic() - begun) // SECONDS + 2
         # Each window of each place has one line more, of what was left out.
         assert 0 < world.log_lines() - lines <= PLACES * (LINES + 1) * windows
+
+
+def test_a_stranger_displaces_itself(tmp_path: Path) -> None:
+    """A host that is slow to send Connect keeps its place, however many come from another address meanwhile."""
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(CsdTarget(tmp_path, PORT + 1, transport={"max_pending_connections": 8}))
+        subsystem = target.add_subsystem("slow", DATA)
+        slow = stack.enter_context(wire.Wire(subsystem.port))
+        slow.initialize()
+        strangers = [stack.enter_context(wire.Wire(subsystem.port, source=flood.ADDRESS)) for _ in range(24)]
+        # All but the last seven made room for one another.
+        for stranger in strangers[:-7]:
+            assert stranger.ended() == []
+        strangers[-7].initialize()
+        assert slow.connect(subsystem.nqn, subsystem.host_nqn).status == (0, 0)
