@@ -29,6 +29,7 @@ CONNECTIONS = 10_000
 MAX_PENDING, ACCEPTED_AT_A_TIME = 128, 64
 #: One place in the source writes so many lines in 10 s; a flood finds so many places.
 LINES, SECONDS, PLACES = 20, 10, 12
+MORE_KIB = 8192
 DATA = b"".join(bytes([number]) * BLOCK for number in range(256))
 SECOND = "nqn.2026-11.io.hello-ebpf:second"
 
@@ -144,8 +145,9 @@ def test_ten_thousand_strangers(world: World) -> None:
         second_time = world.at_rest(before.sockets)
         read(host, 2)
         assert (first.heap, second_time.heap) == (before.heap, before.heap)
-        # A leak of one KiB for each connection would be ten times that.
-        assert second_time.resident_kib <= first.resident_kib + CONNECTIONS // 10
+        # How many connections are open at one moment differs, and the C library keeps their memory. A leak of a KiB for
+        # each would be more than this; smaller ones LeakSanitizer tells at the end.
+        assert second_time.resident_kib <= first.resident_kib + MORE_KIB
         windows = int(time.monotonic() - begun) // SECONDS + 2
         # Each window of each place has one line more, of what was left out.
         assert 0 < world.log_lines() - lines <= PLACES * (LINES + 1) * windows
