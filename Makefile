@@ -79,6 +79,10 @@ test-fresh: ## `make lab` on a fresh minimal Debian, and the integration tests t
 fleet-figures: $(VENV)-molecule/.stamp ## How long site.yml takes on 1, 4 and 12 nodes
 	$(PYTHON) tests/measure/fleet_time.py
 
+.PHONY: flood-figures
+flood-figures: $(VENV)/.test ## What hosts notice while a stranger floods the target with 10,000 connections
+	$(BIN)/python tests/measure/flood.py
+
 .PHONY: lint
 lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-config
 	tests/lint.sh

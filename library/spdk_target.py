@@ -110,6 +110,28 @@ options:
         description: Milliseconds that a controller may stay without being enabled, or shut down, before its connections
           are ended. csd_tgt has it; its choice is two minutes.
         type: int
+      max_connections:
+        description: Connections that there may be; one more is closed at once. csd_tgt has it; its choice is 384.
+        type: int
+      max_connections_per_host:
+        description: Connections that one host NQN may have in subsystems. csd_tgt has it; its choice is 160.
+        type: int
+      max_pending_connections:
+        description: Connections of each reactor that are in no subsystem yet; for one more the oldest goes, of the same
+          address where that has a quarter of them. csd_tgt has it; its choice is 128.
+        type: int
+      connect_timeout:
+        description: Milliseconds that a connection has until its Connect is answered. csd_tgt has it; its choice is ten
+          seconds.
+        type: int
+      transfer_timeout:
+        description: Milliseconds that the data of a command may be under way without moving. csd_tgt has it; its choice
+          is 30 seconds.
+        type: int
+      max_buffers_per_host:
+        description: Of O(transports[].num_shared_buffers), how many one host's commands may hold. csd_tgt has it; its
+          choice is half of them.
+        type: int
   bdevs:
     description: Block devices.
     type: list
@@ -358,6 +380,12 @@ TRANSPORT = {
     "sock_priority": INT,
     "abort_timeout_sec": INT,
     "association_timeout": INT,
+    "max_connections": INT,
+    "max_connections_per_host": INT,
+    "max_pending_connections": INT,
+    "connect_timeout": INT,
+    "transfer_timeout": INT,
+    "max_buffers_per_host": INT,
 }
 BDEV = {
     "name": {"type": "str", "required": True},

@@ -74,6 +74,7 @@ class CsdTarget:
         megabytes: of huge pages.
         transport: options of the TCP transport beyond those of the tests.
         early: calls of RPC (method, parameters) before its parts come up, for what cannot be changed later.
+        idle: whether it takes its core only where nothing else wants it.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class CsdTarget:
         megabytes: int = 512,
         transport: dict[str, Any] | None = None,
         early: Sequence[tuple[str, dict[str, Any]]] = (),
+        idle: bool = True,
     ) -> None:
         self.socket = folder / "spdk.sock"
         self.log = folder / "csd_tgt.log"
@@ -94,6 +96,7 @@ class CsdTarget:
         self._megabytes = megabytes
         self._transport = transport or {}
         self._early = early
+        self._scheduling = IDLE if idle else ()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -129,7 +132,7 @@ class CsdTarget:
         wait = ["--wait-for-rpc"] if self._early else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*IDLE, str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *wait],
+                [*self._scheduling, str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *wait],
                 stdout=log,
                 stderr=log,
                 env={**sanitizers.environment(), **(environment or {})},

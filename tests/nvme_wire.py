@@ -176,15 +176,24 @@ class Wire:
         port: of the target, on the loopback interface.
         timeout: how long it may say nothing, in seconds; then TimeoutError.
         receive_buffer: how many bytes the kernel keeps that are not received yet; 0: its own choice.
+        source: the address that it comes from; empty: the kernel's choice.
     """
 
     def __init__(
-        self, port: int | str, address: str = "127.0.0.1", *, timeout: float = TIMEOUT, receive_buffer: int = 0
+        self,
+        port: int | str,
+        address: str = "127.0.0.1",
+        *,
+        timeout: float = TIMEOUT,
+        receive_buffer: int = 0,
+        source: str = "",
     ) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((address, int(port)))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.controller = 0
