@@ -386,7 +386,7 @@ check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_s
 	struct csd_status status;
 	struct spdk_bdev *bdev = slm_copy_source(req, range->snsid, NVME_CSI_SLM, &status);
 	struct csd_namespace *ns;
-	uint64_t size = 0;
+	uint64_t size;
 
 	if (bdev == NULL) {
 		return status;
