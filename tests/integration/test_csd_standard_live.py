@@ -180,8 +180,8 @@ def test_the_features_that_are_supported_are_there_and_no_others(drive: Drive) -
     """Log 12h, entry for entry, against what Get Features says to each."""
     supported = struct.unpack("<256I", controller_log(drive, 0x12, 1024))
     for fid, entry in enumerate(supported):
-        # Host Identifier: of 128 bits, which take a buffer.
-        sent = Command(GET_FEATURES, NVM, cdw10=fid, cdw11=int(fid == 0x81), room=4096)
+        # Host Identifier: of 128 bits, and with room for them and no more, since SGLS bit 18 is 0.
+        sent = Command(GET_FEATURES, NVM, cdw10=fid, cdw11=int(fid == 0x81), room=16 if fid == 0x81 else 4096)
         assert (fid, entry) == (fid, int(drive.device.transport.admin(sent).status == 0))
 
 

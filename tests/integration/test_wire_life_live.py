@@ -26,8 +26,8 @@ from nvme_wire import Wire
 PORT = 26100
 SUCCESS, ABORTED = (0, 0), (0, 0x07)
 INVALID_QUEUE, CONNECT_BUSY, CONNECT_INVALID = (1, 0x01), (1, 0x81), (1, 0x82)
-# The queue's requests, and the transport's shared buffers of 128 KiB: defaults of the TCP transport.
-REQUESTS, SHARED_BUFFERS, BUFFER = 128, 511, 131072
+# The queue's requests, and one host's share of the 511 buffers of 128 KiB: defaults of the TCP transport.
+REQUESTS, SHARE, BUFFER = 128, 511 // 2, 131072
 CC, TERMINATION_TIMER = 0x14, "nvmf_tcp_qpair_handle_timeout"
 # The namespace whose commands take this long, in seconds: something that a queue or a pause has to wait for.
 SLOW, SLOW_SECONDS = 4, 2.0
@@ -343,13 +343,13 @@ def test_a_command_that_is_aborted_while_it_waits_for_a_buffer_is_answered(world
     depth = REQUESTS - 1
     with contextlib.ExitStack() as stack:
         admin = stack.enter_context(world.admin())
-        count = SHARED_BUFFERS // depth + 1
+        count = SHARE // depth + 1
         queues = [stack.enter_context(world.io(admin, qid, sqsize=depth)) for qid in range(1, count + 1)]
         for queue in queues:
             queue.send(*(wire.capsule(write(cid, BUFFER)) for cid in range(depth)))
-            for _ in range(depth if queue is not queues[-1] else SHARED_BUFFERS % depth):
+            for _ in range(depth if queue is not queues[-1] else SHARE % depth):
                 r2t(queue)
-        # All buffers are given away, so the last command waits; behind it comes one that needs none.
+        # The host has all of its share, so the last command waits; behind it comes one that needs none.
         last = queues[-1]
         last.send(wire.capsule(wire.command(wire.FLUSH, depth, 1)))
         assert response(last).cid == depth

@@ -214,6 +214,41 @@ def test_a_host_has_a_share_of_the_buffers(tmp_path: Path, opcode: int) -> None:
             assert (done.status, len(data)) == (SUCCESS, 131072 if opcode == wire.READ else 0)
 
 
+def test_buffers_of_a_connect_go_back_to_whom_they_came_from(tmp_path: Path) -> None:
+    """A Connect takes its buffer before its connection is a host's: both shares are right afterwards, however often."""
+    with served(tmp_path, num_shared_buffers=32, buf_cache_size=8) as (_, subsystem), host(subsystem) as io:
+        names = wire.connect_data(subsystem.nqn, subsystem.host_nqn)
+        for _ in range(20):
+            with wire.Wire(subsystem.port) as queue:
+                queue.initialize()
+                done, _ = queue.call(wire.connect_command(queue.cid(), sgl=(0, 1024, SGL)), names)
+                assert done.status == SUCCESS
+                read_block(io)
+
+
+def test_a_connect_that_waits_while_another_is_answered(tmp_path: Path) -> None:
+    """It waits for a buffer of those who are in no subsystem, and gets it, though its connection is in one by then."""
+    with served(tmp_path, num_shared_buffers=32, buf_cache_size=8) as (_, subsystem), host(subsystem) as io:
+        names = wire.connect_data(subsystem.nqn, subsystem.host_nqn)
+        with wire.Wire(subsystem.port) as queue:
+            with wire.Wire(subsystem.port) as stranger:
+                stranger.initialize()
+                stranger.send(*(wire.capsule(wire.connect_command(cid, sgl=(0, 1024, SGL))) for cid in range(16)))
+                assert [stranger.pdu().type for _ in range(16)] == [wire.R2T] * 16
+                queue.initialize()
+                queue.send(
+                    wire.capsule(wire.connect_command(1, sgl=(0, 1024, SGL))),
+                    wire.capsule(wire.connect_command(2), names),
+                )
+                done, _ = queue.answer()
+                assert (done.cid, done.status) == (2, SUCCESS)
+                read_block(io)
+            done, _ = queue.answer({1: names})
+            assert done.cid == 1
+            assert done.status != SUCCESS
+            read_block(io)
+
+
 def test_a_limit_of_nothing_is_refused(tmp_path: Path) -> None:
     """A limit or timeout of 0 makes no transport, and leaves the one that is there."""
     with served(tmp_path) as (target, subsystem):

@@ -6,6 +6,7 @@ Layouts: NVMe/TCP Transport Specification 1.0. Rows of the list of faults: each 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import struct
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ class World:
         place = self.subsystem
         return wire.io_queue(admin, place.port, place.nqn, place.host_nqn, sqsize=sqsize)
 
+    @contextlib.contextmanager
+    def host(self) -> Iterator[Wire]:
+        """An I/O queue of a host: before Connect no Write is asked for its data."""
+        with self.admin() as admin, self.io(admin) as queue:
+            yield queue
+
     def still_serves(self) -> None:
         """A host reads what is on the device."""
         with self.admin() as admin, self.io(admin) as queue:
@@ -68,6 +75,11 @@ def write(cid: int, lba: int, kind: int = SGL_TRANSPORT, blocks: int = 1) -> byt
 def asked_for(queue: Wire, cid: int, length: int) -> int:
     """Send a Write without its data; the tag of the R2T that asks for them."""
     queue.send(wire.capsule(wire.command(wire.WRITE, cid, 1, sgl=(0, length, SGL_TRANSPORT), dw12=length // BLOCK - 1)))
+    return r2t(queue, cid, length)
+
+
+def r2t(queue: Wire, cid: int, length: int) -> int:
+    """The tag of the R2T that comes next, which has to ask for all of a command's data."""
     answer = queue.pdu()
     assert answer.type == wire.R2T
     cccid, tag, offset, asked = struct.unpack_from("<HHII", answer.raw, 8)
@@ -116,7 +128,7 @@ def world(target: World) -> Iterator[World]:
 @pytest.mark.parametrize("length", [131072, 262144])
 def test_a_length_that_wraps_writes_nowhere(world: World, length: int) -> None:
     """Offset and length give a small number in 32 bits; of one piece, and of several."""
-    with world.raw() as queue:
+    with world.host() as queue:
         tag = asked_for(queue, 7, length)
         first = length - 4
         queue.send(wire.h2c_data(7, tag, 0, bytes(first), last=False))
@@ -127,7 +139,7 @@ def test_a_length_that_wraps_writes_nowhere(world: World, length: int) -> None:
 @pytest.mark.holds("base-1", "wire-4")
 @pytest.mark.parametrize("length", [4097, 8192, 2**31, 2**32 - 4096, 2**32 - 1])
 def test_a_length_beyond_what_is_left_is_refused(world: World, length: int) -> None:
-    with world.raw() as queue:
+    with world.host() as queue:
         tag = asked_for(queue, 7, 8192)
         queue.send(wire.h2c_data(7, tag, 0, bytes(4096), last=False))
         queue.send(wire.h2c_data(7, tag, 4096, b"\xee" * 8, length=length))
@@ -136,7 +148,7 @@ def test_a_length_beyond_what_is_left_is_refused(world: World, length: int) -> N
 
 @pytest.mark.holds("base-1", "wire-4")
 def test_data_of_length_0_are_refused(world: World) -> None:
-    with world.raw() as queue:
+    with world.host() as queue:
         tag = asked_for(queue, 7, 8192)
         queue.send(wire.h2c_data(7, tag, 0, b""))
         assert queue.terminated() == (HEADER_FIELD, DATAL)
@@ -145,10 +157,25 @@ def test_data_of_length_0_are_refused(world: World) -> None:
 @pytest.mark.holds("base-1", "wire-4")
 @pytest.mark.parametrize(("datal", "carried"), [(4096, 4092), (4092, 4096), (4096, 0), (8192, 4096)])
 def test_data_and_the_pdu_that_carries_them_agree(world: World, datal: int, carried: int) -> None:
-    with world.raw() as queue:
+    with world.host() as queue:
         tag = asked_for(queue, 7, 8192)
         queue.send(wire.h2c_data(7, tag, 0, bytes(carried), length=datal))
         assert queue.terminated() == (HEADER_FIELD, DATAL)
+
+
+@pytest.mark.holds("base-1", "wire-4")
+@pytest.mark.parametrize(
+    ("length", "carried", "answer"),
+    [(2**32 - 512, 8192, OUT_OF_RANGE), (513, 513, OUT_OF_RANGE), (0, 0, HEADER_FIELD), (512, 508, HEADER_FIELD)],
+)
+def test_data_that_a_stranger_is_asked_for_have_bounds(world: World, length: int, carried: int, answer: int) -> None:
+    """Those of a Connect, which are all that is asked for before it is answered."""
+    with world.raw() as queue:
+        queue.send(wire.capsule(wire.connect_command(7, sgl=(0, 1024, SGL_TRANSPORT))))
+        tag = r2t(queue, 7, 1024)
+        queue.send(wire.h2c_data(7, tag, 0, bytes(512), last=False))
+        queue.send(wire.h2c_data(7, tag, 512, b"\xee" * carried, length=length))
+        assert queue.terminated()[0] == answer
 
 
 @pytest.mark.holds("base-1")
@@ -189,7 +216,7 @@ def test_a_data_offset_outside_of_the_header_is_refused_without_digests(world: W
 @pytest.mark.holds("base-22")
 @pytest.mark.parametrize("pdo", [0, 8, 23, 26, 132, 255])
 def test_a_data_offset_of_h2c_data_is_refused(world: World, pdo: int) -> None:
-    with world.raw() as queue:
+    with world.host() as queue:
         tag = asked_for(queue, 7, 8192)
         queue.send(wire.h2c_data(7, tag, 0, bytes(8192), pdo=pdo))
         assert queue.terminated() == (HEADER_FIELD, PDO)
