@@ -126,7 +126,6 @@ def test_a_read_of_another_length_than_its_blocks_is_refused(
     assert (done.status, len(data)) == (SUCCESS, blocks * BLOCK)
 
 
-@pytest.mark.holds("wire-1")
 @pytest.mark.parametrize(("blocks", "length"), [(1, 2 * BLOCK), (2, BLOCK), (1, BLOCK + 1)])
 @pytest.mark.parametrize("opcode", [wire.WRITE, wire.COMPARE])
 def test_data_to_the_device_of_another_length_than_its_blocks_are_refused(
@@ -171,7 +170,6 @@ def test_the_host_identifier_is_16_bytes(admin: Wire, length: int) -> None:
     assert (done.status, data) == (LENGTH_INVALID, b"")
 
 
-@pytest.mark.holds("wire-1")
 def test_no_answer_has_bytes_of_another_command(queue: Wire, admin: Wire) -> None:
     """Whatever is asked for, in the longest transfer that its fields allow: what no handler writes is zeros."""
     poison(queue)
@@ -201,7 +199,6 @@ def test_no_io_command_brings_bytes_of_another_one(queue: Wire) -> None:
 # ---- Dataset Management and Write Zeroes
 
 
-@pytest.mark.holds("wire-1")
 def test_ranges_may_come_with_room_for_more_but_not_with_less(queue: Wire) -> None:
     """The Linux kernel always sends 4096 bytes."""
     one = ranges((5, 1))
@@ -211,7 +208,6 @@ def test_ranges_may_come_with_room_for_more_but_not_with_less(queue: Wire) -> No
     assert done.status == LENGTH_INVALID
 
 
-@pytest.mark.holds("base-20")
 def test_what_is_deallocated_or_zeroed_reads_as_zeros_and_nothing_else_does(queue: Wire) -> None:
     """Over the pieces in which a malloc device clears."""
     poison(queue)

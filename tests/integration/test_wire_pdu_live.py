@@ -178,7 +178,6 @@ def test_data_that_a_stranger_is_asked_for_have_bounds(world: World, length: int
         assert queue.terminated()[0] == answer
 
 
-@pytest.mark.holds("base-1")
 def test_data_in_many_pieces_arrive_whole(world: World) -> None:
     """Cut at odd places, over the borders of the target's buffers."""
     wanted = bytes(range(256)) * 1024
