@@ -18,7 +18,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
-from csd_live import BINARY, BRIDGE, IDLE, compile_program
+from csd_live import BINARY, BRIDGE, compile_program
 
 HOSTNQN = "nqn.2014-08.org.nvmexpress:uuid:2f2c9e33-0000-4000-8000-00000000c5d0"
 NQN = "nqn.2026-11.io.hello-ebpf:csd-compute-test"
@@ -63,7 +63,7 @@ class ComputeTarget:
         """Start it and wait until it answers: SPDK does that when its saved configuration is loaded."""
         if not BINARY.exists():
             pytest.fail(f"no csd_tgt at {BINARY}: run the csd_target role first, or set HELLO_EBPF_CSD_TGT")
-        command = [*IDLE, str(BINARY), "-m", self.core_mask, "-s", "768", "--huge-unlink", "-u", "--iova-mode", "va"]
+        command = [str(BINARY), "-m", self.core_mask, "-s", "768", "--huge-unlink", "-u", "--iova-mode", "va"]
         command += ["--num-trace-entries", "1024", "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=sanitizers.environment())

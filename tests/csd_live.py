@@ -29,8 +29,6 @@ PROGRAMS = ROOT / "roles/csd_target/files/programs"
 CORE_MASK = os.environ.get("HELLO_EBPF_TEST_CORE_MASK", "0x2" if (os.cpu_count() or 1) > 1 else "0x1")
 HOST_CORE = 0 if CORE_MASK == "0x2" else -1
 BLOCK = 4096
-# Test targets spin only where nothing else wants the core: figures of the bench are taken elsewhere.
-IDLE = ("chrt", "--idle", "0")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,6 @@ class CsdTarget:
         megabytes: of huge pages.
         transport: options of the TCP transport beyond those of the tests.
         early: calls of RPC (method, parameters) before its parts come up, for what cannot be changed later.
-        idle: whether it takes its core only where nothing else wants it.
     """
 
     def __init__(
@@ -86,7 +83,6 @@ class CsdTarget:
         megabytes: int = 512,
         transport: dict[str, Any] | None = None,
         early: Sequence[tuple[str, dict[str, Any]]] = (),
-        idle: bool = True,
     ) -> None:
         self.socket = folder / "spdk.sock"
         self.log = folder / "csd_tgt.log"
@@ -96,7 +92,6 @@ class CsdTarget:
         self._megabytes = megabytes
         self._transport = transport or {}
         self._early = early
-        self._scheduling = IDLE if idle else ()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CsdTarget:
@@ -132,7 +127,7 @@ class CsdTarget:
         wait = ["--wait-for-rpc"] if self._early else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._scheduling, str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *wait],
+                [str(self._binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *wait],
                 stdout=log,
                 stderr=log,
                 env={**sanitizers.environment(), **(environment or {})},

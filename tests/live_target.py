@@ -18,8 +18,6 @@ BINARY = Path(os.environ.get("HELLO_EBPF_NVMF_TGT", "/opt/hello_ebpf/spdk/curren
 CSD_TGT = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
 CORE_MASK = os.environ.get("HELLO_EBPF_TEST_CORE_MASK", "0x2" if (os.cpu_count() or 1) > 1 else "0x1")
 MEGABYTES = 512
-# It spins only where nothing else wants the core.
-IDLE = ("chrt", "--idle", "0")
 
 
 class LiveTarget:
@@ -54,7 +52,7 @@ class LiveTarget:
             setting = f"HELLO_EBPF_{self.binary.name.upper()}"
             pytest.fail(f"no target at {self.binary}: run the roles spdk and csd_target first, or set {setting}")
         memory = ["-s", str(MEGABYTES), "--huge-unlink", "-u", "--num-trace-entries", "1024"]
-        command = [*IDLE, str(self.binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
+        command = [str(self.binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=sanitizers.environment())
         deadline = time.monotonic() + 60

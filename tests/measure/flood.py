@@ -212,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    with tempfile.TemporaryDirectory() as folder, CsdTarget(Path(folder), PORT, idle=False) as target:
+    with tempfile.TemporaryDirectory() as folder, CsdTarget(Path(folder), PORT) as target:
         subsystem = target.add_subsystem("figures", bytes(MEGABYTES * MEBIBYTE))
         # A file's reads would measure its disk.
         memory = {"name": "figures_memory_data", "num_blocks": MEGABYTES * MEBIBYTE // BLOCK, "block_size": BLOCK}
