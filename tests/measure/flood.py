@@ -3,7 +3,8 @@
 
 Starts csd_tgt (HELLO_EBPF_CSD_TGT, or the installed one; not a sanitized one) and measures one host before, under and
 after a flood (tests/flood.py): 4 KiB reads one at a time, 128 KiB reads eight at a time, and how long a new host takes
-from its first SYN to its I/O queue. Tells memory, files and log lines too. Writes build/flood.json, prints a table.
+from its first SYN to its I/O queue. Tells memory, files and log lines too. Writes build/flood.json, prints a table, and
+puts the same into reports/latest/report.json as "flood", where there is a report; the next measurement leaves it out.
 
 The host is a bare client in Python, over the loopback interface, on the core that the stranger's process has too: its
 own time is part of each figure, and the same in all of them. Compare the figures with each other, not with csd_bench's.
@@ -224,7 +225,16 @@ def main() -> None:
     folder_of_figures = ROOT / "build"
     folder_of_figures.mkdir(exist_ok=True)
     (folder_of_figures / "flood.json").write_text(json.dumps(found, indent=2) + "\n")
+    into_report(ROOT / "reports/latest/report.json", found)
     print(table(found))
+
+
+def into_report(path: Path, found: dict[str, Any]) -> None:
+    """Beside what else was measured here; replaced whole, so that nobody reads half a report."""
+    if path.exists():
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps({**json.loads(path.read_text()), "flood": found}, indent=2) + "\n")
+        new.replace(path)
 
 
 if __name__ == "__main__":
