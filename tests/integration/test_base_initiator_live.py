@@ -92,7 +92,7 @@ def second_r2t(offset: int, length: int) -> Callable[[HostSide, bytes], None]:
     return act
 
 
-@pytest.mark.holds("base-44", "base-45")
+@pytest.mark.holds("base-45")
 @pytest.mark.parametrize(("offset", "length"), [(4096, 0xFFFFF000), (4096, ROOM), (0, 4096)])
 def test_r2ts_for_more_than_the_data_are_refused(
     subsystem: Subsystem, no_report: None, offset: int, length: int
