@@ -20,6 +20,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client, RpcError
 
 from csd_live import CsdTarget
 from nvme_wire import FLUSH, READ, SGL_TRANSPORT, Wire, admin_queue, capsule, command, io_queue
+from open_files import open_files
 
 PORT = 26300
 NQN = "nqn.2026-11.io.hello-ebpf:base-bdev"
@@ -153,8 +154,7 @@ def test_the_removal_of_a_device_ends_what_waits_for_it(place: Place, admin: Wir
             done, _ = queue.answer()
             assert done.status != (0, 0)
         # The file is closed, and the name is free.
-        links = [str(link.readlink()) for link in Path(f"/proc/{place.target.pid}/fd").iterdir()]
-        assert not [link for link in links if "aio3" in link]
+        assert not [name for name in open_files(place.target.pid) if "aio3" in name]
         place.add(3)
         queue.send(read(queue, 3))
         done, data = queue.answer()

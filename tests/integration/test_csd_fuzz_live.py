@@ -6,7 +6,6 @@ nothing, and never sends a byte of the host whose data are a known pattern. test
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import struct
@@ -22,6 +21,7 @@ from ansible.module_utils.hello_ebpf.csd import commands, results
 from ansible.module_utils.hello_ebpf.errors import LabError
 
 from csd_live import CsdTarget, Subsystem, program
+from open_files import open_files
 from sanitizers import complaints
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,12 +47,7 @@ def record(number: int) -> bytes:
 
 def sockets(pid: int) -> int:
     """How many a process has."""
-    count = 0
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        # One that is closed just now is none.
-        with contextlib.suppress(OSError):
-            count += str(path.readlink()).startswith("socket:")
-    return count
+    return sum(name.startswith("socket:") for name in open_files(pid))
 
 
 class Operator:

@@ -19,6 +19,7 @@ import flood
 import nvme_wire as wire
 import sanitizers
 from csd_live import BLOCK, CsdTarget, Subsystem
+from open_files import open_files
 
 pytestmark = pytest.mark.holds("base-18")
 
@@ -53,12 +54,8 @@ class World:
     def sockets(self) -> int:
         """How many sockets it has, in whatever state, but for those of RPC: they come and go with our own calls."""
         local = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
-        found = 0
-        for path in Path(f"/proc/{self.target.pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                name = str(path.readlink())
-                found += name.startswith("socket:[") and name[8:-1] not in local
-        return found
+        names = open_files(self.target.pid)
+        return sum(name.startswith("socket:[") and name[8:-1] not in local for name in names)
 
     def state(self) -> State:
         """Taken when all strangers have gone."""

@@ -22,6 +22,7 @@ import pytest
 import nvme_wire as wire
 from csd_live import BLOCK, CsdTarget, Subsystem
 from nvme_wire import Wire
+from open_files import open_files
 
 PORT = 26100
 SUCCESS, ABORTED = (0, 0), (0, 0x07)
@@ -179,7 +180,7 @@ def test_a_connection_that_memory_does_not_suffice_for(tmp_path: Path) -> None:
     with CsdTarget(tmp_path, PORT + 20, megabytes=192, transport=large) as target:
         small = World(target, target.add_subsystem("small", bytes(1 << 20)))
         files = resource.prlimit(target.pid, resource.RLIMIT_NOFILE)
-        now = len(list(Path(f"/proc/{target.pid}/fd").iterdir()))
+        now = len(open_files(target.pid))
         resource.prlimit(target.pid, resource.RLIMIT_NOFILE, (now + 1, files[1]))
         with Wire(small.subsystem.port) as queue:
             until(lambda: "Unable to add the qpair" in target.log.read_text(), "memory has an end")

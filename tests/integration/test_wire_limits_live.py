@@ -16,6 +16,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 
 import nvme_wire as wire
 from csd_live import CsdTarget, Subsystem
+from open_files import open_files
 
 pytestmark = pytest.mark.holds("base-18")
 
@@ -61,10 +62,7 @@ def host(subsystem: Subsystem) -> Iterator[wire.Wire]:
 
 def connections(target: CsdTarget) -> int:
     """How many sockets of the target have a peer, or had one, by the kernel's table."""
-    inodes = set()
-    for path in Path(f"/proc/{target.pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            inodes.add(str(path.readlink()).removeprefix("socket:[").removesuffix("]"))
+    inodes = {name.removeprefix("socket:[").removesuffix("]") for name in open_files(target.pid)}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[3] in {"01", "08"} and row[9] in inodes for row in rows)
 

@@ -34,6 +34,7 @@ import conftest  # noqa: F401  Before all others: it makes them importable.
 import flood
 import nvme_wire as wire
 from csd_live import BLOCK, CORE_MASK, ROOT, CsdTarget, Subsystem
+from open_files import open_files
 
 PORT = 26880
 CONNECTIONS = 10_000
@@ -165,7 +166,7 @@ def state(target: CsdTarget) -> dict[str, Any]:
         "log_lines": target.log.read_bytes().count(b"\n"),
         "heap_bytes": heap,
         "resident_kib": resident_kib(target),
-        "files": len(list(Path(f"/proc/{target.pid}/fd").iterdir())),
+        "files": len(open_files(target.pid)),
     }
 
 
