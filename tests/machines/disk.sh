@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 # What a guest's disk has beside its packages. Called by mmdebstrap with the disk's root folder.
-# KEY: the public key that may log in as root. WARM: packages whose .debs wait in apt's cache.
+# KEY: the public key that may log in as root.
 set -eu
 root=$1
 
@@ -26,22 +26,6 @@ printf 'MODULES=list\nCOMPRESS=gzip\n' >"$root/etc/initramfs-tools/conf.d/small"
 printf '%s\n' virtio_pci virtio_blk ext4 crc32c_generic >>"$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u -k all >/dev/null
 
-# The .debs that the roles install: they still install them, and need not wait for a network.
-printf 'APT::Keep-Downloaded-Packages "true";\nBinary::apt::APT::Keep-Downloaded-Packages "true";\n' \
-	>"$root/etc/apt/apt.conf.d/90keep"
-export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
-apt-get clean
-known=
-for alternatives in $WARM; do
-	for package in $(echo "$alternatives" | tr '|' ' '); do
-		if apt-cache policy "$package" | grep -q 'Candidate: [^(]'; then
-			known="$known $package"
-			break
-		fi
-	done
-done
-# shellcheck disable=SC2086 # words are wanted
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends --download-only $known >/dev/null
 # Told apart from what an older kernel would have left there.
 mkdir -p "$root/boot/guest"
 cp "$root"/boot/vmlinuz-* "$root/boot/guest/vmlinuz"

@@ -42,8 +42,15 @@ GUEST = [
     "less",
 ]
 FRESH = ["python3", "make", "git", "ca-certificates"]
-#: What the tests of the VM install besides the roles' packages: independent tools, and what these need.
-TESTS_INSTALL = ["nvme-cli", "fio", "daemon", "tcpdump", "curl"]
+#: What the tests install besides the roles' packages: independent tools, and what these need.
+TESTS_INSTALL: dict[str, list[str]] = {
+    "container": [],
+    "fresh": ["chromium"],
+    "disk": ["nvme-cli", "fio", "daemon", "tcpdump", "curl"],
+}
+HOOKS = {"container": ["container.sh"], "fresh": ["container.sh", "warm.sh"], "disk": ["disk.sh", "warm.sh"]}
+#: What mmdebstrap does not clean away. A fresh machine has no package lists yet.
+KEPT: dict[str, list[str]] = {"container": [], "fresh": ["cleanup/apt/cache"], "disk": ["cleanup/apt"]}
 DISK_SIZE = 8 << 30
 #: Debian 13's systemd starts on a host with the old cgroup hierarchy only when told so; on others it changes nothing.
 LEGACY_CGROUPS = {"13": ["ENV SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]}
@@ -57,7 +64,7 @@ class Definition:
     release: str
     packages: list[str]
     warm: list[str]
-    hook: str
+    hooks: list[str]
     sources: str
     settings: list[str]
     size: int = 0
@@ -121,8 +128,9 @@ def define(kind: str, release: str) -> Definition:
         kind=kind,
         release=release,
         packages=sorted(packages),
-        warm=sorted({*role_packages(release), *TESTS_INSTALL}) if disk else [],
-        hook=(HERE / ("disk.sh" if disk else "container.sh")).read_text(),
+        # A fresh machine shows that the roles fetch what they install.
+        warm=sorted({*(role_packages(release) if disk else ()), *TESTS_INSTALL[kind]}),
+        hooks=[(HERE / name).read_text() for name in HOOKS[kind]],
         sources=apt.machine_sources(release),
         # Descriptions in other languages are half of what a refresh fetches.
         settings=apt.machine_settings() + ([] if kind == "fresh" else ['Acquire::Languages "none";']),
@@ -168,9 +176,12 @@ def bootstrap(definition: Definition, folder: Path, target: Path, env: dict[str,
     """Unpack and set up the image's packages: into a folder, or into a tar archive where the name ends so."""
     sources = folder / "image.sources"
     sources.write_text(definition.sources)
-    hook = folder / "hook.sh"
-    hook.write_text(definition.hook)
-    hook.chmod(0o755)
+    hooks = []
+    for number, text in enumerate(definition.hooks):
+        hook = folder / f"hook{number}.sh"
+        hook.write_text(text)
+        hook.chmod(0o755)
+        hooks.append(hook)
     must(
         f"Debian {definition.release} from this machine's package sources",
         [
@@ -179,10 +190,17 @@ def bootstrap(definition: Definition, folder: Path, target: Path, env: dict[str,
             *("unshare", "--mount", "--propagation", "private"),
             *("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(definition.packages)}"),
             *(f"--aptopt={line.rstrip(';')}" for line in definition.settings),
-            *(("--skip=cleanup/apt",) if definition.kind == "disk" else ()),
-            *(f"--customize-hook={hook}", apt.SUITES[definition.release], target, sources),
+            *(f"--skip={name}" for name in KEPT[definition.kind]),
+            *(f"--customize-hook={hook}" for hook in hooks),
+            *(apt.SUITES[definition.release], target, sources),
         ],
-        env={**env, "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", **dict([mark(definition).split("=", 1)])},
+        env={
+            **env,
+            "WARM": " ".join(definition.warm),
+            "TMPDIR": str(folder),
+            "LC_ALL": "C.UTF-8",
+            **dict([mark(definition).split("=", 1)]),
+        },
         fix="see that the machine's apt works (apt-get update) and that its mirror has this release",
     )
 
@@ -192,7 +210,7 @@ def make_disk(definition: Definition, folder: Path) -> None:
     key = folder / "id_vm"
     must("an ssh key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hello_ebpf guest", "-f", key])
     root = folder / "root"
-    bootstrap(definition, folder, root, {"KEY": f"{key}.pub", "WARM": " ".join(definition.warm)})
+    bootstrap(definition, folder, root, {"KEY": f"{key}.pub"})
     for name in ("vmlinuz", "initrd.img"):
         (root / "boot/guest" / name).rename(folder / name)
     disk = folder / "disk.ext4"

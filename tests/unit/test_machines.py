@@ -141,18 +141,18 @@ class TestDefinition:
         assert "linux-tools-generic" not in found
 
     def test_every_part_counts(self) -> None:
-        one = images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 1)
+        one = images.Definition("disk", "12", ["a"], ["b"], ["hook"], "sources", ["x"], 1)
         others = [
-            images.Definition("disk", "13", ["a"], ["b"], "hook", "sources", ["x"], 1),
-            images.Definition("disk", "12", ["c"], ["b"], "hook", "sources", ["x"], 1),
-            images.Definition("disk", "12", ["a"], ["c"], "hook", "sources", ["x"], 1),
-            images.Definition("disk", "12", ["a"], ["b"], "hook2", "sources", ["x"], 1),
-            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources2", ["x"], 1),
-            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["y"], 1),
-            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 2),
-            images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 1, ["CMD"]),
+            images.Definition("disk", "13", ["a"], ["b"], ["hook"], "sources", ["x"], 1),
+            images.Definition("disk", "12", ["c"], ["b"], ["hook"], "sources", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["c"], ["hook"], "sources", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], ["hook2"], "sources", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], ["hook"], "sources2", ["x"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], ["hook"], "sources", ["y"], 1),
+            images.Definition("disk", "12", ["a"], ["b"], ["hook"], "sources", ["x"], 2),
+            images.Definition("disk", "12", ["a"], ["b"], ["hook"], "sources", ["x"], 1, ["CMD"]),
         ]
-        assert one.digest == images.Definition("disk", "12", ["a"], ["b"], "hook", "sources", ["x"], 1).digest
+        assert one.digest == images.Definition("disk", "12", ["a"], ["b"], ["hook"], "sources", ["x"], 1).digest
         assert len({one.digest, *(other.digest for other in others)}) == 9
 
     def test_no_host_is_named(self) -> None:
@@ -172,7 +172,7 @@ class TestCache:
 
     @staticmethod
     def definition(hook: str = "") -> images.Definition:
-        return images.Definition("container", "12", ["a"], [], hook, "sources", [])
+        return images.Definition("container", "12", ["a"], [], [hook], "sources", [])
 
     def test_made_once_then_found(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         made: list[Path] = []
