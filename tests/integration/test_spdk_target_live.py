@@ -26,7 +26,7 @@ from spdk.rpc.client import JSONRPCClient, JSONRPCException  # type: ignore[impo
 
 from live_target import LiveTarget
 from module_run import run_module
-from nvme_tcp_probe import connect_status
+from nvme_wire import Wire
 from record_transcripts import placed
 from rpc_doubles import RecordingProxy, writes
 from spdk_target_scenarios import (
@@ -59,6 +59,13 @@ def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def connect_status(port: int, host: str, address: str = "127.0.0.1") -> tuple[int, int]:
+    """How the subsystem answers a host's Connect."""
+    with Wire(port, address=address) as connection:
+        connection.initialize()
+        return connection.connect(NQN, host).status
 
 
 def declare(target: LiveTarget, params: dict[str, Any], *, check: bool = False, **more: Any) -> dict[str, Any]:
@@ -187,7 +194,7 @@ class TestSavedConfiguration:
             for check in (True, False):
                 again = declare(target, params, check=check)
                 assert (again["changed"], again["actions"]) == (False, [])
-        assert connect_status("127.0.0.1", port, NQN, HOST) == LET_IN
+        assert connect_status(port, HOST) == LET_IN
 
     def test_hosts_come_back_before_listeners(self, target: LiveTarget, tmp_path: Path, port: int) -> None:
         declare(target, lab_at(port), config_file=str(tmp_path / "saved.json"))
@@ -236,21 +243,21 @@ class TestAccess:
 
     def test_only_declared_hosts(self, target: LiveTarget, port: int) -> None:
         declare(target, lab_at(port))
-        assert connect_status("127.0.0.1", port, NQN, HOST) == LET_IN
-        assert connect_status("127.0.0.1", port, NQN, GUEST) == INVALID_HOST
+        assert connect_status(port, HOST) == LET_IN
+        assert connect_status(port, GUEST) == INVALID_HOST
         declare(target, lab_at(port, hosts=[GUEST]))
-        assert connect_status("127.0.0.1", port, NQN, HOST) == INVALID_HOST
-        assert connect_status("127.0.0.1", port, NQN, GUEST) == LET_IN
+        assert connect_status(port, HOST) == INVALID_HOST
+        assert connect_status(port, GUEST) == LET_IN
 
     def test_no_host_declared(self, target: LiveTarget, port: int) -> None:
         params = lab_at(port)
         del params["subsystems"][0]["hosts"]
         declare(target, params)
-        assert connect_status("127.0.0.1", port, NQN, HOST) == INVALID_HOST
+        assert connect_status(port, HOST) == INVALID_HOST
 
     def test_every_host_when_told(self, target: LiveTarget, port: int) -> None:
         declare(target, lab_at(port, allow_any_host=True))
-        assert connect_status("127.0.0.1", port, NQN, GUEST) == LET_IN
+        assert connect_status(port, GUEST) == LET_IN
 
     def test_loopback_only(self, target: LiveTarget, port: int) -> None:
         declare(target, lab_at(port))
@@ -304,9 +311,9 @@ class TestPorts:
             everywhere = listen("0.0.0.0", str(port))
             client.call("nvmf_subsystem_add_listener", {"nqn": NQN, "listen_address": everywhere})
         # The reason why such an address is refused in a declaration.
-        assert connect_status("127.0.0.1", port, NQN, HOST) == INVALID_HOST
+        assert connect_status(port, HOST) == INVALID_HOST
         assert declare(target, lab_at(port))["changed"]
-        assert connect_status("127.0.0.1", port, NQN, HOST) == LET_IN
+        assert connect_status(port, HOST) == LET_IN
 
     def test_two_subsystems_at_one_address(self, target: LiveTarget, port: int) -> None:
         params = lab_at(port)
@@ -315,14 +322,14 @@ class TestPorts:
         assert declare(target, params)["changed"]
         assert not declare(target, params)["changed"]
         declare(target, {"subsystems": [second], "state": "absent"})
-        assert connect_status("127.0.0.1", port, NQN, HOST) == LET_IN
+        assert connect_status(port, HOST) == LET_IN
 
 
 def test_ipv6(target: LiveTarget, port: int) -> None:
     params = lab(listeners=[{"address": "::1", "service_id": str(port)}])
     assert f"listen on TCP [::1]:{port} for {NQN}" in declare(target, params)["actions"]
     assert not declare(target, params)["changed"]
-    assert connect_status("::1", port, NQN, HOST) == LET_IN
+    assert connect_status(port, HOST, "::1") == LET_IN
 
 
 CHANGING = [one for one in SCENARIOS if one.actions and not one.name.startswith("all_")]
@@ -373,7 +380,7 @@ def test_goes_on_where_a_run_was_cut_off(target: LiveTarget, tmp_path: Path, por
     done = declare(target, lab_at(port))
     assert len(done["rpcs"]) == len(LAB_ACTIONS) - cut_after
     assert not declare(target, lab_at(port))["changed"]
-    assert connect_status("127.0.0.1", port, NQN, HOST) == LET_IN
+    assert connect_status(port, HOST) == LET_IN
 
 
 def test_absent_twice_and_foreign_survives(target: LiveTarget, port: int) -> None:
