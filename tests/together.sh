@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-# Makes several targets beside each other, with the target's name before each line: together.sh TARGET...
-# For what leaves each other room on two cores, and shares nothing but the docker daemon. The time of each target is
-# told, and kept in build/stages.txt. No target may take longer than HELLO_EBPF_STAGE_SECONDS.
+# Makes several targets beside each other, with the target's name before each line: together.sh TARGETS...
+# "A B" as one argument: B after A, if A passed. For what leaves each other room on two cores, and shares nothing but the
+# docker daemon. The time of each target is told, and kept in build/stages.txt. No target may take longer than
+# HELLO_EBPF_STAGE_SECONDS.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -19,9 +20,16 @@ stage() {
 	return "$code"
 }
 
+turns() {
+	local target
+	for target in $1; do
+		stage "$target" > >(sed -u "s/^/$target | /") 2>&1 || return
+	done
+}
+
 pids=() waited=() failed=()
-for target; do
-	stage "$target" > >(sed -u "s/^/$target | /") 2>&1 &
+for targets; do
+	turns "$targets" &
 	pids+=($!)
 done
 # timeout passes it on to make, and each scenario puts its machines away.
@@ -33,9 +41,9 @@ stop() {
 }
 trap stop INT TERM
 
-for target; do
-	wait "${pids[${#waited[@]}]}" || failed+=("$target")
-	waited+=("$target")
+for targets; do
+	wait "${pids[${#waited[@]}]}" || failed+=("$targets")
+	waited+=("$targets")
 	# A signal ends `wait`, not what is waited for.
 	[ -z "$interrupted" ] || { wait; exit 130; }
 done
