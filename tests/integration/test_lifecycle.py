@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from lab import QUICK, REPORT, ROOT, Run, ended, make, playbook
 from machine import listens, machine, processes
 
