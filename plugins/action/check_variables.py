@@ -149,12 +149,14 @@ def _wrong_keys(place: str, value: Mapping[str, Any], options: Mapping[str, Any]
 
 
 def _wrong_element(place: str, value: Any, option: Mapping[str, Any]) -> Iterator[str]:
-    """An element of a list; of ``raw`` ones, those that are mappings are held against ``options``, if there are any."""
+    """An element of a list. A ``raw`` one for which there are ``options`` is a mapping of these, or a string."""
     elements = option.get("elements", "raw")
     if elements != "raw":
         yield from wrong_shapes(place, value, {**option, "type": elements, "required": True})
     elif "options" in option and isinstance(value, Mapping):
         yield from wrong_values(place, value, {"type": "dict", "options": option["options"]})
+    elif "options" in option:
+        yield from wrong_shapes(place, value, {"type": "str", "required": True})
 
 
 def _invalid(place: str, value: Any, option: Mapping[str, Any]) -> str | None:

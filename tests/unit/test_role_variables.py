@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -188,6 +189,14 @@ def test_turns_of_an_upgrade(serial: Any) -> None:
     assert list(CHECK.wrong_values("upgrade_serial", serial, CHECK.PLAYBOOKS["upgrade_serial"])) == []
 
 
+@pytest.mark.parametrize("host", [7, True, ["nqn.2026-11.io.lab:a"], None, {"nqn.2026-11.io.lab:": None}])
+def test_a_host_is_an_nqn_or_a_mapping(host: Any) -> None:
+    """The last one is what YAML makes of an NQN that ends in a colon."""
+    value = [{"nqn": "nqn.2026-11.io.lab:csd", "hosts": ["nqn.2026-11.io.lab:a", host]}]
+    [found] = CHECK.wrong_values("csd_target_subsystems", value, VARIABLES["csd_target_subsystems"])
+    assert found.startswith("Asked: csd_target_subsystems[0].hosts[1]")
+
+
 def test_a_day_is_told_as_such() -> None:
     [found] = CHECK.wrong_values("spdk_version", datetime.date(2026, 11, 27), VARIABLES["spdk_version"])
     assert "Found: a date, where a string is wanted" in found
@@ -256,3 +265,31 @@ def test_the_benchmark_takes_the_connections_of_nvme_tcp() -> None:
     assert tuple(VARIABLES["csd_bench_programs"]["options"]) == PROGRAMS
     assert bench.pop("programs")["options"] == VARIABLES["csd_bench_programs"]["options"]
     assert bench == VARIABLES["nvme_tcp_connections"]["options"]
+
+
+def given() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The variables that this project's own inventories set, and those that its documentation shows."""
+    for path in [*ROOT.glob("inventory/**/*.yml"), *ROOT.glob("molecule/**/*_vars/*.yml")]:
+        yield str(path.relative_to(ROOT)), yaml.safe_load(path.read_text())
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.M | re.S)):
+            read = yaml.safe_load(block.replace("…", "x"))
+            if isinstance(read, dict):
+                yield f"{path.relative_to(ROOT)}, block {number + 1}", read
+
+
+GIVEN = list(given())
+
+
+@pytest.mark.parametrize("variables", [read for _, read in GIVEN], ids=[name for name, _ in GIVEN])
+def test_what_inventories_and_documentation_show_is_right(variables: dict[str, Any]) -> None:
+    for name, value in variables.items():
+        if name in VARIABLES:
+            assert list(CHECK.wrong_shapes(name, value, VARIABLES[name])) == []
+        else:
+            assert CHECK.unknown_variable(name, ROLES, VARIABLES) is None
+
+
+def test_the_documentation_has_examples() -> None:
+    shown = {name for place, read in GIVEN if ".md" in place for name in read}
+    assert {"csd_target_programs", "csd_target_subsystems", "distribution_archive"} <= shown
