@@ -69,7 +69,7 @@ options:
     choices: [wanted, required]
     default: wanted
   core_mask:
-    description: Hexadecimal mask of the cores that reactors spin on.
+    description: Hexadecimal mask of the cores that reactors spin on, with C(0x).
     default: "0x1"
     type: str
   memory_megabytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -23,6 +24,7 @@ from .supervisors import Supervisor, stop_process
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
 DEATHS = 2  # once may be chance: a port that the one before has not given back yet
+CORE_MASK = re.compile("0x[0-9a-fA-F]+")
 CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one for each core
 
 
@@ -76,17 +78,15 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
     """Core numbers of a mask such as ``0x3``.
 
     Raises:
-        LabError: not a hexadecimal number, empty, or names a core that this machine does not have.
+        LabError: not a hexadecimal number with 0x, empty, or names a core that this machine does not have.
     """
-    try:
-        bits = int(mask, 16)
-    except ValueError:
-        bits = 0
+    # SPDK would take 15 for 0x15, which nobody means who counts cores.
+    bits = int(mask, 16) if CORE_MASK.fullmatch(mask) else 0
     cores = tuple(core for core in range(bits.bit_length()) if bits >> core & 1)
     if not cores:
         raise LabError(
             asked=f"core mask {mask!r}",
-            found="not a hexadecimal mask with at least one core",
+            found="not a hexadecimal mask with 0x and at least one core",
             fix="write it like 0x1 (core 0) or 0x6 (cores 1 and 2)",
         )
     if missing := [core for core in cores if core not in online]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from lab import QUICK, REPORT, ROOT, Run, ended, make, playbook
 from machine import listens, machine, processes
@@ -24,6 +28,8 @@ def before(record: str) -> Run:
     return Run(0, "", ended(BEGAN / record))
 
 
+# Tags whose tasks use what those of other tags find out.
+ONE_EACH = ["install", "measure", "objects", "pack", "programs", "prove", "service"]
 CHECK = "check.jsonl"
 CONVERGE = "lab.jsonl"
 
@@ -81,6 +87,45 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 def test_a_check_after_it_predicts_nothing(tmp_path: Path) -> None:
     run = make(tmp_path, "lab", "--check --diff").succeeded()
     assert run.changed == set()
+
+
+def _specified() -> dict[str, dict[str, Any]]:
+    """The variables of all roles, as their argument specifications have them."""
+    paths = (ROOT / "roles").glob("*/meta/argument_specs.yml")
+    specifications = [yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"] for path in paths]
+    return {name: option for options in specifications for name, option in options.items()}
+
+
+def test_every_boolean_as_a_string_is_what_it_says(tmp_path: Path) -> None:
+    """What -e gives is a string: with each boolean's own default as one, a run has nothing to do."""
+    words = {True: "yes", False: "no"}
+    # A default that is a template is true on a machine that plays every part; that of null stays unset.
+    given = {
+        name: words.get(option["default"], "true")
+        for name, option in _specified().items()
+        if option["type"] == "bool" and option["default"] is not None
+    }
+    assert len(given) > 15
+    run = make(tmp_path, "lab", f"-e '{json.dumps(given)}'").succeeded()
+    assert run.changed == set()
+
+
+def _tags() -> list[str]:
+    """Every tag that a role's tasks offer."""
+    files = [path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml")]
+    found = {tag for text in files for tags in re.findall(r"tags: \[(.*)\]", text) for tag in tags.split(", ")}
+    return sorted(found - {"always"})
+
+
+def test_every_tag_alone_changes_nothing(tmp_path: Path) -> None:
+    """One run for each tag takes about a minute together: all of them in `make test-all`, else those of ONE_EACH."""
+    tags = _tags()
+    assert set(ONE_EACH) <= set(tags)
+    for tag in tags if os.environ.get("HELLO_EBPF_ALL") else ONE_EACH:
+        begun = time.monotonic()
+        run = make(tmp_path, "lab", f"--tags {tag}").succeeded()
+        assert run.changed == set(), tag
+        print(f"--tags {tag}: {time.monotonic() - begun:.1f} s")
 
 
 def test_independent_tools_see_what_was_asked() -> None:

@@ -1,28 +1,36 @@
-"""Wrong variables are found before the first role begins: the action check_variables in a real playbook run."""
+"""Wrong variables and groups are found before the first role begins, by every playbook, with any tag: real runs."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = ["site.yml", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("playbooks/*.yml"))]
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+
+
+def run(tmp_path: Path, *words: str, inventory: str = "inventory/local") -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", inventory, *words]
+    environment = os.environ | {"LAB_RUN_FILE": str(tmp_path / "run.jsonl"), "COLUMNS": "1000"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def preflight(tmp_path: Path, *extra: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        "-i",
-        "inventory/local",
-        "playbooks/preflight.yml",
-    ]
-    for variable in extra:
-        command += ["-e", variable]
-    environment = os.environ | {"LAB_RUN_FILE": str(tmp_path / "run.jsonl"), "COLUMNS": "1000"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return run(tmp_path, "playbooks/preflight.yml", *(word for variable in extra for word in ("-e", variable)))
+
+
+def begun(tmp_path: Path) -> list[str]:
+    """The tasks that began, as the record of the run has them."""
+    entries = map(json.loads, (tmp_path / "run.jsonl").read_text().splitlines())
+    return [entry["task"] for entry in entries if entry["event"] == "start"]
 
 
 def test_the_shipped_inventory_passes(tmp_path: Path) -> None:
@@ -61,3 +69,45 @@ def test_all_wrong_variables_are_named_at_once(tmp_path: Path) -> None:
     done = preflight(tmp_path, "hugepages_cuont=5", "spdk_sauce=git")
     assert "did you mean hugepages_count?" in done.stdout + done.stderr
     assert "did you mean spdk_source?" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_every_playbook_refuses_whatever_tag_is_asked_for(tmp_path: Path, playbook: str) -> None:
+    wrong = {"csd_target_subsystems": [{"nqn": "nqn.2026-11.io.hello-ebpf:csd0", "listners": []}]}
+    done = run(tmp_path, playbook, "--tags", "no_such_tag", "-e", json.dumps(wrong))
+    assert done.returncode != 0
+    assert "Asked: csd_target_subsystems[0].listners. Found: there is no such key. Do: did you mean listeners?" in (
+        done.stdout
+    )
+    assert begun(tmp_path) == [
+        "It has the groups that the playbooks work on",
+        "Hold variables against the roles' argument specifications",
+    ]
+
+
+def test_one_run_checks_once(tmp_path: Path) -> None:
+    """site.yml imports the check with each of its playbooks."""
+    site = yaml.safe_load((ROOT / "site.yml").read_text())
+    book = tmp_path / "twice.yml"
+    one = {"ansible.builtin.import_playbook": str(ROOT / "playbooks/preflight.yml")}
+    book.write_text(json.dumps([one] * len(site)))
+    done = run(tmp_path, str(book))
+    assert done.returncode == 0, done.stdout + done.stderr
+    ended = map(json.loads, (tmp_path / "run.jsonl").read_text().splitlines())
+    states = [entry["status"] for entry in ended if entry["event"] == "end"]
+    assert states == ["ok", "ok"] + ["skipped", "skipped"] * (len(site) - 1)
+
+
+def inventory(tmp_path: Path, **groups: list[str]) -> str:
+    hosts: dict[str, Any] = {group: {"hosts": {name: {} for name in names}} for group, names in groups.items()}
+    path = tmp_path / "hosts.yml"
+    path.write_text(json.dumps({"all": {"children": hosts, "vars": LOCAL}}))
+    return str(path)
+
+
+def test_an_inventory_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
+    """Ansible itself passes over plays without hosts, and succeeds. More of its words: test_check_inventory.py."""
+    done = run(tmp_path, "site.yml", inventory=inventory(tmp_path, lab=["a"]))
+    assert done.returncode != 0, done.stdout
+    assert "Do: put hosts into these groups, as inventory/fleet.example does." in done.stdout
+    assert begun(tmp_path) == ["It has the groups that the playbooks work on"]

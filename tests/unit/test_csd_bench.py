@@ -346,3 +346,14 @@ def test_what_cannot_be_told_from_another_machine() -> None:
     found = Measurement(subject, settings, {}, force=False).left_out()
     assert set(found) == {"target_cpu", "engine"}
     assert found["target_cpu"].startswith("the target is another machine (192.0.2.1)")
+
+
+def test_a_host_without_the_targets_programs_says_why_steps_are_not_measured(tmp_path: Path) -> None:
+    """Without builders a host compiles what it needs, and that is not the target."""
+    elf = tmp_path / "threshold.bpf.o"
+    program = Program(tmp_path / "p", Place("spdk", address="192.0.2.1"), RECORDS, SEED)
+    subject = Subject(program, "here", "", "", Path(), Path(), elf, Path())
+    settings = Settings((0.01,), 1, 0, {}, {}, 1, 1, ways=("baseline", "offload"), programs={"threshold": 0})
+    assert Measurement(subject, settings, {}, force=False)._phases({}) == {
+        "reason": f"{elf} is not on this host, which compiles for itself and is no target"
+    }

@@ -339,8 +339,9 @@ def test_deaths_as_daemon_tells_them(tmp_path: Path) -> None:
     ("mask", "text"),
     [
         ("0x4", "Asked: core mask 0x4 (cores 2). Found: core 2 is not among this machine's cores 0, 1."),
-        ("0x0", "Asked: core mask '0x0'. Found: not a hexadecimal mask with at least one core."),
-        ("all", "Asked: core mask 'all'. Found: not a hexadecimal mask with at least one core."),
+        ("0x0", "Asked: core mask '0x0'. Found: not a hexadecimal mask with 0x and at least one core."),
+        ("15", "Asked: core mask '15'. Found: not a hexadecimal mask with 0x and at least one core."),
+        ("all", "Asked: core mask 'all'. Found: not a hexadecimal mask with 0x and at least one core."),
     ],
 )
 def test_a_wrong_core_mask_is_refused(mask: str, text: str) -> None:
@@ -351,7 +352,7 @@ def test_a_wrong_core_mask_is_refused(mask: str, text: str) -> None:
 
 def test_core_masks() -> None:
     assert parse_core_mask("0x3", frozenset(range(4))) == (0, 1)
-    assert parse_core_mask("a", frozenset(range(4))) == (1, 3)
+    assert parse_core_mask("0xa", frozenset(range(4))) == (1, 3)
 
 
 def test_systemd_where_it_is_pid_1(tmp_path: Path) -> None:

@@ -213,6 +213,8 @@ class Measurement:
 
     def _phases(self, best: Mapping[str, Sequence[Mapping[str, int]]]) -> dict[str, Any]:
         """What each step takes alone; or why it could not be measured."""
+        if not self._subject.elf.is_file():
+            return {"reason": f"{self._subject.elf} is not on this host, which compiles for itself and is no target"}
         words = ["--selectivity", "0.01", "--elf", str(self._subject.elf), *self._settings.drive_words()]
         if "slm" in best:
             words += ["--chunk-size", str(best["slm"][0]["io_bytes"])]

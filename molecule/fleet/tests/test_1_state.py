@@ -45,6 +45,14 @@ def test_a_check_after_it_predicts_nothing(tmp_path: Path) -> None:
     assert play(tmp_path, "site.yml", "--check").succeeded().changed == set()
 
 
+def test_the_tag_install_alone_packs_on_the_builder_and_changes_nothing(tmp_path: Path) -> None:
+    run = play(tmp_path, "site.yml", "--tags", "install").succeeded()
+    assert run.changed == set()
+    packed = {task["host"] for task in run.tasks if task["task"] == "It is in one archive, on the controller"}
+    looked = {task["host"] for task in run.tasks if task["task"].startswith("See what is installed, and whether")}
+    assert (packed, looked) == ({BUILDER}, {*TARGETS, *HOSTS})
+
+
 def test_nodes_and_hosts_have_no_compiler_and_no_build_folder() -> None:
     for name in [*TARGETS, *HOSTS]:
         for tool in ("gcc", "clang", "make", "ninja"):
