@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import spdk_build
+from ansible.module_utils.hello_ebpf.removal import claim
 from ansible.module_utils.hello_ebpf.spdk_build.compile import ELF_HEADER, Compiler, is_whole_object
 from ansible.module_utils.hello_ebpf.spdk_build.layout import pkg_config_files
 from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Request
@@ -119,12 +120,14 @@ def test_a_patch_that_does_not_apply_leaves_no_tree(tmp_path: Path) -> None:
 
 def test_half_a_fetch_or_half_a_tree_is_begun_anew(tmp_path: Path) -> None:
     asked = arguments(tmp_path)
+    claim(request(asked).cache)  # as a run that was cut off leaves it
     partial = request(asked).downloads / "partial" / "archive"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"half")
     assert missing(asked)[0] == "fetch"
     run(asked, "fetch")
     assert not partial.exists()
+    claim(request(asked).cache)
     half = request(asked).tree / "src.partial" / "lib"
     half.mkdir(parents=True)
     (half / "half.c").write_text("")
