@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .errors import LabError
+from .removal import rmdir
 
 RECORD = Path("/var/lib/hello_ebpf/made.json")
 
@@ -84,6 +85,7 @@ class Made:
     def _write(self, notes: Notes) -> None:
         if not notes:
             self._record.unlink(missing_ok=True)
+            rmdir(self._record.parent)
             return
         part = self._record.with_name(f".{self._record.name}.part")
         part.write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n")
