@@ -41,10 +41,10 @@ class Service:
 
     @property
     def run_files(self) -> tuple[Path, ...]:
-        """What it and its supervisor make in its run folder: the RPC socket, SPDK's lock on it, a pidfile."""
+        """What it and its supervisor make in its run folder: the RPC socket, SPDK's lock on it, pidfiles."""
         sockets = [self.argv[at + 1] for at, word in enumerate(self.argv[:-1]) if word == "-r"]
-        pidfile = self.run_folder / f"{self.name}.pid"
-        return (*(Path(f"{socket}{end}") for socket in sockets for end in ("", ".lock")), pidfile)
+        pids = (self.run_folder / f"{self.name}.{end}" for end in ("pid", "clientpid"))
+        return (*(Path(f"{socket}{end}") for socket in sockets for end in ("", ".lock")), *pids)
 
     @property
     def devices(self) -> tuple[Path, ...]:
