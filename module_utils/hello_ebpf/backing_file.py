@@ -207,7 +207,9 @@ def _remove(path: Path, made: Made) -> None:
     made.forget(OWNER, path)
     for folder in path.parents:
         notes = made.of(OWNER)
-        if notes.get(str(folder)) != FOLDER or any(Path(name).is_relative_to(folder) for name in notes if name != str(folder)):
+        if notes.get(str(folder)) != FOLDER or any(
+            Path(name).is_relative_to(folder) for name in notes if name != str(folder)
+        ):
             break
         rmdir(folder)
         made.forget(OWNER, folder)

@@ -95,7 +95,9 @@ class PackageFiles:
             files = dict(taken["files"])
             spoilt = tuple(name for name, digest in files.items() if digest_file(dest / name) != digest)
             others = tuple(strangers(dest))
-            return State(taken["package"], taken["version"], dict(taken["wanted"]), files, spoilt, False, leftovers, others)
+            return State(
+                taken["package"], taken["version"], dict(taken["wanted"]), files, spoilt, False, leftovers, others
+            )
         except (ValueError, KeyError, TypeError):
             return State(spoilt=(STAMP,), leftovers=leftovers)
 

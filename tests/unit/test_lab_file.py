@@ -16,7 +16,7 @@ def run(path: Path | None, *, check: bool = False, **asked: Any) -> dict[str, An
 
 
 @pytest.mark.parametrize("asked", [{"target": "/opt/tool/bin/tool"}, {"content": "text\n"}])
-def test_made_once_and_removed_once(tmp_path: Path, notes: Path, asked: dict[str, str]) -> None:
+def test_made_once_and_removed_once(tmp_path: Path, notes: Path, asked: dict[str, Any]) -> None:
     path = tmp_path / "bin/tool"
     predicted = run(path, check=True, **asked)
     assert list(tmp_path.iterdir()) == []
@@ -54,7 +54,9 @@ def test_another_program_of_that_name_is_refused_and_stays(tmp_path: Path, *, ch
     )
     path.unlink()
     path.symlink_to("/opt/theirs")
-    assert "Found: a link to /opt/theirs of somebody else is there." in run(path, target="/opt/tool", check=check)["msg"]
+    assert (
+        "Found: a link to /opt/theirs of somebody else is there." in run(path, target="/opt/tool", check=check)["msg"]
+    )
     assert run(path, target="/opt/tool", state="absent", check=check)["actions"] == []
     assert str(path.readlink()) == "/opt/theirs"
 

@@ -300,9 +300,13 @@ def test_what_others_have_put_inside_stays_and_is_named_before_a_build(folder: F
     (folder.dest / "bin/__pycache__/hello.pyc").touch()
     assert folder.install()["actions"] == []
     folder.sources["hello.c"] = "int main(void)\n{\n\treturn 4;\n}\n"
-    assert folder.install()["msg"] == folder.install(check=True)["msg"] == (
-        f"Asked: {folder.dest} for hello alone (changed: source hello.c). Found: there is what the lab did not put "
-        "there (bin/theirs, notes.txt). Do: move it away, or name another folder."
+    assert (
+        folder.install()["msg"]
+        == folder.install(check=True)["msg"]
+        == (
+            f"Asked: {folder.dest} for hello alone (changed: source hello.c). Found: there is what the lab did not put "
+            "there (bin/theirs, notes.txt). Do: move it away, or name another folder."
+        )
     )
     for path in (inside[0], inside[2]):
         path.rename(folder.root / path.name)

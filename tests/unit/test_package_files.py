@@ -223,7 +223,9 @@ def test_what_others_have_put_inside_stays_and_is_named_before_a_taking(machine:
     machine.take()
     (machine.dest / "mine").touch()
     assert machine.take().actions == []
-    with pytest.raises(LabError, match=r"\(.* is there\)\. Found: there is what the lab did not put there \(mine\)\. Do: move"):
+    with pytest.raises(
+        LabError, match=r"\(.* is there\)\. Found: there is what the lab did not put there \(mine\)\. Do: move"
+    ):
         machine.take(files={"x.h": "usr/include/x.h"})
     assert len(machine.take("absent").actions) == 1
     assert machine.take("absent").actions == []

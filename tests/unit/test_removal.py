@@ -224,7 +224,13 @@ def removes_past_the_rule(task: dict[str, Any]) -> bool:
     """Whether a task removes a path by a module that asks nobody whose it is."""
     for module in ("ansible.builtin.file", "file"):
         arguments = task.get(module)
-        if isinstance(arguments, dict) and str(arguments.get("state")) not in {"directory", "touch", "link", "hard", "file"}:
+        if isinstance(arguments, dict) and str(arguments.get("state")) not in {
+            "directory",
+            "touch",
+            "link",
+            "hard",
+            "file",
+        }:
             return True
     # --delete of a folder's copy, and shells.
     return any(

@@ -98,10 +98,9 @@ class Install:
             self._check(wanted)
         stale = self.stale(state)
         steps = [Step(f"remove {path}", partial(tidy, path)) for path in state.leftovers]
-        for name in stale:
-            if folder := self._request.parts.get(name):
-                if folder.is_dir() and (names := strangers(folder)):
-                    raise foreign(folder, "what the builder compiled alone", names)
+        for folder in (request.parts[name] for name in stale if name in request.parts):
+            if folder.is_dir() and (names := strangers(folder)):
+                raise foreign(folder, "what the builder compiled alone", names)
         if stale or (wanted and state.sha256 != request.sha256):
             return [*steps, Step(f"install {', '.join(stale) or 'nothing new'} of {self._named()}", self._install)]
         return steps
