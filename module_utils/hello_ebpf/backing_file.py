@@ -22,6 +22,7 @@ from .removal import rmdir
 # Whose notes: the files and folders that were made, and whom a file of others belonged to before.
 OWNER = "backing_file"
 LENT = "backing_file_lent"
+REPLACED = "gone, or replaced by somebody else"
 KEPT = "kept"  # the target's user goes, and its number may become another's
 FOLDER = "folder"  # a folder's detail; a file's is its inode number
 
@@ -147,7 +148,8 @@ class BackingFilesGone:
         self.made = Made()
 
     def read(self) -> dict[Path, str]:
-        found = {}
+        notes = self.made.of(OWNER).items()
+        found = {Path(name): REPLACED for name, inode in notes if inode not in {FOLDER, identity(Path(name))}}
         for path in self._files():
             if self.remove_data or not has_data(path):
                 found[path] = "with data" if has_data(path) else "empty"
@@ -155,8 +157,8 @@ class BackingFilesGone:
                 found[path] = KEPT
         for name, lent in self.made.of(LENT).items():
             user, inode = lent.split()
-            if identity(Path(name)) == inode:
-                found[Path(name)] = f"lent by {_name(int(user))}"
+            there = identity(Path(name)) == inode
+            found[Path(name)] = f"lent by {_name(int(user))}" if there else REPLACED
         return found
 
     def kept(self) -> list[str]:
@@ -166,7 +168,9 @@ class BackingFilesGone:
     def plan(self, found: dict[Path, str]) -> Sequence[Step]:
         steps = []
         for path, what in sorted(found.items()):
-            if what == KEPT:
+            if what == REPLACED:
+                steps.append(Step(f"forget {path}", partial(_forget, path, self.made)))
+            elif what == KEPT:
                 steps.append(Step(f"give {path} to root, and keep its data", partial(os.chown, path, os.geteuid(), -1)))
             elif what.startswith("lent by "):
                 back = f"give {path} back to {what.removeprefix('lent by ')}"
@@ -204,6 +208,11 @@ def has_data(path: Path) -> bool:
 def _remove(path: Path, made: Made) -> None:
     """Remove a file that the lab made, and the folders that were made for it and are empty now."""
     path.unlink(missing_ok=True)
+    _forget(path, made)
+
+
+def _forget(path: Path, made: Made) -> None:
+    made.forget(LENT, path)
     made.forget(OWNER, path)
     for folder in path.parents:
         notes = made.of(OWNER)

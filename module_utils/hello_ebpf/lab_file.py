@@ -34,11 +34,13 @@ class Found:
         text: a link's target behind ``-> ``, a file's content; None where nothing is, "" for anything else.
         ours: the lab made it.
         noted: all that the owner made and that is as it was made.
+        replaced: what it made and somebody else has removed, or put something in its place.
     """
 
     text: str | None
     ours: bool
     noted: tuple[Path, ...] = ()
+    replaced: tuple[Path, ...] = ()
 
 
 class LabFile:
@@ -58,13 +60,14 @@ class LabFile:
     def read(self) -> Found:
         notes = self._made.of(self._owner)
         noted = tuple(path for path in map(Path, notes) if identity(path) and identity(path) == notes[str(path)])
+        replaced = tuple(path for path in map(Path, notes) if path not in noted)
         if self._wanted is None:
-            return Found(None, False, noted)
+            return Found(None, False, noted, replaced)
         text = _text(self._wanted.path)
         # A link into the lab's own folders has no other maker, though its note be lost.
         linked = self._wanted.target is not None and text == f"-> {self._wanted.target}"
         ours = self._wanted.path in noted or linked
-        return Found(text, ours, noted)
+        return Found(text, ours, noted, replaced)
 
     def plan(self, found: Found) -> Sequence[Step]:
         """Make it, or bring it up to date.
@@ -88,7 +91,11 @@ class LabFile:
         """What the owner made goes, declared still or not; what lies in its place stays."""
         linked = [self._wanted.path] if self._wanted and found.ours else []
         gone = dict.fromkeys([*found.noted, *linked])
-        return [Step(f"remove {path}", partial(self._remove, path)) for path in gone]
+        forgotten = [path for path in found.replaced if path not in gone]
+        return [
+            *(Step(f"remove {path}", partial(self._remove, path)) for path in gone),
+            *(Step(f"forget {path}", partial(self._made.forget, self._owner, path)) for path in forgotten),
+        ]
 
     def predict(self, found: Found) -> Found:
         wanted = self._wanted

@@ -246,7 +246,7 @@ class MakeInstall:
     def _traces(self) -> list[Path]:
         """What a build leaves outside the destination."""
         log, tree = self._request.log, self._request.tree
-        logs = [log] if str(log) in Made().of(OWNER) and log.is_file() else []
+        logs = [log] if str(log) in Made().of(OWNER) else []
         return [*self._halves(), *logs, *([tree] if claim_of(tree) else [])]
 
     def _foreign(self) -> LabError:

@@ -87,14 +87,15 @@ def test_a_file_of_the_users_own_stays_and_is_given_back(tmp_path: Path, notes: 
     assert not notes.exists()
 
 
-def test_a_file_that_the_user_put_in_the_place_of_ours_stays(tmp_path: Path) -> None:
+def test_a_file_that_the_user_put_in_the_place_of_ours_stays(tmp_path: Path, notes: Path) -> None:
     path = tmp_path / "file"
     run(path)
     (tmp_path / "theirs").write_bytes(b"theirs")
     (tmp_path / "theirs").rename(path)
-    for _ in range(2):
-        assert gone(remove_data=True)["actions"] == []
+    for actions in ([f"forget {path}"], []):
+        assert gone(remove_data=True, check=True)["actions"] == gone(remove_data=True)["actions"] == actions
         assert path.read_bytes() == b"theirs"
+    assert not notes.exists()
 
 
 def test_what_stays_for_its_data_does_not_stay_with_a_user_that_goes(tmp_path: Path) -> None:

@@ -61,16 +61,17 @@ def test_another_program_of_that_name_is_refused_and_stays(tmp_path: Path, *, ch
     assert str(path.readlink()) == "/opt/theirs"
 
 
-def test_what_others_have_put_in_its_place_stays(tmp_path: Path) -> None:
+def test_what_others_have_put_in_its_place_stays(tmp_path: Path, notes: Path) -> None:
     path = tmp_path / "tool.json"
     run(path, content="ours")
     theirs = tmp_path / "theirs"
     theirs.write_text("theirs")
     theirs.rename(path)
     assert "of somebody else is there" in run(path, content="ours")["msg"]
-    for _ in range(2):
-        assert run(None, state="absent")["actions"] == []
+    for actions in ([f"forget {path}"], []):
+        assert run(None, state="absent", check=True)["actions"] == run(None, state="absent")["actions"] == actions
         assert path.read_text() == "theirs"
+    assert not notes.exists()
 
 
 def test_a_link_of_ours_whose_note_was_lost_is_ours(tmp_path: Path, notes: Path) -> None:

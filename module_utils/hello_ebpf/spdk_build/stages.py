@@ -173,8 +173,7 @@ class SpdkAbsent:
         links = [path for name in LINKS.values() if (path := request.prefix / name).is_symlink()]
         ours = [*links, *(path for path in builds if path not in links)]
         ours += [path for path in (*halves(request.prefix), request.cache) if claim_of(path) and path not in ours]
-        noted = map(Path, Made().of(OWNER))
-        return (*ours, *(path for path in noted if path.is_file()))
+        return (*ours, *map(Path, Made().of(OWNER)))
 
     def plan(self, state: tuple[Path, ...]) -> list[Step]:
         return [Step(f"remove {path}", partial(self._remove, path)) for path in state]
