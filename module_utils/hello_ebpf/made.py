@@ -47,6 +47,16 @@ class Made:
         """Note a path before it is made.
 
         Raises:
+            LabError: as ``check`` says.
+        """
+        self.check(owner, path)
+        if str(path) not in self.of(owner):
+            self.note(owner, path)
+
+    def check(self, owner: str, path: Path) -> None:
+        """Refuse a path that cannot be taken, before anything is changed.
+
+        Raises:
             LabError: it is there already, and no note says that the lab made it.
         """
         if str(path) in self.of(owner):
@@ -57,7 +67,6 @@ class Made:
                 found="it is there, and the lab did not make it",
                 fix="move it away, or name another path",
             )
-        self.note(owner, path)
 
     def forget(self, owner: str, name: object) -> None:
         """It is gone, or was never made."""

@@ -19,7 +19,7 @@ from .errors import LabError
 from .folders import digest_file, files_in, halves, swap
 from .made import Made
 from .plan import Step
-from .removal import MARK, claim, claim_of, foreign, remove, seal, strangers, tidy
+from .removal import MARK, check_claim, claim, claim_of, foreign, remove, seal, strangers, tidy
 
 STAMP = ".make_install.json"
 OWNER = "make_install"  # of the logs' notes
@@ -130,6 +130,8 @@ class MakeInstall:
             return [Step(f"remove {path}", partial(tidy, path)) for path in self._halves()]
         if state.strangers:
             raise foreign(request.dest, f"{request.name} alone ({why})", list(state.strangers))
+        check_claim(request.tree)
+        Made().check(OWNER, request.log)
         return [Step(f"build {request.name} and install it into {request.dest} ({why})", self._build)]
 
     def plan_absent(self, state: State) -> list[Step]:

@@ -92,15 +92,25 @@ def claim(folder: Path, *, own: tuple[str, ...] = ()) -> None:
         own: what the lab may have put there already.
 
     Raises:
-        LabError: something is there, and no list says whose it is.
+        LabError: as ``check_claim`` says.
     """
+    check_claim(folder, own=own)
     others: list[str] = []
     if claim_of(folder) is not None:
         others = [name for name in strangers(folder) if Path(name).parts[0] not in own]
-    elif folder.is_symlink() or (folder.exists() and not folder.is_dir()) or _holds(folder, own):
-        raise foreign(folder, "the lab's work alone")
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder, {"made_by": WORDS, "files": None, "others": others})
+
+
+def check_claim(folder: Path, *, own: tuple[str, ...] = ()) -> None:
+    """Refuse a folder that cannot be claimed, before anything is changed.
+
+    Raises:
+        LabError: something is there, and no list says whose it is.
+    """
+    taken = folder.is_symlink() or (folder.exists() and not folder.is_dir()) or _holds(folder, own)
+    if taken and claim_of(folder) is None:
+        raise foreign(folder, "the lab's work alone")
 
 
 def seal(folder: Path) -> None:

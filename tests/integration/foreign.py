@@ -1,4 +1,4 @@
-"""What other people and programs have on a machine where the lab runs: beside, inside and in the place of what is ours."""
+"""What others have on a machine where the lab runs: beside, inside and in the place of what is ours."""
 
 from __future__ import annotations
 

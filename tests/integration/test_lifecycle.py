@@ -202,7 +202,7 @@ def test_a_foreign_bdev_keeps_the_target_from_being_stopped(tmp_path: Path) -> N
 
 
 def test_teardown_leaves_nothing_and_takes_nothing_of_others(tmp_path: Path) -> None:
-    """Foreign files, links, units, sockets, mounts and packages beside, inside and in the place of the lab's survive."""
+    """Foreign files, units, sockets, mounts and packages beside, inside and in the place of the lab's survive."""
     FOREIGN.put()
     before = FOREIGN.seen()
     run = make(tmp_path, "teardown").succeeded()

@@ -323,9 +323,13 @@ def test_what_others_have_put_inside_stays_and_is_named_before_a_build(folder: F
 def test_a_log_that_the_lab_did_not_make_is_refused_and_stays(folder: Folder) -> None:
     folder.log.parent.mkdir(parents=True)
     folder.log.write_text("theirs")
-    assert folder.install()["msg"] == (
-        f"Asked: {folder.log} for make_install of hello_eBPF. Found: it is there, and the lab did not make it. "
-        "Do: move it away, or name another path."
+    assert (
+        folder.install()["msg"]
+        == folder.install(check=True)["msg"]
+        == (
+            f"Asked: {folder.log} for make_install of hello_eBPF. Found: it is there, and the lab did not make it. "
+            "Do: move it away, or name another path."
+        )
     )
     folder.install("absent")
     assert folder.log.read_text() == "theirs"

@@ -398,6 +398,43 @@ def test_removed_once_and_a_strangers_file_stays(tmp_path: Path) -> None:
     assert (again["changed"], again["actions"]) == (False, [])
 
 
+def test_what_others_have_put_inside_stays(tmp_path: Path) -> None:
+    asked = arguments(tmp_path)
+    root = Path(build(asked)["path"])
+    theirs = [
+        root / "lib/theirs",
+        tmp_path / "prefix/theirs",
+        *(tmp_path / f"cache/{name}theirs" for name in ("", "archives/")),
+    ]
+    for path in theirs:
+        path.write_text("years of work")
+    # One file of the build is altered: it is installed anew, over nobody's work.
+    (root / "lib/libspdk_log.a").unlink()
+    assert run(asked, "install")["msg"] == (
+        f"Asked: {root} for this build of SPDK alone. Found: there is what the lab did not put there (lib/theirs). "
+        "Do: move it away, or name another folder."
+    )
+    absent = {**asked, "state": "absent"}
+    for changed in (True, False):
+        assert run_module(spdk_build.main, absent, check=True)["changed"] is changed
+        assert run_module(spdk_build.main, absent)["changed"] is changed
+        assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "spdk.tar.gz"] != []
+        assert sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".gz") == sorted(theirs)
+
+
+def test_a_cache_that_holds_others_files_is_refused_and_stays(tmp_path: Path) -> None:
+    asked = arguments(tmp_path)
+    (tmp_path / "cache/build").mkdir(parents=True)
+    (tmp_path / "cache/build/theirs").write_text("years of work")
+    before = tree_of(tmp_path)
+    assert run(asked, "plan")["msg"] == (
+        f"Asked: {tmp_path}/cache for the lab's work alone. Found: there is what the lab did not put there "
+        "(build/theirs). Do: move it away, or name another folder."
+    )
+    assert run_module(spdk_build.main, {**asked, "state": "absent"})["actions"] == []
+    assert tree_of(tmp_path) == before
+
+
 def test_nothing_of_ours_is_left(tmp_path: Path) -> None:
     asked = arguments(tmp_path)
     run(asked, "fetch")

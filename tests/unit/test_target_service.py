@@ -400,8 +400,8 @@ def test_a_socket_in_a_folder_of_others_is_refused_and_the_folder_left_as_it_was
             bench.run(check=check)
         assert str(refused.value) == (
             f"Asked: the RPC socket {bench.socket}. Found: the folder {shared} is not the lab's, and that of the "
-            "socket is closed to all but root and the group root. Do: set csd_target_rpc_socket to a path in a folder of "
-            "its own, like /run/hello_ebpf/spdk.sock; SPDK's rpc.py takes it with -s."
+            "socket is closed to all but root and the group root. Do: set csd_target_rpc_socket to a path in a folder "
+            "of its own, like /run/hello_ebpf/spdk.sock; SPDK's rpc.py takes it with -s."
         )
     assert bench.run("absent").actions == []
     assert (shared.stat().st_mode, shared.stat().st_uid) == (before.st_mode, before.st_uid)

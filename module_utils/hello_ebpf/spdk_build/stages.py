@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import LabError
 from ..made import Made
 from ..plan import Step
-from ..removal import claim, claim_of, remove, rmdir, seal, tidy
+from ..removal import check_claim, claim, claim_of, remove, rmdir, seal, tidy
 from . import archive, preflight
 from .compile import Compiler
 from .fetch import debian_source, fetch
@@ -95,6 +95,9 @@ class SpdkBuild:
         preflight.check_source(request)
         for folder in (request.prefix, request.cache):
             preflight.check_owner(folder, PROJECT_FOLDER)
+        if state.missing:
+            check_claim(request.cache, own=BEFORE)
+            Made().check(OWNER, request.log)
         if request.source == "debian" and "fetch" in state.missing:
             debian_source(request)
         if state.missing:
