@@ -175,7 +175,7 @@ def test_a_socket_in_a_folder_of_everybody_is_refused_and_the_folder_stays(tmp_p
     folder = Path("/var/tmp")
     before = folder.stat(), sorted(folder.iterdir()), machine()
     asked = ("-i", "inventory/local", "-e", "csd_target_rpc_socket=/var/tmp/spdk.sock")
-    for name in ("preflight", "target"):
+    for name in ("places", "target"):
         refused = playbook(tmp_path, name, *asked)
         assert refused.code != 0
         assert "Asked: the RPC socket /var/tmp/spdk.sock. Found: the folder /var/tmp is not the lab's" in refused.output
@@ -225,13 +225,13 @@ def test_a_second_teardown_changes_nothing(tmp_path: Path) -> None:
 def test_what_lies_in_the_place_of_ours_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
     """Another program at /usr/local/bin/csd, and another file in the target's run folder, stop a run at its start."""
     before = FOREIGN.seen()
-    for name in ("preflight", "../site"):
+    for name in ("places", "../site"):
         refused = playbook(tmp_path, name, "-i", "inventory/local")
         assert refused.code != 0
         assert "Found: the folder /run/hello_ebpf is not the lab's" in refused.output
         assert refused.changed == set()
     free = ("-e", "csd_target_rpc_socket=/run/hello_ebpf_2/spdk.sock")
-    refused = playbook(tmp_path, "preflight", "-i", "inventory/local", *free)
+    refused = playbook(tmp_path, "places", "-i", "inventory/local", *free)
     assert refused.code != 0
     assert "Asked: a link /usr/local/bin/csd to /opt/hello_ebpf/csd_host/bin/csd." in refused.output
     assert refused.changed == set()
