@@ -10,23 +10,27 @@ short_description: Make the file behind an aio bdev
 description:
   - Makes a sparse file of the given size, mode 0600, when it is missing, and gives it to O(owner).
   - Never resizes or overwrites; a file of another size is an error, because it holds data.
+  - A file that is there already is used as it is, and stays at removal; its owner gets it back.
 options:
   path:
-    description: Path of the file. Missing folders are made.
+    description: Path of the file. Missing folders are made. Needed unless O(state=absent).
     type: path
-    required: true
   megabytes:
-    description: Size in MiB.
+    description: Size in MiB. Needed unless O(state=absent).
     type: int
-    required: true
   owner:
     description: The user who reads and writes it; whoever has it, where it is not given.
     type: str
   state:
-    description: C(absent) removes the file and the data in it.
+    description: C(absent) removes all files that this module made, declared still or not, and the folders made for
+      them; with O(remove_data=false) only those that nothing was written to.
     choices: [present, absent]
     default: present
     type: str
+  remove_data:
+    description: With O(state=absent), also files that hold data.
+    type: bool
+    default: false
 author: hello_eBPF
 """
 
@@ -44,36 +48,53 @@ actions:
   type: list
   elements: str
 bytes:
-  description: Size of the file; null when it is absent.
-  returned: always
+  description: Size of the file.
+  returned: O(state=present)
   type: int
+kept:
+  description: Files that this module made and that stay for their data.
+  returned: O(state=absent)
+  type: list
+  elements: str
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.backing_file import BackingFile
+from ansible.module_utils.hello_ebpf.backing_file import BackingFile, BackingFilesGone
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 ARGUMENTS = {
-    "path": {"type": "path", "required": True},
-    "megabytes": {"type": "int", "required": True},
+    "path": {"type": "path"},
+    "megabytes": {"type": "int"},
     "owner": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "remove_data": {"type": "bool", "default": False},
 }
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("path", "megabytes"))]
+    )
     asked = module.params
-    work = BackingFile(Path(asked["path"]), asked["megabytes"] * 1024 * 1024, asked["state"], asked["owner"])
     try:
-        outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+        if asked["state"] == "absent":
+            _absent(module)
+        else:
+            file = BackingFile(Path(asked["path"]), asked["megabytes"] * 1024 * 1024, asked["owner"])
+            outcome = converge(file.read, file.plan, file.predict, check=module.check_mode)
+            exit_with(module, outcome, file.render, bytes=outcome.after.size if outcome.after else None)
     except LabError as error:
         module.fail_json(msg=str(error))
-    exit_with(module, outcome, work.render, bytes=outcome.after.size if outcome.after else None)
+
+
+def _absent(module: AnsibleModule) -> None:
+    work = BackingFilesGone(remove_data=module.params["remove_data"])
+    outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+    exit_with(module, outcome, work.render, kept=work.kept())
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ options:
     choices: [x86-64-v2, x86-64-v3]
     default: x86-64-v2
   folder:
-    description: Folder of the archive on the managed host; it holds nothing else.
+    description: Folder of the archive on the managed host. Other archives of this kind in it go; other files stay.
     type: path
     default: /var/cache/hello_ebpf/distribution
   dest:
-    description: Folder of the archive on the controller; it holds nothing else. Used by the action plugin.
+    description: Folder of the archive on the controller, like O(folder). Used by the action plugin.
     type: path
   renewed:
     description: Parts that a task of this run before this one has made anew, or in check mode would have. Only check
@@ -42,7 +42,7 @@ options:
     type: str
     default: ""
   state:
-    description: V(absent) removes O(folder) from the managed host.
+    description: V(absent) removes the archives from the managed host.
     type: str
     choices: [present, absent]
     default: present

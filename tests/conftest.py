@@ -6,7 +6,18 @@ import sys
 from pathlib import Path
 
 import ansible.module_utils
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 sys.path.insert(0, str(ROOT / "library"))
+
+
+@pytest.fixture(autouse=True)
+def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The notes of what a test makes: not among those of a lab on this machine."""
+    from ansible.module_utils.hello_ebpf import made
+
+    record = tmp_path_factory.mktemp("notes") / "made.json"
+    monkeypatch.setattr(made, "RECORD", record)
+    return record

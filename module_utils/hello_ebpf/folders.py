@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Folders that are replaced as a whole, and what is in them by digest."""
+"""Folders that are replaced as a whole, and what is in them by digest. What may be removed: ``removal.py``."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
 from pathlib import Path
 
-PROJECT_FOLDER = "hello_ebpf"
+from .removal import MARK, remove
 
 
 def halves(dest: Path) -> tuple[Path, Path]:
@@ -33,25 +32,9 @@ def swap(new: Path, dest: Path, old: Path) -> None:
     remove(old)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a whole folder, if there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def tidy(path: Path) -> None:
-    """Remove, and with it the project's own folders above that are empty now."""
-    remove(path)
-    for folder in path.parents:
-        if PROJECT_FOLDER not in folder.parts or any(folder.iterdir()):
-            break
-        folder.rmdir()
-
-
 def files_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    return sorted(path for path in found if path.name != MARK)
 
 
 def digest_file(path: Path) -> str:

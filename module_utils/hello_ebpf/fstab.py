@@ -43,6 +43,11 @@ class Fstab:
         """The line for a mount point."""
         return next((Line(text) for text in self._lines() if _is_for(text, mount)), None)
 
+    def mounts(self) -> list[str]:
+        """The mount points of our lines."""
+        lines = [Line(text) for text in self._lines() if len(text.split()) >= 4 and not text.lstrip().startswith("#")]
+        return [line.fields[1] for line in lines if line.ours]
+
     def set(self, mount: str, line: Line | None) -> None:
         """Put a line in the place of the mount point's present one, at the end if it has none; None removes it."""
         lines = self._lines()

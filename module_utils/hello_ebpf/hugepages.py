@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from .errors import LabError
-from .hugepages_boot import FSTAB, FSTAB_SOURCE, RECORD, SCRIPT, UNIT_NAME, directory, script, unit
+from .hugepages_boot import FSTAB, FSTAB_SOURCE, RECORD, SCRIPT, UNIT, UNIT_NAME, directory, foreign, script, unit
 from .hugepages_host import Host, holders_text
 from .hugepages_mount import MountGoal, mount_goal
 from .hugepages_share import Change, account, balance, evenly, sizes
@@ -138,7 +138,10 @@ class Hugepages:
         else:
             pools = self._changes(state)
             self._check_memory(state, pools)
-            if request.present:
+            if not request.present:
+                boot = self._without_ours(state.boot, mount.fstab)
+            else:
+                self._check_places(state.boot)
                 boot = Boot(script(self._boot_lines()), unit(), True, mount.fstab)
         self._check_writable(state, pools)
         intent, record = self._records(state, pools, mount)
@@ -269,7 +272,24 @@ class Hugepages:
         nodes = self.request.nodes.items()
         return [BootLine(self.request.kilobytes, node, pages) for node, pages in nodes if pages]
 
+    @staticmethod
+    def _without_ours(boot: Boot, fstab: str) -> Boot:
+        """What somebody else has in the place of our script or unit stays."""
+        unit_stays = foreign(boot.unit)
+        kept = boot.script if foreign(boot.script) else "", boot.unit if unit_stays else ""
+        return Boot(*kept, enabled=unit_stays and boot.enabled, fstab=fstab)
+
     # ---- preflight
+
+    @staticmethod
+    def _check_places(boot: Boot) -> None:
+        for path, text in ((SCRIPT, boot.script), (UNIT, boot.unit)):
+            if foreign(text):
+                raise LabError(
+                    asked=f"{path} for the lab's hugepages at boot",
+                    found="there is one that the lab did not write",
+                    fix="rename it, or set hugepages_manage: false",
+                )
 
     def _check_pool(self, state: State) -> None:
         request = self.request

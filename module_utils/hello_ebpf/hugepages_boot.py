@@ -23,6 +23,9 @@ FSTAB = "/etc/fstab"
 # The first field of our line in fstab; hugetlbfs has no device that could stand there.
 FSTAB_SOURCE = "hello_ebpf_hugepages"
 
+# What tells our script and unit from those of somebody else.
+HEADER = "# Written by the role hugepages of hello_eBPF"
+
 _SCRIPT = """\
 #!/bin/sh
 # Written by the role hugepages of hello_eBPF; hugepages_state: absent takes it back.
@@ -86,6 +89,11 @@ def script(lines: Sequence[BootLine]) -> str:
     for name, value in (("{note}", NOTE), ("{record}", RECORD), ("{lines}", calls)):
         text = text.replace(name, value)
     return text
+
+
+def foreign(text: str) -> bool:
+    """Whether a file in the place of our script or unit is somebody else's."""
+    return bool(text) and HEADER not in text
 
 
 def script_lines(text: str) -> list[BootLine]:

@@ -261,8 +261,9 @@ class Host:
         forget = not boot.unit and self.path("/run/systemd/system").is_dir()
         if forget:
             self.run(["systemctl", "stop", UNIT_NAME])
-        self._put(SCRIPT, boot.script, 0o755)
-        self._put(UNIT, boot.unit, 0o644)
+        for name, text, mode in ((SCRIPT, boot.script, 0o755), (UNIT, boot.unit, 0o644)):
+            if self._text(name) != text:
+                self._put(name, text, mode)
         if boot.enabled and not link.is_symlink():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(UNIT)

@@ -16,10 +16,13 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .folders import digest_file, files_in, halves, remove, swap, tidy
+from .folders import digest_file, files_in, halves, swap
+from .made import Made
 from .plan import Step
+from .removal import MARK, check_claim, claim, claim_of, foreign, remove, seal, strangers, tidy
 
 STAMP = ".make_install.json"
+OWNER = "make_install"  # of the logs' notes
 # Neither the caller's make variables nor hand-installed tools take part in a build: what does is in the stamp.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
 TELLING = re.compile(r"error:|error \d|undefined reference|no rule to make|not found|no space left|killed", re.I)
@@ -69,6 +72,7 @@ class State:
         spoilt: installed files that are missing or no longer as the install left them.
         foreign: the destination holds something that no install of ours put there.
         leftovers: build folder, log or half an install of a run that was cut off.
+        strangers: files in the destination that no install put there.
     """
 
     ingredients: dict[str, str] | None = None
@@ -76,6 +80,7 @@ class State:
     spoilt: tuple[str, ...] = ()
     foreign: bool = False
     leftovers: tuple[Path, ...] = ()
+    strangers: tuple[str, ...] = ()
 
 
 class MakeInstall:
@@ -92,7 +97,7 @@ class MakeInstall:
 
     def read(self) -> State:
         dest = self._request.dest
-        leftovers = tuple(path for path in self._traces() if path.exists())
+        leftovers = tuple(self._traces())
         if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
             return State(foreign=True, leftovers=leftovers)
         if not dest.exists():
@@ -106,7 +111,7 @@ class MakeInstall:
         except (ValueError, KeyError, TypeError):
             return State(ingredients={}, spoilt=(STAMP,), leftovers=leftovers)
         spoilt = tuple(name for name, digest in files.items() if digest_file(dest / name) != digest)
-        return State(ingredients, files, spoilt, leftovers=leftovers)
+        return State(ingredients, files, spoilt, leftovers=leftovers, strangers=tuple(strangers(dest)))
 
     def plan(self, state: State) -> list[Step]:
         request = self._request
@@ -122,17 +127,23 @@ class MakeInstall:
         elif request.renewed:
             why = "what it is built with is made anew before"
         else:
-            return [Step(f"remove {path}", partial(tidy, path)) for path in self._halves() if path.exists()]
+            return [Step(f"remove {path}", partial(tidy, path)) for path in self._halves()]
+        if state.strangers:
+            raise foreign(request.dest, f"{request.name} alone ({why})", list(state.strangers))
+        check_claim(request.tree)
+        Made().check(OWNER, request.log)
         return [Step(f"build {request.name} and install it into {request.dest} ({why})", self._build)]
 
     def plan_absent(self, state: State) -> list[Step]:
+        """What the lab made goes; what others have put beside or in its place stays."""
         dest = self._request.dest
-        if state.foreign:
-            raise self._foreign()
-        steps = []
-        if dest.exists():
-            steps.append(Step(f"remove {dest}", partial(tidy, dest)))
-        return steps + [Step(f"remove {path}", partial(tidy, path)) for path in state.leftovers]
+        ours = [dest] if claim_of(dest) else []
+        return [Step(f"remove {path}", partial(self._remove, path)) for path in (*ours, *state.leftovers)]
+
+    def _remove(self, path: Path) -> None:
+        tidy(path)
+        if path == self._request.log:
+            Made().forget(OWNER, path)
 
     def predict(self, state: State) -> State:
         return State(self.ingredients())
@@ -181,10 +192,14 @@ class MakeInstall:
 
     def _build(self) -> None:
         request = self._request
-        stage, old = self._halves()
+        stage, old = halves(request.dest)
         with _locked(request.tree):
+            claim(request.tree)
             for path in [stage, old, *request.tree.iterdir()]:
-                remove(path)
+                if path.name != MARK:
+                    remove(path)
+            Made().take(OWNER, request.log)
+            claim(stage)
             for name, text in request.sources.items():
                 path = request.tree / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +218,7 @@ class MakeInstall:
             (result / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
             swap(result, request.dest, old)
             remove(stage)
+            seal(request.tree)
 
     def _make(self, stage: Path) -> None:
         request = self._request
@@ -226,12 +242,14 @@ class MakeInstall:
                 fix=f"read {request.log}, mend the cause and run again; what was installed before is as it was",
             )
 
-    def _halves(self) -> tuple[Path, Path]:
-        return halves(self._request.dest)
+    def _halves(self) -> list[Path]:
+        return [half for half in halves(self._request.dest) if claim_of(half)]
 
     def _traces(self) -> list[Path]:
         """What a build leaves outside the destination."""
-        return [*self._halves(), self._request.log, self._request.tree]
+        log, tree = self._request.log, self._request.tree
+        logs = [log] if str(log) in Made().of(OWNER) else []
+        return [*self._halves(), *logs, *([tree] if claim_of(tree) else [])]
 
     def _foreign(self) -> LabError:
         dest = self._request.dest

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import LabError
 from .nvme_kernel import MODULE
 
 HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
@@ -75,7 +76,11 @@ WantedBy=multi-user.target
 class Boot:
     """The files behind a connection's return at boot. A file's text is None where it is not there."""
 
-    def __init__(self, link: Link, run: Callable[[list[str]], object], root: Path = Path("/")) -> None:
+    def __init__(
+        self, link: Link, run: Callable[[list[str]], object], root: Path = Path("/"), *, others: bool = False
+    ) -> None:
+        """Args: others: the lab made another connection, which needs the kernel module at boot too."""
+        self.others = others
         self.link = link
         self.run = run
         self.root = root
@@ -93,12 +98,38 @@ class Boot:
                 files |= {self.unit_file: self.link.text(), self.wants: f"{LINK}/{self.unit_file}"}
             return files
         gone: Files = {self.wants: None, self.unit_file: None}
-        return gone if self._others() else {**gone, self.module_file: None}
+        if not self._others():
+            gone[self.module_file] = None
+        # What is not ours stays.
+        found = self.found()
+        return {name: found[name] if self._foreign(name, found[name]) else None for name in gone}
 
     def _others(self) -> bool:
         """Another connection of ours still needs the kernel module at boot."""
+        if self.others:
+            return True
         units = (self.root / self.unit_file).parent
         return any(path.name != self.link.unit() for path in units.glob(f"{PREFIX}*.service"))
+
+    def _foreign(self, name: str, text: str | None) -> bool:
+        """Whether a file in the place of one of ours is somebody else's."""
+        if text is None:
+            return False
+        return text != f"{LINK}/{self.unit_file}" if name == self.wants else not text.startswith(HEADER)
+
+    def refuse_foreign(self, found: Files, wanted: Files) -> None:
+        """Refuse to write over what somebody else wrote.
+
+        Raises:
+            LabError: with the first such file.
+        """
+        for name in wanted:
+            if self._foreign(name, found[name]):
+                raise LabError(
+                    asked=f"/{name} for {self.link.subsystem_nqn} at boot",
+                    found="there is one that the lab did not write",
+                    fix="rename it, or set nvme_tcp_boot: false",
+                )
 
     def found(self) -> Files:
         return {name: self._text(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
@@ -127,3 +158,14 @@ class Boot:
         if path.is_symlink():
             return f"{LINK}{path.readlink()}"
         return path.read_text() if path.is_file() else None
+
+
+def connections_of_units(root: Path) -> set[tuple[str, str, str, str]]:
+    """The keys of the connections that units of ours make at boot, as the units' own commands name them."""
+    found = set()
+    for path in sorted((root / "etc/systemd/system").glob(f"{PREFIX}*.service")):
+        text = path.read_text() if path.is_file() else ""
+        options = dict(re.findall(r"--(nqn|traddr|trsvcid|hostnqn)=([^\s\"']+)", text))
+        if text.startswith(HEADER) and len(options) == 4:
+            found.add((options["nqn"], options["traddr"].replace("%%", "%"), options["trsvcid"], options["hostnqn"]))
+    return found

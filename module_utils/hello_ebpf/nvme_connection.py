@@ -58,6 +58,10 @@ class Connection:
     def __str__(self) -> str:
         return f"the connection to {self.subsystem_nqn} at {self.address}:{self.service_id} as {self.host_nqn}"
 
+    def key(self) -> str:
+        """What tells it from all others, as the lab's notes name it."""
+        return " ".join((self.subsystem_nqn, self.address, self.service_id, self.host_nqn))
+
     def is_key_of(self, controller: Controller) -> bool:
         return controller.transport == "tcp" and (
             controller.subsystem_nqn,

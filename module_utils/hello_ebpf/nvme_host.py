@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import nvme_kernel
 from .errors import LabError
+from .made import RECORD, Made
 from .nvme_sysfs import Sysfs
 
 Run = Callable[[list[str]], tuple[int, str, str]]
@@ -22,6 +23,12 @@ class Host:
         self.root = root
         self.release = release
         self.sysfs = Sysfs(root)
+        self.made = Made(root / RECORD.relative_to("/") if root != Path("/") else None)
+
+    def boot_id(self) -> str:
+        """Tells one boot from another; empty where the kernel does not say."""
+        path = self.root / "proc/sys/kernel/random/boot_id"
+        return path.read_text().strip() if path.exists() else ""
 
     def support(self) -> nvme_kernel.Support:
         return nvme_kernel.probe(self.root, self.release)

@@ -15,15 +15,21 @@ from .nvme_sysfs import OFF, Controller, Namespace
 from .plan import Step
 
 POLL_SECONDS = 0.1
+OWNER = "nvme_tcp"  # of the notes of connections
 NEW = "(new)"  # the name of a predicted controller: the kernel gives it one
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is there: the controllers of this key (more than one only by accident) and the files for boot."""
+    """What is there: the controllers of this key (more than one only by accident) and the files for boot.
+
+    ``noted``: the lab's note of this key, empty where the lab made the connection, else the boot in which it found it
+    made by somebody else; None where there is no note.
+    """
 
     controllers: tuple[Controller, ...]
     boot: Files
+    noted: str | None = None
 
 
 class NvmeTcp:
@@ -41,14 +47,16 @@ class NvmeTcp:
             connect=asked.command(),
             after=asked.boot_after,
         )
-        self.boot = Boot(link, host.run, host.root)
+        self.key = asked.key()
+        others = any(key != self.key for key in host.made.of(OWNER))
+        self.boot = Boot(link, host.run, host.root, others=others)
 
     # ---- read
 
     def read(self) -> Found:
         """The present state. A connection that is on its way (reconnecting, scanning) is given its time."""
         controllers = self._wait(self._settled) if self.asked.state == "present" else self._controllers()
-        return Found(controllers, self.boot.found())
+        return Found(controllers, self.boot.found(), self.host.made.of(OWNER).get(self.key))
 
     def _controllers(self) -> tuple[Controller, ...]:
         return tuple(filter(self.asked.is_key_of, self.host.sysfs.controllers()))
@@ -74,7 +82,10 @@ class NvmeTcp:
             LabError: this kernel cannot, or what is there stands against what was asked.
         """
         if self.asked.state == "absent":
-            return [*self._disconnections(found), *self._boot_steps(found, present=False)]
+            steps = [*self._disconnections(found), *self._boot_steps(found, present=False)]
+            return self._forgetting(steps) if found.noted is not None else steps
+        if self.asked.boot:
+            self.boot.refuse_foreign(found.boot, self.boot.wanted(present=True))
         if found.controllers:
             steps = [step for controller in found.controllers for step in self._adjustments(controller)]
         else:
@@ -99,15 +110,17 @@ class NvmeTcp:
             f"connect to {self.asked.subsystem_nqn} at {self.asked.address}:{self.asked.service_id}"
             f" as {self.asked.host_nqn}",
             self._connect,
-            self._disconnect_all,
+            self._unconnect,
         )
         return [connect] if support.loaded else [load, connect]
 
     def _connect(self) -> None:
         """Connect, wait until it is live and shows its namespaces; when it does not, take it down again."""
+        self.host.made.note(OWNER, self.key)
         with self.host.kernel_log() as kernel_log:
             status, out, err = self.host.run_command(list(self.asked.command()))
             if status != 0:
+                self._forget()
                 raise refusal(self.asked, (err or out).strip(), kernel_log())
         controllers = self._wait(lambda controllers: bool(controllers) and self._settled(controllers))
         try:
@@ -115,6 +128,7 @@ class NvmeTcp:
                 self._check(controller)
         except LabError:
             self._disconnect_all()
+            self._forget()
             raise
 
     def _check(self, controller: Controller) -> None:
@@ -220,7 +234,33 @@ class NvmeTcp:
             return wanted
         return OFF if wanted < 0 else -(-wanted // delay) * delay
 
+    def _unconnect(self) -> None:
+        self._disconnect_all()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.host.made.forget(OWNER, self.key)
+
+    def _forgetting(self, steps: list[Step]) -> list[Step]:
+        """The note goes with the last of what it tells of."""
+        if not steps:
+            return [Step(f"forget {self.asked}", self._forget)]
+
+        def last() -> None:
+            steps[-1].apply()
+            self._forget()
+
+        return [*steps[:-1], Step(steps[-1].summary, last, steps[-1].undo)]
+
+    def _is_ours(self, found: Found) -> bool:
+        """Whether the lab made the connection: now, or its unit at boot; not who made it before the lab in this one."""
+        if found.noted is None:
+            return self.boot.unit_of(found.boot) is not None
+        return not found.noted or found.noted != self.host.boot_id()
+
     def _disconnections(self, found: Found) -> list[Step]:
+        if not self._is_ours(found):
+            return []
         # In check mode nothing was unmounted before; in a real run what is still mounted counts.
         leaving = self.asked.unmounted_before if self.check else ()
         for controller in found.controllers:
@@ -253,9 +293,15 @@ class NvmeTcp:
             names = ", ".join(f"/{name}" for name in wrong)
             yield Step(
                 f"{'write' if present else 'remove'} {names}",
-                lambda: self.boot.write(wrong),
+                lambda: self._write_boot(wrong, found, present=present),
                 lambda: self.boot.write(before),
             )
+
+    def _write_boot(self, files: Files, found: Found, *, present: bool) -> None:
+        if present and found.noted is None and found.controllers:
+            # Somebody else made the connection; from the next boot on our unit does.
+            self.host.made.note(OWNER, self.key, self.host.boot_id())
+        self.boot.write(files)
 
     # ---- predict and show
 
@@ -264,7 +310,7 @@ class NvmeTcp:
         present = self.asked.state == "present"
         boot = {**found.boot, **self.boot.wanted(present and self.asked.boot)}
         if not present:
-            return Found((), boot)
+            return Found(() if self._is_ours(found) else found.controllers, boot)
         return Found(tuple(map(self._adjusted, found.controllers or [self._new()])), boot)
 
     def _adjusted(self, controller: Controller) -> Controller:

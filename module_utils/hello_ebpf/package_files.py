@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .folders import digest_file, halves, remove, swap, tidy
+from .folders import digest_file, halves, swap
 from .packages import APT_GET, Apt, apt_errors
 from .plan import Step
+from .removal import claim, claim_of, foreign, remove, strangers, tidy, unclaim
 
 STAMP = ".debian_package_files.json"
 
@@ -53,6 +54,7 @@ class State:
         spoilt: files that are missing or no longer as they were taken.
         foreign: the destination holds something that was not taken from a package.
         leftovers: halves of a run that was cut off.
+        strangers: files in the destination that were not taken.
     """
 
     package: str = ""
@@ -62,6 +64,7 @@ class State:
     spoilt: tuple[str, ...] = ()
     foreign: bool = False
     leftovers: tuple[Path, ...] = ()
+    strangers: tuple[str, ...] = ()
 
 
 class PackageFiles:
@@ -81,7 +84,7 @@ class PackageFiles:
 
     def read(self) -> State:
         dest = self._request.dest
-        leftovers = tuple(path for path in halves(dest) if path.exists())
+        leftovers = tuple(path for path in halves(dest) if claim_of(path))
         if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
             return State(foreign=True, leftovers=leftovers)
         stamp = dest / STAMP
@@ -91,7 +94,10 @@ class PackageFiles:
             taken = json.loads(stamp.read_text())
             files = dict(taken["files"])
             spoilt = tuple(name for name, digest in files.items() if digest_file(dest / name) != digest)
-            return State(taken["package"], taken["version"], dict(taken["wanted"]), files, spoilt, leftovers=leftovers)
+            others = tuple(strangers(dest))
+            return State(
+                taken["package"], taken["version"], dict(taken["wanted"]), files, spoilt, False, leftovers, others
+            )
         except (ValueError, KeyError, TypeError):
             return State(spoilt=(STAMP,), leftovers=leftovers)
 
@@ -102,15 +108,16 @@ class PackageFiles:
         why = self._why(state)
         if not why:
             return [Step(f"remove {path}", partial(tidy, path)) for path in state.leftovers]
+        if state.strangers:
+            raise foreign(request.dest, f"files of {request.package} alone ({why})", list(state.strangers))
         if self._check:
             self._refuse_in_check_mode()
         taken = f"take {', '.join(request.files)} out of {request.package} into {request.dest}"
         return [Step(f"{taken} ({why})", self._take)]
 
     def plan_absent(self, state: State) -> list[Step]:
-        if state.foreign:
-            raise self._foreign()
-        there = [path for path in (self._request.dest, *state.leftovers) if path.exists()]
+        """What was taken goes; what others have put beside or in its place stays."""
+        there = [path for path in (self._request.dest, *state.leftovers) if claim_of(path)]
         return [Step(f"remove {path}", partial(tidy, path)) for path in there]
 
     def predict(self, state: State) -> State:
@@ -148,7 +155,7 @@ class PackageFiles:
         new, old = halves(request.dest)
         for path in (new, old):
             remove(path)
-        new.mkdir(parents=True)
+        claim(new)
         try:
             package = self._download(new)
             version = self._field(package, "Version")
@@ -166,6 +173,7 @@ class PackageFiles:
             "files": {name: digest_file(new / name) for name in request.files},
         }
         (new / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
+        unclaim(new)
         swap(new, request.dest, old)
 
     def _download(self, folder: Path) -> Path:

@@ -53,10 +53,13 @@ SystemCallFilter=@system-service @raw-io
 """
 
 
+# What tells a unit of ours from one of somebody else.
+HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
+
+
 def unit(service: Service) -> str:
     """The unit's text."""
-    return f"""# Written by hello_eBPF; changes are overwritten by the next run.
-[Unit]
+    return f"""{HEADER}[Unit]
 Description={service.description}
 Wants=network-online.target
 After=network-online.target systemd-sysctl.service systemd-tmpfiles-setup.service
@@ -72,6 +75,8 @@ RestartSec=1
 TimeoutStopSec={STOP_SECONDS}
 RuntimeDirectory={" ".join(_run_folders(service))}
 RuntimeDirectoryMode=0750
+# Systemd would remove it whole, with what others have put there.
+RuntimeDirectoryPreserve=yes
 # The RPC socket is made with 0777 less these: 0660.
 UMask=0117
 # No users' data in core files.

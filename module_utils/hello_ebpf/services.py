@@ -40,6 +40,13 @@ class Service:
     dpdk_folder: str = ""
 
     @property
+    def run_files(self) -> tuple[Path, ...]:
+        """What it and its supervisor make in its run folder: the RPC socket, SPDK's lock on it, pidfiles."""
+        sockets = [self.argv[at + 1] for at, word in enumerate(self.argv[:-1]) if word == "-r"]
+        pids = (self.run_folder / f"{self.name}.{end}" for end in ("pid", "clientpid"))
+        return (*(Path(f"{socket}{end}") for socket in sockets for end in ("", ".lock")), *pids)
+
+    @property
     def devices(self) -> tuple[Path, ...]:
         """Those of its data that are devices."""
         return tuple(path for path in self.data if path.is_relative_to("/dev"))

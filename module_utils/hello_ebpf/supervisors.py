@@ -16,7 +16,7 @@ from typing import Protocol
 
 from .errors import LabError
 from .processes import Process, credentials, find, running
-from .service_unit import unit
+from .service_unit import HEADER, unit
 from .services import STOP_SECONDS, Service
 
 LAST_LINES = 40  # a target that ends says much after what it died of
@@ -27,7 +27,8 @@ class Supervisor(Protocol):
     """What starts a service, starts it again when it ends, and stops it.
 
     ``definition`` is what it was told to run, as text; None when it was told nothing. ``owns`` tells the processes
-    that it started, those included that outlived it, from others with the same arguments. ``deaths`` counts how often
+    that it started, those included that outlived it, from others with the same arguments. ``foreign`` is what somebody
+    else has put in the place of the definition. ``deaths`` counts how often
     the process has ended by itself since ``start``.
     """
 
@@ -35,6 +36,7 @@ class Supervisor(Protocol):
     #: Whether it keeps parts of the system from what it runs.
     sandboxes: bool
 
+    def foreign(self) -> Path | None: ...
     def wanted(self) -> str: ...
     def definition(self) -> str | None: ...
     def install(self) -> None: ...
@@ -75,14 +77,22 @@ class Systemd:
         self.unit = f"{service.name}.service"
         self.path = units / self.unit
 
+    def foreign(self) -> Path | None:
+        """A unit of this name that we did not write."""
+        there = self.path.is_symlink() or self.path.exists()
+        return self.path if there and not self._ours() else None
+
+    def _ours(self) -> bool:
+        return not self.path.is_symlink() and self.path.is_file() and self.path.read_text().startswith(HEADER)
+
     def wanted(self) -> str:
         """The unit's text."""
         return unit(self.service)
 
     def definition(self) -> str | None:
-        """The unit as installed and enabled; an installed one that is not enabled counts as missing."""
+        """The unit as we installed and enabled it; one that is not enabled counts as missing."""
         link = self.path.parent / "multi-user.target.wants" / self.unit
-        if not self.path.is_file() or not link.is_symlink():
+        if not self._ours() or not link.is_symlink():
             return None
         return self.path.read_text()
 
@@ -98,7 +108,7 @@ class Systemd:
         _run("systemctl", "stop", self.unit)
 
     def remove(self) -> None:
-        if self.path.is_file():
+        if self._ours():
             _run("systemctl", "disable", "--now", "--quiet", self.unit)
             self.path.unlink()
             _run("systemctl", "daemon-reload")
@@ -158,6 +168,10 @@ class Daemon:
             *self.argv,
         )
 
+    def foreign(self) -> Path | None:
+        """Nothing: what runs is the definition, and daemon(1) is ours by its name and pidfile."""
+        return None
+
     def wanted(self) -> str:
         """The command line, one argument a line, and as whom."""
         return _definition(self.argv, self.service.user, self.service.group, idle=self.service.idle)
@@ -203,8 +217,8 @@ class Daemon:
         service.run_folder.chmod(0o750)
         shutil.chown(service.run_folder, service.user, service.group)
         # A socket and a lock that another user has left could not be replaced.
-        for path in service.run_folder.iterdir():
-            if path.owner() != service.user:
+        for path in service.run_files:
+            if path.is_symlink() or (path.exists() and path.owner() != service.user):
                 path.unlink()
         service.log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         old = service.log.read_bytes()[-LOG_KEPT:] if service.log.exists() else b""

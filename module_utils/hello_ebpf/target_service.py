@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Sequence
@@ -16,13 +15,17 @@ from pathlib import Path
 
 from .errors import LabError
 from .jsonrpc import Client
+from .made import Made
 from .plan import Step
 from .processes import PROC, Process, lock_holder, reactors, running, text_of
+from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
+# What DPDK keeps in its run folder.
+DPDK_FILES = ("config", "fbarray_*", "hugepage_*", "mp_socket*", "dpdk_telemetry*")
 DEATHS = 2  # once may be chance: a port that the one before has not given back yet
 CORE_MASK = re.compile("0x[0-9a-fA-F]+")
 CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one for each core
@@ -62,7 +65,8 @@ class Found:
         readable: the configuration is for root and the service's group; True where there is none yet.
         missing: the layers of protection that were asked for and do not hold of the process.
         version: what its RPC answers; None when it does not.
-        leftovers: files that only a target of ours can have left.
+        leftovers: files and folders that are noted as made by a target of ours.
+        unnoted: such that a target of ours runs with, and that no note tells of.
     """
 
     definition: str | None
@@ -72,6 +76,7 @@ class Found:
     leftovers: tuple[Path, ...]
     readable: bool = True
     missing: tuple[str, ...] = ()
+    unnoted: tuple[Path, ...] = ()
 
 
 def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
@@ -117,20 +122,23 @@ class TargetService:
         self.supervisor = supervisor
         self.check = check
         self.proc = proc
+        self.made = Made()
 
     # ---- read
 
     def read(self) -> Found:
         """The present state, from the processes, the supervisor and the RPC itself."""
         process = self._process()
+        definition = self.supervisor.definition()
         return Found(
-            definition=self.supervisor.definition(),
+            definition=definition,
             process=process,
             current=process is not None and self._is_current(process),
             version=self._version() if process else None,
             leftovers=tuple(self._leftovers()),
             readable=self._is_readable(),
             missing=self._missing(process),
+            unnoted=self._unnoted(process, definition),
         )
 
     def _missing(self, process: Process | None) -> tuple[str, ...]:
@@ -180,13 +188,46 @@ class TargetService:
         return lock_holder(Path(f"{self.target.rpc_socket}.lock"), self.proc)
 
     def _leftovers(self) -> list[Path]:
+        """What is noted, with another declaration than today's too; not what another process works with now."""
+        kept: set[Path] = set()
+        if self._foreign(self._process()) is not None:
+            kept |= {*self.supervisor.service.run_files, self.supervisor.service.run_folder}
+        if self._other() is not None:
+            kept |= set(self.shared)
+        return [path for path in map(Path, self.made.of(self.supervisor.service.name)) if path not in kept]
+
+    def _places(self) -> list[Path]:
+        """What the target makes where others could have made something before it."""
         service = self.supervisor.service
-        paths = [service.log, self.target.config_file]
-        if self._foreign(self._process()) is None:
-            paths.append(service.run_folder)
-        if self.target.state == "absent":
-            paths += self.shared
-        return [path for path in paths if path.exists()]
+        logs = [] if self.supervisor.sandboxes else [service.log]
+        return [service.run_folder, self.target.config_file, *logs]
+
+    def _unnoted(self, process: Process | None, definition: str | None) -> tuple[Path, ...]:
+        """What our target runs with, or was told to: it is ours, though the notes of it were lost."""
+        ours = process is not None or (definition is not None and str(self.target.rpc_socket) in definition)
+        if self.target.state == "absent" or not ours:
+            return ()
+        noted = self.made.of(self.supervisor.service.name)
+        return tuple(path for path in self._places() if path.exists() and str(path) not in noted)
+
+    def _note(self) -> None:
+        for path in (*self._places(), *self.supervisor.service.run_files, *self.shared):
+            self._note_path(path)
+
+    def _note_path(self, path: Path) -> None:
+        """With the folders that have to be made for it."""
+        for one in (path, *(folder for folder in path.parents if not folder.exists())):
+            self.made.note(self.supervisor.service.name, one)
+
+    def _other(self) -> Process | None:
+        """Another SPDK application under our shared-memory id."""
+        ours = ("-r", str(self.target.rpc_socket))
+        number = next((value for name, value in pairwise(self.supervisor.service.argv) if name == "--shm-id"), None)
+        for process in running(self.proc):
+            words = set(pairwise(word for argument in process.argv for word in argument.split("=", 1)))
+            if number and ours not in words and {("--shm-id", number), ("-i", number)} & words:
+                return process
+        return None
 
     def _foreign(self, ours: Process | None) -> Process | None:
         """The process that serves our socket and is not ours."""
@@ -204,8 +245,11 @@ class TargetService:
         return self._plan_absent(found) if self.target.state == "absent" else self._plan_started(found)
 
     def _plan_started(self, found: Found) -> list[Step]:
+        self._check_place(found)
         steps = []
         service = self.supervisor.service
+        if found.unnoted:
+            steps.append(Step(f"note that {', '.join(map(str, found.unnoted))} is of {service.name}", self._note))
         if not self.target.config_file.exists():
             steps.append(Step(f"write an empty configuration to {self.target.config_file}", self._write_config))
         elif not found.readable:
@@ -224,7 +268,7 @@ class TargetService:
         if found.definition is not None or found.process is not None:
             steps.append(Step(f"stop and remove {self.supervisor.service.name}", lambda: self._stop(found)))
         if found.leftovers:
-            names = ", ".join(map(str, found.leftovers))
+            names = ", ".join(str(path) for path in found.leftovers if path.exists()) or "the notes of what is gone"
             steps.append(Step(f"remove {names}", lambda: self._clean(found.leftovers)))
         return steps
 
@@ -239,6 +283,40 @@ class TargetService:
             self._check_program()
             if not self.check:
                 self._check_memory(found)
+
+    def _check_place(self, found: Found) -> None:
+        """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""
+        self._check_socket(found)
+        service = self.supervisor.service
+        if (path := self.supervisor.foreign()) is not None:
+            raise LabError(
+                asked=f"the unit {path}",
+                found="there is one that the lab did not write",
+                fix="rename it, or set csd_target_manage_service: false where it runs the target",
+            )
+        if (other := self._other()) is not None:
+            raise LabError(
+                asked=f"{service.name} with its RPC socket {self.target.rpc_socket}",
+                found=f"{other} has the same shared-memory id, and a machine has one such target",
+                fix="declare the drives of both in one csd_target_subsystems, or take that one down first",
+            )
+        noted = self.made.of(service.name)
+        for path in self._places():
+            if str(path) in noted or path in found.unnoted or not (path.is_symlink() or path.exists()):
+                continue
+            if path == service.run_folder:
+                raise LabError(
+                    asked=f"the RPC socket {self.target.rpc_socket}",
+                    found=f"the folder {path} is not the lab's, and that of the socket is closed to all but root and "
+                    f"the group {service.group}",
+                    fix="set csd_target_rpc_socket to a path in a folder of its own, like /run/hello_ebpf/spdk.sock; "
+                    "SPDK's rpc.py takes it with -s",
+                )
+            raise LabError(
+                asked=f"{path} for {service.name}",
+                found="it is there, and the lab did not make it",
+                fix="move it away, or set csd_target_config_file and csd_target_log to other paths",
+            )
 
     def _check_socket(self, found: Found) -> None:
         if holder := self._foreign(found.process):
@@ -301,6 +379,7 @@ class TargetService:
     # ---- steps
 
     def _write_config(self) -> None:
+        self._note_path(self.target.config_file)
         self.target.config_file.parent.mkdir(parents=True, exist_ok=True)
         self.target.config_file.write_text(EMPTY_CONFIG)
         self._share_config()
@@ -316,6 +395,7 @@ class TargetService:
             # Also ends an orphan, whose supervisor was killed and that nothing would restart.
             self.supervisor.stop()
             stop_process(found.process.pid)
+        self._note()
         self._drop_shared()
         self.supervisor.start()
         deadline = time.monotonic() + self.target.ready_seconds
@@ -348,13 +428,17 @@ class TargetService:
             stop_process(found.process.pid)
 
     def _clean(self, leftovers: Sequence[Path]) -> None:
+        """Files by their names, then the folders that are empty; what others have put there stays."""
+        folders = sorted((path for path in leftovers if path.is_dir() and not path.is_symlink()), reverse=True)
+        for path in (path for path in leftovers if path not in folders):
+            tidy(path)
+        for folder in folders:
+            dpdk = folder.parent.name == "dpdk"
+            remove_named(folder, DPDK_FILES if dpdk else ())
+            if dpdk:
+                rmdir(folder.parent)
         for path in leftovers:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not ours alone: it goes when it is empty
-            self.shared[-1].parent.rmdir()
+            self.made.forget(self.supervisor.service.name, path)
 
     # ---- render
 

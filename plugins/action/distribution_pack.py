@@ -12,6 +12,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 PROJECT = Path(__file__).resolve().parents[2]
+# What this plugin writes into the folder, as the module does on the builder; another file there is somebody else's.
+WRITTEN = ("hello_ebpf-*.tar.gz", "hello_ebpf-*.tar.gz.sha256", ".hello_ebpf-*.tar.gz.partial")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -40,7 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _fetch(self, remote: str, here: Path, sha256: str) -> None:
         here.parent.mkdir(parents=True, exist_ok=True)
-        for path in here.parent.iterdir():
+        for path in (path for pattern in WRITTEN for path in here.parent.glob(pattern)):
             path.unlink()
         half = here.with_name(f".{here.name}.partial")
         self._connection.fetch_file(remote, str(half))

@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+from ansible.module_utils.hello_ebpf.jsonrpc import Client
+
+from foreign import Foreign, left_in_our_folders
 from lab import QUICK, REPORT, ROOT, Run, ended, make, playbook
 from machine import listens, machine, processes
 
@@ -209,12 +212,78 @@ def _target_pid() -> int:
     return next((pid for pid, name in processes().items() if name == "reactor_0"), 0)
 
 
-def test_teardown_leaves_nothing(tmp_path: Path) -> None:
-    make(tmp_path, "teardown").succeeded()
-    assert machine() == untouched()
+FOREIGN = Foreign()
+
+
+def test_a_socket_in_a_folder_of_everybody_is_refused_and_the_folder_stays(tmp_path: Path) -> None:
+    """SPDK's default, /var/tmp/spdk.sock, is refused with its reason; a teardown with it leaves /var/tmp as it was."""
+    folder = Path("/var/tmp")
+    before = folder.stat(), sorted(folder.iterdir()), machine()
+    asked = ("-i", "inventory/local", "-e", "csd_target_rpc_socket=/var/tmp/spdk.sock")
+    for name in ("places", "target"):
+        refused = playbook(tmp_path, name, *asked)
+        assert refused.code != 0
+        assert "Asked: the RPC socket /var/tmp/spdk.sock. Found: the folder /var/tmp is not the lab's" in refused.output
+        assert refused.changed == set()
+    status, names, lab = before
+    assert (folder.stat().st_mode, folder.stat().st_uid, sorted(folder.iterdir())) == (
+        status.st_mode,
+        status.st_uid,
+        names,
+    )
+    assert machine() == lab
+
+
+def test_a_foreign_bdev_keeps_the_target_from_being_stopped(tmp_path: Path) -> None:
+    """A teardown does not stop a target that serves what was not declared: it names it, and the bdev stays."""
+    with Client("/run/hello_ebpf/spdk.sock") as client:
+        client.call("bdev_malloc_create", {"name": "theirs", "num_blocks": 2048, "block_size": 512})
+    refused = make(tmp_path, "teardown")
+    assert refused.code != 0
+    assert "it serves what this inventory did not declare: " in refused.output
+    with Client("/run/hello_ebpf/spdk.sock") as client:
+        assert [bdev["name"] for bdev in client.call("bdev_get_bdevs")] == ["theirs"]
+        client.call("bdev_malloc_delete", {"name": "theirs"})
+
+
+def test_teardown_leaves_nothing_and_takes_nothing_of_others(tmp_path: Path) -> None:
+    """Foreign files, units, sockets, mounts and packages beside, inside and in the place of the lab's survive."""
+    FOREIGN.put()
+    before = FOREIGN.seen()
+    run = make(tmp_path, "teardown").succeeded()
+    assert FOREIGN.seen() == before
+    assert left_in_our_folders() <= FOREIGN.paths()
+    assert "Not the lab's, or kept for its data: " in run.output
+    assert machine()["processes"] == untouched()["processes"]
 
 
 def test_a_second_teardown_changes_nothing(tmp_path: Path) -> None:
+    """The second teardown changes nothing, and takes nothing of others either."""
+    before = FOREIGN.seen()
     run = make(tmp_path, "teardown").succeeded()
     assert run.changed == set()
     assert run.recap_changed == 0
+    assert FOREIGN.seen() == before
+    assert left_in_our_folders() <= FOREIGN.paths()
+
+
+def test_what_lies_in_the_place_of_ours_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
+    """Another program at /usr/local/bin/csd, and another file in the target's run folder, stop a run at its start."""
+    before = FOREIGN.seen()
+    for name in ("places", "../site"):
+        refused = playbook(tmp_path, name, "-i", "inventory/local")
+        assert refused.code != 0
+        assert "Found: the folder /run/hello_ebpf is not the lab's" in refused.output
+        assert refused.changed == set()
+    free = ("-e", "csd_target_rpc_socket=/run/hello_ebpf_2/spdk.sock")
+    refused = playbook(tmp_path, "places", "-i", "inventory/local", *free)
+    assert refused.code != 0
+    assert "Asked: a link /usr/local/bin/csd to /opt/hello_ebpf/csd_host/bin/csd." in refused.output
+    assert refused.changed == set()
+    assert FOREIGN.seen() == before
+
+
+def test_without_them_the_machine_is_as_untouched() -> None:
+    """Nothing of the lab is left, once what was foreign is taken away."""
+    FOREIGN.take()
+    assert machine() == untouched()

@@ -1,21 +1,30 @@
-"""The module backing_file over {run, check, diff, run again}, and its refusals."""
+"""The module backing_file over {run, check, diff, run again}, its refusals, and what it never takes."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
+import backing_file
 import pytest
 from ansible.module_utils.hello_ebpf.backing_file import BackingFile
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge
 
+from module_run import run_module
+
 MIB = 1024 * 1024
 
 
-def run(path: Path, size: int = MIB, state: str = "present", *, check: bool = False) -> tuple[list[str], str, str]:
-    work = BackingFile(path, size, state)
+def run(path: Path, size: int = MIB, owner: str | None = None, *, check: bool = False) -> tuple[list[str], str, str]:
+    work = BackingFile(path, size, owner)
     outcome = converge(work.read, work.plan, work.predict, check=check)
     return outcome.actions, work.render(outcome.before), work.render(outcome.after)
+
+
+def gone(*, check: bool = False, remove_data: bool = False) -> dict[str, Any]:
+    return run_module(backing_file.main, {"state": "absent", "remove_data": remove_data}, check=check)
 
 
 def test_made_once(tmp_path: Path) -> None:
@@ -33,14 +42,72 @@ def test_made_once(tmp_path: Path) -> None:
     assert run(path)[0] == run(path, check=True)[0] == []
 
 
-def test_removed_once(tmp_path: Path) -> None:
+def test_an_empty_one_that_the_lab_made_is_removed_with_its_folder(tmp_path: Path, notes: Path) -> None:
+    path = tmp_path / "some/folder/file"
+    run(path)
+    expected = [f"remove {path} (empty)"]
+    assert gone(check=True)["actions"] == expected
+    assert path.exists()
+    assert gone()["actions"] == expected
+    assert list(tmp_path.iterdir()) == []
+    assert not notes.exists()
+    assert gone()["actions"] == []
+
+
+def test_data_go_only_when_told(tmp_path: Path) -> None:
+    """Case A7."""
+    path = tmp_path / "folder/file"
+    run(path)
+    with path.open("r+b") as file:
+        file.write(b"years of work")
+    for _ in range(2):
+        kept = gone()
+        assert (kept["actions"], kept["kept"]) == ([], [str(path)])
+        assert path.read_bytes().startswith(b"years of work")
+    assert run(path)[0] == [], "a new lab takes it up"
+    (path.parent / "theirs").touch()
+    assert gone(remove_data=True, check=True)["actions"] == [f"remove {path} (with data)"]
+    assert gone(remove_data=True)["actions"] == [f"remove {path} (with data)"]
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["theirs"]
+    assert gone(remove_data=True)["actions"] == []
+
+
+def test_a_file_of_the_users_own_stays_and_is_given_back(tmp_path: Path, notes: Path) -> None:
+    """Case A7: a file with data that was there before the lab."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(MIB))
+    os.chown(path, 12345, -1)
+    assert run(path, owner="nobody")[0] == [f"give {path} to nobody"]
+    assert path.owner() == "nobody"
+    expected = [f"give {path} back to 12345"]
+    assert gone(check=True, remove_data=True)["actions"] == gone(remove_data=True)["actions"] == expected
+    assert path.read_bytes() == bytes(MIB)
+    assert path.stat().st_uid == 12345
+    assert gone(remove_data=True)["actions"] == []
+    assert not notes.exists()
+
+
+def test_a_file_that_the_user_put_in_the_place_of_ours_stays(tmp_path: Path, notes: Path) -> None:
     path = tmp_path / "file"
     run(path)
-    assert run(path, state="absent", check=True)[0] == [f"remove {path}"]
-    assert path.exists()
-    assert run(path, state="absent")[0] == [f"remove {path}"]
-    assert not path.exists()
-    assert run(path, state="absent")[0] == []
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / "theirs").rename(path)
+    for actions in ([f"forget {path}"], []):
+        assert gone(remove_data=True, check=True)["actions"] == gone(remove_data=True)["actions"] == actions
+        assert path.read_bytes() == b"theirs"
+    assert not notes.exists()
+
+
+def test_what_stays_for_its_data_does_not_stay_with_a_user_that_goes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    run(path, owner="nobody")
+    with path.open("r+b") as file:
+        file.write(b"data")
+    assert gone()["actions"] == [f"give {path} to root, and keep its data"]
+    assert path.stat().st_uid == 0
+    assert gone()["actions"] == []
+    assert run(path, owner="nobody")[0] == [f"give {path} to nobody"]
+    assert gone(remove_data=True)["actions"] == [f"remove {path} (with data)"]
 
 
 def test_another_size_is_refused_and_the_data_stays(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ansible.module_utils.hello_ebpf.distribution.pack import manifest_of
 from ansible.module_utils.hello_ebpf.distribution.sources import archive_name, sources_digest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.release import platform_name
+from ansible.module_utils.hello_ebpf.removal import MARK, claim
 
 from module_run import run_module
 
@@ -45,6 +46,8 @@ class Fleet:
         (build / "scripts/__pycache__").mkdir(parents=True, exist_ok=True)
         (build / "scripts/__pycache__/rpc.pyc").write_text("")
         (self.parts["spdk"] / "20.07-old").mkdir(exist_ok=True)
+        (self.parts["spdk"] / "20.07-old/share/hello_ebpf").mkdir(parents=True, exist_ok=True)
+        (self.parts["spdk"] / "20.07-old/share/hello_ebpf/stamp.json").write_text('{"files": ["old"]}')
         (self.parts["spdk"] / "20.07-old/old").write_text("")
         current = self.parts["spdk"] / "current"
         current.unlink(missing_ok=True)
@@ -81,6 +84,7 @@ class Fleet:
 
     def tree(self) -> list[str]:
         paths = sorted(path for path in self.opt.rglob("*") if not path.is_dir() or path.is_symlink())
+        paths = [path for path in paths if path.name != MARK]
         return [str(path.relative_to(self.opt)) for path in paths]
 
     def _names(self) -> dict[str, str]:
@@ -252,7 +256,7 @@ def test_a_run_that_was_cut_off_is_taken_up(fleet: Fleet) -> None:
     fleet.forget()
     fleet.install(packed)
     left = fleet.opt / ".csd_target.new"
-    left.mkdir()
+    claim(left)
     (left / "half").write_text("")
     assert fleet.install(packed)["actions"] == [f"remove {left}"]
     (fleet.opt / "distribution.json").unlink()
@@ -354,3 +358,40 @@ def test_a_manifest_of_another_schema_is_none(tmp_path: Path) -> None:
         Manifest.from_json(json.loads('{"schema": 2}'))
     with pytest.raises(ValueError, match="no manifest of a distribution"):
         Manifest.from_json({})
+
+
+# ---- what is not ours
+
+
+def test_other_files_beside_the_archive_stay(fleet: Fleet) -> None:
+    cache = fleet.folder / "cache"
+    cache.mkdir()
+    (cache / "notes.txt").write_text("theirs")
+    packed = fleet.pack()
+    (fleet.parts["csd_target"] / "csd_tgt").write_text("two")
+    again = fleet.pack(sources="4567")
+    assert f"remove {packed['archive']}" in again["actions"]
+    assert sorted(path.name for path in cache.iterdir()) == [
+        Path(again["archive"]).name,
+        f"{Path(again['archive']).name}.sha256",
+        "notes.txt",
+    ]
+    for changed in (True, False):
+        assert fleet.pack(state="absent")["changed"] is changed
+        assert [path.name for path in cache.iterdir()] == ["notes.txt"]
+
+
+def test_what_others_have_put_inside_stays_and_is_named_before_an_exchange(fleet: Fleet) -> None:
+    packed = fleet.pack()
+    fleet.forget()
+    fleet.install(packed)
+    for part in fleet.parts.values():
+        (part / "notes.txt").write_text("theirs")
+    (fleet.parts["csd_target"] / "csd_tgt").write_text("altered")
+    assert fleet.install(packed)["msg"] == (
+        f"Asked: {fleet.parts['csd_target']} for what the builder compiled alone. Found: there is what the lab did not "
+        "put there (notes.txt). Do: move it away, or name another folder."
+    )
+    for changed in (True, False):
+        assert fleet.remove()["changed"] is changed
+        assert fleet.tree() == ["csd_target/notes.txt", "spdk/notes.txt"]

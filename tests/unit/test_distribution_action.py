@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.hello_ebpf.distribution.pack import WRITTEN
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,3 +100,30 @@ def test_without_the_builder_what_it_made_of_the_present_sources_is_taken(action
 
 def test_both_halves_name_the_same_sources() -> None:
     assert plugin("distribution").sources_digest(ROOT) == plugin("distribution_pack").sources_digest(ROOT)
+
+
+def test_a_fetch_replaces_older_archives_and_touches_nothing_else(tmp_path: Path) -> None:
+    """Case A8: foreign files in the controller's folder."""
+    pack = plugin("distribution_pack")
+
+    class Connection:
+        def fetch_file(self, _remote: str, here: str) -> None:
+            Path(here).write_bytes(b"new")
+
+    work = pack.ActionModule.__new__(pack.ActionModule)
+    work._connection = Connection()
+    for name in ("hello_ebpf-old.tar.gz", "hello_ebpf-old.tar.gz.sha256", "notes.txt", "ours-1.tar.gz"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "folder").mkdir()
+    work._fetch("/remote", tmp_path / "hello_ebpf-new.tar.gz", hashlib.sha256(b"new").hexdigest())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "folder",
+        "hello_ebpf-new.tar.gz",
+        "hello_ebpf-new.tar.gz.sha256",
+        "notes.txt",
+        "ours-1.tar.gz",
+    ]
+
+
+def test_builder_and_controller_know_the_same_files_for_theirs() -> None:
+    assert plugin("distribution_pack").WRITTEN == WRITTEN

@@ -941,3 +941,23 @@ def test_module_says_that_a_reboot_would_bring_the_pages_back(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_module(machine, monkeypatch, capsys, megabytes=16)["survives_reboot"]
+
+
+@pytest.mark.parametrize("path", [SCRIPT, UNIT])
+def test_what_somebody_else_wrote_for_the_boot_is_refused_and_stays(machine: Machine, path: str) -> None:
+    machine.put(path, "#!/bin/sh\n# theirs\n")
+    before = machine.files()
+    assert refused(machine, **LAB) == (
+        f"Asked: {path} for the lab's hugepages at boot. Found: there is one that the lab did not write. "
+        "Do: rename it, or set hugepages_manage: false."
+    )
+    assert machine.converge(**ABSENT).actions == []
+    assert machine.files() == before
+    # In the place of ours, while ours was there.
+    machine.path(path).unlink()
+    machine.converge(**LAB)
+    machine.put(path, "#!/bin/sh\n# theirs\n")
+    for _ in range(2):
+        machine.converge(**ABSENT)
+        assert machine.text(path) == "#!/bin/sh\n# theirs\n"
+    assert machine.converge(**ABSENT).actions == []

@@ -12,6 +12,7 @@ from typing import Any
 import make_install
 import pytest
 from ansible.module_utils.hello_ebpf.make_install import STAMP, telling_lines
+from ansible.module_utils.hello_ebpf.removal import claim
 
 from module_run import run_module
 
@@ -198,7 +199,7 @@ def test_a_folder_of_somebody_else_is_left_alone(folder: Folder) -> None:
         "Do: move them away, or name another folder."
     )
     assert folder.install()["msg"] == folder.install(check=True)["msg"] == expected
-    assert folder.install("absent")["msg"] == expected
+    assert folder.install("absent")["actions"] == []
     assert (folder.dest / "thesis.txt").read_text() == "years of work"
 
 
@@ -253,7 +254,8 @@ def test_halves_of_an_install_that_was_cut_off_are_cleared_away(folder: Folder) 
     folder.install()
     halves = [folder.dest.parent / ".hello.new", folder.dest.parent / ".hello.old"]
     for half in halves:
-        (half / "bin").mkdir(parents=True)
+        claim(half)
+        (half / "bin").mkdir()
     assert folder.install()["actions"] == [f"remove {half}" for half in halves]
     assert not any(half.exists() for half in halves)
     # Between its two renames a cut-off run leaves the old install aside and nothing in place.
@@ -287,6 +289,50 @@ def test_absent_leaves_what_others_have_beside_it(folder: Folder) -> None:
     (folder.root / "opt" / "other").mkdir()
     folder.install("absent")
     assert folder.everything() == ["opt", "opt/other"]
+
+
+def test_what_others_have_put_inside_stays_and_is_named_before_a_build(folder: Folder) -> None:
+    folder.install()
+    inside = [folder.dest / "bin" / "theirs", folder.root / "cache/hello/theirs", folder.dest / "notes.txt"]
+    for path in inside:
+        path.write_text("years of work")
+    (folder.dest / "bin/__pycache__").mkdir()
+    (folder.dest / "bin/__pycache__/hello.pyc").touch()
+    assert folder.install()["actions"] == []
+    folder.sources["hello.c"] = "int main(void)\n{\n\treturn 4;\n}\n"
+    assert (
+        folder.install()["msg"]
+        == folder.install(check=True)["msg"]
+        == (
+            f"Asked: {folder.dest} for hello alone (changed: source hello.c). Found: there is what the lab did not put "
+            "there (bin/theirs, notes.txt). Do: move it away, or name another folder."
+        )
+    )
+    for path in (inside[0], inside[2]):
+        path.rename(folder.root / path.name)
+    assert folder.install()["changed"]
+    for path in (inside[0], inside[2]):
+        (folder.root / path.name).rename(path)
+    for run in range(2):
+        assert bool(folder.install("absent", check=True)["actions"]) == bool(folder.install("absent")["actions"])
+        assert folder.install("absent")["actions"] == [], run
+        left = sorted(folder.root / name for name in folder.everything())
+        assert [path for path in left if path.is_file()] == sorted(inside)
+
+
+def test_a_log_that_the_lab_did_not_make_is_refused_and_stays(folder: Folder) -> None:
+    folder.log.parent.mkdir(parents=True)
+    folder.log.write_text("theirs")
+    assert (
+        folder.install()["msg"]
+        == folder.install(check=True)["msg"]
+        == (
+            f"Asked: {folder.log} for make_install of hello_eBPF. Found: it is there, and the lab did not make it. "
+            "Do: move it away, or name another path."
+        )
+    )
+    folder.install("absent")
+    assert folder.log.read_text() == "theirs"
 
 
 def test_the_stamp_says_what_was_built(folder: Folder) -> None:

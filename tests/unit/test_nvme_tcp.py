@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansible.module_utils.hello_ebpf.nvme_connection import Connection, WantedNa
 from ansible.module_utils.hello_ebpf.nvme_sysfs import Sysfs, unescape
 from ansible.module_utils.hello_ebpf.nvme_tcp import Found, NvmeTcp
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
+from nvme_tcp_left import left
 
 from nvme_machine import HOST_NQN, NQN, SECTORS, UUID, Machine, Space
 
@@ -454,3 +456,84 @@ def test_an_ipv6_address_is_found_in_any_spelling(tmp_path: Path) -> None:
 
 def test_a_mount_points_spaces_are_read() -> None:
     assert unescape("/mnt/my\\040data\\011x") == "/mnt/my data\tx"
+
+
+# ---- what is no longer declared, and what is not ours
+
+
+def left_over(machine: Machine, *declared: dict[str, Any]) -> list[str]:
+    found = left(declared, (), machine.host().made, machine.root)["connections"]
+    return [f"{one['subsystem_nqn']} {one['address']} {one['service_id']} {one['host_nqn']}" for one in found]
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_a_connection_that_is_no_longer_declared_is_found_and_goes(tmp_path: Path, *, systemd: bool) -> None:
+    """Case A11: it, or its unit, tried again for ever."""
+    other = f"{HOST_NQN}1"
+    machine = Machine(tmp_path, allowed=(HOST_NQN, other), systemd=systemd)
+    run(machine, boot=True)
+    run(machine, boot=True, host_nqn=other)
+    declared = {"subsystem_nqn": NQN, "address": "127.0.0.1", "service_id": 4420, "host_nqn": HOST_NQN}
+    assert left_over(machine, declared, declared | {"host_nqn": other}) == []
+    assert left_over(machine, declared) == [f"{NQN} 127.0.0.1 4420 {other}"]
+    if systemd:
+        # A lab of before the notes, and notes that were lost: the units tell.
+        notes = tmp_path / "var/lib/hello_ebpf/made.json"
+        kept = notes.read_text()
+        notes.unlink()
+        assert left_over(machine, declared) == [f"{NQN} 127.0.0.1 4420 {other}"]
+        notes.write_text(kept)
+    assert len(run(machine, state="absent", host_nqn=other).actions) == (2 if systemd else 1)
+    assert run(machine, state="absent", host_nqn=other).actions == []
+    assert left_over(machine, declared) == []
+    assert run(machine, boot=True).actions == [], "the other one needs the kernel module at boot still"
+    assert len(run(machine, state="absent").actions) == 2
+    assert left_over(machine) == []
+    assert not [name for name in machine.tree() if name.startswith(("etc/", "var/"))]
+
+
+def test_a_connection_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    run(machine)
+    shutil.rmtree(tmp_path / "sys/class/nvme")
+    assert run(machine, state="absent", check=True).actions == run(machine, state="absent").actions != []
+    assert run(machine, state="absent").actions == []
+    assert left_over(machine) == []
+
+
+def test_a_connection_that_somebody_else_made_stays(tmp_path: Path) -> None:
+    """The same key: it is used, and at removal left as it was found; after a boot it is the one of our unit."""
+    machine = Machine(tmp_path)
+    machine.write("proc/sys/kernel/random/boot_id", "one\n")
+    machine.run(["modprobe", "nvme-tcp"])
+    machine.run(list(work(machine).asked.command()))
+    before = machine.tree()
+    run(machine, boot=True)
+    assert left_over(machine) == [f"{NQN} 127.0.0.1 4420 {HOST_NQN}"]
+    assert [action.split()[0] for action in run(machine, state="absent", check=True).actions] == ["remove"]
+    assert [action.split()[0] for action in run(machine, state="absent").actions] == ["remove"]
+    assert machine.tree() == before
+    assert run(machine, state="absent").actions == []
+    run(machine, boot=True)
+    machine.write("proc/sys/kernel/random/boot_id", "two\n")
+    assert [action.split()[0] for action in run(machine, state="absent").actions] == ["disconnect", "remove"]
+
+
+@pytest.mark.parametrize("place", ["unit", "module", "link"])
+def test_what_somebody_else_wrote_for_the_boot_is_refused_and_stays(tmp_path: Path, place: str) -> None:
+    machine = Machine(tmp_path)
+    boot = work(machine).boot
+    name = {"unit": boot.unit_file, "module": boot.module_file, "link": boot.wants}[place]
+    if place == "link":
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).symlink_to("/etc/systemd/system/theirs.service")
+    else:
+        machine.write(name, "theirs\n")
+    before = machine.tree()
+    for check in (True, False):
+        assert refused(machine, boot=True, check=check) == (
+            f"Asked: /{name} for {NQN} at boot. Found: there is one that the lab did not write. "
+            "Do: rename it, or set nvme_tcp_boot: false."
+        )
+    assert run(machine, state="absent").actions == []
+    assert machine.tree() == before

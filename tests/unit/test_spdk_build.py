@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import spdk_build
+from ansible.module_utils.hello_ebpf.removal import claim
 from ansible.module_utils.hello_ebpf.spdk_build.compile import ELF_HEADER, Compiler, is_whole_object
 from ansible.module_utils.hello_ebpf.spdk_build.layout import pkg_config_files
 from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Request
@@ -119,12 +120,14 @@ def test_a_patch_that_does_not_apply_leaves_no_tree(tmp_path: Path) -> None:
 
 def test_half_a_fetch_or_half_a_tree_is_begun_anew(tmp_path: Path) -> None:
     asked = arguments(tmp_path)
+    claim(request(asked).cache)  # as a run that was cut off leaves it
     partial = request(asked).downloads / "partial" / "archive"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"half")
     assert missing(asked)[0] == "fetch"
     run(asked, "fetch")
     assert not partial.exists()
+    claim(request(asked).cache)
     half = request(asked).tree / "src.partial" / "lib"
     half.mkdir(parents=True)
     (half / "half.c").write_text("")
@@ -393,6 +396,43 @@ def test_removed_once_and_a_strangers_file_stays(tmp_path: Path) -> None:
     assert tree_of(tmp_path) == ["prefix", "prefix/strange", "spdk.tar.gz"]
     again = run_module(spdk_build.main, absent)
     assert (again["changed"], again["actions"]) == (False, [])
+
+
+def test_what_others_have_put_inside_stays(tmp_path: Path) -> None:
+    asked = arguments(tmp_path)
+    root = Path(build(asked)["path"])
+    theirs = [
+        root / "lib/theirs",
+        tmp_path / "prefix/theirs",
+        *(tmp_path / f"cache/{name}theirs" for name in ("", "archives/")),
+    ]
+    for path in theirs:
+        path.write_text("years of work")
+    # One file of the build is altered: it is installed anew, over nobody's work.
+    (root / "lib/libspdk_log.a").unlink()
+    assert run(asked, "install")["msg"] == (
+        f"Asked: {root} for this build of SPDK alone. Found: there is what the lab did not put there (lib/theirs). "
+        "Do: move it away, or name another folder."
+    )
+    absent = {**asked, "state": "absent"}
+    for changed in (True, False):
+        assert run_module(spdk_build.main, absent, check=True)["changed"] is changed
+        assert run_module(spdk_build.main, absent)["changed"] is changed
+        assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "spdk.tar.gz"] != []
+        assert sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".gz") == sorted(theirs)
+
+
+def test_a_cache_that_holds_others_files_is_refused_and_stays(tmp_path: Path) -> None:
+    asked = arguments(tmp_path)
+    (tmp_path / "cache/build").mkdir(parents=True)
+    (tmp_path / "cache/build/theirs").write_text("years of work")
+    before = tree_of(tmp_path)
+    assert run(asked, "plan")["msg"] == (
+        f"Asked: {tmp_path}/cache for the lab's work alone. Found: there is what the lab did not put there "
+        "(build/theirs). Do: move it away, or name another folder."
+    )
+    assert run_module(spdk_build.main, {**asked, "state": "absent"})["actions"] == []
+    assert tree_of(tmp_path) == before
 
 
 def test_nothing_of_ours_is_left(tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ class InMemory:
         self.told: str | None = None
         self.child: subprocess.Popen[bytes] | None = None
 
+    def foreign(self) -> Path | None:
+        return None
+
     def wanted(self) -> str:
         return "\n".join(self.service.argv)
 
@@ -225,7 +228,9 @@ def test_a_socket_served_by_another_is_refused_and_left_alone(bench: Bench) -> N
 
 
 def test_a_stale_socket_is_no_obstacle(bench: Bench) -> None:
-    bench.socket.parent.mkdir()
+    bench.run()
+    bench.supervisor.stop()
+    bench.socket.unlink()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(bench.socket))
     Path(f"{bench.socket}.lock").touch()
@@ -254,6 +259,9 @@ def test_a_core_on_which_another_spins_is_refused(bench: Bench) -> None:
 
 
 def test_a_broken_configuration_is_refused_before_a_start(bench: Bench) -> None:
+    bench.run()
+    bench.supervisor.stop()
+    bench.supervisor.child = None
     bench.config.write_text("{")
     with pytest.raises(LabError, match=r"Found: the file is not JSON: .* Do: restore it, or remove it"):
         bench.run()
@@ -373,3 +381,130 @@ def test_the_unit_restarts_after_a_crash_and_at_boot(tmp_path: Path) -> None:
     (tmp_path / "multi-user.target.wants").mkdir()
     (tmp_path / "multi-user.target.wants" / "csd_test.service").symlink_to("../csd_test.service")
     assert systemd.definition() == systemd.wanted()
+
+
+# ---- what is not ours
+
+
+def inside(bench: Bench) -> list[str]:
+    return sorted(str(path.relative_to(bench.folder)) for path in bench.folder.rglob("*") if not path.is_dir())
+
+
+def test_a_socket_in_a_folder_of_others_is_refused_and_the_folder_left_as_it_was(bench: Bench) -> None:
+    """Case A1: /var/tmp/spdk.sock. Its folder was closed to all others, and at teardown removed."""
+    shared = bench.folder / "run"
+    shared.mkdir(mode=0o777)
+    (shared / "theirs").touch()
+    before = shared.stat()
+    for check in (True, False):
+        with pytest.raises(LabError) as refused:
+            bench.run(check=check)
+        assert str(refused.value) == (
+            f"Asked: the RPC socket {bench.socket}. Found: the folder {shared} is not the lab's, and that of the "
+            "socket is closed to all but root and the group root. Do: set csd_target_rpc_socket to a path in a folder "
+            "of its own, like /run/hello_ebpf/spdk.sock; SPDK's rpc.py takes it with -s."
+        )
+    assert bench.run("absent").actions == []
+    assert (shared.stat().st_mode, shared.stat().st_uid) == (before.st_mode, before.st_uid)
+    assert inside(bench) == ["run/theirs", "stand_in.py"]
+
+
+@pytest.mark.parametrize("name", ["target.json", "log"])
+def test_a_file_of_others_in_a_place_of_ours_is_refused_and_stays(bench: Bench, name: str) -> None:
+    """Case A8: what an administrator wrote."""
+    (bench.folder / name).write_text('{"subsystems": []}')
+    for check in (True, False):
+        with pytest.raises(LabError) as refused:
+            bench.run(check=check)
+        assert str(refused.value) == (
+            f"Asked: {bench.folder / name} for csd_test. Found: it is there, and the lab did not make it. "
+            "Do: move it away, or set csd_target_config_file and csd_target_log to other paths."
+        )
+    for _ in range(2):
+        assert bench.run("absent").actions == []
+    assert (bench.folder / name).read_text() == '{"subsystems": []}'
+
+
+def test_what_others_have_put_beside_the_socket_stays(bench: Bench) -> None:
+    bench.run()
+    (bench.folder / "run/theirs").touch()
+    (bench.folder / "dpdk/spdk").mkdir(parents=True)
+    (bench.folder / "dpdk/spdk/config").touch()
+    (bench.folder / "dpdk/spdk/theirs").touch()
+    assert bench.run("absent").changed
+    assert bench.run("absent").actions == []
+    assert inside(bench) == ["dpdk/spdk/theirs", "run/theirs", "stand_in.py"]
+
+
+def test_what_an_earlier_declaration_made_goes_too(bench: Bench) -> None:
+    bench.run()
+    bench.supervisor.stop()
+    bench.socket, bench.config = bench.folder / "other/spdk.sock", bench.folder / "other.json"
+    assert bench.run("absent").changed
+    assert inside(bench) == ["stand_in.py"]
+    assert bench.run("absent").actions == []
+
+
+def test_what_runs_is_ours_though_its_notes_were_lost(bench: Bench, notes: Path) -> None:
+    bench.run()
+    notes.unlink()
+    expected = [f"note that {bench.socket.parent}, {bench.config} is of csd_test"]
+    assert bench.run(check=True).actions == bench.run().actions == expected
+    assert bench.run().actions == []
+    bench.run("absent")
+    assert inside(bench) == ["stand_in.py"]
+
+
+def test_a_second_target_is_refused_in_one_sentence(bench: Bench) -> None:
+    """Case A14: the shared-memory id would be the other's."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", "-r", "/run/other/spdk.sock", "--shm-id", "4421"]
+    )
+    service = Service("csd_test", "test", (*bench.argv, "--shm-id", "4421"), bench.folder / "run", bench.folder / "log")
+    bench.supervisor.service = service
+    shm = bench.folder / "shm/nvmf_trace"
+    shm.parent.mkdir()
+    shm.touch()
+    try:
+        for check in (True, False):
+            with pytest.raises(LabError) as refused:
+                bench.run(check=check)
+            assert str(refused.value).startswith(
+                f"Asked: csd_test with its RPC socket {bench.socket}. Found: pid {other.pid} ("
+            )
+            assert str(refused.value).endswith(
+                "--shm-id 4421) has the same shared-memory id, and a machine has one such target. Do: declare the "
+                "drives of both in one csd_target_subsystems, or take that one down first."
+            )
+        assert bench.run("absent").actions == []
+        assert shm.exists()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    bench.run()
+    assert bench.run().actions == []
+
+
+def test_a_unit_of_somebody_else_is_refused_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    units = tmp_path / "units"
+    (units / "multi-user.target.wants").mkdir(parents=True)
+    unit = units / "csd_test.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\n")
+    (units / "multi-user.target.wants/csd_test.service").symlink_to(unit)
+    monkeypatch.setattr(supervisors, "_run", lambda *argv: pytest.fail(f"{argv}"))
+    systemd = Systemd(bench.supervisor.service, units)
+    for state in ("started", "absent"):
+        target = Target(bench.socket, bench.config, (), 0, ready_seconds=5, share_cores=False, state=state)
+        work = TargetService(target, systemd, check=False)
+        if state == "started":
+            with pytest.raises(LabError) as refused:
+                converge(work.read, work.plan, work.predict, check=False)
+            assert str(refused.value) == (
+                f"Asked: the unit {unit}. Found: there is one that the lab did not write. "
+                "Do: rename it, or set csd_target_manage_service: false where it runs the target."
+            )
+        else:
+            assert converge(work.read, work.plan, work.predict, check=False).actions == []
+    assert unit.read_text() == "[Service]\nExecStart=/bin/true\n"

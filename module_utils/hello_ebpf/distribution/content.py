@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..removal import MARK
+
 SCHEMA = 1
 # Of several builds in one folder, the one that this link names is distributed.
 CURRENT = "current"
@@ -62,7 +64,7 @@ def files_of(folder: Path) -> dict[str, Path]:
     link = folder / CURRENT
     roots = [link, *(folder / link.readlink()).rglob("*")] if link.is_symlink() else list(folder.rglob("*"))
     found = {str(path.relative_to(folder)): path for path in roots if path.is_symlink() or path.is_file()}
-    return {name: found[name] for name in sorted(found) if "__pycache__" not in Path(name).parts}
+    return {name: found[name] for name in sorted(found) if name != MARK and "__pycache__" not in Path(name).parts}
 
 
 def content(folder: Path) -> dict[str, str]:

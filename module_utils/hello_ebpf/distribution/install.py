@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import LabError
-from ..folders import halves, remove, swap, tidy
+from ..folders import halves, swap
 from ..plan import Step
 from ..release import missing_flags
+from ..removal import claim, claim_of, foreign, remove, seal, strangers, tidy
 from .content import CURRENT, MANIFEST, Manifest, content, read_json, sha256_of, spoilt
 
 # What tells that a folder came from a role of this project, compiled here before.
@@ -86,7 +87,7 @@ class Install:
             manifest,
             {name: lost for name in files if (lost := spoilt(Path(paths[name]), files[name]))},
             tuple(folder for name, folder in request.parts.items() if name not in files and is_foreign(folder)),
-            tuple(path for path in self._halves() if path.exists()),
+            tuple(path for path in self._halves() if claim_of(path) or path.is_file()),
         )
 
     def plan(self, state: State) -> list[Step]:
@@ -97,6 +98,9 @@ class Install:
             self._check(wanted)
         stale = self.stale(state)
         steps = [Step(f"remove {path}", partial(tidy, path)) for path in state.leftovers]
+        for folder in (request.parts[name] for name in stale if name in request.parts):
+            if folder.is_dir() and (names := strangers(folder)):
+                raise foreign(folder, "what the builder compiled alone", names)
         if stale or (wanted and state.sha256 != request.sha256):
             return [*steps, Step(f"install {', '.join(stale) or 'nothing new'} of {self._named()}", self._install)]
         return steps
@@ -114,7 +118,7 @@ class Install:
         """Only what came with an archive: what was compiled here goes with the role that compiled it."""
         paths = [Path(path) for path in state.manifest.paths.values()] if state.manifest else []
         gone = [*paths, self._request.record, *state.leftovers]
-        return [Step(f"remove {path}", partial(tidy, path)) for path in gone if path.exists()]
+        return [Step(f"remove {path}", partial(tidy, path)) for path in gone if claim_of(path) or path.is_file()]
 
     def predict(self, state: State) -> State:
         return State(self._request.sha256, self._request.manifest)
@@ -158,7 +162,7 @@ class Install:
         stale = self.stale(self.read())
         stage = request.record.parent / f".{request.record.name}.new"
         remove(stage)
-        stage.mkdir(parents=True)
+        claim(stage)
         unpack(request.archive, stage)
         for name in stale:
             if content(stage / name) != wanted.files[name]:
@@ -170,6 +174,8 @@ class Install:
             new, old = halves(folder)
             remove(new)
             remove(old)
+            claim(stage / name)
+            seal(stage / name)
             (stage / name).rename(new)
             swap(new, folder, old)
         half = request.record.with_name(f".{request.record.name}.partial")

@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import LabError
-from ..folders import remove, tidy
 from ..plan import Step
+from ..removal import remove, remove_named, rmdir
 from .content import MANIFEST, Manifest, content, files_of, sha256_of
 
 # Packing takes a second at this level, and a higher one saves little.
 LEVEL = 4
+# What this module writes into a folder; another file there is somebody else's.
+WRITTEN = ("hello_ebpf-*.tar.gz", "hello_ebpf-*.tar.gz.sha256", ".hello_ebpf-*.tar.gz.partial")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Pack:
     """The archive of the installed parts: ``read``, ``plan`` (or ``plan_absent``) and ``predict`` for ``converge``.
 
     Args:
-        archive: its path; nothing else lies in its folder.
+        archive: its path. Others of its kind in the folder are older ones, and go.
         parts: name -> folder.
         platform: the builder's release.
         cpu: the level that the parts were compiled for.
@@ -79,7 +81,7 @@ class Pack:
         folder = self._archive.parent
         beside = digest_file(self._archive)
         own = {self._archive, beside}
-        leftovers = tuple(sorted(path for path in folder.iterdir() if path not in own)) if folder.is_dir() else ()
+        leftovers = tuple(sorted(path for path in written(folder) if path not in own))
         lacking = tuple(name for name in self._parts if not wanted.files.get(name))
         if not self._archive.is_file() or not beside.is_file():
             return State(wanted, lacking, leftovers=leftovers)
@@ -102,7 +104,7 @@ class Pack:
 
     def plan_absent(self, state: State) -> list[Step]:
         folder = self._archive.parent
-        return [Step(f"remove {folder}", partial(tidy, folder))] if folder.exists() else []
+        return [Step(f"remove the archives in {folder}", partial(_drop, folder))] if written(folder) else []
 
     def predict(self, state: State) -> State:
         return State(state.wanted, packed=state.wanted)
@@ -112,6 +114,16 @@ class Pack:
 
     def _pack(self) -> None:
         write_archive(self._archive, self.read().wanted)
+
+
+def written(folder: Path) -> set[Path]:
+    """The archives in a folder, and what belongs to them."""
+    return {path for pattern in WRITTEN for path in folder.glob(pattern)}
+
+
+def _drop(folder: Path) -> None:
+    remove_named(folder, WRITTEN)
+    rmdir(folder.parent)
 
 
 def write_archive(archive: Path, manifest: Manifest) -> None:

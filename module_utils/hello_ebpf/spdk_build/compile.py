@@ -8,8 +8,8 @@ import shutil
 import struct
 from pathlib import Path
 
+from ..removal import remove
 from . import recipe
-from .files import remove
 from .layout import STAMP
 from .request import Request
 from .shell import BUILD_ENVIRONMENT, Shell

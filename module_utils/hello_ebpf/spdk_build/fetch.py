@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..release import os_release
+from ..removal import remove
 from . import apt_sources
-from .files import remove
 from .request import Request
 from .shell import Shell, fetch_environment
 

@@ -1,19 +1,12 @@
-"""Folders that are removed, digests, and files that appear whole or not at all."""
+"""Digests, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
-
-def remove(path: Path) -> None:
-    """Remove a file, link or whole folder, if there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+from ..removal import remove
 
 
 def sha256_of(path: Path) -> str:

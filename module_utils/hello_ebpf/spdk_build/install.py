@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
+from ..removal import claim, foreign, remove, strangers, unclaim
 from . import archive
 from .fetch import verify
-from .files import link_to, remove, sha256_of
+from .files import link_to, sha256_of
 from .layout import PROGRAM, STAMP
 from .request import Request
 
@@ -69,10 +70,14 @@ def install(request: Request) -> None:
     new, old = halves(request.prefix)
     remove(new)
     remove(old)
-    new.mkdir()
+    final = request.prefix / request.name
+    if final.exists() and (names := strangers(final)):
+        raise foreign(final, "this build of SPDK alone", names)
+    claim(new)
     archive.unpack(request.build_archive, new)
     name = _accept(request, new)
     (new / ORIGIN).write_text(f"{sha256}\n")
+    unclaim(new)
     final = request.prefix / name
     if final.exists():
         final.rename(old)

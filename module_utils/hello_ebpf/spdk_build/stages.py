@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import LabError
+from ..made import Made
 from ..plan import Step
+from ..removal import check_claim, claim, claim_of, remove, rmdir, seal, tidy
 from . import archive, preflight
 from .compile import Compiler
 from .fetch import debian_source, fetch
-from .files import remove, write_whole
+from .files import write_whole
 from .install import ORIGIN, Installed, halves, install, installed
 from .layout import STAMP, assemble
 from .request import LINKS, STAGES, Request
@@ -20,6 +22,9 @@ from .shell import Shell
 from .unpack import unpack
 
 PROJECT_FOLDER = "hello_ebpf"
+# What may be in the cache before it is claimed: the lock is held by then, and the role has brought an archive.
+BEFORE = ("lock", "incoming")
+OWNER = "spdk"  # of the log's note
 # Measured, with room to spare: 142 + 22 MiB of archive and apt's lists, a tree of 37 MiB when all is compiled, 7 MiB
 # installed.
 DOWNLOAD_BYTES = 200 * preflight.MIB
@@ -90,6 +95,9 @@ class SpdkBuild:
         preflight.check_source(request)
         for folder in (request.prefix, request.cache):
             preflight.check_owner(folder, PROJECT_FOLDER)
+        if state.missing:
+            check_claim(request.cache, own=BEFORE)
+            Made().check(OWNER, request.log)
         if request.source == "debian" and "fetch" in state.missing:
             debian_source(request)
         if state.missing:
@@ -112,9 +120,14 @@ class SpdkBuild:
                 found=f"the stage {missing[0]} before it is not done",
                 fix=f"run the stages in order: {', '.join(STAGES)} (the role spdk does)",
             )
+        request = self._request
+        claim(request.cache, own=BEFORE)
+        Made().take(OWNER, request.log)
         self._work[self._stage]()
         if self._stage in COMPILED:
-            write_whole(self._request.tree / "stage", self._stage)
+            write_whole(request.tree / "stage", self._stage)
+        if not (request.cache / "build").exists():
+            seal(request.cache)
 
     def _pack(self, shell: Shell) -> None:
         request = self._request
@@ -160,11 +173,10 @@ class SpdkAbsent:
     def read(self) -> tuple[Path, ...]:
         request = self._request
         builds = sorted(path.parents[len(STAMP.parts) - 1] for path in request.prefix.glob(f"*/{STAMP}"))
-        links = [request.prefix / name for name in LINKS.values()]
-        ours = [*links, *halves(request.prefix), *(path for path in builds if path not in links)]
-        ours += [request.cache / name for name in ("apt", "archives", "build", "downloads", "incoming", "lock")]
-        ours += [request.log]
-        return tuple(path for path in ours if path.exists() or path.is_symlink())
+        links = [path for name in LINKS.values() if (path := request.prefix / name).is_symlink()]
+        ours = [*links, *(path for path in builds if path not in links)]
+        ours += [path for path in (*halves(request.prefix), request.cache) if claim_of(path) and path not in ours]
+        return (*ours, *map(Path, Made().of(OWNER)))
 
     def plan(self, state: tuple[Path, ...]) -> list[Step]:
         return [Step(f"remove {path}", partial(self._remove, path)) for path in state]
@@ -174,12 +186,10 @@ class SpdkAbsent:
 
     def _remove(self, path: Path) -> None:
         """Remove, and with it the folders above that are ours and empty now."""
-        remove(path)
-        for folder in path.parents:
-            ours = folder in {self._request.prefix, self._request.cache} or PROJECT_FOLDER in folder.parts
-            if not ours or any(folder.iterdir()):
-                break
-            folder.rmdir()
+        tidy(path)
+        Made().forget(OWNER, path)
+        if path.parent == self._request.prefix:
+            rmdir(path.parent)
 
 
 def render(state: State) -> str:

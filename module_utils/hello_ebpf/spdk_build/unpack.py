@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ..errors import LabError
+from ..removal import remove
 from . import recipe
 from .fetch import verify
-from .files import remove
 from .request import Request
 from .shell import Shell
 

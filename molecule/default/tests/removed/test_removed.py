@@ -41,6 +41,15 @@ def test_no_unit_mount_listener_process_or_setting_is_left(host: Host) -> None:
     assert differences(before, after) == []
 
 
+def test_what_somebody_else_has_is_as_it_was(host: Host) -> None:
+    """The unit, the mount, the files, the line in fstab and the shared memory of somebody else are as they were."""
+    assert host.check_output("systemctl is-active theirs.service") == "active"
+    assert host.mount_point("/mnt/theirs").exists
+    assert host.file("/etc/fstab").content_string.endswith("/dev/theirs /opt/theirs ext4 noauto 0 0")
+    for path in ("/usr/local/bin/theirs-too", "/etc/modules-load.d/theirs.conf", "/dev/shm/theirs", "/var/tmp/theirs"):
+        assert host.file(path).content_string == "# years of work\n"
+
+
 def test_systemd_knows_nothing_of_it(host: Host) -> None:
     """Systemd has no unit of the lab's in its memory, and none that failed."""
     known = host.check_output("systemctl list-units --all --no-legend --plain --no-pager").splitlines()

@@ -69,6 +69,28 @@ def test_nothing_of_the_lab_is_there(host: Host) -> None:
     assert listeners(host) == []
 
 
+# A unit, a mount, files, a link, a line in fstab and shared memory of somebody else, beside the lab's. The look below
+# has them, and so has each look that is held against it.
+FOREIGN = """\
+set -eu
+printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >/etc/systemd/system/theirs.service
+systemctl daemon-reload
+systemctl start theirs.service
+mkdir -p /mnt/theirs /opt/theirs
+mount -t tmpfs theirs /mnt/theirs
+printf '/dev/theirs /opt/theirs ext4 noauto 0 0' >>/etc/fstab
+for path in /opt/theirs/data /usr/local/bin/theirs /etc/modules-load.d/theirs.conf /dev/shm/theirs /var/tmp/theirs; do
+	echo '# years of work' >$path
+done
+ln -s /opt/theirs/data /usr/local/bin/theirs-too
+"""
+
+
+def test_somebody_else_is_there(host: Host) -> None:
+    """Others have a unit, a mount, files, a line in fstab and shared memory there, which the removal has to leave."""
+    host.check_output("sh -c %s", FOREIGN)
+
+
 def test_remember_the_untouched_machine(host: Host) -> None:
     """Every file, mount, unit, listener and kernel setting of the untouched container is on record."""
     seen = look(host)

@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Ansible module: a file or link of the lab in a folder that others use too."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_file
+short_description: A file or link of the lab in a folder that others use too
+description:
+  - Makes a link or a small text file where nothing is, and keeps it as asked. What is there and was not made by the
+    lab is refused, in check mode too, and never replaced or removed.
+  - What is made is noted in C(/var/lib/hello_ebpf/made.json), with its inode number.
+options:
+  owner:
+    description: Who makes it. O(state=absent) removes all that was made for this owner, declared still or not.
+    type: str
+    required: true
+  path:
+    description: Where. Needed unless O(state=absent).
+    type: path
+  target:
+    description: What the link leads to. This or O(content) is needed with O(path).
+    type: path
+  content:
+    description: The file's text; everybody may read it.
+    type: str
+  state:
+    description: Whether it is there.
+    choices: [present, absent]
+    default: present
+    type: str
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author: hello_eBPF
+"""
+
+EXAMPLES = r"""
+- name: The tool is found by its name
+  lab_file:
+    owner: csd_host
+    path: /usr/local/bin/csd
+    target: /opt/hello_ebpf/csd_host/bin/csd
+"""
+
+RETURN = r"""
+actions:
+  description: The changes made, or in check mode the changes that would be made, in words.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.lab_file import LabFile, Wanted
+from ansible.module_utils.hello_ebpf.made import Made
+from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+
+ARGUMENTS: dict[str, Any] = {
+    "owner": {"type": "str", "required": True},
+    "path": {"type": "path"},
+    "target": {"type": "path"},
+    "content": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("state", "present", ("path",))],
+        mutually_exclusive=[("target", "content")],
+    )
+    asked = module.params
+    # A folder that is made on the way is for everybody, however closed the calling shell's umask is.
+    os.umask(0o022)
+    wanted = Wanted(Path(asked["path"]), asked["target"], asked["content"]) if asked["path"] else None
+    work = LabFile(asked["owner"], wanted, Made())
+    plan, predict = (
+        (work.plan, work.predict) if asked["state"] == "present" else (work.plan_absent, work.predict_absent)
+    )
+    try:
+        if wanted and wanted.target is None and wanted.content is None:
+            raise LabError(str(wanted), "neither target nor content is given", "give one of them")
+        outcome = converge(work.read, plan, predict, check=module.check_mode)
+    except LabError as error:
+        module.fail_json(msg=str(error))
+    exit_with(module, outcome, work.render)
+
+
+if __name__ == "__main__":
+    main()

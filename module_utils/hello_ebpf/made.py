@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""What the lab made in places that are not its own alone, noted before it is made: the rest is somebody else's.
+
+A service's socket folder, a link in /usr/local/bin, a file behind a drive, a connection of the kernel: nothing in them
+could tell who made them. The notes lie in /var/lib/hello_ebpf/made.json and go with the last of what they name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from .errors import LabError
+from .removal import rmdir
+
+RECORD = Path("/var/lib/hello_ebpf/made.json")
+
+Notes = dict[str, dict[str, str]]
+
+
+class Made:
+    """The notes: owner (who made it) -> name (a path, or a connection's key) -> detail.
+
+    Args:
+        record: the file that holds them.
+    """
+
+    def __init__(self, record: Path | None = None) -> None:
+        self._record = record or RECORD
+
+    def of(self, owner: str) -> Mapping[str, str]:
+        """What an owner made: name -> detail.
+
+        Raises:
+            ValueError: the notes cannot be read; without them nothing may be removed.
+        """
+        return self._read().get(owner, {})
+
+    def note(self, owner: str, name: object, detail: str = "") -> None:
+        """Note it, before it is made; again, with another detail."""
+        self._change(lambda notes: notes.setdefault(owner, {}).update({str(name): detail}))
+
+    def take(self, owner: str, path: Path) -> None:
+        """Note a path before it is made.
+
+        Raises:
+            LabError: as ``check`` says.
+        """
+        self.check(owner, path)
+        if str(path) not in self.of(owner):
+            self.note(owner, path)
+
+    def check(self, owner: str, path: Path) -> None:
+        """Refuse a path that cannot be taken, before anything is changed.
+
+        Raises:
+            LabError: it is there already, and no note says that the lab made it.
+        """
+        if str(path) in self.of(owner):
+            return
+        if path.is_symlink() or path.exists():
+            raise LabError(
+                asked=f"{path} for {owner} of hello_eBPF",
+                found="it is there, and the lab did not make it",
+                fix="move it away, or name another path",
+            )
+
+    def forget(self, owner: str, name: object) -> None:
+        """It is gone, or was never made."""
+        self._change(lambda notes: notes.get(owner, {}).pop(str(name), None))
+
+    def _read(self) -> Notes:
+        try:
+            notes: Notes = json.loads(self._record.read_text())
+        except FileNotFoundError:
+            return {}
+        return notes
+
+    def _change(self, change: Callable[[Notes], object]) -> None:
+        folder = self._record.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            notes = self._read()
+            change(notes)
+            self._write({owner: names for owner, names in notes.items() if names})
+        finally:
+            os.close(handle)
+
+    def _write(self, notes: Notes) -> None:
+        if not notes:
+            self._record.unlink(missing_ok=True)
+            rmdir(self._record.parent)
+            return
+        part = self._record.with_name(f".{self._record.name}.part")
+        part.write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n")
+        part.chmod(0o644)
+        part.replace(self._record)
+
+
+def identity(path: Path) -> str:
+    """Tells a file from another one at the same path, as a note's detail; empty where there is none."""
+    try:
+        return str(path.lstat().st_ino)
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,91 @@
+"""The module lab_file over {run, check, diff, run again}, with what others have beside and in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lab_file
+import pytest
+
+from module_run import run_module
+
+
+def run(path: Path | None, *, check: bool = False, **asked: Any) -> dict[str, Any]:
+    return run_module(lab_file.main, {"owner": "tool", **({"path": str(path)} if path else {}), **asked}, check=check)
+
+
+@pytest.mark.parametrize("asked", [{"target": "/opt/tool/bin/tool"}, {"content": "text\n"}])
+def test_made_once_and_removed_once(tmp_path: Path, notes: Path, asked: dict[str, Any]) -> None:
+    path = tmp_path / "bin/tool"
+    predicted = run(path, check=True, **asked)
+    assert list(tmp_path.iterdir()) == []
+    done = run(path, **asked)
+    assert predicted["actions"] == done["actions"] != []
+    assert predicted["diff"] == done["diff"]
+    assert (path.is_symlink(), path.is_file()) == (("target" in asked), ("content" in asked))
+    assert run(path, **asked)["actions"] == run(path, check=True, **asked)["actions"] == []
+    assert run(path, state="absent", check=True, **asked)["actions"] == [f"remove {path}"]
+    assert run(path, state="absent", **asked)["actions"] == [f"remove {path}"]
+    assert run(path, state="absent", **asked)["actions"] == []
+    assert list((tmp_path / "bin").iterdir()) == []
+    assert not notes.exists()
+
+
+def test_what_was_made_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "tool.json"
+    run(path, content="one")
+    assert run(path, content="two")["changed"]
+    assert path.read_text() == "two"
+    link = tmp_path / "tool"
+    run(link, target="/opt/one")
+    assert run(link, target="/opt/two")["changed"]
+    assert str(link.readlink()) == "/opt/two"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_another_program_of_that_name_is_refused_and_stays(tmp_path: Path, *, check: bool) -> None:
+    """Case A8: another program at /usr/local/bin/csd."""
+    path = tmp_path / "csd"
+    path.write_text("theirs")
+    assert run(path, target="/opt/tool", check=check)["msg"] == (
+        f"Asked: a link {path} to /opt/tool. Found: another file of somebody else is there. "
+        "Do: move it away, or name another path."
+    )
+    path.unlink()
+    path.symlink_to("/opt/theirs")
+    assert (
+        "Found: a link to /opt/theirs of somebody else is there." in run(path, target="/opt/tool", check=check)["msg"]
+    )
+    assert run(path, target="/opt/tool", state="absent", check=check)["actions"] == []
+    assert str(path.readlink()) == "/opt/theirs"
+
+
+def test_what_others_have_put_in_its_place_stays(tmp_path: Path, notes: Path) -> None:
+    path = tmp_path / "tool.json"
+    run(path, content="ours")
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    theirs.rename(path)
+    assert "of somebody else is there" in run(path, content="ours")["msg"]
+    for actions in ([f"forget {path}"], []):
+        assert run(None, state="absent", check=True)["actions"] == run(None, state="absent")["actions"] == actions
+        assert path.read_text() == "theirs"
+    assert not notes.exists()
+
+
+def test_a_link_of_ours_whose_note_was_lost_is_ours(tmp_path: Path, notes: Path) -> None:
+    path = tmp_path / "tool"
+    run(path, target="/opt/tool")
+    notes.unlink()
+    assert run(path, target="/opt/tool", state="absent")["actions"] == [f"remove {path}"]
+
+
+def test_what_is_no_longer_declared_goes_too(tmp_path: Path) -> None:
+    run(tmp_path / "one", target="/opt/tool")
+    run(tmp_path / "two", target="/opt/tool")
+    assert run(tmp_path / "two", target="/opt/tool", state="absent")["actions"] == [
+        f"remove {tmp_path / 'one'}",
+        f"remove {tmp_path / 'two'}",
+    ]
+    assert list(tmp_path.iterdir()) == []
