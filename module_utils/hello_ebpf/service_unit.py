@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .services import STOP_SECONDS, Service
+from .systemd_names import command, value, words
 
 # Whatever it runs as. What is not here: MemoryDenyWriteExecute (programs are compiled into memory that is then made
 # executable), ProcSubset (DPDK reads /proc/meminfo), PrivateNetwork and PrivateUsers (fails where user namespaces do).
@@ -57,20 +58,20 @@ def unit(service: Service) -> str:
     """The unit's text."""
     return f"""# Written by hello_eBPF; changes are overwritten by the next run.
 [Unit]
-Description={service.description}
+Description={value(service.description)}
 Wants=network-online.target
 After=network-online.target systemd-sysctl.service systemd-tmpfiles-setup.service
-RequiresMountsFor={" ".join(["/dev/hugepages", *map(str, service.folders)])}
+RequiresMountsFor={words(["/dev/hugepages", *service.folders])}
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={" ".join(service.argv)}
-User={service.user}
-Group={service.group}
+ExecStart={command(service.argv)}
+User={value(service.user)}
+Group={value(service.group)}
 Restart=always
 RestartSec=1
 TimeoutStopSec={STOP_SECONDS}
-RuntimeDirectory={" ".join(_run_folders(service))}
+RuntimeDirectory={words(_run_folders(service))}
 RuntimeDirectoryMode=0750
 # The RPC socket is made with 0777 less these: 0660.
 UMask=0117
@@ -100,11 +101,11 @@ def _own(service: Service) -> str:
 
 
 def _data(service: Service) -> str:
-    lines = [f"ReadWritePaths=-{folder}" for folder in service.folders]
+    lines = [f"ReadWritePaths={words([f'-{folder}'])}" for folder in service.folders]
     if not service.pci:
         # A private /dev has no disks. Without it, those that are declared are all that can be opened.
         lines += (
-            ["DevicePolicy=closed", *(f"DeviceAllow={device} rw" for device in service.devices)]
+            ["DevicePolicy=closed", *(f"DeviceAllow={words([device, 'rw'])}" for device in service.devices)]
             if service.devices
             else ["PrivateDevices=yes"]
         )
