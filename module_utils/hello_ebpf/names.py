@@ -159,12 +159,23 @@ def argument(text: str) -> Wrong | None:
 
 
 def path(text: str) -> Wrong | None:
-    """An absolute path. Blanks, quotes, percent, dollar and backslash are escaped wherever it goes."""
+    """An absolute path. Blanks, quotes, percent and backslash are escaped wherever it goes."""
     if not text.startswith("/"):
         return Wrong("not an absolute path", "write it from / on")
     if ".." in text.split("/"):
         return Wrong("a path that goes back up", "write it without ..")
+    if "$" in text:
+        return Wrong("a dollar, behind which Ansible looks for a variable of the environment", "write it without")
     return line(text)
+
+
+def program(text: str) -> Wrong | None:
+    """The path of a program that systemd runs, which takes none with quotes or backslashes for one."""
+    if wrong := path(text):
+        return wrong
+    if odd := re.search(r"[\"'\\]", text):
+        return Wrong(f"{odd[0]!r} in it, so systemd runs no such program", "leave that character out")
+    return None
 
 
 def plain_path(text: str) -> Wrong | None:
@@ -227,6 +238,13 @@ def word(text: str) -> Wrong | None:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~:/_|-]*", text):
         return None
     return Wrong("more than a word", "use letters, digits and . + ~ : / _ -")
+
+
+def url(text: str) -> Wrong | None:
+    """A mirror, as a line of apt's sources has it."""
+    if re.fullmatch(r"[^\s\[\]#]+", text) and not line(text):
+        return None
+    return Wrong("not a URL on one line without white space and brackets", "write it like http://deb.debian.org/debian")
 
 
 def digest(text: str) -> Wrong | None:

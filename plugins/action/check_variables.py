@@ -11,6 +11,7 @@ Options:
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,14 @@ from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+PROJECT = Path(__file__).resolve().parents[2]
+ROLES = PROJECT / "roles"
+# Beside the plugins, where no import finds it.
+_names = importlib.util.spec_from_file_location("variable_names", PROJECT / "plugins/variable_names.py")
+assert _names is not None
+assert _names.loader is not None
+variable_names = importlib.util.module_from_spec(_names)
+_names.loader.exec_module(variable_names)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -41,9 +49,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                     wrong.append(_unknown(name, role, options))
                 elif error := self._type_error(name, variables[name], options[name]):
                     wrong.append(f"Asked: {name}. Found: {error}. Do: correct its value.")
+                else:
+                    wrong += self._wrong_names(name, variables[name])
         if wrong:
             raise AnsibleActionFail("\n".join(wrong))
         return {"changed": False}
+
+    def _wrong_names(self, name: str, value: Any) -> list[str]:
+        try:
+            return list(variable_names.wrong_names(name, self._templar.template(value)))
+        except AnsibleUndefinedVariable:
+            return list(variable_names.wrong_names(name, value))
 
     def _type_error(self, name: str, value: Any, option: dict[str, Any]) -> str | None:
         try:
