@@ -49,6 +49,7 @@ bytes:
   type: int
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -68,6 +69,8 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
+    # Its owner has to get through the folders that are made, however closed the calling shell's umask is.
+    os.umask(0o022)
     work = BackingFile(Path(asked["path"]), asked["megabytes"] * 1024 * 1024, asked["state"], asked["owner"])
     try:
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)

@@ -88,6 +88,11 @@ options:
     description: How long RPC may take to answer after a start.
     default: 30
     type: int
+  given_before:
+    description: Of O(data), the files that a task before this one gives to O(user). Only check mode needs to be told.
+    type: list
+    elements: path
+    default: []
   rebuilt:
     description: A task before this one has installed the program anew, or in check mode would have. Only check mode
       needs to be told, in a run the process shows that its file was replaced.
@@ -131,6 +136,7 @@ supervisor:
   sample: Systemd
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -164,6 +170,7 @@ ARGUMENTS = {
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
     "ready_seconds": {"type": "int", "default": 30},
+    "given_before": {"type": "list", "elements": "path", "default": []},
     "rebuilt": {"type": "bool", "default": False},
 }
 
@@ -172,6 +179,8 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
+    # The target has to get through the folders that are made, however closed the calling shell's umask is.
+    os.umask(0o022)
     argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
     argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
     # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
@@ -188,6 +197,7 @@ def main() -> None:
         user=asked["user"],
         group=asked["group"],
         data=tuple(map(Path, asked["data"])),
+        reads=(Path(asked["config_file"]),),
         idle=asked["idle_priority"],
         pci=asked["pci"],
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
@@ -201,6 +211,7 @@ def main() -> None:
             ready_seconds=asked["ready_seconds"],
             share_cores=asked["share_cores"],
             state=asked["state"],
+            given_before=tuple(map(Path, asked["given_before"])),
         )
         supervisor = choose(service)
         replaced = module.check_mode and asked["rebuilt"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .services import STOP_SECONDS, Service
@@ -113,6 +114,7 @@ def _data(service: Service) -> str:
 
 
 def hidden(path: Path) -> str | None:
-    """The part of the system that the unit keeps from the service and that this path lies in."""
+    """The part of the system that the unit keeps from the service and that this path lies in, or leads to by a link."""
     places = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
-    return next((place for place in places if path.is_relative_to(place)), None)
+    ways = (path, Path(os.path.realpath(path)))
+    return next((place for place in places for way in ways if way.is_relative_to(place)), None)

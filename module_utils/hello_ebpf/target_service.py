@@ -38,6 +38,7 @@ class Target:
         ready_seconds: how long RPC may take to answer after a start.
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
+        given_before: in check mode, files of its data that a task before would have given to its user.
     """
 
     rpc_socket: Path
@@ -47,6 +48,7 @@ class Target:
     ready_seconds: int
     share_cores: bool
     state: str
+    given_before: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,12 @@ class TargetService:
         self._check_socket(found)
         self._check_cores(found)
         self._check_config()
-        check_access(self.supervisor.service, check=self.check, sandboxed=self.supervisor.sandboxes)
+        check_access(
+            self.supervisor.service,
+            check=self.check,
+            sandboxed=self.supervisor.sandboxes,
+            given_before=self.target.given_before,
+        )
         if not (self.check and not self._program().exists()):
             # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
             self._check_program()
