@@ -76,6 +76,11 @@ options:
     description: Hugepage memory reserved at start, in MiB.
     default: 1024
     type: int
+  page_kilobytes:
+    description: The size of its hugepages, in kB. Free pages of all other sizes are others', and stay theirs. The unit
+      hides them from the program; without systemd a start that would take of them is refused.
+    default: 2048
+    type: int
   pci:
     description: Let SPDK take over PCI devices. Off, it touches none.
     default: false
@@ -144,6 +149,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.supervisors import choose
+from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
     SHARED_MEMORY_ID,
     Target,
@@ -167,6 +173,7 @@ ARGUMENTS = {
     "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
     "core_mask": {"type": "str", "default": "0x1"},
     "memory_megabytes": {"type": "int", "default": 1024},
+    "page_kilobytes": {"type": "int", "default": 2048},
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
     "ready_seconds": {"type": "int", "default": 30},
@@ -198,6 +205,7 @@ def main() -> None:
         group=asked["group"],
         data=tuple(map(Path, asked["data"])),
         reads=(Path(asked["config_file"]),),
+        hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
@@ -207,7 +215,7 @@ def main() -> None:
             rpc_socket=Path(asked["rpc_socket"]),
             config_file=Path(asked["config_file"]),
             cores=parse_core_mask(asked["core_mask"], online_cores()) if asked["state"] == "started" else (),
-            memory_megabytes=asked["memory_megabytes"],
+            memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
             ready_seconds=asked["ready_seconds"],
             share_cores=asked["share_cores"],
             state=asked["state"],

@@ -103,6 +103,7 @@ def _own(service: Service) -> str:
 
 def _data(service: Service) -> str:
     lines = [f"ReadWritePaths={words([f'-{folder}'])}" for folder in service.folders]
+    lines += [f"InaccessiblePaths={words([f'-{folder}'])}" for folder in service.hides]
     if not service.pci:
         # A private /dev has no disks. Without it, those that are declared are all that can be opened.
         lines += (

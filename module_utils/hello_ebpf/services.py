@@ -24,6 +24,7 @@ class Service:
         group: its group, which may use its sockets.
         data: files and block devices that it reads and writes.
         reads: files that it reads.
+        hides: folders that are kept from it, where they are.
         idle: run only where nothing else wants the core.
         pci: it drives PCI devices.
         dpdk_folder: what DPDK makes below /run for a program that keeps its pages in files.
@@ -38,6 +39,7 @@ class Service:
     group: str = "root"
     data: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
+    hides: tuple[Path, ...] = ()
     idle: bool = False
     pci: bool = False
     dpdk_folder: str = ""

@@ -16,9 +16,10 @@ from pathlib import Path
 from .errors import LabError
 from .jsonrpc import Client
 from .plan import Step
-from .processes import PROC, Process, lock_holder, reactors, running, text_of
+from .processes import PROC, Process, lock_holder, reactors, running
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
+from .target_memory import SYS, Memory, check_memory
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
@@ -34,7 +35,7 @@ class Target:
         rpc_socket: path of the JSON-RPC socket; also what tells our process from other SPDK applications.
         config_file: the configuration it starts with; made empty when missing.
         cores: the cores its reactors spin on.
-        memory_megabytes: hugepage memory it reserves at start.
+        memory: hugepage memory it takes at start.
         ready_seconds: how long RPC may take to answer after a start.
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
@@ -44,7 +45,7 @@ class Target:
     rpc_socket: Path
     config_file: Path
     cores: tuple[int, ...]
-    memory_megabytes: int
+    memory: Memory
     ready_seconds: int
     share_cores: bool
     state: str
@@ -111,7 +112,14 @@ class TargetService:
     )
 
     def __init__(
-        self, target: Target, supervisor: Supervisor, *, check: bool, replaced: bool = False, proc: Path = PROC
+        self,
+        target: Target,
+        supervisor: Supervisor,
+        *,
+        check: bool,
+        replaced: bool = False,
+        proc: Path = PROC,
+        sys: Path = SYS,
     ) -> None:
         """Args: replaced: in check mode, the program's file would be another one by now."""
         self.target = target
@@ -119,6 +127,7 @@ class TargetService:
         self.supervisor = supervisor
         self.check = check
         self.proc = proc
+        self.sys = sys
 
     # ---- read
 
@@ -245,7 +254,9 @@ class TargetService:
             # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
             self._check_program()
             if not self.check:
-                self._check_memory(found)
+                check_memory(
+                    self.target.memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys
+                )
 
     def _check_socket(self, found: Found) -> None:
         if holder := self._foreign(found.process):
@@ -290,19 +301,6 @@ class TargetService:
                 found="no such program" if not Path(program).exists() else "it is not executable",
                 fix="let the role csd_target build it (do not skip its tag 'install'), or run the role spdk for SPDK's "
                 "own, or set csd_target_program",
-            )
-
-    def _check_memory(self, found: Found) -> None:
-        meminfo = dict(line.split(":", 1) for line in (self.proc / "meminfo").read_text().splitlines())
-        page_kilobytes = int(meminfo["Hugepagesize"].split()[0])
-        free = int(meminfo["HugePages_Free"]) - int(meminfo["HugePages_Rsvd"])
-        free += _hugepages_of(found.process, self.proc)
-        needed = -(-self.target.memory_megabytes * 1024 // page_kilobytes)
-        if free < needed:
-            raise LabError(
-                asked=f"{self.target.memory_megabytes} MiB of hugepages ({needed} pages of {page_kilobytes} KiB)",
-                found=f"{free} of {int(meminfo['HugePages_Total'])} pages are free",
-                fix="raise hugepages_megabytes, lower csd_target_memory_megabytes, or stop what holds the pages",
             )
 
     # ---- steps
@@ -390,18 +388,6 @@ def online_cores(path: Path = Path("/sys/devices/system/cpu/online")) -> frozens
         first, _, last = part.partition("-")
         cores |= set(range(int(first), int(last or first) + 1))
     return frozenset(cores & os.sched_getaffinity(0))
-
-
-def _hugepages_of(process: Process | None, proc: Path) -> int:
-    """Hugepages that a process has mapped."""
-    if process is None:
-        return 0
-    pages = 0
-    with contextlib.suppress(OSError):
-        for line in text_of(proc / str(process.pid) / "numa_maps").splitlines():
-            if " huge " in f"{line} ":
-                pages += sum(int(word.partition("=")[2]) for word in line.split() if word.startswith("N"))
-    return pages
 
 
 def _list(cores: Sequence[int]) -> str:
