@@ -28,9 +28,9 @@ int mine(const struct sensor_record *record)
 """
 
 
-def preflight(folder: Path, *more: str, **variables: Any) -> str:
+def preflight(folder: Path, *more: str, tasks: str = "preflight", **variables: Any) -> str:
     """Run the role's preflight alone, with an inventory in a folder; return what ansible-playbook printed."""
-    include = {"name": "csd_target", "tasks_from": "preflight"}
+    include = {"name": "csd_target", "tasks_from": tasks}
     show = {
         "ansible.builtin.debug": {"msg": "built {{ __csd_target_built.programs | default({}) | list | join(' ') }}"}
     }
@@ -145,6 +145,7 @@ def test_data_that_the_service_could_not_reach_are_refused_before_anything_is_ch
     filename = str(tmp_path / "data.img")
     said = preflight(
         tmp_path,
+        tasks="places",
         csd_target_user="daemon",
         csd_target_bdevs=[{"type": "aio", "name": "data", "filename": filename}],
         csd_target_programs=[],

@@ -71,8 +71,8 @@ def test_free_pages_of_another_size_stay_others(tmp_path: Path) -> None:
         check(machine, Memory(1024, SMALL), hides=False)
     assert str(error.value) == (
         "Asked: 1024 MiB of hugepages (512 pages of 2048 kB). Found: 1 pages of 1048576 kB are free too, and DPDK "
-        "would take of those, the largest first. Do: run it under systemd, whose unit hides them from it; or have whoever "
-        "reserved them give them back; or, where they are for the lab, set hugepages_size_kilobytes and "
+        "would take of those, the largest first. Do: run it under systemd, whose unit hides them from it; or have "
+        "whoever reserved them give them back; or, where they are for the lab, set hugepages_size_kilobytes and "
         "csd_target_page_kilobytes to 1048576."
     )
     # Less than such a page DPDK takes of the smaller ones.
