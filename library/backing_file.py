@@ -58,6 +58,7 @@ kept:
   elements: str
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -80,6 +81,8 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("path", "megabytes"))]
     )
     asked = module.params
+    # Its owner has to get through the folders that are made, however closed the calling shell's umask is.
+    os.umask(0o022)
     try:
         if asked["state"] == "absent":
             _absent(module)

@@ -289,6 +289,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
 from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
@@ -329,7 +330,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "target_rpc_socket": {"type": "path", "default": ""},
     "spdk_stamp": {"type": "path", "default": "/opt/hello_ebpf/spdk/current/share/hello_ebpf/stamp.json"},
     "host_name": {"type": "str", "required": True},
-    "measured_inputs": {"type": "dict", "default": {}},
+    "measured_inputs": {"type": contents.mapping, "default": {}},
     "measure": {"type": "bool", "default": False},
     "unavailable": {"type": "str", "default": ""},
 }

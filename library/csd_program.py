@@ -149,6 +149,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.csd_program.declare import declared
 from ansible.module_utils.hello_ebpf.csd_program.model import Drive
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
@@ -171,7 +172,7 @@ PROGRAM = {
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "programs": {"type": "list", "elements": "dict", "options": PROGRAM, "required": True},
-    "built": {"type": "dict", "default": {}},
+    "built": {"type": contents.mapping, "default": {}},
     "purge": {"type": "bool", "default": False},
     "config_file": {"type": "path"},
     "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},

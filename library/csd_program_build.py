@@ -101,6 +101,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units, find_clang
 from ansible.module_utils.hello_ebpf.errors import LabError
 
@@ -110,8 +111,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "folders": {"type": "list", "elements": "path", "default": []},
     "include": {"type": "list", "elements": "path", "default": []},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
-    "texts": {"type": "dict", "default": {}},
-    "contents": {"type": "dict", "default": {}},
+    "texts": {"type": contents.mapping, "default": {}},
+    "contents": {"type": contents.mapping, "default": {}},
 }
 
 

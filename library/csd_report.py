@@ -71,6 +71,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.errors import LabError
@@ -78,8 +79,8 @@ from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "path", "required": True},
-    "results": {"type": "list", "elements": "dict", "required": True},
-    "rpc": {"type": "dict"},
+    "results": {"type": "list", "elements": contents.mapping, "required": True},
+    "rpc": {"type": contents.mapping},
     "absent_hosts": {"type": "list", "elements": "str", "default": []},
 }
 

@@ -76,6 +76,11 @@ options:
     description: Hugepage memory reserved at start, in MiB.
     default: 1024
     type: int
+  page_kilobytes:
+    description: The size of its hugepages, in kB. Free pages of all other sizes are others', and stay theirs. The unit
+      hides them from the program; without systemd a start that would take of them is refused.
+    default: 2048
+    type: int
   pci:
     description: Let SPDK take over PCI devices. Off, it touches none.
     default: false
@@ -88,6 +93,11 @@ options:
     description: How long RPC may take to answer after a start.
     default: 30
     type: int
+  given_before:
+    description: Of O(data), the files that a task before this one gives to O(user). Only check mode needs to be told.
+    type: list
+    elements: path
+    default: []
   rebuilt:
     description: A task before this one has installed the program anew, or in check mode would have. Only check mode
       needs to be told, in a run the process shows that its file was replaced.
@@ -131,6 +141,7 @@ supervisor:
   sample: Systemd
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -138,6 +149,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.supervisors import choose
+from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
     SHARED_MEMORY_ID,
     Target,
@@ -161,9 +173,11 @@ ARGUMENTS = {
     "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
     "core_mask": {"type": "str", "default": "0x1"},
     "memory_megabytes": {"type": "int", "default": 1024},
+    "page_kilobytes": {"type": "int", "default": 2048},
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
     "ready_seconds": {"type": "int", "default": 30},
+    "given_before": {"type": "list", "elements": "path", "default": []},
     "rebuilt": {"type": "bool", "default": False},
 }
 
@@ -172,6 +186,8 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
+    # The target has to get through the folders that are made, however closed the calling shell's umask is.
+    os.umask(0o022)
     argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
     argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
     # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
@@ -188,6 +204,8 @@ def main() -> None:
         user=asked["user"],
         group=asked["group"],
         data=tuple(map(Path, asked["data"])),
+        reads=(Path(asked["config_file"]),),
+        hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
@@ -197,10 +215,11 @@ def main() -> None:
             rpc_socket=Path(asked["rpc_socket"]),
             config_file=Path(asked["config_file"]),
             cores=parse_core_mask(asked["core_mask"], online_cores()) if asked["state"] == "started" else (),
-            memory_megabytes=asked["memory_megabytes"],
+            memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
             ready_seconds=asked["ready_seconds"],
             share_cores=asked["share_cores"],
             state=asked["state"],
+            given_before=tuple(map(Path, asked["given_before"])),
         )
         supervisor = choose(service)
         replaced = module.check_mode and asked["rebuilt"]

@@ -104,6 +104,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.distribution.content import Manifest
 from ansible.module_utils.hello_ebpf.distribution.install import Install, Machine, Request, render
 from ansible.module_utils.hello_ebpf.errors import LabError
@@ -123,7 +124,7 @@ def main() -> None:
             "record": {"type": "path", "default": "/opt/hello_ebpf/distribution.json"},
             "sent": {"type": "path"},
             "look": {"type": "bool", "default": False},
-            "manifest": {"type": "dict"},
+            "manifest": {"type": contents.mapping},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         required_if=[("state", "present", ["archive"])],

@@ -134,6 +134,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.make_install import MakeInstall, Request, render
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
@@ -144,7 +145,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "src": {"type": "path"},
-            "sources": {"type": "dict", "default": {}},
+            "sources": {"type": contents.mapping, "default": {}},
             "dest": {"type": "path", "required": True},
             "make_args": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},

@@ -195,6 +195,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.release import platform_name
@@ -227,7 +228,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {"name": {"type": "str", "required": True}, "content": {"type": "str", "required": True}},
+        "options": {"name": {"type": "str", "required": True}, "content": {"type": contents.text, "required": True}},
     },
     "lock_seconds": {"type": "int", "default": 900},
 }

@@ -34,7 +34,7 @@ class Killed(BaseException):
 
 @dataclass
 class Node:
-    """Pages of 2048 kB on one node; ``grantable`` is how many more the kernel can find."""
+    """Pages of one size on one node; ``grantable`` is how many more the kernel can find."""
 
     pool: int = 0
     used: int = 0
@@ -56,8 +56,22 @@ class Machine:
     grows takes surplus pages in first. Without a choice of nodes pages are spread evenly, as far as there are any.
     """
 
-    def __init__(self, root: Path, nodes: int = 1, *, systemd: bool = True, numa: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        nodes: int = 1,
+        *,
+        systemd: bool = True,
+        numa: bool = True,
+        kilobytes: int = 2048,
+        default_kilobytes: int = 2048,
+        others: int = 0,
+    ) -> None:
+        """Args: kilobytes: the size that ``nodes`` are about; others: free pages of the other size, on node 0."""
         self.root = root
+        self.kilobytes = kilobytes
+        self.default_kilobytes = default_kilobytes
+        self.others = others
         self._shown: dict[str, str] = {}
         self.nodes = {number: Node() for number in range(nodes)}
         self.reserved = 0
@@ -109,10 +123,13 @@ class Machine:
         link.unlink(missing_ok=True)
         link.symlink_to(name)
 
-    def process(self, pid: int, executable: str, pages: int, maps: str = "") -> None:
+    def process(self, pid: int, executable: str, pages: int, maps: str = "", kilobytes: int = 2048) -> None:
         """A process that has pages mapped."""
         self.put(f"/proc/{pid}/cmdline", f"{executable}\0")
-        self.put(f"/proc/{pid}/smaps_rollup", f"Rss: 4 kB\nShared_Hugetlb: {pages * 2048} kB\nPrivate_Hugetlb: 0 kB\n")
+        hugetlb = f"Shared_Hugetlb: {pages * kilobytes} kB\nPrivate_Hugetlb: 0 kB\n"
+        self.put(f"/proc/{pid}/smaps_rollup", f"Rss: 4 kB\n{hugetlb}")
+        plain = "KernelPageSize:        4 kB\nRss: 4 kB\nShared_Hugetlb: 0 kB\nPrivate_Hugetlb: 0 kB\n"
+        self.put(f"/proc/{pid}/smaps", f"{plain}KernelPageSize: {kilobytes:8} kB\nRss: 0 kB\n{hugetlb}")
         self.put(f"/proc/{pid}/maps", maps)
         link = self.path(f"/proc/{pid}/exe")
         link.unlink(missing_ok=True)
@@ -135,11 +152,12 @@ class Machine:
             free = self.available_megabytes * 1024 // len(self.nodes)
             self._show(f"{where}/meminfo", f"Node {number} MemFree: {free} kB\nNode {number} Shmem: 0 kB\n")
         available = self.available_megabytes * 1024
-        self._show("/proc/meminfo", f"MemAvailable:   {available} kB\nHugepagesize:       2048 kB\n")
+        self._show("/proc/meminfo", f"MemAvailable:   {available} kB\nHugepagesize: {self.default_kilobytes:10} kB\n")
 
     def _show_pool(self, where: str, total: int, free: int, surplus: int) -> None:
         for size in SIZES:
-            values = (total, free, surplus, self.reserved) if size == 2048 else (0, 0, 0, 0)
+            others = self.others if not where.startswith("/sys/devices") or where.endswith("node0") else 0
+            values = (total, free, surplus, self.reserved) if size == self.kilobytes else (others, others, 0, 0)
             names = ("nr_hugepages", "free_hugepages", "surplus_hugepages", "resv_hugepages")
             for name, value in zip(names, values, strict=True):
                 self._show(f"{where}/hugepages/hugepages-{size}kB/{name}", f"{value}\n")
@@ -150,7 +168,7 @@ class Machine:
         if path.name == "compact_memory":
             for node in self.nodes.values():
                 node.grantable += self.compaction
-        elif path.parent.name == "hugepages-2048kB":
+        elif path.parent.name == f"hugepages-{self.kilobytes}kB":
             part = path.parents[2].name
             self.set_pool(int(text), int(part[4:]) if part.startswith("node") else None)
         self.show()
@@ -199,7 +217,7 @@ class Machine:
         if not self.systemd:
             return
         self.path("/run/systemd/system").mkdir(parents=True, exist_ok=True)
-        self.mount("/dev/hugepages", 2048)
+        self.mount("/dev/hugepages", self.default_kilobytes)
         for line in self.text("/etc/fstab").splitlines():
             words = line.split()
             if len(words) == 6 and words[2] == "hugetlbfs":
@@ -213,11 +231,9 @@ class Machine:
         if deaf:
             script = script.replace('>"$1/nr_hugepages"', ">/dev/null")
         done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
-        everywhere = int(self.text("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"))
-        wanted = {
-            number: int(self.text(f"/sys/devices/system/node/node{number}/hugepages/hugepages-2048kB/nr_hugepages"))
-            for number in self.nodes
-        }
+        pool = f"hugepages/hugepages-{self.kilobytes}kB/nr_hugepages"
+        everywhere = int(self.text(f"/sys/kernel/mm/{pool}"))
+        wanted = {number: int(self.text(f"/sys/devices/system/node/node{number}/{pool}")) for number in self.nodes}
         self._shown.clear()
         if sum(wanted.values()) != self.pool:
             for number, size in wanted.items():

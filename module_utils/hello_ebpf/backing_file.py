@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import LabError
 from .made import Made, identity
 from .plan import Step
+from .reach import Account
 from .removal import rmdir
 
 # Whose notes: the files and folders that were made, and whom a file of others belonged to before.
@@ -83,6 +84,7 @@ class BackingFile:
                 found=f"it is there with {found.size} bytes, and its data would be lost",
                 fix="declare the size it has, choose another path, or remove it yourself",
             )
+        self._check_reach()
         self._check_room()
         return [Step(f"make {self.path} of {self.size} bytes", self._make, lambda: _remove(self.path, self.made))]
 
@@ -94,6 +96,20 @@ class BackingFile:
     def render(self, found: Found | None) -> str:
         """The state as text for ``--diff``."""
         return f"{self.path}: {'absent' if found is None else f'{found.size} bytes, of {found.owner}'}\n"
+
+    def _check_reach(self) -> None:
+        """Made where its owner does not get to it, it would be of no use."""
+        try:
+            owner = pwd.getpwnam(self.owner or "root")
+        except KeyError:
+            return  # in check mode; a run has made the user
+        folder = Account(owner.pw_name, owner.pw_uid, owner.pw_gid).obstacle(self.path) if os.geteuid() == 0 else None
+        if folder:
+            raise LabError(
+                asked=f"{self.path} for {self.owner}",
+                found=f"{self.owner} may not search {folder}",
+                fix=f"chmod o+x {folder}, or choose another path",
+            )
 
     def _check_room(self) -> None:
         """The file is sparse, but a target that runs out of space under a write loses data."""

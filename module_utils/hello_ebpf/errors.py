@@ -17,3 +17,13 @@ class LabError(Exception):
         self.found = found
         self.fix = fix
         super().__init__(f"Asked: {asked}. Found: {found}. Do: {fix}.")
+
+
+def refuse(asked: str, wrong: tuple[str, str] | None) -> None:
+    """Raise what a rule of ``names`` has found wrong, if anything.
+
+    Raises:
+        LabError: what was asked, with the rule's reason and remedy.
+    """
+    if wrong is not None:
+        raise LabError(asked, *wrong)

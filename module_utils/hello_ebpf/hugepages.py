@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from .errors import LabError
+from . import names
+from .errors import LabError, refuse
 from .hugepages_boot import FSTAB, FSTAB_SOURCE, RECORD, SCRIPT, UNIT, UNIT_NAME, directory, foreign, script, unit
 from .hugepages_host import Host, holders_text
 from .hugepages_mount import MountGoal, mount_goal
@@ -74,16 +75,9 @@ class Request:
                 fix="set hugepages_megabytes, hugepages_count or hugepages_nodes to something above 0, or "
                 "hugepages_state: absent to give the pages back",
             )
-        mount = str(params["mount"])
-        if not mount.startswith("/") or len(mount.split()) != 1:
-            raise LabError(
-                asked=f"hugetlbfs mounted at '{mount}'",
-                found="not an absolute path without spaces",
-                fix="set hugepages_mount to one",
-            )
-        return Request(
-            present, kilobytes, nodes, mount.rstrip("/") or "/", params["reserve_megabytes"], params["manage"]
-        )
+        mount = str(params["mount"]).rstrip("/") or "/"
+        refuse(f"hugetlbfs mounted at {mount!r}", names.mount_point(mount))
+        return Request(present, kilobytes, nodes, mount, params["reserve_megabytes"], params["manage"])
 
 
 @dataclass(frozen=True)

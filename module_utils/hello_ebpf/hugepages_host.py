@@ -97,9 +97,10 @@ class Host:
         found = []
         for process in running(self.path("/proc")):
             fields = _fields(self._text(f"/proc/{process.pid}/smaps_rollup"))
-            mapped = fields.get("Shared_Hugetlb", 0) + fields.get("Private_Hugetlb", 0)
-            if mapped:
-                found.append((process, mapped // kilobytes))
+            # The sum is quickly read, but of all sizes; which they are stands with each mapping.
+            if fields.get("Shared_Hugetlb", 0) + fields.get("Private_Hugetlb", 0):
+                pages = _mapped(self._text(f"/proc/{process.pid}/smaps"), kilobytes)
+                found += [(process, pages)] if pages else []
         return found
 
     def mount_users(self, path: str) -> list[str]:
@@ -330,6 +331,17 @@ def _number(path: Path) -> int:
 def _fields(text: str) -> Mapping[str, int]:
     """``Name:   123 kB`` lines."""
     return {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+)", text, re.MULTILINE)}
+
+
+def _mapped(smaps: str, kilobytes: int) -> int:
+    """Pages of a size in a process's mappings, of which each tells its page size before what is mapped of it."""
+    size, mapped = 0, 0
+    for name, value in re.findall(r"^(KernelPageSize|Shared_Hugetlb|Private_Hugetlb):\s+(\d+)", smaps, re.MULTILINE):
+        if name == "KernelPageSize":
+            size = int(value)
+        elif size == kilobytes:
+            mapped += int(value)
+    return mapped // kilobytes
 
 
 def _read(path: Path) -> str:

@@ -14,11 +14,19 @@ from pathlib import Path
 
 from .errors import LabError
 from .nvme_kernel import MODULE
+from .systemd_names import command, units, value
 
 HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
 PREFIX = "hello_ebpf-nvme-"
 RETRY_SECONDS = 5
 LINK = "-> "
+# Ends with 1, which to ExecCondition= means to go no further, where the connection is there already.
+SEEK = (
+    "for c in /sys/class/nvme/nvme*; do "
+    'grep -qsxF -e "$1" "$c/subsysnqn" && grep -qsxF -e "$2" "$c/hostnqn" && grep -qswF -e "$3" "$c/address" '
+    "&& exit 1; "
+    "done; exit 0"
+)
 
 Files = dict[str, str | None]
 
@@ -48,23 +56,19 @@ class Link:
 
     def text(self) -> str:
         """The unit. It does nothing where the connection is there already: nvme connect would fail, for ever."""
-        there = " && ".join(
-            (
-                f"grep -qsxF {self.subsystem_nqn} $$c/subsysnqn",
-                f"grep -qsxF {self.host_nqn} $$c/hostnqn",
-                f"grep -qswF traddr={self.address},trsvcid={self.service_id} $$c/address",
-            )
-        )
+        portal = f"traddr={self.address},trsvcid={self.service_id}"
+        seek = ("/bin/sh", "-c", SEEK, "sh", self.subsystem_nqn, self.host_nqn, portal)
+        what = f"NVMe/TCP connection to {self.subsystem_nqn} at {self.address} port {self.service_id}"
         return f"""{HEADER}[Unit]
-Description=NVMe/TCP connection to {self.subsystem_nqn} at {self.address} port {self.service_id}
+Description={value(what)}
 Wants=network-online.target
-After={" ".join(["network-online.target", "systemd-modules-load.service", *self.after])}
+After={units(["network-online.target", "systemd-modules-load.service", *self.after])}
 StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecCondition=/bin/sh -c 'for c in /sys/class/nvme/nvme*; do {there} && exit 1; done; exit 0'
-ExecStart={" ".join(self.connect)}
+ExecCondition={command(seek)}
+ExecStart={command(self.connect)}
 Restart=on-failure
 RestartSec={RETRY_SECONDS}
 

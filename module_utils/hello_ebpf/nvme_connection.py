@@ -6,12 +6,11 @@ import re
 import uuid
 from dataclasses import dataclass, replace
 
-from .errors import LabError
+from . import names
+from .errors import LabError, refuse
 from .nvme_kernel import MODULE
 from .nvme_sysfs import Controller, Namespace, normal_address
 
-NQN = re.compile(r"[A-Za-z0-9.:_-]{1,223}")
-UUID_NQN = "nqn.2014-08.org.nvmexpress:uuid:"
 # Ansible's own namespace for names turned into UUIDs (its filter to_uuid).
 UUID_NAMESPACE = uuid.UUID("361e6d51-faec-444a-9079-341386da8e2e")
 PROGRAM = "/usr/sbin/nvme"
@@ -93,8 +92,8 @@ class Connection:
 
 def host_id_of(host_nqn: str) -> str:
     """A host identifier that belongs to the host NQN: newer kernels refuse one identifier under two NQNs."""
-    if host_nqn.startswith(UUID_NQN):
-        return host_nqn.removeprefix(UUID_NQN)
+    if host_nqn.startswith(names.UUID_NQN):
+        return host_nqn.removeprefix(names.UUID_NQN)
     return str(uuid.uuid5(UUID_NAMESPACE, host_nqn))
 
 
@@ -104,25 +103,18 @@ def validated(asked: Connection) -> Connection:
     Raises:
         LabError: something in it cannot be a connection.
     """
-    for name, nqn in (("subsystem_nqn", asked.subsystem_nqn), ("host_nqn", asked.host_nqn)):
-        if not nqn.startswith("nqn.") or not NQN.fullmatch(nqn):
-            raise LabError(
-                asked=f"{name} {nqn!r}",
-                found="not an NVMe qualified name of letters, digits and .:_-",
-                fix="write it like nqn.2026-11.io.example:name, in at most 223 characters",
-            )
-    address = normal_address(asked.address)
-    if not re.fullmatch(r"[0-9.]+|[0-9a-f:.]+(%[A-Za-z0-9._-]+)?", address) or not re.search("[.:]", address):
-        raise LabError(
-            asked=f"address {asked.address!r}",
-            found="not an IP address, and sysfs, by which a connection is found again, shows IP addresses",
-            fix="write the target's IP address",
-        )
-    if not asked.service_id.isdecimal() or not 0 < int(asked.service_id) < 65536:
-        raise LabError(f"service_id {asked.service_id!r}", "not a TCP port", "write a number from 1 to 65535")
+    for name, rule in (
+        ("subsystem_nqn", names.nqn),
+        ("host_nqn", names.nqn),
+        ("address", names.address),
+        ("service_id", names.service_id),
+    ):
+        refuse(f"{name} {getattr(asked, name)!r}", rule(getattr(asked, name)))
+    for unit in asked.boot_after:
+        refuse(f"boot_after {unit!r}", names.unit(unit))
     host_id = None if asked.host_id is None else _uuid("host_id", asked.host_id)
     namespaces = tuple(validated_namespace(namespace) for namespace in asked.namespaces)
-    return replace(asked, address=address, host_id=host_id, namespaces=namespaces)
+    return replace(asked, address=normal_address(asked.address), host_id=host_id, namespaces=namespaces)
 
 
 def validated_namespace(asked: WantedNamespace) -> WantedNamespace:
@@ -133,10 +125,8 @@ def validated_namespace(asked: WantedNamespace) -> WantedNamespace:
 
 
 def _uuid(name: str, text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise LabError(f"{name} {text!r}", "not a UUID", "write 32 hexadecimal digits, 8-4-4-4-12") from None
+    refuse(f"{name} {text!r}", names.uuid(text))
+    return text.lower()
 
 
 def refusal(asked: Connection, said: str, kernel_log: str) -> LabError:

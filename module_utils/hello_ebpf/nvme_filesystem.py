@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import LabError
+from . import names
+from .errors import LabError, refuse
 from .fstab import Fstab, Line
 from .nvme_connection import UUID_NAMESPACE, WantedNamespace
 from .nvme_host import Host
@@ -91,12 +91,10 @@ class NvmeFilesystem:
     """Reads, plans and predicts for ``plan.converge``."""
 
     def __init__(self, asked: Filesystem, host: Host, *, check: bool) -> None:
-        if not re.fullmatch(r"(/[^\s/\\]+)+", asked.mount) or "/.." in asked.mount:
-            raise LabError(
-                asked=f"mount {asked.mount!r}",
-                found="not an absolute path without white space and trailing slash",
-                fix="write it like /mnt/csd0",
-            )
+        refuse(f"mount {asked.mount!r}", names.mount_point(asked.mount))
+        refuse(f"options {asked.options!r} of {asked.mount}", names.mount_options(asked.options))
+        for unit in asked.after:
+            refuse(f"after {unit!r} of {asked.mount}", names.unit(unit))
         self.asked = asked
         self.host = host
         self.check = check

@@ -6,11 +6,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from .errors import LabError
 from .processes import PROC, Process, credentials
+from .reach import Account
 from .service_unit import hidden
 from .services import Service
 
@@ -23,13 +24,14 @@ def group_number(name: str) -> int:
         return 0
 
 
-def check_access(service: Service, *, check: bool, sandboxed: bool) -> None:
-    """Refuse data that the service's user could not open.
+def check_access(service: Service, *, check: bool, sandboxed: bool, given_before: Collection[Path] = ()) -> None:
+    """Refuse a program, a configuration or data that the service could not open.
 
     Args:
         service: what is to run.
         check: in check mode neither the user nor the files need be there yet.
         sandboxed: its supervisor keeps parts of the system from it.
+        given_before: in check mode, what of its data would be its user's by now.
     """
     if sandboxed and not service.run_folder.is_relative_to("/run"):
         raise LabError(
@@ -37,12 +39,12 @@ def check_access(service: Service, *, check: bool, sandboxed: bool) -> None:
             found="systemd makes a service's run folder below /run",
             fix="set csd_target_rpc_socket to a path like /run/hello_ebpf/spdk.sock",
         )
-    for path in service.data:
+    for does, path in _uses(service):
         if sandboxed and (place := hidden(path)):
             raise LabError(
-                asked=f"{service.name} works on {path}",
+                asked=f"{service.name} {does} {path}",
                 found=f"its unit keeps {place} from it",
-                fix="lay the file elsewhere, for example below /var/lib/hello_ebpf",
+                fix="lay it elsewhere, for example below /var/lib/hello_ebpf; a program below /opt",
             )
     try:
         user = pwd.getpwnam(service.user)
@@ -54,23 +56,39 @@ def check_access(service: Service, *, check: bool, sandboxed: bool) -> None:
             found="there is no such user",
             fix="let the role csd_target make it (do not skip its tag 'service'), or set csd_target_user",
         ) from None
-    if user.pw_uid == 0 or os.geteuid() != 0:
-        return
-    for path in service.data:
-        if path.exists() and not _can_use(path, user.pw_uid, group_number(service.group)):
+    if user.pw_uid != 0 and os.geteuid() == 0:
+        _check_rights(
+            service, Account(service.user, user.pw_uid, group_number(service.group)), given_before if check else ()
+        )
+
+
+def _uses(service: Service) -> list[tuple[str, Path]]:
+    """All that the service's process opens by a name of the inventory's, each with what it does with it."""
+    return [
+        ("runs", Path(service.argv[0])),
+        *(("reads", path) for path in service.reads),
+        *(("works on", path) for path in service.data),
+    ]
+
+
+def _check_rights(service: Service, account: Account, given_before: Collection[Path]) -> None:
+    rights = {"runs": "x", "works on": "rw"}
+    for does, path in _uses(service):
+        asked = f"{service.name} {does} {path} as {account.name}"
+        if folder := account.obstacle(path):
             raise LabError(
-                asked=f"{service.name} reads and writes {path} as {service.user}",
-                found=f"{service.user} may not",
-                fix=f"chown {service.user} {path}, let it search the folders above ({path.parent}), or declare the "
-                "file in csd_target_backing_files",
+                asked=asked,
+                found=f"{account.name} may not search {folder}",
+                fix=f"chmod o+x {folder}, or lay it elsewhere",
             )
-
-
-def _can_use(path: Path, user: int, group: int) -> bool:
-    """Whether this user may read and write a path: the kernel decides, who knows folders, ACLs and mounts."""
-    words = ["test", "-r", str(path), "-a", "-w", str(path)]
-    done = subprocess.run(words, user=user, group=group, extra_groups=[], cwd="/", check=False)
-    return done.returncode == 0
+        # What it reads is given to its group before it starts.
+        if path.exists() and path not in given_before and not account.may(path, *rights.get(does, "")):
+            how = f"chmod o+rx {path}" if does == "runs" else f"chown {account.name} {path}"
+            raise LabError(
+                asked=asked,
+                found=f"{account.name} may not",
+                fix=f"{how}, or let the role make it (csd_target_backing_files, csd_target_program)",
+            )
 
 
 def missing_layers(service: Service, process: Process | None, *, systemd: bool, proc: Path = PROC) -> tuple[str, ...]:

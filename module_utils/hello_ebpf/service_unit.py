@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .services import STOP_SECONDS, Service
+from .systemd_names import command, value, words
 
 # Whatever it runs as. What is not here: MemoryDenyWriteExecute (programs are compiled into memory that is then made
 # executable), ProcSubset (DPDK reads /proc/meminfo), PrivateNetwork and PrivateUsers (fails where user namespaces do).
@@ -60,20 +62,20 @@ HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
 def unit(service: Service) -> str:
     """The unit's text."""
     return f"""{HEADER}[Unit]
-Description={service.description}
+Description={value(service.description)}
 Wants=network-online.target
 After=network-online.target systemd-sysctl.service systemd-tmpfiles-setup.service
-RequiresMountsFor={" ".join(["/dev/hugepages", *map(str, service.folders)])}
+RequiresMountsFor={words(["/dev/hugepages", *service.folders])}
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={" ".join(service.argv)}
-User={service.user}
-Group={service.group}
+ExecStart={command(service.argv)}
+User={value(service.user)}
+Group={value(service.group)}
 Restart=always
 RestartSec=1
 TimeoutStopSec={STOP_SECONDS}
-RuntimeDirectory={" ".join(_run_folders(service))}
+RuntimeDirectory={words(_run_folders(service))}
 RuntimeDirectoryMode=0750
 # Systemd would remove it whole, with what others have put there.
 RuntimeDirectoryPreserve=yes
@@ -105,11 +107,12 @@ def _own(service: Service) -> str:
 
 
 def _data(service: Service) -> str:
-    lines = [f"ReadWritePaths=-{folder}" for folder in service.folders]
+    lines = [f"ReadWritePaths={words([f'-{folder}'])}" for folder in service.folders]
+    lines += [f"InaccessiblePaths={words([f'-{folder}'])}" for folder in service.hides]
     if not service.pci:
         # A private /dev has no disks. Without it, those that are declared are all that can be opened.
         lines += (
-            ["DevicePolicy=closed", *(f"DeviceAllow={device} rw" for device in service.devices)]
+            ["DevicePolicy=closed", *(f"DeviceAllow={words([device, 'rw'])}" for device in service.devices)]
             if service.devices
             else ["PrivateDevices=yes"]
         )
@@ -117,6 +120,7 @@ def _data(service: Service) -> str:
 
 
 def hidden(path: Path) -> str | None:
-    """The part of the system that the unit keeps from the service and that this path lies in."""
+    """The part of the system that the unit keeps from the service and that this path lies in, or leads to by a link."""
     places = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
-    return next((place for place in places if path.is_relative_to(place)), None)
+    ways = (path, Path(os.path.realpath(path)))
+    return next((place for place in places for way in ways if way.is_relative_to(place)), None)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Service:
         user: whom it runs as.
         group: its group, which may use its sockets.
         data: files and block devices that it reads and writes.
+        reads: files that it reads.
+        hides: folders that are kept from it, where they are.
         idle: run only where nothing else wants the core.
         pci: it drives PCI devices.
         dpdk_folder: what DPDK makes below /run for a program that keeps its pages in files.
@@ -35,6 +38,8 @@ class Service:
     user: str = "root"
     group: str = "root"
     data: tuple[Path, ...] = ()
+    reads: tuple[Path, ...] = ()
+    hides: tuple[Path, ...] = ()
     idle: bool = False
     pci: bool = False
     dpdk_folder: str = ""
@@ -49,9 +54,14 @@ class Service:
     @property
     def devices(self) -> tuple[Path, ...]:
         """Those of its data that are devices."""
-        return tuple(path for path in self.data if path.is_relative_to("/dev"))
+        return tuple(path for path in self._places if path.is_relative_to("/dev"))
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of all others: another file in one of them is no other service."""
-        return tuple(sorted({path.parent for path in self.data if not path.is_relative_to("/dev")}))
+        return tuple(sorted({path.parent for path in self._places if not path.is_relative_to("/dev")}))
+
+    @property
+    def _places(self) -> list[Path]:
+        """Where its data really are. A link in /dev stays: what it leads to may have another name at the next boot."""
+        return [path if path.is_relative_to("/dev") else Path(os.path.realpath(path)) for path in self.data]

@@ -17,10 +17,11 @@ from .errors import LabError
 from .jsonrpc import Client
 from .made import Made
 from .plan import Step
-from .processes import PROC, Process, lock_holder, reactors, running, text_of
+from .processes import PROC, Process, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
+from .target_memory import SYS, Memory, check_memory
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
@@ -39,19 +40,21 @@ class Target:
         rpc_socket: path of the JSON-RPC socket; also what tells our process from other SPDK applications.
         config_file: the configuration it starts with; made empty when missing.
         cores: the cores its reactors spin on.
-        memory_megabytes: hugepage memory it reserves at start.
+        memory: hugepage memory it takes at start.
         ready_seconds: how long RPC may take to answer after a start.
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
+        given_before: in check mode, files of its data that a task before would have given to its user.
     """
 
     rpc_socket: Path
     config_file: Path
     cores: tuple[int, ...]
-    memory_megabytes: int
+    memory: Memory
     ready_seconds: int
     share_cores: bool
     state: str
+    given_before: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,14 @@ class TargetService:
     )
 
     def __init__(
-        self, target: Target, supervisor: Supervisor, *, check: bool, replaced: bool = False, proc: Path = PROC
+        self,
+        target: Target,
+        supervisor: Supervisor,
+        *,
+        check: bool,
+        replaced: bool = False,
+        proc: Path = PROC,
+        sys: Path = SYS,
     ) -> None:
         """Args: replaced: in check mode, the program's file would be another one by now."""
         self.target = target
@@ -123,6 +133,7 @@ class TargetService:
         self.check = check
         self.proc = proc
         self.made = Made()
+        self.sys = sys
 
     # ---- read
 
@@ -277,12 +288,19 @@ class TargetService:
         self._check_socket(found)
         self._check_cores(found)
         self._check_config()
-        check_access(self.supervisor.service, check=self.check, sandboxed=self.supervisor.sandboxes)
+        check_access(
+            self.supervisor.service,
+            check=self.check,
+            sandboxed=self.supervisor.sandboxes,
+            given_before=self.target.given_before,
+        )
         if not (self.check and not self._program().exists()):
             # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
             self._check_program()
             if not self.check:
-                self._check_memory(found)
+                check_memory(
+                    self.target.memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys
+                )
 
     def _check_place(self, found: Found) -> None:
         """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""
@@ -361,19 +379,6 @@ class TargetService:
                 found="no such program" if not Path(program).exists() else "it is not executable",
                 fix="let the role csd_target build it (do not skip its tag 'install'), or run the role spdk for SPDK's "
                 "own, or set csd_target_program",
-            )
-
-    def _check_memory(self, found: Found) -> None:
-        meminfo = dict(line.split(":", 1) for line in (self.proc / "meminfo").read_text().splitlines())
-        page_kilobytes = int(meminfo["Hugepagesize"].split()[0])
-        free = int(meminfo["HugePages_Free"]) - int(meminfo["HugePages_Rsvd"])
-        free += _hugepages_of(found.process, self.proc)
-        needed = -(-self.target.memory_megabytes * 1024 // page_kilobytes)
-        if free < needed:
-            raise LabError(
-                asked=f"{self.target.memory_megabytes} MiB of hugepages ({needed} pages of {page_kilobytes} KiB)",
-                found=f"{free} of {int(meminfo['HugePages_Total'])} pages are free",
-                fix="raise hugepages_megabytes, lower csd_target_memory_megabytes, or stop what holds the pages",
             )
 
     # ---- steps
@@ -467,18 +472,6 @@ def online_cores(path: Path = Path("/sys/devices/system/cpu/online")) -> frozens
         first, _, last = part.partition("-")
         cores |= set(range(int(first), int(last or first) + 1))
     return frozenset(cores & os.sched_getaffinity(0))
-
-
-def _hugepages_of(process: Process | None, proc: Path) -> int:
-    """Hugepages that a process has mapped."""
-    if process is None:
-        return 0
-    pages = 0
-    with contextlib.suppress(OSError):
-        for line in text_of(proc / str(process.pid) / "numa_maps").splitlines():
-            if " huge " in f"{line} ":
-                pages += sum(int(word.partition("=")[2]) for word in line.split() if word.startswith("N"))
-    return pages
 
 
 def _list(cores: Sequence[int]) -> str:

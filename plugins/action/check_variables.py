@@ -12,6 +12,7 @@ one (YAML reads 0xF without quotes as the number 15), a list is a list and not a
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,14 @@ from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+PROJECT = Path(__file__).resolve().parents[2]
+ROLES = PROJECT / "roles"
+# Beside the plugins, where no import finds it.
+_names = importlib.util.spec_from_file_location("variable_names", PROJECT / "plugins/variable_names.py")
+assert _names is not None
+assert _names.loader is not None
+variable_names = importlib.util.module_from_spec(_names)
+_names.loader.exec_module(variable_names)
 
 # The variables of the playbooks themselves, by the same words as the roles' specifications.
 PLAYBOOKS: dict[str, dict[str, Any]] = {"upgrade_serial": {"type": "raw"}, "compiled_here": {"type": "bool"}}
@@ -70,11 +78,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return {"changed": False}
 
     def _wrong(self, name: str, raw: Any, option: dict[str, Any]) -> list[str]:
+        value = raw
         try:
-            return list(wrong_values(name, self._templar.template(raw), option))
+            value = self._templar.template(raw)
+            wrong = list(wrong_values(name, value, option))
         except AnsibleUndefinedVariable:
             # It refers to what is not known yet, such as a role's default: its keys are, and the role sees to the rest.
-            return list(wrong_shapes(name, raw, option))
+            wrong = list(wrong_shapes(name, raw, option))
+        return wrong or list(variable_names.wrong_names(name, value))
 
 
 def specifications(roles: Path) -> dict[str, dict[str, dict[str, Any]]]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 from foreign import Foreign, left_in_our_folders

@@ -138,3 +138,26 @@ def test_an_interrupted_run_leaves_no_file_of_the_right_name(tmp_path: Path) -> 
     (tmp_path / ".file.part").write_bytes(b"cut off")
     run(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_its_owner_would_not_get_to_is_not_made(tmp_path: Path) -> None:
+    """Pytest's folders are root's alone."""
+    path = tmp_path / "new" / "file"
+    work = BackingFile(path, MIB, "present", "daemon")
+    for check in (True, False):
+        with pytest.raises(
+            LabError, match=rf"Asked: {path} for daemon\. Found: daemon may not search /.*\. Do: chmod o\+x"
+        ):
+            converge(work.read, work.plan, work.predict, check=check)
+    assert not path.parent.exists()
+
+
+def test_folders_on_its_way_are_open_however_closed_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    before = os.umask(0o077)
+    try:
+        result = run_module(backing_file.main, {"path": str(path), "megabytes": 1})
+    finally:
+        os.umask(before)
+    assert result["changed"]
+    assert path.parent.stat().st_mode & 0o777 == 0o755

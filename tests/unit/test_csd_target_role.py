@@ -28,9 +28,9 @@ int mine(const struct sensor_record *record)
 """
 
 
-def preflight(folder: Path, *more: str, **variables: Any) -> str:
+def preflight(folder: Path, *more: str, tasks: str = "preflight", **variables: Any) -> str:
     """Run the role's preflight alone, with an inventory in a folder; return what ansible-playbook printed."""
-    include = {"name": "csd_target", "tasks_from": "preflight"}
+    include = {"name": "csd_target", "tasks_from": tasks}
     show = {
         "ansible.builtin.debug": {"msg": "built {{ __csd_target_built.programs | default({}) | list | join(' ') }}"}
     }
@@ -47,7 +47,9 @@ def preflight(folder: Path, *more: str, **variables: Any) -> str:
         "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
         "COLUMNS": "1000",
     }
-    words += ["-e", json.dumps(variables), *more]
+    # A target that runs on this machine meanwhile has no say here.
+    alone = {"csd_target_share_cores": True, "csd_target_rpc_socket": "/run/hello_ebpf_role/spdk.sock"}
+    words += ["-e", json.dumps(alone | variables), *more]
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
@@ -136,3 +138,18 @@ def test_the_inventories_show_programs_that_are_there() -> None:
         programs = yaml.safe_load((fleet / f"group_vars/{group}.yml").read_text())["csd_target_programs"]
         for name in [one["source"] for one in programs if "source" in one]:
             assert (fleet / "programs" / name).exists() or (ROLE / "files/programs" / name).exists(), name
+
+
+def test_data_that_the_service_could_not_reach_are_refused_before_anything_is_changed(tmp_path: Path) -> None:
+    """Pytest's folders are root's alone."""
+    filename = str(tmp_path / "data.img")
+    said = preflight(
+        tmp_path,
+        tasks="places",
+        csd_target_user="daemon",
+        csd_target_bdevs=[{"type": "aio", "name": "data", "filename": filename}],
+        csd_target_programs=[],
+    )
+    assert f"Asked: csd_target works on {filename} as daemon. Found: daemon may not search /" in said
+    assert "failed=1" in said
+    assert "changed=0" in said

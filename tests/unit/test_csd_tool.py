@@ -73,9 +73,11 @@ def test_which_drive(tmp_path: Path) -> None:
         connect(options("--device", "/dev/nvme0", "--subnqn", "x", "list"), nowhere, tmp_path)
     assert both.value.asked == "--device /dev/nvme0 together with --subnqn"
     nowhere.parent.mkdir()
-    nowhere.write_text(
-        json.dumps({"traddr": "127.0.0.1", "subnqn": "a", "hostnqn": "b", "program": str(tmp_path / "none")})
-    )
+    named = {"traddr": "127.0.0.1", "subnqn": "nqn.2026-11.io.x:a", "hostnqn": "nqn.2026-11.io.x:b"}
+    nowhere.write_text(json.dumps({**named, "subnqn": "nqn.2026-11.io.x:a b"}))
+    with pytest.raises(LabError, match=r"Asked: --subnqn nqn.2026-11.io.x:a b\. Found: ' ' in it, which "):
+        connect(options("list"), nowhere, tmp_path)
+    nowhere.write_text(json.dumps({**named, "program": str(tmp_path / "none")}))
     with pytest.raises(LabError) as program:
         connect(options("list"), nowhere, tmp_path)
     assert program.value.asked == f"SPDK's initiator, {tmp_path}/none"
@@ -110,6 +112,7 @@ def test_the_role_installs_every_module_of_the_tool() -> None:
     needed = {path.relative_to(source) for path in source.glob("csd/**/*.py")} | {
         Path("__init__.py"),
         Path("errors.py"),
+        Path("names.py"),
     }
     linked = {path.relative_to(role) for path in role.glob("**/*.py")}
     assert linked == needed

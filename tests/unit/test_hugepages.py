@@ -278,6 +278,50 @@ def test_another_page_size_gives_the_old_pages_back(machine: Machine) -> None:
     assert not machine.converge(**LAB).changed
 
 
+# ---- sizes
+
+
+def test_pages_of_1_gib_are_added_kept_over_a_reboot_and_given_back(tmp_path: Path) -> None:
+    """Case A10. The 2 MiB pages beside them are others'."""
+    machine = Machine(tmp_path, kilobytes=1048576, others=300)
+    machine.set_pool(1)
+    asked: dict[str, Any] = {"size_kilobytes": 1048576, "megabytes": 1536, "mount": "/dev/hugepages-1G"}
+    machine.converge(**asked)
+    assert machine.pool == 3
+    assert not machine.converge(**asked).changed
+    machine.boot(1)
+    assert machine.pool == 3
+    assert not machine.converge(**asked).changed
+    machine.converge(**ABSENT)
+    assert machine.pool == 1
+    assert machine.text("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") == "300\n"
+
+
+def test_pages_of_2_mib_where_1_gib_is_the_default(tmp_path: Path) -> None:
+    """Case A10: default_hugepagesz=1G. systemd's own mount is of 1 GiB pages then, and the role says so."""
+    machine = Machine(tmp_path, default_kilobytes=1048576, others=4)
+    assert refused(machine, **LAB) == (
+        "Asked: a hugetlbfs of 2048 kB pages at /dev/hugepages. "
+        "Found: hugetlbfs of 1048576 kB pages is mounted there. Do: set hugepages_mount to another folder."
+    )
+    asked = {**LAB, "mount": "/dev/hugepages-2M"}
+    machine.converge(**asked)
+    assert machine.pool == 768
+    machine.boot(0)
+    assert machine.pool == 768
+    assert not machine.converge(**asked).changed
+    machine.converge(**ABSENT)
+    assert machine.pool == 0
+    assert machine.text("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages") == "4\n"
+
+
+def test_free_pages_of_another_size_are_none_of_those_that_are_asked_for(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, others=4)
+    machine.process(700, "/opt/hello_ebpf/csd_target/bin/csd_tgt", 2, kilobytes=1048576)
+    said = refused(machine, manage=False, **LAB)
+    assert "Found: 0 of 0 are free, the lab's own processes hold 0 (no process that /proc shows)." in said
+
+
 # ---- nodes
 
 
@@ -784,10 +828,10 @@ def test_nodes_that_are_no_numbers(machine: Machine) -> None:
 
 
 def test_mount_point_that_is_no_path(machine: Machine) -> None:
-    assert refused(machine, count=1, mount="mnt/huge pages") == (
-        "Asked: hugetlbfs mounted at 'mnt/huge pages'. Found: not an absolute path without spaces. "
-        "Do: set hugepages_mount to one."
+    assert refused(machine, count=1, mount="mnt/huge") == (
+        "Asked: hugetlbfs mounted at 'mnt/huge'. Found: not an absolute path. Do: write it from / on."
     )
+    assert "Asked: hugetlbfs mounted at '/mnt/huge pages'. " in refused(machine, count=1, mount="/mnt/huge pages")
 
 
 def taken_by_tmpfs(machine: Machine) -> None:

@@ -419,22 +419,24 @@ def test_boot_can_be_taken_back_and_leaves_the_connection(tmp_path: Path) -> Non
     [
         (
             {"subsystem_nqn": "csd0"},
-            "Asked: subsystem_nqn 'csd0'. Found: not an NVMe qualified name of letters, digits and .:_-. "
-            "Do: write it like nqn.2026-11.io.example:name, in at most 223 characters.",
+            "Asked: subsystem_nqn 'csd0'. Found: this is not the form of an NQN. "
+            "Do: write nqn.YYYY-MM.REVERSE.DOMAIN:NAME, or nqn.2014-08.org.nvmexpress:uuid:UUID.",
         ),
         ({"host_nqn": "nqn.2026-11.io:a; reboot"}, "Asked: host_nqn 'nqn.2026-11.io:a; reboot'. "),
         (
             {"address": "target.example"},
-            "Asked: address 'target.example'. Found: not an IP address, and sysfs, by which a connection is found "
-            "again, shows IP addresses. Do: write the target's IP address.",
+            "Asked: address 'target.example'. Found: an address that is not an IP address. "
+            "Do: give the IPv4 or IPv6 address.",
         ),
         (
             {"service_id": "70000"},
-            "Asked: service_id '70000'. Found: not a TCP port. Do: write a number from 1 to 65535.",
+            "Asked: service_id '70000'. Found: a service id that is not a TCP port (1 to 65535). "
+            "Do: the usual one is 4420.",
         ),
         (
             {"host_id": "host0"},
-            "Asked: host_id 'host0'. Found: not a UUID. Do: write 32 hexadecimal digits, 8-4-4-4-12.",
+            "Asked: host_id 'host0'. Found: not a UUID, or the one of zeros. "
+            "Do: write 32 hexadecimal digits, 8-4-4-4-12; uuidgen makes one.",
         ),
         (
             {"namespaces": (WantedNamespace(None, None),)},

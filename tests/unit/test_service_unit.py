@@ -7,8 +7,11 @@ How closed that is by systemd's own measure, the scenario `default` asks systemd
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
@@ -99,6 +102,78 @@ def test_data_that_the_unit_hides_are_refused(path: str, place: str) -> None:
         check_access(service, check=True, sandboxed=True)
     assert f"Asked: csd_test works on {path}. Found: its unit keeps {place} from it." in str(error.value)
     check_access(service, check=True, sandboxed=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "does"),
+    [
+        ({"argv": ("/root/spdk/build/bin/nvmf_tgt", "-r", "x")}, "runs /root/spdk/build/bin/nvmf_tgt"),
+        ({"reads": (Path("/root/csd.json"),)}, "reads /root/csd.json"),
+        ({"data": (Path("/root/a % b.img"),)}, "works on /root/a % b.img"),
+    ],
+)
+@pytest.mark.parametrize("user", ["daemon", "root"])
+def test_whatever_the_unit_hides_is_refused(change: dict[str, Any], does: str, user: str) -> None:
+    with pytest.raises(LabError) as error:
+        check_access(replace(SERVICE, user=user, **change), check=True, sandboxed=True)
+    assert str(error.value) == (
+        f"Asked: csd_test {does}. Found: its unit keeps /root from it. "
+        "Do: lay it elsewhere, for example below /var/lib/hello_ebpf; a program below /opt."
+    )
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may search; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(dir="/var/lib") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_links_are_followed_to_where_data_are(open_folder: Path) -> None:
+    link, disk = open_folder / "link.img", open_folder / "disk"
+    link.symlink_to("/root/a.img")
+    with pytest.raises(LabError, match=rf"Asked: csd_test works on {link}\. Found: its unit keeps /root from it\."):
+        check_access(replace(SERVICE, data=(link,)), check=True, sandboxed=True)
+    link.unlink()
+    link.symlink_to("/srv/data/a.img")
+    disk.symlink_to("/dev/vdb")
+    seen = settings(replace(SERVICE, data=(link, disk)))
+    assert (seen["ReadWritePaths"], seen["DeviceAllow"]) == (["-/srv/data"], ["/dev/vdb rw"])
+
+
+@pytest.mark.parametrize("what", ["argv", "reads", "data"])
+def test_a_folder_above_that_its_user_may_not_search_is_named(open_folder: Path, what: str) -> None:
+    closed = open_folder / "closed"
+    path = closed / "inner" / "file"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    path.chmod(0o777)
+    changes: dict[str, Any] = {what: (str(path), "-r") if what == "argv" else (path,)}
+    service = replace(SERVICE, **changes)
+    check_access(service, check=False, sandboxed=False)
+    closed.chmod(0o700)
+    for sandboxed in (False, True):
+        with pytest.raises(LabError) as error:
+            check_access(service, check=False, sandboxed=sandboxed)
+        assert f"Found: daemon may not search {closed}. Do: chmod o+x {closed}, or " in str(error.value)
+    check_access(replace(service, user="root"), check=False, sandboxed=False)
+
+
+def test_what_its_user_may_not_use_is_refused(open_folder: Path) -> None:
+    path = open_folder / "file"
+    path.touch()
+    path.chmod(0o600)
+    with pytest.raises(LabError, match=rf"Asked: csd_test works on {path} as daemon\. .*Do: chown daemon {path}, or"):
+        check_access(replace(SERVICE, data=(path,)), check=False, sandboxed=False)
+    with pytest.raises(LabError, match=rf"Asked: csd_test runs {path} as daemon\. .*Do: chmod o\+rx {path}, or"):
+        check_access(replace(SERVICE, argv=(str(path),)), check=False, sandboxed=False)
+    given = replace(SERVICE, data=(path,))
+    check_access(given, check=True, sandboxed=False, given_before=[path])
+    with pytest.raises(LabError):
+        check_access(given, check=False, sandboxed=False, given_before=[path])
+    # It is given to the service's group before the start.
+    check_access(replace(SERVICE, reads=(path,)), check=False, sandboxed=False)
 
 
 def test_a_user_that_is_not_there_is_refused_but_in_check_mode() -> None:

@@ -46,8 +46,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         f"Asked: host of subsystem {NQN} {HOST}. Found: it is declared more than once. Do: declare each once.",
     ),
     "duplicate listener": (
-        lab(listeners=[{"address": "127.0.0.1"}, {"address": "127.0.0.1", "service_id": "04420"}]),
-        f"Asked: listener of subsystem {NQN} TCP 127.0.0.1:4420. Found: it is declared more than once. "
+        lab(listeners=[{"address": "::1"}, {"address": "0:0:0:0:0:0:0:1", "service_id": "4420"}]),
+        f"Asked: listener of subsystem {NQN} TCP [::1]:4420. Found: it is declared more than once. "
         "Do: declare each once.",
     ),
     "one bdev in two namespaces": (
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "discovery NQN": (
         {"subsystems": [{"nqn": "nqn.2014-08.org.nvmexpress.discovery"}]},
         "Asked: subsystem nqn.2014-08.org.nvmexpress.discovery. "
-        "Found: the name of SPDK's own discovery subsystem. Do: choose another.",
+        "Found: the name of the discovery subsystem, which every target has. Do: choose another.",
     ),
     "serial": (
         lab(serial="S" * 21),
@@ -132,16 +132,17 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "aio without file": (
         bdevs({"name": "b", "type": "aio"}),
-        "Asked: bdev b of type aio. Found: filename None. Do: give the absolute path of a file or device.",
+        "Asked: bdev b of type aio. Found: no filename. Do: give the absolute path of a file or device.",
     ),
     "UUID": (
         null(uuid="6c1f2d7e"),
-        "Asked: bdev b: UUID 6c1f2d7e. Found: not a UUID, or the one of zeros. Do: make one: uuidgen.",
+        "Asked: bdev b: UUID 6c1f2d7e. Found: not a UUID, or the one of zeros. "
+        "Do: write 32 hexadecimal digits, 8-4-4-4-12; uuidgen makes one.",
     ),
     "UUID of zeros": (
         null(uuid="00000000-0000-0000-0000-000000000000"),
         "Asked: bdev b: UUID 00000000-0000-0000-0000-000000000000. Found: not a UUID, or the one of zeros. "
-        "Do: make one: uuidgen.",
+        "Do: write 32 hexadecimal digits, 8-4-4-4-12; uuidgen makes one.",
     ),
     "NGUID": (
         lab(namespaces=[{**NAMESPACE, "nguid": "12"}]),

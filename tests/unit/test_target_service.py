@@ -25,6 +25,7 @@ from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
+from ansible.module_utils.hello_ebpf.target_memory import Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
 
 # Serves SPDK's RPC for one method: enough to be a process with a socket that answers.
@@ -113,7 +114,15 @@ class Bench:
         replaced: bool = False,
         ready_seconds: int = 5,
     ) -> Outcome[Found]:
-        target = Target(self.socket, self.config, cores, 0, ready_seconds=ready_seconds, share_cores=False, state=state)
+        target = Target(
+            self.socket,
+            self.config,
+            cores,
+            Memory(0, 2048),
+            ready_seconds=ready_seconds,
+            share_cores=False,
+            state=state,
+        )
         work = TargetService(target, self.supervisor, check=check, replaced=replaced)
         shm = self.folder / "shm"
         work.shared = (shm / "nvmf_trace", shm / "csd_tgt_trace", self.folder / "dpdk" / "spdk")
@@ -280,10 +289,12 @@ def test_a_missing_program_is_refused(bench: Bench) -> None:
 
 
 def test_too_few_hugepages_are_refused_with_numbers(bench: Bench) -> None:
-    target = Target(bench.socket, bench.config, (), 1 << 40, ready_seconds=5, share_cores=False, state="started")
+    target = Target(
+        bench.socket, bench.config, (), Memory(1 << 40, 2048), ready_seconds=5, share_cores=False, state="started"
+    )
     work = TargetService(target, bench.supervisor, check=False)
     with pytest.raises(
-        LabError, match=r"Asked: \d+ MiB of hugepages \(\d+ pages of \d+ KiB\)\. Found: \d+ of \d+ pages"
+        LabError, match=r"Asked: \d+ MiB of hugepages \(\d+ pages of 2048 kB\)\. Found: \d+ of \d+ pages of that size"
     ):
         converge(work.read, work.plan, work.predict, check=False)
 

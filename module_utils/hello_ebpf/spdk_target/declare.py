@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import stat
-import uuid
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import LabError
+from .. import names
+from ..errors import LabError, refuse
 from .model import CSD_TYPES, LOAD, MIB, RUN, SLM_BLOCK, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 from .reading import hex_text, uuid_text
 
@@ -41,14 +40,6 @@ COMPUTE_LIMITS = {
     "max_total_bytes": (MIB, 1024 * MIB),
     "program_type": (0, 255),
 }
-MAX_SERIAL = 20
-MAX_MODEL = 40
-MAX_NQN = 223
-_UUID_NQN = "nqn.2014-08.org.nvmexpress:uuid:"
-DISCOVERY_NQN = "nqn.2014-08.org.nvmexpress.discovery"
-_LABEL = r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_NQN = re.compile(rf"nqn\.\d{{4}}-(?:0[1-9]|1[0-2])\.{_LABEL}(?:\.{_LABEL})*:.+", re.ASCII | re.DOTALL)
-_PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
 
 def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
@@ -81,18 +72,6 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
     )
 
 
-def check_nqn(nqn: str, what: str) -> str:
-    """The NQN, when it is one that SPDK accepts."""
-    fix = "write nqn.YYYY-MM.REVERSE.DOMAIN:NAME, or nqn.2014-08.org.nvmexpress:uuid:UUID"
-    if len(nqn.encode()) > MAX_NQN:
-        raise LabError(f"{what} {nqn}", f"{len(nqn.encode())} bytes; an NQN has at most {MAX_NQN}", "shorten it")
-    if nqn.startswith(_UUID_NQN):
-        _uuid(nqn.removeprefix(_UUID_NQN), f"{what} {nqn}")
-    elif not _NQN.fullmatch(nqn):
-        raise LabError(f"{what} {nqn}", "this is not the form of an NQN", fix)
-    return nqn
-
-
 def _transport(item: Mapping[str, Any]) -> Transport:
     options = {name: item[name] for name in sorted(item) if name != "type" and item[name] is not None}
     io_unit, max_io = options.get("io_unit_size"), options.get("max_io_size")
@@ -108,8 +87,7 @@ def _transport(item: Mapping[str, Any]) -> Transport:
 def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
     name, kind = item["name"], item["type"]
     what = f"bdev {name}"
-    if not _PRINTABLE.fullmatch(name) or " " in name:
-        raise LabError(f"bdev {name!r}", "a name that is empty, or not printable ASCII without spaces", "rename it")
+    refuse(f"bdev {name!r}", names.bdev(name))
     if removing:
         # A bdev is removed by its name; what it was made of need no longer be there.
         return Bdev(name, kind)
@@ -194,8 +172,9 @@ def _aio(item: Mapping[str, Any], what: str, blocks: int | None, identifier: str
             "SPDK 20.07 gives an aio bdev a new UUID at each start",
             "set the uuid on its namespace: that is the one that hosts see",
         )
-    if not filename or not filename.startswith("/"):
-        raise LabError(f"{what} of type aio", f"filename {filename!r}", "give the absolute path of a file or device")
+    if not filename:
+        raise LabError(f"{what} of type aio", "no filename", "give the absolute path of a file or device")
+    refuse(f"{what} over {filename!r}", names.path(filename))
     size = _file_size(filename)
     if size is None and not check:
         raise LabError(
@@ -233,12 +212,12 @@ def _file_size(filename: str) -> int | None:
 
 
 def _subsystem(item: Mapping[str, Any]) -> Subsystem:
-    if item["nqn"] == DISCOVERY_NQN:
-        raise LabError(f"subsystem {DISCOVERY_NQN}", "the name of SPDK's own discovery subsystem", "choose another")
-    nqn = check_nqn(item["nqn"], "subsystem")
+    nqn = item["nqn"]
+    refuse(f"subsystem {nqn}", names.nqn(nqn))
     what = f"subsystem {nqn}"
-    _text(item.get("serial"), MAX_SERIAL, f"{what}: serial")
-    _text(item.get("model"), MAX_MODEL, f"{what}: model")
+    for name, rule in (("serial", names.serial), ("model", names.model)):
+        if (text := item.get(name)) is not None:
+            refuse(f"{what}: {name} {text!r}", rule(text))
     hosts = None if item.get("hosts") is None else [_host(host, what)[0] for host in item["hosts"]]
     namespaces = None if item.get("namespaces") is None else [_namespace(one, what) for one in item["namespaces"]]
     listeners = None if item.get("listeners") is None else [_listener(one, what) for one in item["listeners"]]
@@ -270,7 +249,8 @@ def _subsystem(item: Mapping[str, Any]) -> Subsystem:
 def _host(host: object, what: str) -> tuple[str, str | None]:
     """A host's NQN, and what it may do with programs where that is told."""
     if isinstance(host, str):
-        return check_nqn(host, f"{what}: host"), None
+        refuse(f"{what}: host {host}", names.nqn(host))
+        return host, None
     fix = f"write the host's NQN, or {{nqn: NQN, programs: {LOAD}}}, or {{nqn: NQN, programs: {RUN}}}"
     if not isinstance(host, Mapping) or not isinstance(host.get("nqn"), str):
         raise LabError(f"{what}: host {host}", "neither an NQN nor a mapping with one", fix)
@@ -279,7 +259,8 @@ def _host(host: object, what: str) -> tuple[str, str | None]:
     programs = host.get("programs")
     if programs not in {None, LOAD, RUN}:
         raise LabError(f"{what}: host {host['nqn']} with programs {programs}", f"it can be {LOAD} or {RUN}", fix)
-    return check_nqn(host["nqn"], f"{what}: host"), programs
+    refuse(f"{what}: host {host['nqn']}", names.nqn(host["nqn"]))
+    return host["nqn"], programs
 
 
 def _rights(item: Mapping[str, Any]) -> dict[str, str]:
@@ -299,56 +280,31 @@ def _namespace(item: Mapping[str, Any], what: str) -> Namespace:
         nsid=nsid,
         bdev=item["bdev"],
         uuid=_uuid(item["uuid"], asked) if item.get("uuid") else None,
-        nguid=_hex(item["nguid"], 32, f"{asked}: nguid") if item.get("nguid") else None,
-        eui64=_hex(item["eui64"], 16, f"{asked}: eui64") if item.get("eui64") else None,
+        nguid=_hex(item["nguid"], names.nguid, f"{asked}: nguid") if item.get("nguid") else None,
+        eui64=_hex(item["eui64"], names.eui64, f"{asked}: eui64") if item.get("eui64") else None,
     )
 
 
 def _listener(item: Mapping[str, Any], what: str) -> Listener:
     transport, address, service = item["transport"], item["address"], item["service_id"]
     asked = f"{what}: listener {address}:{service}"
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        raise LabError(asked, "an address that is not an IP address", "give the IPv4 or IPv6 address") from None
-    if found.is_unspecified:
-        raise LabError(
-            asked,
-            "SPDK compares the address that a host reached with the listener's, so at this one it lets nobody in",
-            "declare each address that hosts are to use",
-        )
+    refuse(asked, names.listener_address(address))
+    refuse(asked, names.service_id(service))
+    found = ipaddress.ip_address(address)
     family = item.get("family") or f"ipv{found.version}"
     if family != f"ipv{found.version}":
         raise LabError(f"{asked}, family {family}", f"an IPv{found.version} address", "drop family, or mend it")
-    if not (service.isdecimal() and service.isascii() and 1 <= int(service) <= 65535):
-        raise LabError(asked, "a service id that is not a TCP port (1 to 65535)", "the usual one is 4420")
-    return Listener(transport, family, str(found), str(int(service)))
-
-
-def _text(text: str | None, limit: int, what: str) -> None:
-    if text is None:
-        return
-    if len(text) > limit:
-        raise LabError(f"{what} {text!r}", f"{len(text)} characters; NVMe has room for {limit}", "shorten it")
-    if not _PRINTABLE.fullmatch(text):
-        raise LabError(f"{what} {text!r}", "empty, or not printable ASCII", "use printable ASCII")
+    return Listener(transport, family, str(found), service)
 
 
 def _uuid(text: str, what: str) -> str:
-    try:
-        found = str(uuid.UUID(text))
-    except ValueError:
-        found = ""
-    if found != uuid_text(text) or not int(uuid.UUID(found)):
-        raise LabError(f"{what}: UUID {text}", "not a UUID, or the one of zeros", "make one: uuidgen")
-    return found
+    refuse(f"{what}: UUID {text}", names.uuid(text))
+    return uuid_text(text)
 
 
-def _hex(text: str, digits: int, what: str) -> str:
-    found = hex_text(text)
-    if not re.fullmatch(rf"[0-9A-F]{{{digits}}}", found) or not int(found, 16):
-        raise LabError(f"{what} {text}", f"not {digits} hexadecimal digits, or all zeros", f"give {digits} digits")
-    return found
+def _hex(text: str, rule: names.Rule, what: str) -> str:
+    refuse(f"{what} {text}", rule(text))
+    return hex_text(text)
 
 
 def _real(filename: str) -> str:

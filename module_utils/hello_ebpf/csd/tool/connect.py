@@ -8,14 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...errors import LabError
+from ... import names
+from ...errors import LabError, refuse
 from ..commands import CSI_COMPUTE
 from ..device import Device
 from ..kernel import SYSFS, KernelTransport, controllers
 from ..spdk import Place, SpdkTransport
 from .arguments import CONFIGURATION
 
-_PLACE = ("traddr", "trsvcid", "subnqn", "hostnqn")
+_PLACE = {"traddr": names.address, "trsvcid": names.service_id, "subnqn": names.nqn, "hostnqn": names.nqn}
 
 
 def connect(options: argparse.Namespace, installed_with: Path, sysfs: Path = SYSFS) -> Device:
@@ -45,6 +46,8 @@ def connect(options: argparse.Namespace, installed_with: Path, sysfs: Path = SYS
             f"{'is' if len(missing) == 1 else 'are'} neither given nor in {options.config or CONFIGURATION}",
             "name the drive (--device, or --traddr and the others), or let the role csd_host write the file",
         )
+    for name, rule in _PLACE.items():
+        refuse(f"--{name} {wanted[name]}", rule(str(wanted[name])))
     return Device(
         SpdkTransport(
             Place(*(str(wanted[name]) for name in _PLACE)),
@@ -69,10 +72,10 @@ def _kernel_drive(subnqn: str | None, timeout: int, sysfs: Path) -> Device | Non
         else:
             device.close()
     if len(found) > 1 and subnqn is None:
-        names = ", ".join(device.name for device in found)
+        several = ", ".join(device.name for device in found)
         for device in found:
             device.close()
-        raise LabError("the computational drive", f"there are several: {names}", "name one with --device")
+        raise LabError("the computational drive", f"there are several: {several}", "name one with --device")
     return found[0] if found else None
 
 

@@ -60,6 +60,21 @@ def test_the_target_runs_as_its_user_and_can_gain_nothing(host: Host) -> None:
     assert host.check_output(f"readlink /proc/{pid}/ns/mnt") != host.check_output("readlink /proc/1/ns/mnt")
 
 
+def test_a_file_behind_an_odd_name_is_open_to_the_target(host: Host) -> None:
+    """The target has a file open whose folder's name has blanks, quotes and a percent sign."""
+    pid = host.check_output(f"systemctl show --property MainPID --value {UNIT}")
+    files = host.check_output(f"find /proc/{pid}/fd -printf '%l\\n'").splitlines()
+    assert "/var/lib/hello_ebpf/50 % 'of' it/data.img" in files
+
+
+def test_the_target_sees_hugepages_of_its_own_size_alone(host: Host) -> None:
+    """The pools of hugepages of other sizes than the lab's are hidden from the target."""
+    pid = host.check_output(f"systemctl show --property MainPID --value {UNIT}")
+    mounts = {line.split()[4] for line in host.check_output(f"cat /proc/{pid}/mountinfo").splitlines()}
+    pools = host.check_output("ls -d /sys/kernel/mm/hugepages/* /sys/devices/system/node/node*/hugepages/*").split()
+    assert {pool for pool in pools if not pool.endswith("-2048kB")} == mounts.intersection(pools)
+
+
 def test_the_rpc_socket_is_for_its_group(host: Host) -> None:
     """A member of the target's group can command it, and another user cannot."""
     socket, folder = host.file("/run/hello_ebpf/spdk.sock"), host.file("/run/hello_ebpf")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The hugepages that a target takes at its start: those of one size, and no others'.
+
+DPDK takes free pages of every size that the kernel has, the largest first. Where systemd runs the target, its unit
+hides the pools of all other sizes from it; elsewhere a start that would take of them is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LabError
+from .processes import PROC, Process, text_of
+
+SYS = Path("/sys")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Pages of one size: how many there are, and how many are free and not promised to a mapping."""
+
+    pages: int
+    unused: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is asked: so many MiB, of pages of so many kB."""
+
+    megabytes: int
+    page_kilobytes: int
+
+    @property
+    def pages(self) -> int:
+        return -(-self.megabytes * 1024 // self.page_kilobytes)
+
+
+def pools(sys: Path = SYS) -> dict[int, Pool]:
+    """The kernel's pools by page size in kB."""
+    found = {}
+    for folder in sorted((sys / "kernel/mm/hugepages").glob("hugepages-*kB")):
+        total, free, reserved = (
+            int((folder / name).read_text()) for name in ("nr_hugepages", "free_hugepages", "resv_hugepages")
+        )
+        found[_size(folder)] = Pool(total, free - reserved)
+    return found
+
+
+def other_pools(page_kilobytes: int, sys: Path = SYS) -> tuple[Path, ...]:
+    """Where the kernel shows the pools of all other sizes, for the machine and for each NUMA node."""
+    folders = [*sys.glob("kernel/mm/hugepages/hugepages-*kB"), *sys.glob("devices/system/node/node*/hugepages/*kB")]
+    return tuple(sorted(folder for folder in folders if _size(folder) != page_kilobytes))
+
+
+def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Path = PROC, sys: Path = SYS) -> None:
+    """Refuse a start that would find too few pages, or take others'.
+
+    Args:
+        memory: what is asked.
+        ours: the process that ends before the start, and gives its pages back.
+        hides: pools of other sizes are hidden from it.
+        proc: where the kernel shows processes; tests have a tree of their own.
+        sys: the same for sysfs.
+
+    Raises:
+        LabError: there are too few pages of this size, or free ones of another size would be taken.
+    """
+    found = pools(sys)
+    asked = f"{memory.megabytes} MiB of hugepages ({memory.pages} pages of {memory.page_kilobytes} kB)"
+    pool = found.get(memory.page_kilobytes)
+    if pool is None:
+        raise LabError(
+            asked,
+            f"this kernel has pages of {', '.join(map(str, found)) or 'no size'} kB",
+            "set csd_target_page_kilobytes to one of those, hugepages_size_kilobytes where the role hugepages runs too",
+        )
+    free = pool.unused + _mapped(ours, memory.page_kilobytes, proc)
+    if free < memory.pages:
+        raise LabError(
+            asked,
+            f"{free} of {pool.pages} pages of that size are free",
+            "raise hugepages_megabytes, lower csd_target_memory_megabytes, or stop what holds the pages",
+        )
+    if not hides and (other := _taken(memory, found)):
+        raise LabError(
+            asked,
+            f"{found[other].unused} pages of {other} kB are free too, and DPDK would take of those, the largest first",
+            "run it under systemd, whose unit hides them from it; or have whoever reserved them give them back; or, "
+            f"where they are for the lab, set hugepages_size_kilobytes and csd_target_page_kilobytes to {other}",
+        )
+
+
+def _taken(memory: Memory, found: Mapping[int, Pool]) -> int | None:
+    """The size of the others' free pages that DPDK would take of."""
+    kilobytes = memory.megabytes * 1024
+    for size in sorted(found, reverse=True):
+        larger = memory.page_kilobytes < size <= kilobytes
+        rest = size < memory.page_kilobytes and kilobytes % memory.page_kilobytes
+        if found[size].unused > 0 and (larger or rest):
+            return size
+    return None
+
+
+def _mapped(process: Process | None, page_kilobytes: int, proc: Path) -> int:
+    """Pages of a size that a process has mapped."""
+    if process is None:
+        return 0
+    pages = 0
+    with contextlib.suppress(OSError):
+        for line in text_of(proc / str(process.pid) / "numa_maps").splitlines():
+            words = line.split()
+            if "huge" in words and f"kernelpagesize_kB={page_kilobytes}" in words:
+                pages += sum(int(word.partition("=")[2]) for word in words if re.match(r"N\d+=", word))
+    return pages
+
+
+def _size(folder: Path) -> int:
+    return int(folder.name.removeprefix("hugepages-").removesuffix("kB"))
