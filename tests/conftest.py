@@ -10,3 +10,6 @@ import ansible.module_utils
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 sys.path.insert(0, str(ROOT / "library"))
+
+# Wherever tests run: one that passes has asserted something.
+pytest_plugins = ["machines.assertions"]
