@@ -52,8 +52,9 @@ machines: $(VENV)-molecule/.stamp
 .PHONY: test-all
 test-all: export HELLO_EBPF_ALL := yes
 test-all: export HELLO_EBPF_FUZZ_SEED := random
-test-all: test ## The same with every interrupt and other mutants each time; and a virtual machine of Debian 13
+test-all: test ## The same with every interrupt and other mutants each time; Debian 13's guest; tests of the tests
 	$(MAKE) --no-print-directory test-vm RELEASE=13
+	$(MAKE) --no-print-directory test-broken
 
 # KEEP=1 leaves the machines of a scenario for inspection.
 SCENARIO := $(PYTHON) tests/machines/scenario.py
@@ -73,6 +74,10 @@ test-vm: $(VENV)-molecule/.stamp ## A virtual machine with Debian's kernel and i
 .PHONY: test-fresh
 test-fresh: ## `make lab` on a fresh minimal Debian, and the integration tests there
 	$(PYTHON) tests/fresh/run.py
+
+.PHONY: test-broken
+test-broken: $(VENV)-molecule/.stamp ## Tests of the tests: variables are set wrongly, and the scenarios have to notice
+	tests/break.sh
 
 .PHONY: fleet-figures
 fleet-figures: $(VENV)-molecule/.stamp ## How long site.yml takes on 1, 4 and 12 nodes

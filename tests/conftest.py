@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 sys.path.insert(0, str(ROOT / "library"))
 
+# Wherever tests run: one that passes has asserted something.
+pytest_plugins = ["machines.assertions"]
 
 @pytest.fixture(autouse=True)
 def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -32,6 +32,22 @@ def contained(host: Host) -> bool:
     return bool(host.check_output("readlink /proc/self/ns/pid") != "pid:[4026531836]")
 
 
-def outside_containers(host: Host) -> bool:
-    """What the roles make of a variable that says nothing of its own."""
-    return not contained(host)
+def pages_are_ours(host: Host) -> bool:
+    """Whether the lab reserves hugepages itself: as asked, else outside containers."""
+    return bool(asked(host, "hugepages_manage", lambda host: not contained(host)))
+
+
+def kernel_connects(host: Host) -> bool:
+    """Whether this kernel can and shall hold the connection, asked of modprobe and devtmpfs, not of our module."""
+    if asked(host, "nvme_tcp_initiator", "auto") == "spdk":
+        return False
+    reachable = bool(host.file("/dev/nvme-fabrics").exists)
+    if host.file("/sys/module/nvme_tcp").is_directory:
+        return reachable
+    return host.run("modprobe --dry-run nvme_tcp").rc == 0 and (reachable or not contained(host))
+
+
+def mounts(host: Host) -> set[str]:
+    """Where file systems of the drives' namespaces shall be mounted."""
+    connections = asked(host, "nvme_tcp_connections", [])
+    return {one["mount"] for each in connections for one in each.get("namespaces", []) if one.get("mount")}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ OF_PACKAGES = re.compile(
     r"/var/(lib/(apt|dpkg|ucf|pam|polkit-1|python|dbus|private)|cache/(apt|debconf|man|fontconfig|ldconfig))(/|$)"
     r"|/var/log/(apt|dpkg\.log|alternatives\.log|fontconfig\.log)"
     r"|/etc/(alternatives/|ld\.so\.cache$|ssl/certs/|ca-certificates\.conf|passwd-?$|group-?$|g?shadow-?$|sub[ug]id-?$)"
-    r"|/etc/(systemd/system/[^/]*\.wants/|apt/sources\.list)"
+    r"|/etc/apt/sources\.list"
     r"|.*/__pycache__(/|$)"
 )
 
@@ -93,6 +94,24 @@ def packaged(host: Host) -> set[str]:
     paths = set(host.check_output("sh -c %s", OWNED).splitlines())
     # /lib is a link to /usr/lib: a package may say either.
     return paths | {f"/usr{path}" for path in paths if path.startswith(("/lib", "/bin", "/sbin"))}
+
+
+# What enables a unit.
+ENABLES = re.compile(r"/etc/systemd/system/[^/]+\.(wants|requires|upholds)/")
+
+
+def of_packages(path: str, files: dict[str, str], owned: set[str]) -> bool:
+    """Whether a file that no package lists is one that packages leave by design, or enables a unit of theirs.
+
+    Args:
+        path: the file.
+        files: of a look: what it is.
+        owned: what `packaged` says.
+    """
+    if ENABLES.match(path):
+        unit = posixpath.normpath(posixpath.join(posixpath.dirname(path), files[path].split()[-1]))
+        return bool({unit, f"/usr{unit}"} & owned)
+    return bool(OF_PACKAGES.match(path))
 
 
 def differences(before: Look, after: Look) -> list[str]:

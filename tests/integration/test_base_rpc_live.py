@@ -383,6 +383,7 @@ def test_hosts_that_connect_while_the_target_ends(tmp_path: Path) -> None:
         finally:
             os.kill(target.pid, signal.SIGCONT)
         target.ended()
+        assert not target.socket.exists()
         for host in hosts:
             host.close()
     finally:

@@ -682,4 +682,4 @@ def test_everything_at_once(tmp_path: Path) -> None:
             with contextlib.suppress(LabError):
                 target.call("csd_unload_program", name="csd0_compute", pind=pind)
         shown = target.call("csd_get_programs", name="csd0_compute")[0]["programs"]
-        assert all(slot["state"] == "empty" for slot in shown)
+        assert {slot["state"] for slot in shown} == {"empty"}

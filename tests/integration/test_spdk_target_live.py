@@ -154,12 +154,12 @@ def test_scenario(scenario: Scenario, target: LiveTarget, tmp_path: Path) -> Non
     if scenario.error:
         assert done["msg"] == scenario.error
         assert state(target) == before
-        return
-    assert predicted["actions"] == done["actions"] == actions
-    with RecordingProxy(tmp_path / "proxy.sock", target.socket) as proxy:
-        again = declare(target, params, socket=str(proxy.path))
-    assert (again["changed"], again["actions"], writes(proxy.exchanges)) == (False, [], [])
-    assert len(proxy.exchanges) == 3
+    else:
+        assert predicted["actions"] == done["actions"] == actions
+        with RecordingProxy(tmp_path / "proxy.sock", target.socket) as proxy:
+            again = declare(target, params, socket=str(proxy.path))
+        assert (again["changed"], again["actions"], writes(proxy.exchanges)) == (False, [], [])
+        assert len(proxy.exchanges) == 3
 
 
 class TestSavedConfiguration:

@@ -177,11 +177,10 @@ def test_first_halves_in_a_row_are_answered_one_by_one(world: World) -> None:
 def test_a_first_half_that_waits_for_its_second_holds_up_no_change_of_the_subsystem(world: World) -> None:
     world.queue.send(compare(1, OLD), wire.capsule(wire.command(wire.READ, 2, NVM, sgl=(0, BLOCK, ASKED_FOR)))[:8])
     host = {"nqn": world.subsystem.nqn, "host": "nqn.2026-11.io.hello-ebpf:later"}
-    world.target.call("nvmf_subsystem_add_host", host)
-    world.target.call("nvmf_subsystem_remove_host", host)
+    changes = ("nvmf_subsystem_add_host", "nvmf_subsystem_remove_host")
+    assert [world.target.call(change, host) for change in changes] == [True, True]
     world.queue.reset()
-    world.target.call("nvmf_subsystem_add_host", host)
-    world.target.call("nvmf_subsystem_remove_host", host)
+    assert [world.target.call(change, host) for change in changes] == [True, True]
 
 
 # ---- the device

@@ -2,8 +2,8 @@
 """A pytest plugin (``-p machines.claims``): each test that passed is a claim that was proved.
 
 A claim reads as the first line of the test's docstring. It is appended to the file that HELLO_EBPF_CLAIMS names as
-soon as the test and its teardown have passed, so the list is made of what really happened. The tasks of playbooks
-have the same: see callback/claims.py beside this.
+soon as the test and its teardown have passed, so the list is made of what really happened; a test that asserted nothing
+fails (assertions.py, which comes with it). The tasks of playbooks have the same: see callback/claims.py beside this.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest_plugins = ["machines.assertions"]
 
 FILE = "HELLO_EBPF_CLAIMS"
 PASSED = pytest.StashKey[bool]()
@@ -39,6 +41,13 @@ def claim(doc: str | None, function: str, parameters: str | None, after: str = "
     return (f"{after}: " if after else "") + wording(doc, function) + (f" [{where}]" if where else "")
 
 
+def of(item: pytest.Item) -> str:
+    """What a test claims."""
+    doc = getattr(getattr(item, "function", None), "__doc__", None)
+    case = getattr(getattr(item, "callspec", None), "id", None)
+    return claim(doc, getattr(item, "originalname", item.name), case, stage(item.path))
+
+
 def record(line: str) -> None:
     """Append a claim to the list, if one is kept."""
     path = os.environ.get(FILE)
@@ -55,6 +64,4 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.when == "call":
         item.stash[PASSED] = report.passed and not hasattr(report, "wasxfail")
     elif report.when == "teardown" and report.passed and item.stash.get(PASSED, False):
-        doc = getattr(getattr(item, "function", None), "__doc__", None)
-        case = getattr(getattr(item, "callspec", None), "id", None)
-        record(claim(doc, getattr(item, "originalname", item.name), case, stage(item.path)))
+        record(of(item))

@@ -208,28 +208,37 @@ class Scenario:
         """The words by which this scenario is called."""
         return f"{self.name} --release {self.release}" if self.needs.guest else self.name
 
-    def autopsy(self) -> None:
-        """Let the machines say what they know of a failure."""
-        playbook = ROOT / "molecule" / self.name / "failure.yml"
-        inventory = next((self.build / "ansible/tmp").glob(f"molecule.*.{self.name}/inventory"), None)
-        if not playbook.exists() or inventory is None:
-            return
-        say(f"{self.label}: what its machines say of the failure")
+    def inventory(self) -> Path | None:
+        """Molecule's inventory of the machines, where they were made."""
+        return next((self.build / "ansible/tmp").glob(f"molecule.*.{self.name}/inventory"), None)
+
+    def beside(self, inventory: Path, record: str) -> dict[str, str]:
+        """The environment of what is run on the machines beside molecule: nothing of it is a claim."""
         ephemeral = inventory.parent
-        variables = {
+        return {
             **os.environ,
             **self.variables(),
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "MOLECULE_EPHEMERAL_DIRECTORY": str(ephemeral),
             "MOLECULE_FILE": str(ephemeral / "molecule.yml"),
-            "MOLECULE_SCENARIO_DIRECTORY": str(playbook.parent),
+            "MOLECULE_INVENTORY_FILE": str(inventory / "ansible_inventory.yml"),
+            "MOLECULE_SCENARIO_NAME": self.name,
+            "MOLECULE_SCENARIO_DIRECTORY": str(ROOT / "molecule" / self.name),
             "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
             "MOLECULE_INSTANCE_CONFIG": str(ephemeral / "instance_config.yml"),
             "HELLO_EBPF_CLAIMS": "",
-            "LAB_RUN_FILE": str(self.build / "failure.jsonl"),
+            "LAB_RUN_FILE": str(self.build / f"{record}.jsonl"),
         }
+
+    def autopsy(self) -> None:
+        """Let the machines say what they know of a failure."""
+        playbook = ROOT / "molecule" / self.name / "failure.yml"
+        inventory = self.inventory()
+        if not playbook.exists() or inventory is None:
+            return
+        say(f"{self.label}: what its machines say of the failure")
         command = [str(ENVIRONMENT / "bin/ansible-playbook"), "-i", str(inventory), str(playbook)]
-        for line, code in stream(command, variables):
+        for line, code in stream(command, self.beside(inventory, "failure")):
             if line is not None:
                 print(line, flush=True)
             elif code:
@@ -246,12 +255,10 @@ class Scenario:
         hand = self.build / "environment.sh"
         hand.write_text("".join(f"export {name}='{value}'\n" for name, value in sorted(self.variables().items())))
 
-    def run(self, *, keep: bool) -> int:
-        """The whole of it."""
+    @contextlib.contextmanager
+    def ready(self, *, keep: bool = False) -> Iterator[None]:
+        """Engines and images are there, and nothing of an earlier run; afterwards its machines are gone."""
         self.build.mkdir(parents=True, exist_ok=True)
-        self.claims.parent.mkdir(parents=True, exist_ok=True)
-        self.claims.write_text("")
-        begun = time.monotonic()
         with turns.held(self.name), contextlib.ExitStack() as stack:
             self.environment |= stack.enter_context(engines.docker(**{"keep" if keep else "release": self.label}))
             if self.needs.ssh:
@@ -263,14 +270,8 @@ class Scenario:
             engines.end_marked(self.mark)
             self.make_machines()
             self.destroy()
-            code, course = 1, Course(self.label)
             try:
-                code, course = self.molecule("test", "--destroy=never")
-                if course.empty:
-                    say(f"{self.label}: '{course.empty}' did nothing: that proves nothing, and counts as a failure")
-                    code = code or 1
-                if code:
-                    self.autopsy()
+                yield
             finally:
                 if keep:
                     self.say_how_to_get_in()
@@ -279,6 +280,19 @@ class Scenario:
                         self.destroy()
                         engines.end_marked(self.mark)
                     shutil.rmtree(self.build / "ansible", ignore_errors=True)
+
+    def run(self, *, keep: bool) -> int:
+        """The whole of it."""
+        self.claims.parent.mkdir(parents=True, exist_ok=True)
+        self.claims.write_text("")
+        begun = time.monotonic()
+        with self.ready(keep=keep):
+            code, course = self.molecule("test", "--destroy=never")
+            if course.empty:
+                say(f"{self.label}: '{course.empty}' did nothing: that proves nothing, and counts as a failure")
+                code = code or 1
+            if code:
+                self.autopsy()
         return self.conclude(code, course, time.monotonic() - begun)
 
     def say_how_to_get_in(self) -> None:

@@ -227,10 +227,19 @@ def test_lockdown_is_told() -> None:
     )
 
 
-def test_a_good_kernel_is_not_refused() -> None:
-    refuse(GOOD, run_programs=True)
-    refuse(replace(GOOD, options={}), run_programs=True)
-    refuse(replace(GOOD, bpf_errno=errno.EPERM, lockdown="confidentiality"), run_programs=False)
+@pytest.mark.parametrize(
+    ("kernel", "run_programs"),
+    [
+        (GOOD, True),
+        (replace(GOOD, options={}), True),
+        (replace(GOOD, bpf_errno=errno.EPERM, lockdown="confidentiality"), False),
+    ],
+)
+def test_a_good_kernel_is_not_refused(kernel: Kernel, run_programs: bool) -> None:
+    """And the same one is, where it lacks what a program needs."""
+    refuse(kernel, run_programs=run_programs)
+    with pytest.raises(LabError):
+        refuse(replace(kernel, bpf_errno=errno.EPERM), run_programs=True)
 
 
 def test_the_topmost_mount_counts() -> None:

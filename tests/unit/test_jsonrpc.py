@@ -244,8 +244,8 @@ class TestConnecting:
             listener.listen()
 
         threading.Timer(0.2, come_up).start()
-        with listener, Client(str(path), wait=5):
-            pass
+        with listener, Client(str(path), wait=5) as client:
+            assert client.target_pid == os.getpid()
 
     def test_waits_no_longer_than_told(self, tmp_path: Path) -> None:
         with pytest.raises(NoTargetError, match=r"no such socket \(after 0.1 s\)"):

@@ -349,12 +349,13 @@ class TestClaims:
             "import pytest\n"
             "@pytest.fixture\ndef bad():\n    yield\n    assert False\n"
             "@pytest.fixture\ndef worse():\n    assert False\n"
-            "@pytest.mark.parametrize('x', ['a', 'b'])\ndef test_good(x):\n    'Good.'\n"
+            "@pytest.mark.parametrize('x', ['a', 'b'])\ndef test_good(x):\n    'Good.'\n    assert x\n"
             "def test_fails():\n    assert False\n"
             "def test_skipped():\n    pytest.skip('no')\n"
             "@pytest.mark.xfail\ndef test_expected():\n    pass\n"
-            "def test_teardown(bad):\n    pass\n"
-            "def test_setup(worse):\n    pass\n"
+            "def test_teardown(bad):\n    assert True\n"
+            "def test_setup(worse):\n    assert True\n"
+            "def test_empty():\n    pass\n"
         )
         file = tmp_path / "claims/it.txt"
         environment = {
@@ -362,8 +363,19 @@ class TestClaims:
             "HELLO_EBPF_CLAIMS": str(file),
             "PYTHONPATH": str(ROOT / "tests"),
             "PYTEST_ADDOPTS": "",
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "machines.claims", "tests"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "machines.claims",
+            "-o",
+            "enable_assertion_pass_hook=true",
+            "tests",
+        ]
         subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True)
         assert file.read_text() == "Good [a]\nGood [b]\n"
 

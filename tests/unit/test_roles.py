@@ -40,8 +40,6 @@ def test_defaults_and_specification_agree(role: str) -> None:
     defaults = load(role, "defaults/main.yml")
     specified = {name: option["default"] for name, option in options(role).items() if "default" in option}
     assert specified == defaults
-    without_default = options(role).keys() - defaults.keys()
-    assert all("default" not in options(role)[name] for name in without_default)
 
 
 @pytest.mark.parametrize("role", ROLES)

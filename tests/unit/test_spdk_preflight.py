@@ -16,7 +16,10 @@ V3 = f"{V2} avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
 
 @pytest.mark.parametrize("platform", ["debian-12", "debian-13", "ubuntu-24.04"])
 def test_supported_releases(platform: str) -> None:
+    """On the one kind of machine alone."""
     preflight.check_platform(platform, "x86_64")
+    with pytest.raises(LabError):
+        preflight.check_platform(platform, "riscv64")
 
 
 @pytest.mark.parametrize(
@@ -35,9 +38,12 @@ def test_other_releases_and_machines_are_refused(platform: str, machine: str, fo
     )
 
 
-def test_a_cpu_that_reaches_the_level() -> None:
-    preflight.check_cpu("x86-64-v2", f"flags\t\t: {V2}\n")
-    preflight.check_cpu("x86-64-v3", f"processor: 0\nflags\t\t: {V3}\n")
+@pytest.mark.parametrize(("level", "flags"), [("x86-64-v2", V2), ("x86-64-v3", V3)])
+def test_a_cpu_that_reaches_the_level(level: str, flags: str) -> None:
+    """And no more than that: each flag of the level is needed."""
+    preflight.check_cpu(level, f"processor: 0\nflags\t\t: {flags}\n")
+    with pytest.raises(LabError, match="CPU lacks sse4_2"):
+        preflight.check_cpu(level, f"flags\t\t: {flags.replace(' sse4_2', '')}\n")
 
 
 def test_a_cpu_below_the_level_is_refused() -> None:
@@ -68,10 +74,14 @@ def test_an_archive_without_a_name_is_refused() -> None:
 @pytest.mark.parametrize("source", ["debian", "archive"])
 def test_a_whole_digest_is_accepted(source: str) -> None:
     preflight.check_source(Request("20.07", source, archive="/a", sha256="0a" * 32))
+    with pytest.raises(LabError):
+        preflight.check_source(Request("20.07", source, archive="/a", sha256="0a" * 31))
 
 
 def test_git_needs_no_digest() -> None:
     preflight.check_source(Request("20.07", "git"))
+    with pytest.raises(LabError):
+        preflight.check_source(Request("20.07", "debian"))
 
 
 def test_folders_of_our_own(tmp_path: Path) -> None:

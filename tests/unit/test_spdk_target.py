@@ -60,15 +60,15 @@ def test_check_run_and_run_again(scenario: Scenario, tmp_path: Path) -> None:
         assert again["msg"] == scenario.error
         # What the target alone can know (that memory does not suffice) is beyond check mode.
         assert predicted.get("msg") == (None if scenario.name == "too_large" else scenario.error)
-        return
-    assert predicted["actions"] == done["actions"] == actions
-    assert predicted["changed"] is done["changed"] is bool(actions)
-    assert predicted["rpcs"] == done["rpcs"]
-    assert [one["method"] for one in done["rpcs"]] == writes(phases["run"])
-    assert (again["changed"], again["actions"], again["rpcs"]) == (False, [], [])
-    assert predicted["diff"]["before"] == done["diff"]["before"]
-    assert again["diff"]["before"] == again["diff"]["after"] == done["diff"]["after"]
-    assert (done["diff"]["before"] != done["diff"]["after"]) is bool(actions)
+    else:
+        assert predicted["actions"] == done["actions"] == actions
+        assert predicted["changed"] is done["changed"] is bool(actions)
+        assert predicted["rpcs"] == done["rpcs"]
+        assert [one["method"] for one in done["rpcs"]] == writes(phases["run"])
+        assert (again["changed"], again["actions"], again["rpcs"]) == (False, [], [])
+        assert predicted["diff"]["before"] == done["diff"]["before"]
+        assert again["diff"]["before"] == again["diff"]["after"] == done["diff"]["after"]
+        assert (done["diff"]["before"] != done["diff"]["after"]) is bool(actions)
 
 
 def test_rolls_back_what_it_made(tmp_path: Path) -> None:

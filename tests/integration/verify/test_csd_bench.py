@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 import record_reference as reference
-from lab_asked import REPORTS
+from lab_asked import REPORTS, kernel_connects
 from report_schema import problems
 
 Host = Any  # testinfra.host.Host, which comes without types
+
+SPDK_CONNECTS = pytest.mark.only_where(lambda host: not kernel_connects(host), "SPDK's initiator connects")
 
 PREFIX = os.environ.get("HELLO_EBPF_CSD_BENCH_PREFIX", "/opt/hello_ebpf/csd_bench")
 
@@ -55,15 +57,18 @@ def test_every_selectivity_was_measured_and_is_right(report: dict[str, Any]) -> 
     assert known[1]["matches_sha256"] == report["dataset"]["sha256"]
 
 
-def test_the_connection_carried_the_data(report: dict[str, Any]) -> None:
-    size = report["dataset"]["bytes"]
-    for run in report["runs"]:
-        if run["wire_bytes_to_host"] is not None:
-            assert run["interface_bytes"]["received"] >= run["wire_bytes_to_host"]
-            if run["name"] == "baseline":
-                assert size <= run["wire_bytes_to_host"] <= size * 1.02
-            elif run["selectivity"] == 0.01:
-                assert run["matched_bytes"] <= run["wire_bytes_to_host"] <= run["matched_bytes"] * 1.11
+@SPDK_CONNECTS
+def test_the_connection_carried_the_data(host: Host, report: dict[str, Any]) -> None:
+    """Each pass was counted on the wire: the baseline's is the data set, an offload's little more than what it kept."""
+    size, labels = report["dataset"]["bytes"], of_host(host, report)
+    runs = [run for run in report["runs"] if f"{run['host']} -> {run['target']}" in labels]
+    baselines = [run["wire_bytes_to_host"] for run in runs if run["name"] == "baseline"]
+    others = [run for run in runs if run["name"] != "baseline" and run["selectivity"] == 0.01]
+    # What nobody counted would be None, which is in no order.
+    assert [run for run in runs if run["interface_bytes"]["received"] < run["wire_bytes_to_host"]] == []
+    assert size <= min(baselines) <= max(baselines) <= size * 1.02
+    for run in others:
+        assert run["matched_bytes"] <= run["wire_bytes_to_host"] <= run["matched_bytes"] * 1.11
 
 
 def test_the_program_is_installed(host: Host) -> None:
@@ -110,11 +115,12 @@ def test_the_format_is_the_documented_one(host: Host) -> None:
     assert found == hashlib.sha256(b"".join(reference.generate(3001, 5))).hexdigest()
 
 
+@SPDK_CONNECTS
 def test_a_stranger_is_not_let_in(host: Host, report: dict[str, Any]) -> None:
+    """The target lets nobody in but the declared host."""
     for inputs in of_host(host, report).values():
         place = inputs["place"]
-        if place["initiator"] != "spdk":
-            continue
+        assert place["initiator"] == "spdk"
         done = host.run(
             f"{PREFIX}/bin/csd_bench verify --traddr {place['address']} --trsvcid {place['service_id']} "
             f"--subnqn {place['subsystem_nqn']} --hostnqn nqn.2014-08.org.example:stranger --memory 128"

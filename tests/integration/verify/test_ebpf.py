@@ -140,7 +140,7 @@ def test_bootstrap_sees_an_exec_its_exit_code_and_its_duration(host: Host) -> No
 def test_bootstrap_shows_only_what_ran_long_enough(host: Host) -> None:
     events = traced(host, f"--min-duration {SLEEP_MS // 2}", f"/bin/sh -c true; sleep {SLEEP_MS / 1000}")
     assert "sleep" in {event["comm"] for event in events}
-    assert all(event["event"] == "exit" and event["duration_ms"] >= SLEEP_MS // 2 for event in events)
+    assert [event for event in events if event["event"] != "exit" or event["duration_ms"] < SLEEP_MS // 2] == []
 
 
 def test_bootstrap_ends_by_itself(host: Host) -> None:

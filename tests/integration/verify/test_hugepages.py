@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab_asked import outside_containers
+from lab_asked import pages_are_ours
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -16,6 +16,8 @@ LAB_PAGES = 768
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB"
 SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"
 UNIT = "/etc/systemd/system/hello_ebpf-hugepages.service"
+
+OURS = pytest.mark.only_where(pages_are_ours, "the lab reserves its pages itself")
 
 MAP_ANONYMOUS_PAGE = """
 import mmap
@@ -35,7 +37,7 @@ with tempfile.TemporaryFile(dir="/dev/hugepages") as file:
 """
 
 
-@pytest.mark.asked("hugepages_manage", default=outside_containers, value=True)
+@OURS
 def test_pool_holds_the_labs_pages_on_top_of_those_found(host: Host) -> None:
     record = json.loads(host.file("/var/lib/hello_ebpf/hugepages.json").content_string)
     share = record["pools"]["2048"]
@@ -61,7 +63,7 @@ def test_a_process_can_map_pages(host: Host) -> None:
         assert (done.rc, done.stdout) == (0, "lab!\n"), done.stderr
 
 
-@pytest.mark.asked("hugepages_manage", default=outside_containers, value=True)
+@OURS
 def test_boot_script_adds_the_same_pages(host: Host) -> None:
     script = host.file(SCRIPT)
     assert script.mode == 0o755
@@ -70,7 +72,7 @@ def test_boot_script_adds_the_same_pages(host: Host) -> None:
     assert calls == [f"add {POOL} {LAB_PAGES}"]
 
 
-@pytest.mark.asked("hugepages_manage", default=outside_containers, value=True)
+@OURS
 def test_unit_is_enabled_and_runs_the_script(host: Host) -> None:
     assert f"\nExecStart={SCRIPT}\n" in host.file(UNIT).content_string
     link = host.file("/etc/systemd/system/sysinit.target.wants/hello_ebpf-hugepages.service")
@@ -78,14 +80,14 @@ def test_unit_is_enabled_and_runs_the_script(host: Host) -> None:
     assert link.linked_to == UNIT
 
 
-@pytest.mark.asked("hugepages_manage", default=outside_containers, value=True)
+@OURS
 def test_boot_script_adds_nothing_twice(host: Host) -> None:
     before = host.file(f"{POOL}/nr_hugepages").content_string
     assert host.run(SCRIPT).rc == 0
     assert host.file(f"{POOL}/nr_hugepages").content_string == before
 
 
-@pytest.mark.asked("hugepages_manage", default=outside_containers, value=False)
+@pytest.mark.only_where(lambda host: not pages_are_ours(host), "the pool is somebody else's")
 def test_somebody_elses_pool_is_only_used(host: Host) -> None:
     """Where the pool is somebody else's, the lab reserves nothing, now or at boot, and the target has its pages."""
     for path in (SCRIPT, UNIT):

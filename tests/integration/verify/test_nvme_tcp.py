@@ -1,7 +1,7 @@
 """Who connects, seen by independent tools: sysfs, lsblk, nvme-cli and dd, or the kernel's own configuration.
 
 A kernel with nvme-tcp has to hold the connection; one without has to be told of by name. Which of both a run has
-proved stands in its output.
+proved stands in its list of claims.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lab_asked import asked, contained
+from lab_asked import asked, kernel_connects, mounts
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -28,16 +28,8 @@ UNITS = "/etc/systemd/system"
 MODULE_FILE = "/etc/modules-load.d/hello_ebpf-nvme_tcp.conf"
 
 
-@pytest.fixture
-def kernel_connects(host: Host) -> bool:
-    """Whether this kernel can and shall, asked of modprobe and devtmpfs, not of our module."""
-    if asked(host, "nvme_tcp_initiator", "auto") == "spdk":
-        return False
-    in_a_container = contained(host)
-    reachable = host.file("/dev/nvme-fabrics").exists
-    if host.file("/sys/module/nvme_tcp").is_directory:
-        return bool(reachable)
-    return host.run("modprobe --dry-run nvme_tcp").rc == 0 and (reachable or not in_a_container)
+KERNEL = pytest.mark.only_where(kernel_connects, "the kernel connects")
+NOT_KERNEL = pytest.mark.only_where(lambda host: not kernel_connects(host), "the kernel does not connect")
 
 
 def controllers(host: Host) -> list[str]:
@@ -81,24 +73,9 @@ def said(host: Host, pytestconfig: pytest.Config, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_initiator(
-    host: Host,
-    kernel_connects: bool,
-    pytestconfig: pytest.Config,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    kernel = host.check_output("uname -r")
-    proved = (
-        the_kernel_holds_the_connection(host)
-        if kernel_connects
-        else the_reason(host, kernel, said(host, pytestconfig, tmp_path))
-    )
-    with capsys.disabled():
-        print(f"\nPROVED on kernel {kernel}: {proved}")
-
-
-def the_kernel_holds_the_connection(host: Host) -> str:
+@KERNEL
+def test_the_kernel_holds_the_connection(host: Host) -> None:
+    """The kernel's own nvme-tcp holds the connection, now and at boot, and nvme-cli shows the namespace."""
     [controller] = controllers(host)
     shown = {
         name: host.file(f"/sys/class/nvme/{controller}/{name}").content_string.strip()
@@ -122,30 +99,32 @@ def the_kernel_holds_the_connection(host: Host) -> str:
         [unit] = [name for name in units(host) if name.startswith("hello_ebpf-nvme-csd0-")]
         assert host.check_output(f"systemctl is-enabled {unit}") == "enabled"
         assert host.run(f"systemd-analyze verify {UNITS}/{unit}").rc == 0
-    return f"the kernel's own nvme-tcp holds {NQN} as {controller}; namespace {UUID} is /dev/{block}, {size} bytes"
 
 
-def the_reason(host: Host, kernel: str, output: str) -> str:
+@NOT_KERNEL
+def test_the_lab_says_why_the_kernel_does_not_connect(host: Host, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    """SPDK's initiator takes the kernel's place, and the lab says why, truthfully."""
+    output = said(host, pytestconfig, tmp_path)
     reason = re.search(r"The kernel does not connect, because: (.*?)\. The lab goes on", output)
     assert reason, output
+    assert controllers(host) == []
     if asked(host, "nvme_tcp_initiator", "auto") == "spdk":
         assert reason[1] == "nvme_tcp_initiator is set to spdk"
-        assert controllers(host) == []
-        return "SPDK's initiator connects, as asked; the kernel's was not tried"
-    assert reason[1].startswith(f"kernel {kernel}: ")
-    assert "SPDK's user-space initiator" in output
+    else:
+        assert reason[1].startswith(f"kernel {host.check_output('uname -r')}: ")
+        assert "SPDK's user-space initiator" in output
     if "no loadable modules" in reason[1]:
         assert not host.file("/proc/modules").exists
     if "CONFIG_NVME_TCP is not set" in reason[1]:
         assert host.run("zgrep -q '^CONFIG_NVME_TCP=' /proc/config.gz").rc == 1
-    assert controllers(host) == []
-    return f"SPDK's initiator takes the kernel's place, and the lab says why: {reason[1]}"
 
 
+@pytest.mark.only_where(mounts, "a mount of a namespace is declared")
 def test_a_mount_of_the_labs_is_by_uuid_and_survives_a_missing_target(host: Host) -> None:
-    """Of the lines that carry our mark; without a declared file system there is none."""
-    table = host.file("/etc/fstab").content_string.splitlines() if host.file("/etc/fstab").exists else []
-    for source, mount, kind, options, *_ in (line.split() for line in table if "x-hello_ebpf" in line):
+    """Each declared mount is there, by UUID, waits for no target at boot, and takes what is written to it."""
+    lines = [line.split() for line in host.file("/etc/fstab").content_string.splitlines() if "x-hello_ebpf" in line]
+    assert sorted(mount for _, mount, *_ in lines) == sorted(mounts(host))
+    for source, mount, kind, options, *_ in lines:
         assert source.startswith("UUID=")
         assert {"nofail", "_netdev"} <= set(options.split(","))
         point = host.mount_point(mount)
@@ -157,7 +136,7 @@ def test_a_mount_of_the_labs_is_by_uuid_and_survives_a_missing_target(host: Host
         assert host.check_output(f"cat {probe}; rm {probe}") == text
 
 
-def test_without_the_kernels_connection_nothing_is_left_for_boot(host: Host, kernel_connects: bool) -> None:
-    if not kernel_connects:
-        assert not host.file(MODULE_FILE).exists
-        assert [name for name in units(host) if name.startswith("hello_ebpf-nvme-")] == []
+@NOT_KERNEL
+def test_without_the_kernels_connection_nothing_is_left_for_boot(host: Host) -> None:
+    assert not host.file(MODULE_FILE).exists
+    assert [name for name in units(host) if name.startswith("hello_ebpf-nvme-")] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab_machine import KEPT, OF_PACKAGES, differences, kept, lab_processes, listeners, look, packaged
+from lab_machine import KEPT, differences, kept, lab_processes, listeners, look, of_packages, packaged
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -19,18 +19,14 @@ THEIRS = re.compile(
 OF_THE_BOOT = {"vm.user_reserve_kbytes", "vm.admin_reserve_kbytes", "vm.min_free_kbytes"}
 
 
-def others(path: str) -> bool:
-    """Whether a file that no package lists is still a package's, or the system's own."""
-    return bool(OF_PACKAGES.match(path) or THEIRS.match(path))
-
-
 def test_no_file_is_left(host: Host) -> None:
     """Of the lab no file is left anywhere; what is new belongs to a Debian package."""
     before, after = kept(host, "untouched")["files"], look(host)["files"]
-    new = sorted(after.keys() - before.keys() - packaged(host))
-    assert [path for path in new if not others(path)] == []
+    owned = packaged(host)
+    other = {path for path in after if not of_packages(path, after, owned) and not THEIRS.match(path)}
+    assert sorted(other - before.keys() - owned) == []
     assert sorted(before.keys() - after.keys()) == []
-    changed = {path for path in before if before[path] != after[path] and not others(path)}
+    changed = {path for path in other if before[path] != after[path]}
     # Written anew, line by line as it was.
     assert changed <= {"/etc/fstab"}
     assert host.file("/etc/fstab").content_string == (KEPT / "untouched/fstab").read_text()
@@ -46,8 +42,8 @@ def test_no_unit_mount_listener_process_or_setting_is_left(host: Host) -> None:
     # Units that Debian packages brought.
     owned = packaged(host)
     for name in after["units"].keys() - before["units"].keys():
-        assert {f"/usr/lib/systemd/system/{name}", f"/lib/systemd/system/{name}"} & owned, name
-        del after["units"][name]
+        if {f"/usr/lib/systemd/system/{name}", f"/lib/systemd/system/{name}"} & owned:
+            del after["units"][name]
     assert differences(before, after) == []
     assert lab_processes(host) == []
     assert "4420" not in {address.rpartition(":")[2] for address in listeners(host)}

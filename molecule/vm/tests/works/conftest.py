@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from integration.verify.conftest import pytest_collection_modifyitems, pytest_configure  # noqa: F401
+from integration.verify.conftest import (  # noqa: F401
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_terminal_summary,
+)
 from lab_nvme import Nodes, namespaces
 
 Host = Any  # testinfra.host.Host, which comes without types

@@ -74,6 +74,17 @@ def test_list_shows_the_drive(host: Host, nodes: dict[int, Nodes]) -> None:
     assert NQN in host.check_output("nvme list-subsys")
 
 
+def test_a_stranger_is_not_let_in(host: Host) -> None:
+    """By nvme-cli, a host that is not on the subsystem's list is refused, and the kernel says so."""
+    stranger = "nqn.2014-08.org.example:stranger"
+    name = controller(host)
+    where = f"--transport=tcp --traddr=127.0.0.1 --trsvcid=4420 --nqn={NQN}"
+    done = host.run(f"nvme connect {where} --hostnqn={stranger} --hostid=1b8f3c52-7d0e-4f6a-9c1d-5e2a40b7d9f3")
+    assert done.rc != 0
+    assert f"not allowed, hostnqn: {stranger}" in host.check_output("journalctl --no-pager --dmesg --boot")
+    assert controller(host) == name
+
+
 def test_id_ctrl_is_the_declared_identity(host: Host) -> None:
     """By nvme-cli, id-ctrl gives the declared serial number, model and subsystem."""
     seen = nvme(host, f"id-ctrl /dev/{controller(host)}")
@@ -94,11 +105,11 @@ def test_it_reads_what_it_wrote(host: Host, nodes: dict[int, Nodes], folder: str
     where = f"{nodes[DATA].block} --start-block={LBA} --block-count={BLOCKS - 1} --data-size={SIZE}"
     host.check_output(f"nvme write {where} --data={random_file}")
     host.check_output(f"nvme read {where} --data={folder}/read")
-    host.check_output(f"cmp {random_file} {folder}/read")
     host.check_output(
         f"dd if={nodes[DATA].block} of={folder}/block iflag=direct bs={SIZE} skip={LBA // BLOCKS} count=1 status=none"
     )
-    host.check_output(f"cmp {random_file} {folder}/block")
+    for found in ("read", "block"):
+        assert host.run(f"cmp {random_file} {folder}/{found}").rc == 0
 
 
 def test_compare_tells_equal_from_different(host: Host, nodes: dict[int, Nodes], folder: str, random_file: str) -> None:

@@ -35,6 +35,9 @@ ENGINE_TESTS := test_elf test_engine fuzz_engine
 FUZZ_MUTANTS ?= 100000
 # HELLO_EBPF_FUZZ_SEED is that of all fuzzers: `random`, or the seed that a failed run told.
 FUZZ_SEED := $(or $(patsubst random,$(shell date +%s%N),$(HELLO_EBPF_FUZZ_SEED)),1)
+ifneq ($(shell printf %s '$(FUZZ_SEED)' | tr -d 0-9),)
+$(error asked: HELLO_EBPF_FUZZ_SEED=$(HELLO_EBPF_FUZZ_SEED); found: no number; do: give a number, or random)
+endif
 
 $(BUILD)/engine/checked/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
 $(BUILD)/engine/checked/%.o: engine/%.c $(ENGINE_HEADERS) $(LIBRTE_BPF)
@@ -48,10 +51,14 @@ $(BUILD)/engine/bad/%.bpf.o: engine/tests/bad/%.bpf.c programs/csd_bpf.h
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
+# First: a seed stands for the same mutants each time, and another one for others, by what became of them.
 .PHONY: check_engine
 check_engine: $(ENGINE_TESTS:%=$(BUILD)/engine/%) $(ENGINE_BAD) $(ENGINE_SEEDS)
 	$(BUILD)/engine/test_elf $(BUILD)/programs/threshold.bpf.o $(BUILD)/engine/bad
 	$(BUILD)/engine/test_engine
+	$(BUILD)/engine/fuzz_engine 1000 7 $(ENGINE_SEEDS) | sed '$$d' >$(BUILD)/engine/seed7
+	$(BUILD)/engine/fuzz_engine 1000 7 $(ENGINE_SEEDS) | sed '$$d' | cmp - $(BUILD)/engine/seed7
+	! $(BUILD)/engine/fuzz_engine 1000 8 $(ENGINE_SEEDS) | sed '$$d' | cmp -s - $(BUILD)/engine/seed7
 	$(BUILD)/engine/fuzz_engine $(FUZZ_MUTANTS) $(FUZZ_SEED) $(ENGINE_SEEDS)
 
 CHECKS += check_engine
