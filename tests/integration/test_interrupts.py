@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from blows.choice import Blow, all_blows, dealt, not_run, tasks
+from blows.choice import Blow, all_blows, builds_spdk, dealt, not_run, tasks
 from blows.deal import strike
 from lab import LEAST, REPORT, ROOT, make, playbook
 from machine import machine
@@ -64,6 +65,28 @@ def undo(blow: Blow, folder: Path) -> None:
         playbook(folder, "../tests/integration/blows/undo", "-e", told).succeeded()
 
 
+SPDK_CACHE = Path("/var/cache/hello_ebpf/spdk")
+
+
+def keep_stages(blow: Blow, kept: Path) -> None:
+    """Keep what a run that was struck in SPDK's build has made, unless something still works on it."""
+    if builds_spdk(blow.task) and blow.kind != "kill_controller" and SPDK_CACHE.exists():
+        copy_instead(SPDK_CACHE, kept)
+
+
+def put_back_stages(blow: Blow, kept: Path) -> None:
+    """Let SPDK's build be where an earlier blow had left it, so that not all is built anew up to the next one."""
+    if builds_spdk(blow.task) and kept.exists():
+        copy_instead(kept, SPDK_CACHE)
+
+
+def copy_instead(source: Path, target: Path) -> None:
+    """Let one folder be like another."""
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(source, target, symlinks=True)
+
+
 def finished() -> dict[str, object]:
     """The lab as it is when a run has ended; numbers of processes differ from one run to the next."""
     found: dict[str, object] = json.loads(re.sub(r"pid\d+", "pid", json.dumps(machine())))
@@ -78,14 +101,22 @@ def finished_before() -> list[dict[str, object]]:
     return []
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stages of SPDK's build are kept."""
+    return tmp_path_factory.mktemp("stages") / "spdk"
+
+
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("blow", BLOWS, ids=str)
 def test_a_run_cut_off_is_taken_up_by_the_next(
-    blow: Blow, tmp_path: Path, finished_before: list[dict[str, object]]
+    blow: Blow, tmp_path: Path, kept: Path, finished_before: list[dict[str, object]]
 ) -> None:
     """A run that is cut off is taken up by the next."""
     undo(blow, tmp_path)
+    put_back_stages(blow, kept)
     strike(blow, ["make", "--no-print-directory", "lab", f"ARGS={LEAST}"], tmp_path / "struck")
+    keep_stages(blow, kept)
     begun = time.monotonic()
     make(tmp_path, "lab", LEAST).succeeded()
     lab = finished()
