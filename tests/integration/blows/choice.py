@@ -72,6 +72,11 @@ class Blow:
     moment: Moment
     kind: str
 
+    @property
+    def changes(self) -> bool:
+        """Whether the task has something to do, once its role is taken back."""
+        return self.task.status == "changed" or self.moment.within
+
     def __str__(self) -> str:
         return f"{self.task}, {self.moment}, {self.kind}"
 
@@ -146,7 +151,8 @@ def _flat(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def all_blows(record: Path, commit: str) -> list[Blow]:
     """A blow at the start of each task, and one within each that has long work or changed something.
 
-    The kinds take turns, and begin with another one for another commit.
+    The kinds take turns, and begin with another one for another commit. Those at tasks that have nothing to do come
+    last: after each of them a run changes nothing.
     """
     aims = []
     for task in tasks(record):
