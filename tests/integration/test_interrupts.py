@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
-from blows.choice import START, Blow, all_blows, builds_spdk, dealt, not_run, tasks
+from blows.choice import START, Blow, all_blows, builds_spdk, dealt, not_run, step, tasks
 from blows.deal import strike
 from lab import LEAST, REPORT, ROOT, make, playbook
 from machine import machine, mounts
@@ -113,11 +112,8 @@ def command(blow: Blow) -> list[str]:
     """The run that is struck: the whole of site.yml; where it has nothing to do, its step that the task is in."""
     if blow.changes:
         return ["make", "--no-print-directory", "lab", f"ARGS={LEAST}"]
-    for imported in yaml.safe_load((ROOT / "site.yml").read_text()):
-        step = imported["ansible.builtin.import_playbook"]
-        if blow.task.names[0] in {play["name"] for play in yaml.safe_load((ROOT / step).read_text())}:
-            return [str(ROOT / ".venv/bin/ansible-playbook"), "-i", "inventory/local", *shlex.split(LEAST), step]
-    raise AssertionError(f"no step of site.yml has the play of {blow}")
+    program = str(ROOT / ".venv/bin/ansible-playbook")
+    return [program, "-i", "inventory/local", *shlex.split(LEAST), step(blow.task, ROOT)]
 
 
 @pytest.mark.timeout(1200)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
-from blows.choice import HALF, KINDS, START, Blow, Moment, Task, all_blows, dealt, not_run, tasks  # noqa: E402
+from blows.choice import HALF, KINDS, START, Blow, Moment, Task, all_blows, dealt, not_run, step, tasks  # noqa: E402
 from blows.deal import MissedError, strike  # noqa: E402
 
 # Each step makes a file; the command, if there is one, runs before the last.
@@ -129,9 +129,11 @@ def test_each_task_of_the_first_run_is_struck_at_its_start_and_what_changed_also
     found = tasks(record(tmp_path))
     assert [str(task) for task in found[-2:]] == ["csd_host: Twice", "csd_host: Twice (2)"]
     blows = all_blows(record(tmp_path), "c0ffee")
-    assert [blow.task for blow in blows if blow.moment == START] == found
+    assert sorted(blow.task.names for blow in blows if blow.moment == START) == sorted(task.names for task in found)
     assert [blow.task for blow in blows if blow.moment == HALF] == [task for task in found if task.status == "changed"]
     assert {blow.kind for blow in blows} == set(KINDS)
+    changes = [blow.changes for blow in blows]
+    assert changes == sorted(changes, reverse=True), "a run that changes nothing comes last"
 
 
 def test_ten_blows_for_a_commit_one_of_them_at_spdk_and_in_time_each_one(tmp_path: Path) -> None:
@@ -149,6 +151,12 @@ def test_ten_blows_for_a_commit_one_of_them_at_spdk_and_in_time_each_one(tmp_pat
 
 def _aims(path: Path) -> set[tuple[Task, Moment, str]]:
     return {(blow.task, blow.moment, "") for blow in all_blows(path, "")}
+
+
+def test_a_task_is_found_in_the_step_of_site_yml_that_has_its_play() -> None:
+    assert step(Task(("Connect", "nvme_tcp", "Decide who connects", 0), "ok"), ROOT) == "playbooks/initiator.yml"
+    with pytest.raises(LookupError, match="no playbook with the play 'Elsewhere'"):
+        step(Task(("Elsewhere", "", "Any", 0), "ok"), ROOT)
 
 
 def test_tasks_that_no_run_came_to_are_named(tmp_path: Path) -> None:

@@ -132,6 +132,15 @@ def tasks(record: Path) -> list[Task]:
     return found
 
 
+def step(task: Task, root: Path) -> str:
+    """The playbook that site.yml imports, in which the task's play is."""
+    for imported in yaml.safe_load((root / "site.yml").read_text()):
+        path: str = imported["ansible.builtin.import_playbook"]
+        if task.names[0] in {play["name"] for play in yaml.safe_load((root / path).read_text())}:
+            return path
+    raise LookupError(f"site.yml imports no playbook with the play {task.names[0]!r}")
+
+
 def not_run(record: Path, roles: Path) -> list[str]:
     """Tasks of the roles that the run did not come to: what they stand in was left out on this machine."""
     came_to = {task.place for task in tasks(record)}
