@@ -167,9 +167,9 @@ def all_blows(record: Path, commit: str) -> list[Blow]:
     for task in tasks(record):
         aims.append((task, START))
         aims += [(task, moment) for moment in WITHIN.get(task.place, (HALF,) if task.status == "changed" else ())]
-    return [
-        Blow(task, moment, KINDS[(number + _turn(commit, "kind")) % 3]) for number, (task, moment) in enumerate(aims)
-    ]
+    first = _turn(commit, "kind")
+    blows = [Blow(task, moment, KINDS[(first + number) % 3]) for number, (task, moment) in enumerate(aims)]
+    return sorted(blows, key=lambda blow: not blow.changes)
 
 
 def dealt(blows: list[Blow], commit: str, count: int) -> list[Blow]:
