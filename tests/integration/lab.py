@@ -11,30 +11,39 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "latest" / "report.json"
+
+
+def _asked(**variables: object) -> str:
+    return f"-e '{json.dumps(variables)}'"
+
+
+_QUICK: dict[str, object] = {
+    "csd_bench_ways": ["baseline", "offload"],
+    "csd_bench_selectivities": [0.01, 1.0],
+    "csd_bench_repeats": 1,
+    "csd_bench_warm_ups": 0,
+    "csd_bench_phase_repeats": 1,
+    "csd_bench_engine_megabytes": 8,
+    "csd_bench_rpc": False,
+    "csd_bench_io_sizes": [131072],
+    "csd_bench_queue_depths": [8],
+    "csd_bench_range_sizes": [8388608],
+    "csd_bench_range_depths": [4],
+    "csd_bench_chunk_sizes": [1048576],
+    "csd_bench_chunk_depths": [2],
+    "csd_bench_tune_repeats": 1,
+    "csd_bench_tune_seconds": 1,
+}
 # A measurement of a few seconds, where its figures do not matter.
-QUICK = (
-    "-e '"
-    + json.dumps(
-        {
-            "csd_bench_ways": ["baseline", "offload"],
-            "csd_bench_selectivities": [0.01, 1.0],
-            "csd_bench_repeats": 1,
-            "csd_bench_warm_ups": 0,
-            "csd_bench_phase_repeats": 1,
-            "csd_bench_engine_megabytes": 8,
-            "csd_bench_rpc": False,
-            "csd_bench_io_sizes": [131072],
-            "csd_bench_queue_depths": [8],
-            "csd_bench_range_sizes": [8388608],
-            "csd_bench_range_depths": [4],
-            "csd_bench_chunk_sizes": [1048576],
-            "csd_bench_chunk_depths": [2],
-            "csd_bench_tune_repeats": 1,
-            "csd_bench_tune_seconds": 1,
-        }
-    )
-    + "'"
-)
+QUICK = _asked(**_QUICK)
+# The least that is measured, of a small data set: where a lab is brought up many times.
+_LEAST: dict[str, object] = {
+    "csd_bench_ways": ["baseline"],
+    "csd_bench_programs": {},
+    "csd_bench_selectivities": [1.0],
+    "csd_bench_records": 65536,
+}
+LEAST = _asked(**_QUICK | _LEAST)
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,16 @@ def machine() -> dict[str, object]:
     """The facts."""
     return {
         "traces": [path for path in TRACES if Path(path).exists()],
-        "mounts": sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
+        "mounts": mounts(),
         "listens on 4420": listens(4420),
         "settings": settings(),
         "processes": sorted(name for name in processes().values() if name.startswith(("reactor_", "csd_"))),
     }
+
+
+def mounts() -> list[str]:
+    """Where something is mounted."""
+    return sorted(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
 
 
 def settings() -> list[str]:
