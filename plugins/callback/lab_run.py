@@ -81,6 +81,22 @@ def _all_hosts(play: Any) -> list[str]:
     return [host.get_name() for host in inventory.get_hosts(play.hosts, ignore_restrictions=True)]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended on a host."""
+
+    host: str
+    task: Any
+    result: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, told: Any) -> Outcome:
+        """What Ansible tells a callback; ansible-core 2.18 and older have the same attributes with a _ before them."""
+        if hasattr(told, "result"):
+            return cls(told.host.get_name(), told.task, told.result)
+        return cls(told._host.get_name(), told._task, told._result)
+
+
 def reason(result: Mapping[str, Any]) -> str:
     """Why a task failed, in its own words; of a loop, those of the items that failed."""
     parts = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
@@ -137,19 +153,22 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._start(task)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._end(result, "changed" if result.result.get("changed") else "ok")
+        outcome = Outcome.of(result)
+        self._end(outcome, "changed" if outcome.result.get("changed") else "ok")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._end(result, "failed")
+        outcome = Outcome.of(result)
+        self._end(outcome, "failed")
         if not ignore_errors:
-            self._fail(result, reason(result.result))
+            self._fail(outcome, reason(outcome.result))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self._end(result, "skipped")
+        self._end(Outcome.of(result), "skipped")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._end(result, "unreachable")
-        self._fail(result, f"Not reached: {reason(result.result)}\n{MACHINE_UP}")
+        outcome = Outcome.of(result)
+        self._end(outcome, "unreachable")
+        self._fail(outcome, f"Not reached: {reason(outcome.result)}\n{MACHINE_UP}")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         total = time.monotonic() - self._begun
@@ -183,21 +202,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         for failure in self._failures:
             self._display.display(failure.text)
 
-    def _fail(self, result: Any, why: str) -> None:
-        names = self._names(result.task)
-        self._failures.append(Failure(result.host.get_name(), names["play"], names["role"], names["task"], why))
+    def _fail(self, outcome: Outcome, why: str) -> None:
+        names = self._names(outcome.task)
+        self._failures.append(Failure(outcome.host, names["play"], names["role"], names["task"], why))
 
     def _start(self, task: Any) -> None:
         self._task_begun = time.monotonic()
         self._record({"event": "start", **self._names(task)})
 
-    def _end(self, result: Any, status: str) -> None:
+    def _end(self, outcome: Outcome, status: str) -> None:
         if self._turns:
-            self._turns.seen.add(result.host.get_name())
+            self._turns.seen.add(outcome.host)
         entry = {
             "event": "end",
-            **self._names(result.task),
-            "host": result.host.get_name(),
+            **self._names(outcome.task),
+            "host": outcome.host,
             "status": status,
             "seconds": round(time.monotonic() - self._task_begun, 3),
         }
