@@ -98,18 +98,12 @@ class Outcome:
 
 
 def reason(result: Mapping[str, Any]) -> str:
-    """Why a task failed, in its own words; of a loop, those of the items that failed."""
-    parts = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
-    return "\n".join(_words(part) for part in parts or [result])
-
-
-def _words(part: Mapping[str, Any]) -> str:
-    """A message; of a module that has given none, how it ended and the last thing that it said."""
-    if "module_stderr" in part:
-        last = str(part["module_stderr"]).strip().splitlines()[-1:]
-        ended = f"The module gave no answer (exit code {part.get('rc')}): it died, or the machine did."
+    """Why a task failed, in its own words; of a module that has given none, how it ended and the last that it said."""
+    if "module_stderr" in result:
+        last = str(result["module_stderr"]).strip().splitlines()[-1:]
+        ended = f"The module gave no answer (exit code {result.get('rc')}): it died, or the machine did."
         return "\n".join([ended, *last, MACHINE_UP])
-    return str(part.get("msg") or part.get("stderr") or "it says nothing").strip()
+    return str(result.get("msg") or result.get("stderr") or "it says nothing").strip()
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -127,6 +121,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._play = ""
         self._ended: list[dict[str, Any]] = []
         self._failures: list[Failure] = []
+        # Of a task that is a loop and not over yet, why which items failed on a host.
+        self._items: dict[str, list[str]] = defaultdict(list)
         self._serial: dict[str, Turns] = {}
         self._turns: Turns | None = None
         self._file: Path | None = None
@@ -159,8 +155,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         outcome = Outcome.of(result)
         self._end(outcome, "failed")
+        items = self._items.pop(outcome.host, [])
         if not ignore_errors:
-            self._fail(outcome, reason(outcome.result))
+            self._fail(outcome, "\n".join(items) or reason(outcome.result))
+
+    # ansible-core 2.21 no longer says in a loop's result which items failed.
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        outcome = Outcome.of(result)
+        self._items[outcome.host].append(reason(outcome.result))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._end(Outcome.of(result), "skipped")

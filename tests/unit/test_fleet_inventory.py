@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,13 @@ SHOW = [
 def run(folder: Path, *words: str) -> str:
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "LAB_RUN_FILE": str(folder / "run.jsonl"),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "COLUMNS": "1000",
     }
     done = subprocess.run(
-        [str(ROOT / ".venv/bin" / words[0]), "-i", str(EXAMPLE), *words[1:]],
+        [str(Path(sys.executable).with_name(words[0])), "-i", str(EXAMPLE), *words[1:]],
         cwd=ROOT,
         env=environment,
         capture_output=True,
