@@ -29,8 +29,9 @@ SHOW = [
                         "csd_target_subsystems",
                         "csd_target_programs",
                     ],
-                    "shown": "{{ {'host': inventory_hostname} | combine(dict(names | select('in', vars) "
-                    "| zip(names | select('in', vars) | map('extract', vars)))) }}",
+                    "there": "{{ names | select('in', vars) | list }}",
+                    "shown": "{{ {'host': inventory_hostname} "
+                    "| combine(dict(there | zip(query('ansible.builtin.vars', *there)))) }}",
                 },
             }
         ],
