@@ -6,6 +6,8 @@ PYTHON ?= python3
 INVENTORY ?= inventory/local
 # Further arguments for ansible-playbook, e.g. make lab ARGS='-e spdk_source=git'
 ARGS ?=
+# Ansible looks for none where others may write to this folder, as on WSL.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,7 +41,7 @@ check: $(VENV)/.test ## The quick tests: lint, unit tests, C tests; no service i
 .PHONY: test
 test: $(VENV)/.test ## Everything that CI runs; about an hour on two cores
 	rm -f build/stages.txt
-	tests/together.sh lint c-tests unit machines
+	tests/together.sh lint c-tests unit ansible-oldest machines
 	tests/together.sh test-default
 	tests/together.sh test-fresh "test-fleet test-vm"
 	@echo "Time of the stages:" && cat build/stages.txt
@@ -97,6 +99,15 @@ lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-c
 unit: $(VENV)/.test ## Unit tests of modules and module_utils
 	$(BIN)/pytest -n 2 --timeout=120 tests/unit
 
+.PHONY: ansible-oldest
+ansible-oldest: $(VENV)-oldest/.stamp ## Playbooks and plugins with the oldest ansible-core that they run with
+	tests/ansible_core.sh $(VENV)-oldest
+
+# It wants a newer Python than Debian 12 has: test-fresh runs it on a Debian 13.
+.PHONY: ansible-newest
+ansible-newest: $(VENV)-newest/.stamp ## The same with the newest
+	tests/ansible_core.sh $(VENV)-newest
+
 .PHONY: c-tests
 c-tests: ## Tests of the C code under AddressSanitizer and UBSan
 	tests/c_tests.sh
@@ -114,14 +125,15 @@ fuzz: $(VENV)/.test ## Mutated streams against a sanitized csd_tgt: TIME=600 (se
 .PHONY: pin
 pin: $(VENV)/.test ## Pin requirements*.txt anew from requirements*.in, with hashes
 	$(BIN)/python -m pip install --quiet uv
-	for name in requirements requirements-test requirements-molecule; do \
-	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-annotate $$name.in -o $$name.txt; \
+	for name in requirements requirements-test requirements-molecule requirements-oldest requirements-newest; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	    $$(case $$name in *-oldest) ;; *) echo --upgrade ;; esac) \
+	    --python-version $$(case $$name in *-newest) echo 3.12 ;; *) echo 3.11 ;; esac) $$name.in -o $$name.txt; \
 	done
 
 .PHONY: clean
 clean: ## Remove the Python environments (reports stay)
-	rm -rf $(VENV) $(VENV)-molecule
+	rm -rf $(VENV) $(VENV)-molecule $(VENV)-oldest $(VENV)-newest
 
 # The environments are made anew when the pinned requirements change. Each stamp holds the digest of what was installed.
 $(VENV)/.run: requirements.txt scripts/python_environment.sh
@@ -131,6 +143,6 @@ $(VENV)/.test: requirements-test.txt scripts/python_environment.sh
 	scripts/python_environment.sh $(PYTHON) $(VENV) requirements-test.txt $@
 	touch $(VENV)/.run
 
-# The molecule scenarios' own: `ansible` with its collections is not for users.
-$(VENV)-molecule/.stamp: requirements-molecule.txt scripts/python_environment.sh
-	scripts/python_environment.sh $(PYTHON) $(VENV)-molecule requirements-molecule.txt $@
+# Environments of tests. The molecule scenarios' own has `ansible` with its collections, which is not for users.
+$(VENV)-%/.stamp: requirements-%.txt scripts/python_environment.sh
+	scripts/python_environment.sh $(PYTHON) $(VENV)-$* $< $@

@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 - name: The first of two names that the release has is installed
   debian_packages:
-    name: ["linux-tools-generic|bpftool"]
+    name: ["bpftool|linux-tools-generic"]
 """
 
 RETURN = r"""
@@ -71,6 +71,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.packages import Host, Packages, render
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.release import SUPPORTED
 
 
 def main() -> None:
@@ -94,7 +95,7 @@ def main() -> None:
             raise LabError(
                 asked=f"the packages {' '.join(packages.wanted)}",
                 found="this machine has no dpkg-query",
-                fix="use a machine with Debian 12, Debian 13 or Ubuntu 24.04",
+                fix=f"use {', '.join(SUPPORTED.values())}",
             )
         outcome = converge(packages.read, packages.plan, packages.predict, check=module.check_mode)
     except LabError as error:

@@ -8,12 +8,17 @@ DOCUMENTATION = r"""
 module: ebpf_kernel
 short_description: The kernel offers what eBPF programs need, and tracefs is mounted
 description:
+  - Refuses a distribution's release that the lab was never tried on, before anything else.
   - Reads what the running kernel offers (bpf system call and the permission for it, BTF, tracefs, lockdown, the
     kernel's configuration where it can be read) and fails by the name of the kernel option that is missing.
   - Mounts tracefs on C(/sys/kernel/tracing) where nothing is mounted there. The mount carries the source
     C(hello_ebpf), so O(state=absent) takes away this one and no other. After a reboot systemd mounts tracefs itself;
     without systemd the next run does.
 options:
+  os_release:
+    description: Where the machine says which release it runs, in the form of os-release(5).
+    type: path
+    default: /etc/os-release
   run_programs:
     description: Whether programs are to run here. V(false) asks only for what a build needs, and mounts nothing.
     type: bool
@@ -56,28 +61,30 @@ kernel:
 """
 
 import dataclasses
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.ebpf_kernel import EbpfKernel, render
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.release import check_release
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "os_release": {"type": "path", "default": "/etc/os-release"},
             "run_programs": {"type": "bool", "default": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,
     )
     kernel = EbpfKernel(module.run_command, run_programs=module.params["run_programs"])
-    plan, predict = (
-        (kernel.plan, kernel.predict)
-        if module.params["state"] == "present"
-        else (kernel.plan_absent, kernel.predict_absent)
-    )
+    present = module.params["state"] == "present"
+    plan, predict = (kernel.plan, kernel.predict) if present else (kernel.plan_absent, kernel.predict_absent)
     try:
+        if present:
+            check_release(Path(module.params["os_release"]).read_text(), "the eBPF toolchain on this machine")
         outcome = converge(kernel.read, plan, predict, check=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))

@@ -9,8 +9,8 @@ module: nvme_tcp_info
 short_description: Whether this machine's kernel can be an NVMe/TCP host
 description:
   - Reads the running kernel, its configuration and its module tree. Loads nothing, changes nothing.
-  - A module that can be loaded counts as usable. In a container the modules are the host's, so what counts there is
-    that one is loaded and that its control device can be reached.
+  - A module that can be loaded counts as usable, and so does one that comes with a package of Ubuntu that apt knows.
+  - In a container the modules are the host's, so what counts there is that one is loaded and that its control device can be reached.
 attributes:
   check_mode:
     support: full
@@ -32,7 +32,7 @@ kernel:
   type: str
   sample: 6.1.0-28-amd64
 usable:
-  description: The kernel can connect, now or after loading its module.
+  description: The kernel can connect, now or after RV(package) is installed and its module loaded.
   returned: always
   type: bool
 loaded:
@@ -48,6 +48,11 @@ fix:
   description: What would make it usable; empty when it is.
   returned: always
   type: str
+package:
+  description: The package that brings the module for the running kernel; empty where none is needed, or would help.
+  returned: always
+  type: str
+  sample: linux-modules-extra-6.8.0-31-generic
 """
 
 from dataclasses import asdict
@@ -59,7 +64,7 @@ from ansible.module_utils.hello_ebpf.nvme_kernel import probe
 def main() -> None:
     """Entry point."""
     module = AnsibleModule({}, supports_check_mode=True)
-    module.exit_json(changed=False, **asdict(probe()))
+    module.exit_json(changed=False, **asdict(probe(module.run_command)))
 
 
 if __name__ == "__main__":

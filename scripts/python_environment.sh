@@ -16,13 +16,16 @@ fail() {
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	fail "Python 3.11 or newer" "$("$python" --version 2>&1)" "set PYTHON=/path/to/a/newer/python3"
 
-# Debian packs venv's ensurepip apart from python3.
+# Debian and Ubuntu pack venv's ensurepip apart from each of their Pythons.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-	[ "$(id -u)" -eq 0 ] || fail "a private Python environment" "python3-venv is missing and this is not root" \
-		"run it as root, or install python3-venv"
-	echo "installing python3-venv"
+	package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+	[ "$(id -u)" -eq 0 ] || fail "a private Python environment" "$package is missing and this is not root" \
+		"run it as root, or install $package (sudo apt-get install $package)"
+	echo "installing $package"
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3-venv >/dev/null
+	# Ubuntu's needrestart would restart services of the machine that are none of ours.
+	DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get install -qq -y --no-install-recommends \
+		-o DPkg::Lock::Timeout=300 "$package" >/dev/null
 fi
 
 if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
+export ANSIBLE_CONFIG=$PWD/ansible.cfg
 set -x
 ansible-config validate
 ruff check .

@@ -31,7 +31,7 @@ class Host:
         return path.read_text().strip() if path.exists() else ""
 
     def support(self) -> nvme_kernel.Support:
-        return nvme_kernel.probe(self.root, self.release)
+        return nvme_kernel.probe(self.run_command, self.root, self.release)
 
     def run(self, argv: list[str]) -> None:
         """Run a command that has to succeed."""

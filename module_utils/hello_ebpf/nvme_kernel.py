@@ -1,12 +1,21 @@
-"""Can this kernel be an NVMe/TCP host? Read from the kernel and its module tree; nothing is loaded to find out."""
+"""Can this kernel be an NVMe/TCP host? Read from the kernel and its module tree; nothing is loaded to find out.
+
+Ubuntu packs most modules apart from its kernels for clouds and virtual machines: nvme-tcp may come in a package.
+"""
 
 from __future__ import annotations
 
 import gzip
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from .packages import READ_ONLY, parse_candidates
+from .release import platform_name
+
+Run = Callable[[list[str]], tuple[int, str, str]]
 
 MODULE = "nvme_tcp"
 CAP_SYS_MODULE = 16
@@ -19,10 +28,11 @@ class Support:
 
     Attributes:
         kernel: its release.
-        usable: nvme-tcp is there, or can be loaded, and its control device can be reached.
+        usable: nvme-tcp is there, or can be loaded (after ``package`` is installed), and its control device can be reached.
         loaded: nvme-tcp is there now.
         reason: why it is usable or not, in words.
         fix: what would make it usable; empty when it is.
+        package: what has to be installed first; empty where nothing has.
     """
 
     kernel: str
@@ -30,15 +40,23 @@ class Support:
     loaded: bool
     reason: str
     fix: str = ""
+    package: str = ""
 
 
-def probe(root: Path = Path("/"), release: str | None = None) -> Support:
-    """Find out, without changing anything."""
-    return _Probe(root, release or os.uname().release).support()
+def probe(run: Run, root: Path = Path("/"), release: str | None = None) -> Support:
+    """Find out, without changing anything.
+
+    Args:
+        run: runs apt-cache, to see which packages there are.
+        root: the machine's root folder.
+        release: of the kernel; the running one's where it is None.
+    """
+    return _Probe(run, root, release or os.uname().release).support()
 
 
 class _Probe:
-    def __init__(self, root: Path, release: str) -> None:
+    def __init__(self, run: Run, root: Path, release: str) -> None:
+        self.run = run
         self.root = root
         self.release = release
         self.tree = root / "lib/modules" / release
@@ -66,16 +84,31 @@ class _Probe:
             fix = f"load {MODULE} on the host" if self._container() else "install the running kernel's modules"
             return self._not(f"{MODULE} is not loaded, and {where} no /lib/modules/{self.release}", fix)
         if not re.search(r"/nvme-tcp\.ko[.\w]*:", _text(self.tree / "modules.dep")):
-            return self._not(
-                f"/lib/modules/{self.release} has no nvme-tcp{self._option('NVME_TCP')}",
-                f"install a kernel that has it (on Ubuntu: linux-modules-extra-{self.release})",
-            )
+            return self._without_module()
         if not self._may_load():
             return self._not(
                 f"{MODULE} is not loaded, and this process may not load modules (no CAP_SYS_MODULE)",
                 f"run `modprobe {MODULE}` on the host",
             )
         return self._reachable(False, f"{MODULE} can be loaded from /lib/modules/{self.release}")
+
+    def _without_module(self) -> Support:
+        """The kernel's modules are there, and nvme-tcp is not among them."""
+        package = f"linux-modules-extra-{self.release}"
+        ubuntu = platform_name(_text(self.root / "etc/os-release")).startswith("ubuntu-")
+        if ubuntu and self._may_load() and not self._container() and self._can_install(package):
+            reason = f"kernel {self.release}: {MODULE} comes with the package {package}"
+            return Support(self.release, True, False, reason, package=package)
+        return self._not(
+            f"/lib/modules/{self.release} has no nvme-tcp{self._option('NVME_TCP')}",
+            f"install {package} (apt-get update, where apt does not know it), or boot a kernel that has nvme-tcp"
+            if ubuntu
+            else "boot a kernel that has it, such as Debian's stock kernel",
+        )
+
+    def _can_install(self, package: str) -> bool:
+        _, policy, _ = self.run(["env", "LC_ALL=C.UTF-8", "apt-cache", *READ_ONLY, "policy", package])
+        return package in parse_candidates(policy)
 
     def _reachable(self, loaded: bool, reason: str) -> Support:
         """A container sees the host's modules, but not the devices that they make."""

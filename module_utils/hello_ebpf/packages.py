@@ -136,8 +136,8 @@ class Apt:
         return LabError(
             asked=f"the package(s) {', '.join(item.replace('|', ' or ') for item in items)}",
             found=f"the package lists of {self.host.release()} have no package of that name to install",
-            fix="correct the name for this release, or enable the archive component that holds it in "
-            "/etc/apt and run apt-get update",
+            fix="correct the name for this release, or enable the archive component that holds it (of Ubuntu: "
+            "universe) in /etc/apt and run apt-get update",
         )
 
 

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What a binary needs of a machine: the distribution's release, and the level of the CPU."""
+"""What a machine is: the distribution's release, those that the lab runs on, and the level of the CPU."""
 
 from __future__ import annotations
 
+from .errors import LabError
+
+# The releases that the lab runs on, by platform_name, and what people call them.
+SUPPORTED = {"debian-12": "Debian 12", "debian-13": "Debian 13", "ubuntu-24.04": "Ubuntu 24.04"}
+# Their code names, by which a derivative's os-release says whose packages it has.
+_CODENAMES = {"bookworm": "debian-12", "trixie": "debian-13", "noble": "ubuntu-24.04"}
 # What each level adds to the one before it, as /proc/cpuinfo names it.
 CPU_LEVELS = {
     "x86-64-v2": frozenset({"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"}),
@@ -17,9 +23,34 @@ def os_release(text: str) -> dict[str, str]:
 
 
 def platform_name(text: str) -> str:
-    """Distribution and release of an os-release, such as debian-12: libraries of another may be incompatible."""
+    """Distribution and release of an os-release, such as debian-12: libraries of another may be incompatible.
+
+    Of a derivative it is the supported release whose packages it has, where it names that one: Linux Mint 22 is
+    ubuntu-24.04 (``ID_LIKE`` and ``UBUNTU_CODENAME``), its Debian edition 6 is debian-12 (``DEBIAN_CODENAME``).
+    """
     release = os_release(text)
-    return f"{release.get('ID', 'unknown')}-{release.get('VERSION_ID', 'unknown')}"
+    name = f"{release.get('ID', 'unknown')}-{release.get('VERSION_ID', 'unknown')}"
+    base = _CODENAMES.get(release.get("UBUNTU_CODENAME") or release.get("DEBIAN_CODENAME", ""), "")
+    likes = base and base.partition("-")[0] in release.get("ID_LIKE", "").split()
+    return base if likes and name not in SUPPORTED else name
+
+
+def check_release(text: str, asked: str) -> None:
+    """Refuse a release that the lab was never tried on.
+
+    Args:
+        text: an os-release.
+        asked: what is wanted on the machine, for the error.
+    """
+    if platform_name(text) in SUPPORTED:
+        return
+    release = os_release(text)
+    name = release.get("ID", "a system without a name").capitalize()
+    raise LabError(
+        asked=asked,
+        found=f"it runs {name} {release.get('VERSION_ID', 'without a number')}",
+        fix=f"use {', '.join(SUPPORTED.values())}",
+    )
 
 
 def missing_flags(level: str, cpuinfo: str) -> list[str]:

@@ -81,19 +81,29 @@ def _all_hosts(play: Any) -> list[str]:
     return [host.get_name() for host in inventory.get_hosts(play.hosts, ignore_restrictions=True)]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended on a host."""
+
+    host: str
+    task: Any
+    result: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, told: Any) -> Outcome:
+        """What Ansible tells a callback; ansible-core 2.18 and older have the same attributes with a _ before them."""
+        if hasattr(told, "result"):
+            return cls(told.host.get_name(), told.task, told.result)
+        return cls(told._host.get_name(), told._task, told._result)
+
+
 def reason(result: Mapping[str, Any]) -> str:
-    """Why a task failed, in its own words; of a loop, those of the items that failed."""
-    parts = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
-    return "\n".join(_words(part) for part in parts or [result])
-
-
-def _words(part: Mapping[str, Any]) -> str:
-    """A message; of a module that has given none, how it ended and the last thing that it said."""
-    if "module_stderr" in part:
-        last = str(part["module_stderr"]).strip().splitlines()[-1:]
-        ended = f"The module gave no answer (exit code {part.get('rc')}): it died, or the machine did."
+    """Why a task failed, in its own words; of a module that has given none, how it ended and the last that it said."""
+    if "module_stderr" in result:
+        last = str(result["module_stderr"]).strip().splitlines()[-1:]
+        ended = f"The module gave no answer (exit code {result.get('rc')}): it died, or the machine did."
         return "\n".join([ended, *last, MACHINE_UP])
-    return str(part.get("msg") or part.get("stderr") or "it says nothing").strip()
+    return str(result.get("msg") or result.get("stderr") or "it says nothing").strip()
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -111,6 +121,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._play = ""
         self._ended: list[dict[str, Any]] = []
         self._failures: list[Failure] = []
+        # Of a task that is a loop and not over yet, why which items failed on a host.
+        self._items: dict[str, list[str]] = defaultdict(list)
         self._serial: dict[str, Turns] = {}
         self._turns: Turns | None = None
         self._file: Path | None = None
@@ -137,19 +149,28 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._start(task)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._end(result, "changed" if result.result.get("changed") else "ok")
+        outcome = Outcome.of(result)
+        self._end(outcome, "changed" if outcome.result.get("changed") else "ok")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._end(result, "failed")
+        outcome = Outcome.of(result)
+        self._end(outcome, "failed")
+        items = self._items.pop(outcome.host, [])
         if not ignore_errors:
-            self._fail(result, reason(result.result))
+            self._fail(outcome, "\n".join(items) or reason(outcome.result))
+
+    # ansible-core 2.21 no longer says in a loop's result which items failed.
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        outcome = Outcome.of(result)
+        self._items[outcome.host].append(reason(outcome.result))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self._end(result, "skipped")
+        self._end(Outcome.of(result), "skipped")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._end(result, "unreachable")
-        self._fail(result, f"Not reached: {reason(result.result)}\n{MACHINE_UP}")
+        outcome = Outcome.of(result)
+        self._end(outcome, "unreachable")
+        self._fail(outcome, f"Not reached: {reason(outcome.result)}\n{MACHINE_UP}")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         total = time.monotonic() - self._begun
@@ -183,21 +204,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         for failure in self._failures:
             self._display.display(failure.text)
 
-    def _fail(self, result: Any, why: str) -> None:
-        names = self._names(result.task)
-        self._failures.append(Failure(result.host.get_name(), names["play"], names["role"], names["task"], why))
+    def _fail(self, outcome: Outcome, why: str) -> None:
+        names = self._names(outcome.task)
+        self._failures.append(Failure(outcome.host, names["play"], names["role"], names["task"], why))
 
     def _start(self, task: Any) -> None:
         self._task_begun = time.monotonic()
         self._record({"event": "start", **self._names(task)})
 
-    def _end(self, result: Any, status: str) -> None:
+    def _end(self, outcome: Outcome, status: str) -> None:
         if self._turns:
-            self._turns.seen.add(result.host.get_name())
+            self._turns.seen.add(outcome.host)
         entry = {
             "event": "end",
-            **self._names(result.task),
-            "host": result.host.get_name(),
+            **self._names(outcome.task),
+            "host": outcome.host,
             "status": status,
             "seconds": round(time.monotonic() - self._task_begun, 3),
         }

@@ -86,8 +86,8 @@ def succeeded(what: str, code: int) -> None:
         raise StepError(what, code)
 
 
-def predict(image: str) -> str:
-    """What `make plan` predicts on an untouched machine: the record of its run.
+def predict(image: str) -> tuple[str, str]:
+    """What `make plan` predicts on an untouched machine: the record of its run. And what was proved.
 
     It has a machine of its own, so that it prepares nothing for README's command.
     """
@@ -101,7 +101,37 @@ def predict(image: str) -> str:
             f"python3 tests/integration/machine.py | diff {BEGAN}/untouched.json -",
             folder=CLONE,
         )
-        return container.must("the record of make plan", f"cat {BEGAN}/check.jsonl")
+        record = container.must("the record of make plan", f"cat {BEGAN}/check.jsonl")
+        return record, check_with("oldest", container)
+
+
+def check_with(end: str, container: Container) -> str:
+    """The whole lab in check mode on an untouched machine, by the oldest or newest ansible-core; what was proved."""
+    what = f"site.yml --check by the {end} ansible-core"
+    play = f"ANSIBLE_CONFIG=$PWD/ansible.cfg .venv-{end}/bin/ansible-playbook site.yml --check"
+    with step(f"{what}, on an untouched machine"):
+        succeeded(what, container.run(f"make .venv-{end}/.stamp && {play}", folder=CLONE))
+    container.must(
+        f"an untouched machine after {what}: nothing changed",
+        f"python3 tests/integration/machine.py | diff {BEGAN}/untouched.json -",
+        folder=CLONE,
+    )
+    ask = f".venv-{end}/bin/python -c 'import ansible.release; print(ansible.release.__version__)'"
+    version = container.must("its version", ask, folder=CLONE).strip()
+    return f"check mode on an untouched machine by ansible-core {version}"
+
+
+def newest_ansible(image: str) -> list[str]:
+    """The newest ansible-core, which Debian 12 has no Python for; what was proved."""
+    with machine.started(f"{NAME}-newest", image) as container:
+        clone(container)
+        claims = [check_with("newest", container)]
+        # What tests of roles compile with.
+        packages = "clang gcc libc6-dev"
+        container.must("a compiler", f"apt-get install -qq -y --no-install-recommends {packages}")
+        with step("make ansible-newest"):
+            succeeded("make ansible-newest", container.run("make ansible-newest", folder=CLONE))
+    return [*claims, "plugins, preflight and refusals of roles by the newest ansible-core"]
 
 
 def life(container: Container, predicted: str) -> list[str]:
@@ -144,10 +174,11 @@ def run(*, keep: bool) -> list[str]:
     machine.clear_leftovers()
     image = images.image("fresh", "12")
     settings = kernel_settings()
-    predicted = predict(image)
+    predicted, oldest = predict(image)
+    ends = [oldest, *newest_ansible(images.image("fresh", "13"))]
     try:
         with machine.started(NAME, image, keep=keep) as container:
-            claims = life(container, predicted)
+            claims = ends + life(container, predicted)
     finally:
         if keep:
             say(f"kept. Get in: docker exec -it -w {CLONE} {NAME} bash. Clean up: tests/fresh/run.py --destroy")

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 began=${HELLO_EBPF_BEGAN:?is set by tests/fresh/run.py, which makes the machine that this needs}
 pytest=(.venv/bin/python -m pytest -v --durations=5)
 mkdir -p build
+export ANSIBLE_CONFIG=$PWD/ansible.cfg
 # Beside the guest the two cores are shared: what a target says at last is no fault.
 export HELLO_EBPF_WIRE_TIMEOUT=120
 

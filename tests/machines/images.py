@@ -296,7 +296,7 @@ def prepare(release: str) -> None:
     """All that is slow in a machine's first run; needs no docker daemon."""
     engines.install_docker()
     engines.qemu()
-    for definition in (*(define("container", number) for number in apt.SUITES), define("fresh", "12")):
+    for definition in (define(kind, number) for kind in ("container", "fresh") for number in apt.SUITES):
         ensure(definition)
     ensure(define("disk", release))
 

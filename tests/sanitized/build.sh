@@ -9,6 +9,7 @@ set -euo pipefail
 folder=$(realpath -m "${1:?a folder for what is built}")
 cd "$(dirname "$0")/../.."
 mkdir -p "$folder"
+export ANSIBLE_CONFIG=$PWD/ansible.cfg
 
 .venv/bin/ansible-playbook -i inventory/local tests/sanitized/playbook.yml
 spdk=$(readlink -f "${HELLO_EBPF_SPDK:-/opt/hello_ebpf/spdk}/sanitized")

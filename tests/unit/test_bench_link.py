@@ -60,7 +60,8 @@ def test_neither_is_refused_by_name_and_nothing_was_changed() -> None:
     assert str(caught.value) == (
         "Asked: csd_bench_link_mbits: lo made slower. Found: this kernel can shape by neither (sch_netem: Error: "
         "Specified qdisc kind is unknown.; sch_tbf: Error: Specified qdisc kind is unknown.). Do: leave "
-        "csd_bench_link_mbits empty, or run on a kernel with CONFIG_NET_SCH_NETEM or CONFIG_NET_SCH_TBF."
+        "csd_bench_link_mbits empty, or run on a kernel with CONFIG_NET_SCH_NETEM or CONFIG_NET_SCH_TBF "
+        "(Ubuntu packs them apart: linux-modules-extra-$(uname -r))."
     )
     assert kernel.present == "noqueue"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ def preflight(tmp_path: Path, **variables: Any) -> str:
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}]}
     book = tmp_path / "play.yml"
     book.write_text(json.dumps([play]))
-    words = [".venv/bin/ansible-playbook", "-i", "localhost,", "-c", "local", str(book), "-e", json.dumps(variables)]
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    words = [program, "-i", "localhost,", "-c", "local", str(book), "-e", json.dumps(variables)]
     environment = {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "PATH": "/usr/bin:/bin",
         "HOME": str(tmp_path),
         "LAB_RUN_FILE": str(tmp_path / "run.jsonl"),

@@ -41,6 +41,7 @@ def preflight(folder: Path, *more: str, tasks: str = "preflight", **variables: A
     hosts.write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
     words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts.parent), str(book)]
     environment = {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
         "LAB_RUN_FILE": str(folder / "run.jsonl"),

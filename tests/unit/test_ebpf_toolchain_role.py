@@ -1,4 +1,4 @@
-"""The role ebpf_toolchain refuses a release that it was never tried on, and knows the packages of those it was."""
+"""The role ebpf_toolchain refuses a release that it was never tried on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLE = ROOT / "roles" / "ebpf_toolchain"
 
 PLAYBOOK = """
 - hosts: localhost
@@ -59,16 +57,7 @@ def test_another_release_is_refused_before_anything_changes(
     )
     assert done.returncode != 0
     assert (
-        f"Asked: the eBPF toolchain on localhost. Found: it runs {release}. Do: use Debian 12, Debian 13, Ubuntu 24.04."
+        f"Asked: the eBPF toolchain on this machine. Found: it runs {release}. "
+        "Do: use Debian 12, Debian 13, Ubuntu 24.04."
     ) in done.stdout + done.stderr
     assert "changed=0" in done.stdout
-
-
-def test_every_supported_release_has_its_packages() -> None:
-    supported = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__ebpf_toolchain_supported"]
-    for release in supported:
-        distribution, _, version = release.partition(" ")
-        names = yaml.safe_load((ROLE / f"vars/{distribution}_{version.partition('.')[0]}.yml").read_text())
-        packages = names["__ebpf_toolchain_packages"]
-        assert {"clang", "llvm", "make", "gcc", "pkg-config", "libbpf-dev", "libelf-dev", "zlib1g-dev"} <= set(packages)
-        assert {"bpftool", "linux-tools-generic"} & set(packages)

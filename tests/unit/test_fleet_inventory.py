@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ SHOW = [
                         "csd_target_subsystems",
                         "csd_target_programs",
                     ],
-                    "shown": "{{ {'host': inventory_hostname} | combine(dict(names | select('in', vars) "
-                    "| zip(names | select('in', vars) | map('extract', vars)))) }}",
+                    "there": "{{ names | select('in', vars) | list }}",
+                    "shown": "{{ {'host': inventory_hostname} "
+                    "| combine(dict(there | zip(query('ansible.builtin.vars', *there)))) }}",
                 },
             }
         ],
@@ -40,12 +42,13 @@ SHOW = [
 def run(folder: Path, *words: str) -> str:
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "LAB_RUN_FILE": str(folder / "run.jsonl"),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "COLUMNS": "1000",
     }
     done = subprocess.run(
-        [str(ROOT / ".venv/bin" / words[0]), "-i", str(EXAMPLE), *words[1:]],
+        [str(Path(sys.executable).with_name(words[0])), "-i", str(EXAMPLE), *words[1:]],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -16,7 +16,20 @@ CAPABLE = {"proc/modules": "", "proc/self/status": "CapEff:\t000001ffffffffff\n"
 IN_A_CONTAINER = {"run/systemd/container": "docker\n"}
 
 
-def ask(root: Path, files: dict[str, str]) -> Support:
+UBUNTU = {"etc/os-release": 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\nUBUNTU_CODENAME=noble\n'}
+MINT = {"etc/os-release": 'ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="22"\nUBUNTU_CODENAME=noble\n'}
+EXTRA = f"linux-modules-extra-{RELEASE}"
+# Ubuntu's kernel for virtual machines, without that package.
+WITHOUT_TCP = {**CAPABLE, DEP: "kernel/drivers/nvme/host/nvme.ko.zst:\n"}
+
+
+def ask(root: Path, files: dict[str, str], packages: tuple[str, ...] = ()) -> Support:
+    """What is found on a machine of these files, whose apt knows these packages."""
+
+    def run(argv: list[str]) -> tuple[int, str, str]:
+        assert argv[:3] == ["env", "LC_ALL=C.UTF-8", "apt-cache"]
+        return 0, "".join(f"{name}:\n  Candidate: 6.8\n" for name in argv[-1:] if name in packages), ""
+
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +37,7 @@ def ask(root: Path, files: dict[str, str]) -> Support:
             path.write_bytes(gzip.compress(text.encode()))
         else:
             path.write_text(text)
-    return probe(root, RELEASE)
+    return probe(run, root, RELEASE)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +100,12 @@ def test_it_can(tmp_path: Path, files: dict[str, str], loaded: bool, reason: str
         (
             {**CAPABLE, DEP: "kernel/drivers/nvme/host/nvme.ko:\n", f"boot/config-{RELEASE}": "CONFIG_MODULES=y\n"},
             f"/lib/modules/{RELEASE} has no nvme-tcp (CONFIG_NVME_TCP is not set)",
-            f"install a kernel that has it (on Ubuntu: linux-modules-extra-{RELEASE})",
+            "boot a kernel that has it, such as Debian's stock kernel",
+        ),
+        (
+            {**WITHOUT_TCP, **UBUNTU},
+            f"/lib/modules/{RELEASE} has no nvme-tcp",
+            f"install {EXTRA} (apt-get update, where apt does not know it), or boot a kernel that has nvme-tcp",
         ),
         (
             {**CAPABLE, "proc/self/status": "CapEff:\t00000000a80425fb\n"},
@@ -114,3 +132,28 @@ def test_it_can(tmp_path: Path, files: dict[str, str], loaded: bool, reason: str
 def test_it_cannot_and_says_why(tmp_path: Path, files: dict[str, str], reason: str, fix: str) -> None:
     loaded = reason.startswith("nvme_tcp is loaded")
     assert ask(tmp_path, files) == Support(RELEASE, False, loaded, f"kernel {RELEASE}: {reason}", fix)
+
+
+@pytest.mark.parametrize("system", [UBUNTU, MINT])
+def test_ubuntu_has_the_module_in_a_package(tmp_path: Path, system: dict[str, str]) -> None:
+    found = ask(tmp_path, {**WITHOUT_TCP, **system}, (EXTRA,))
+    reason = f"kernel {RELEASE}: nvme_tcp comes with the package {EXTRA}"
+    assert found == Support(RELEASE, True, False, reason, package=EXTRA)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        WITHOUT_TCP,
+        {**WITHOUT_TCP, **UBUNTU, **IN_A_CONTAINER},
+        {**WITHOUT_TCP, **UBUNTU, "proc/self/status": "CapEff:\t00000000a80425fb\n"},
+    ],
+    ids=["Debian", "a container", "no CAP_SYS_MODULE"],
+)
+def test_a_package_that_would_not_help_is_not_asked_for(tmp_path: Path, files: dict[str, str]) -> None:
+    found = ask(tmp_path, files, (EXTRA,))
+    assert (found.usable, found.package) == (False, "")
+
+
+def test_where_the_module_is_there_no_package_is_needed(tmp_path: Path) -> None:
+    assert ask(tmp_path, {**CAPABLE, **UBUNTU}, (EXTRA,)).package == ""

@@ -98,7 +98,7 @@ def test_a_version_that_the_mirror_has_replaced_is_looked_up_again(debian: Debia
 UNKNOWN = (
     "Asked: the package(s) nosuch, this or that. Found: the package lists of Debian GNU/Linux 12 (bookworm) have no "
     "package of that name to install. Do: correct the name for this release, or enable the archive component that "
-    "holds it in /etc/apt and run apt-get update."
+    "holds it (of Ubuntu: universe) in /etc/apt and run apt-get update."
 )
 
 
@@ -250,6 +250,5 @@ def test_a_machine_without_dpkg(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_module(debian_packages.main, {"name": ["clang"]})
     assert result["failed"]
     assert result["msg"] == (
-        "Asked: the packages clang. Found: this machine has no dpkg-query. "
-        "Do: use a machine with Debian 12, Debian 13 or Ubuntu 24.04."
+        "Asked: the packages clang. Found: this machine has no dpkg-query. Do: use Debian 12, Debian 13, Ubuntu 24.04."
     )

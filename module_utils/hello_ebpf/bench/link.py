@@ -103,7 +103,8 @@ def shaper_for(interface: str, run: Run = run_tc) -> Shaper:
     raise LabError(
         asked=f"csd_bench_link_mbits: {interface} made slower",
         found=f"this kernel can shape by neither ({'; '.join(missing)})",
-        fix="leave csd_bench_link_mbits empty, or run on a kernel with CONFIG_NET_SCH_NETEM or CONFIG_NET_SCH_TBF",
+        fix="leave csd_bench_link_mbits empty, or run on a kernel with CONFIG_NET_SCH_NETEM or CONFIG_NET_SCH_TBF "
+        "(Ubuntu packs them apart: linux-modules-extra-$(uname -r))",
     )
 
 

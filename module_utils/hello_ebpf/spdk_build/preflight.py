@@ -8,21 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import LabError
-from ..release import missing_flags
+from ..release import SUPPORTED, missing_flags
 from .request import Request
 
-RELEASES = {"debian-12": "Debian 12", "debian-13": "Debian 13", "ubuntu-24.04": "Ubuntu 24.04"}
 MACHINE = "x86_64"
 GIB = 1 << 30
 MIB = 1 << 20
 
 
 def check_platform(platform: str, machine: str) -> None:
-    if platform not in RELEASES or machine != MACHINE:
+    if platform not in SUPPORTED or machine != MACHINE:
         raise LabError(
             asked="SPDK on this machine",
             found=f"it runs {platform.replace('-', ' ')} on {machine}",
-            fix=f"use {', '.join(RELEASES.values())} on {MACHINE}",
+            fix=f"use {', '.join(SUPPORTED.values())} on {MACHINE}",
         )
 
 
