@@ -143,7 +143,7 @@ def test_an_interrupted_run_leaves_no_file_of_the_right_name(tmp_path: Path) -> 
 def test_a_file_that_its_owner_would_not_get_to_is_not_made(tmp_path: Path) -> None:
     """Pytest's folders are root's alone."""
     path = tmp_path / "new" / "file"
-    work = BackingFile(path, MIB, "present", "daemon")
+    work = BackingFile(path, MIB, "daemon")
     for check in (True, False):
         with pytest.raises(
             LabError, match=rf"Asked: {path} for daemon\. Found: daemon may not search /.*\. Do: chmod o\+x"

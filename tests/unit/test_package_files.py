@@ -179,8 +179,8 @@ def test_a_package_that_the_release_does_not_have(machine: Machine) -> None:
         assert str(refused.value) == (
             "Asked: the package(s) libx-dev. "
             "Found: the package lists of Debian GNU/Linux 12 (bookworm) have no package of that name to install. "
-            "Do: correct the name for this release, or enable the archive component that holds it (of Ubuntu: universe) "
-            "in /etc/apt and run apt-get update."
+            "Do: correct the name for this release, or enable the archive component that holds it (of Ubuntu: "
+            "universe) in /etc/apt and run apt-get update."
         )
     assert not machine.dest.parent.exists()
 

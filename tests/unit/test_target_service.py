@@ -507,7 +507,8 @@ def test_a_unit_of_somebody_else_is_refused_and_stays(tmp_path: Path, monkeypatc
     monkeypatch.setattr(supervisors, "_run", lambda *argv: pytest.fail(f"{argv}"))
     systemd = Systemd(bench.supervisor.service, units)
     for state in ("started", "absent"):
-        target = Target(bench.socket, bench.config, (), 0, ready_seconds=5, share_cores=False, state=state)
+        memory = Memory(0, 2048)
+        target = Target(bench.socket, bench.config, (), memory, ready_seconds=5, share_cores=False, state=state)
         work = TargetService(target, systemd, check=False)
         if state == "started":
             with pytest.raises(LabError) as refused:
