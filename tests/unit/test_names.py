@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.hello_ebpf import names
+from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.fstab import Fstab, Line
 from ansible.module_utils.hello_ebpf.nvme_boot import Link
@@ -335,6 +336,8 @@ def test_target_host_and_preflight_agree_on_an_nqn(text: str) -> None:
     assert refused(lambda: declared({"subsystems": [host]}, check=True)) == by_target
     assert refused(lambda: validated(Connection("present", text, "127.0.0.1", "4420", f"{NQN}h"))) == by_target
     assert refused(lambda: validated(Connection("present", f"{NQN}s", "127.0.0.1", "4420", text))) == by_target
+    measured = {"initiator": "spdk", "records": 1, "seed": 1, "path": "", "address": "127.0.0.1", "service_id": "4420"}
+    assert refused(lambda: check_dataset({**measured, "subsystem_nqn": text, "host_nqn": f"{NQN}h"})) == by_target
     said = list(variable_names.wrong_names("csd_target_subsystems", [subsystem]))
     assert len(said) == (by_target is not None)
     assert list(variable_names.wrong_names("nvme_tcp_connections", [{"host_nqn": text}])) == [

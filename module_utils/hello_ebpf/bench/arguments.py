@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import LabError
+from .. import names
+from ..errors import LabError, refuse
 from .program import Place
 
 MAX_RECORDS = 2**32 - 1
@@ -29,6 +30,13 @@ PLACE: dict[str, dict[str, Any]] = {
     "core": {"type": "int"},
     "timeout": {"type": "float", "default": 3600},
     "if_unavailable": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
+}
+
+PLACE_RULES = {
+    "address": names.address,
+    "service_id": names.service_id,
+    "subsystem_nqn": names.nqn,
+    "host_nqn": names.nqn,
 }
 
 
@@ -64,5 +72,8 @@ def check_dataset(asked: Mapping[str, Any]) -> None:
         raise LabError(
             asked="initiator: spdk", found=f"empty: {', '.join(missing)}", fix="say to what it connects, and as whom"
         )
+    for name, rule in PLACE_RULES.items():
+        if asked["initiator"] == "spdk":
+            refuse(f"{name}: {asked[name]!r}", rule(asked[name]))
     if asked["initiator"] == "kernel" and not asked["path"] and not asked["subsystem_nqn"]:
         raise LabError(asked="initiator: kernel", found="empty: path", fix="name a block device or a file")
