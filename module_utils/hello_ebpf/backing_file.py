@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .made import Made, identity
+from .made import Made, drop_half, half, identity
 from .plan import Step
 from .reach import Account
 from .removal import rmdir
@@ -128,7 +128,7 @@ class BackingFile:
         for folder in reversed([folder for folder in self.path.parents if not folder.exists()]):
             self.made.note(OWNER, folder, FOLDER)
             folder.mkdir(exist_ok=True)
-        part = self.path.with_name(f".{self.path.name}.part")
+        part = half(self.path)
         with part.open("wb") as file:
             part.chmod(0o600)
             file.truncate(self.size)
@@ -228,6 +228,7 @@ def _remove(path: Path, made: Made) -> None:
 
 
 def _forget(path: Path, made: Made) -> None:
+    drop_half(path, made.of(OWNER).get(str(path), ""))
     made.forget(LENT, path)
     made.forget(OWNER, path)
     for folder in path.parents:

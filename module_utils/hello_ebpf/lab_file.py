@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .made import Made, identity
+from .made import Made, drop_half, half, identity
 from .plan import Step
 from .removal import tidy
 
@@ -94,7 +94,7 @@ class LabFile:
         forgotten = [path for path in found.replaced if path not in gone]
         return [
             *(Step(f"remove {path}", partial(self._remove, path)) for path in gone),
-            *(Step(f"forget {path}", partial(self._made.forget, self._owner, path)) for path in forgotten),
+            *(Step(f"forget {path}", partial(self._forget, path)) for path in forgotten),
         ]
 
     def predict(self, found: Found) -> Found:
@@ -117,7 +117,7 @@ class LabFile:
     def _write(self, wanted: Wanted) -> None:
         """Under another name first: noted before it has its own, and there whole or not at all."""
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
-        part = wanted.path.with_name(f".{wanted.path.name}.part")
+        part = half(wanted.path)
         part.unlink(missing_ok=True)
         if wanted.target:
             part.symlink_to(wanted.target)
@@ -133,6 +133,10 @@ class LabFile:
 
     def _remove(self, path: Path) -> None:
         tidy(path)
+        self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        drop_half(path, self._made.of(self._owner).get(str(path), ""))
         self._made.forget(self._owner, path)
 
 

@@ -96,10 +96,21 @@ class Made:
             self._record.unlink(missing_ok=True)
             rmdir(self._record.parent)
             return
-        part = self._record.with_name(f".{self._record.name}.part")
+        part = half(self._record)
         part.write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n")
         part.chmod(0o644)
         part.replace(self._record)
+
+
+def half(path: Path) -> Path:
+    """Where a file is made before it gets its name."""
+    return path.with_name(f".{path.name}.part")
+
+
+def drop_half(path: Path, inode: str) -> None:
+    """Remove what a run that was cut off left: it is known by the inode number that was noted for the file."""
+    if inode and identity(half(path)) == inode:
+        half(path).unlink()
 
 
 def identity(path: Path) -> str:

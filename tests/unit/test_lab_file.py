@@ -74,6 +74,21 @@ def test_what_others_have_put_in_its_place_stays(tmp_path: Path, notes: Path) ->
     assert not notes.exists()
 
 
+def test_what_a_run_that_was_cut_off_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(part: Path, to: Path) -> Path:
+        if to.parent == tmp_path:
+            raise KeyboardInterrupt
+        return part.rename(to)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(Path, "replace", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "tool", target="/opt/tool")
+    assert [path.name for path in tmp_path.iterdir()] == [".tool.part"]
+    assert run(None, state="absent")["actions"] == [f"forget {tmp_path / 'tool'}"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_link_of_ours_whose_note_was_lost_is_ours(tmp_path: Path, notes: Path) -> None:
     path = tmp_path / "tool"
     run(path, target="/opt/tool")
