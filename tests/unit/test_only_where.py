@@ -40,7 +40,6 @@ def test_what_is_left_out_is_named_and_not_claimed(tmp_path: Path) -> None:
         "-o",
         "enable_assertion_pass_hook=true",
         "--rootdir=.",
-        "--strict-markers",
     ]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
