@@ -2,7 +2,7 @@
 """Compute namespaces of a real csd_tgt: the standard flow, scans of every geometry, and ends in the middle of the work.
 
 HELLO_EBPF_CSD_TGT and HELLO_EBPF_CSD_NVME name other programs than the installed ones: a csd_tgt built with sanitizers
-(make csd_tgt_checked) fails these tests on leaks and use after free.
+(tests/sanitized/build.sh) fails these tests on leaks and use after free.
 """
 
 from __future__ import annotations

@@ -174,11 +174,13 @@ def test_the_pattern_is_found_where_it_may_be_read(world: World, fuzzer: Path) -
     assert "again: -s 1 -f " in done.stderr
 
 
-def test_mutated_streams(target: CsdTarget, world: World, fuzzer: Path) -> None:
+def test_mutated_streams(target: CsdTarget, world: World, fuzzer: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every command is answered; then RPC answers, nothing is left running, a scan is right, and nothing has leaked."""
     before = sockets(target.pid)
     length = ["-t", str(SECONDS)] if SECONDS else ["-n", str(STREAMS)]
-    print(f"\nseed {SEED}, {SECONDS} s" if SECONDS else f"\nseed {SEED}, {STREAMS} streams from {FIRST}")
+    # Also where nothing else is shown, or the run does not come to its end.
+    with capsys.disabled():
+        print(f"\nseed {SEED}, {SECONDS} s" if SECONDS else f"\nseed {SEED}, {STREAMS} streams from {FIRST}")
     began = time.monotonic()
     command = [str(fuzzer), "-s", str(SEED), "-f", str(FIRST), *length, *(["-v"] if VERBOSE else [])]
     with Operator(target, world.open) as operator:

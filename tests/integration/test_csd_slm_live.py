@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 """Namespaces of several command sets on a real csd_tgt: what hosts ask of them, and SLM, also while it is taken away.
 
-HELLO_EBPF_CSD_TGT names another program than the installed one: a csd_tgt built with sanitizers (make csd_tgt_checked)
-fails these tests on leaks and use after free.
+HELLO_EBPF_CSD_TGT names another program than the installed one: a csd_tgt built with sanitizers
+(tests/sanitized/build.sh) fails these tests on leaks and use after free.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from pathlib import Path
 from types import CodeType
 
@@ -41,20 +41,22 @@ def functions(path: str) -> dict[int, ast.FunctionDef]:
 def unconditional(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that run when a function does: none under a condition, in a ``while`` or in a function of their own.
 
-    Those in a ``for`` are among them: one that goes over nothing proves nothing.
+    Nor where an error may cut them off: in ``pytest.raises``, ``suppress``, ``try`` with ``except``. Those in a ``for``
+    are among them: one that goes over nothing proves nothing.
     """
     for statement in body:
         yield statement
-        if isinstance(statement, (ast.With, ast.For, ast.Try)):
+        if isinstance(statement, ast.For) or (isinstance(statement, ast.With) and not takes_errors(statement)):
             yield from unconditional(statement.body)
         if isinstance(statement, ast.Try):
+            yield from () if statement.handlers else unconditional(statement.body)
             yield from unconditional(statement.finalbody)
 
 
-def raises(statement: ast.stmt) -> bool:
-    """Whether a statement is a ``with pytest.raises(...)``."""
+def takes_errors(statement: ast.stmt, names: Container[str] = ("raises", "suppress")) -> bool:
+    """Whether a statement is a ``with pytest.raises(...)`` or the like."""
     calls = [item.context_expr for item in statement.items] if isinstance(statement, ast.With) else []
-    return any(isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.raises" for call in calls)
+    return any(isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] in names for call in calls)
 
 
 def fault(code: CodeType, ran: set[int]) -> str | None:
@@ -68,7 +70,7 @@ def fault(code: CodeType, ran: set[int]) -> str | None:
     missed = [each for each in statements if isinstance(each, ast.Assert) and each.lineno not in ran]
     if missed:
         return "these did not run: " + "; ".join(f"line {each.lineno}: {ast.unparse(each)}" for each in missed)
-    if not ran and not any(map(raises, statements)):
+    if not ran and not any(takes_errors(each, ["raises"]) for each in statements):
         return "none ran"
     return None
 

@@ -3,7 +3,7 @@
 
 A claim reads as the first line of the test's docstring. It is appended to the file that HELLO_EBPF_CLAIMS names as
 soon as the test and its teardown have passed, so the list is made of what really happened; a test that asserted nothing
-fails (assertions.py, which comes with it). The tasks of playbooks have the same: see callback/claims.py beside this.
+fails (assertions.py, which comes with it).
 """
 
 from __future__ import annotations

@@ -156,8 +156,8 @@ class Scenario:
             # Molecule finds its own folder of a scenario by the project's base name alone: two clones would share it.
             "ANSIBLE_HOME": str(self.build / "ansible"),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(turns.RUN / "ssh"),
-            "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/machines/callback'}",
-            "ANSIBLE_CALLBACKS_ENABLED": "lab_run,claims",
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "plugins/callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "lab_run",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "PYTHONPATH": ":".join(path for path in paths if path),
             "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p machines.claims".strip(),

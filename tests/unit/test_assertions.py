@@ -47,6 +47,9 @@ def run(folder: Path, body: str) -> tuple[int, str, list[str]]:
         "assert tmp_path\nif not tmp_path:\n    assert False\nwhile not tmp_path:\n    assert False",
         "try:\n    assert tmp_path\nfinally:\n    assert tmp_path",
         "def inner():\n    assert not tmp_path\nassert inner",
+        "with pytest.raises(AssertionError):\n    assert not tmp_path",
+        "with pytest.raises(OSError):\n    tmp_path.read_text()\n    assert not tmp_path",
+        "try:\n    tmp_path.read_text()\n    assert not tmp_path\nexcept OSError as error:\n    assert error",
     ],
 )
 def test_what_asserted_is_a_claim(tmp_path: Path, body: str) -> None:
@@ -59,6 +62,7 @@ def test_what_asserted_is_a_claim(tmp_path: Path, body: str) -> None:
         ("print(tmp_path)", "none ran."),
         ("if not tmp_path:\n    assert tmp_path", "none ran."),
         ("if not tmp_path:\n    with pytest.raises(OSError):\n        pass", "none ran."),
+        ("from contextlib import suppress\nwith suppress(OSError):\n    open(tmp_path)\n    assert 1", "none ran."),
         ("import aside\naside.helper(True)", "none ran."),
         ("for one in []:\n    assert one", "these did not run: line 6: assert one."),
         ("for one in (1, 2):\n    if one:\n        continue\n    assert one", "these did not run: line 8: assert one."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from machines import broken
+from machines import broken, engines, images, scenario, turns
 from machines.cases import CASES, Case, Noticed, Refused, Whole, subsystem
 from machines.console import ROOT, MachineError
-from machines.scenario import SCENARIOS
+from machines.scenario import SCENARIOS, Course, Scenario
 
 NOTICED = [case for case in CASES if isinstance(case, Noticed)]
 WHOLE = [case for case in CASES if isinstance(case, Whole)]
@@ -27,10 +28,8 @@ def name_of(case: Case) -> str:
     return f"{case.scenario}-{case.name}"
 
 
-def sequence(scenario: str) -> list[str]:
-    steps: list[str] = yaml.safe_load((ROOT / f"molecule/{scenario}/molecule.yml").read_text())["scenario"][
-        "test_sequence"
-    ]
+def sequence(name: str) -> list[str]:
+    steps: list[str] = yaml.safe_load((ROOT / f"molecule/{name}/molecule.yml").read_text())["scenario"]["test_sequence"]
     return steps
 
 
@@ -104,8 +103,8 @@ def test_the_drive_is_the_declared_one_but_for_what_is_wrong() -> None:
 
 def test_those_that_begin_anew_come_last() -> None:
     """The others would find what those left."""
-    for scenario in (*SCENARIOS, "fresh"):
-        anew = [case.anew for case in NOTICED if case.scenario == scenario]
+    for name in (*SCENARIOS, "fresh"):
+        anew = [case.anew for case in NOTICED if case.scenario == name]
         assert anew == sorted(anew)
 
 
@@ -234,6 +233,50 @@ def test_a_case_that_nobody_notices_fails_the_run(
     said = capsys.readouterr().out
     assert f"default, x broken: NOT NOTICED: {TEST} passed; see default-x.log" in said
     assert (tmp_path / "default-x.yml").read_text() == '{"a": 1}'
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What molecule is asked for, with doubles of all that it needs; it makes an inventory."""
+    asked: list[tuple[str, ...]] = []
+
+    def molecule(self: Scenario, *words: str, quiet: bool = False) -> tuple[int, Course]:
+        assert "HELLO_EBPF_BREAK" not in os.environ
+        asked.append(words)
+        (self.build / "ansible/tmp/molecule.ab12.default/inventory").mkdir(parents=True, exist_ok=True)
+        return 0, Course(self.label)
+
+    @contextlib.contextmanager
+    def nothing(*_: Any, **__: Any) -> Iterator[dict[str, str]]:
+        yield {"DOCKER_HOST": "unix:///there"}
+
+    monkeypatch.setattr(scenario, "ROOT", tmp_path)
+    monkeypatch.setattr(scenario, "molecule_environment", lambda: None)
+    monkeypatch.setattr(Scenario, "molecule", molecule)
+    monkeypatch.setattr(Scenario, "make_machines", lambda _self: None)
+    monkeypatch.setattr(images, "docker_name", lambda _kind, _release: "name")
+    monkeypatch.setattr(turns, "held", nothing)
+    for engine in ("docker", "hugepages"):
+        monkeypatch.setattr(engines, engine, nothing)
+    monkeypatch.setattr(engines, "end_marked", lambda _mark: None)
+    return asked
+
+
+def test_the_machines_of_a_scenario_are_there_for_its_cases_and_gone_afterwards(made: list[tuple[str, ...]]) -> None:
+    with broken.of_molecule("default") as lab:
+        assert made == [("destroy",), ("converge",)]
+        assert lab.playbook[-1].endswith("/build/default/ansible/tmp/molecule.ab12.default/inventory")
+        assert lab.pytest[-1] == f"--ansible-inventory={lab.playbook[-1]}"
+        # What is broken on purpose is no claim, and the record of the scenario stays.
+        assert (lab.env["HELLO_EBPF_CLAIMS"], lab.env["DOCKER_HOST"]) == ("", "unix:///there")
+        assert lab.env["LAB_RUN_FILE"].endswith("/build/default/broken.jsonl")
+    assert made[2:] == [("destroy",)]
+
+
+def test_the_machines_go_whatever_happens(made: list[tuple[str, ...]]) -> None:
+    with pytest.raises(MachineError), broken.of_molecule("default"):
+        raise MachineError("a", "b", "c")
+    assert made[-1] == ("destroy",)
 
 
 def test_an_unknown_case_is_refused() -> None:

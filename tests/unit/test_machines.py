@@ -379,44 +379,6 @@ class TestClaims:
         subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True)
         assert file.read_text() == "Good [a]\nGood [b]\n"
 
-    def test_tasks(self, tmp_path: Path) -> None:
-        (tmp_path / "play.yml").write_text(
-            yaml.safe_dump(
-                [
-                    {
-                        "hosts": "localhost",
-                        "gather_facts": False,
-                        "tasks": [
-                            {"name": "Proved: one is one", "assert": {"that": "1 == 1"}},
-                            {"name": "Proved: not looked at", "assert": {"that": "1 == 1"}, "when": "false"},
-                            {"name": "A task", "assert": {"that": "1 == 1"}},
-                            {"name": "Proved: wrong", "assert": {"that": "1 == 2"}},
-                        ],
-                    }
-                ]
-            )
-        )
-        file = tmp_path / "claims.txt"
-        environment = {
-            **os.environ,
-            "HELLO_EBPF_CLAIMS": str(file),
-            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/machines/callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "claims",
-        }
-        command = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-            "play.yml",
-        ]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
-        assert done.returncode == 2, done.stdout
-        assert file.read_text() == "one is one [localhost]\n"
-        subprocess.run([*command, "--check"], cwd=tmp_path, env=environment, check=False, capture_output=True)
-        assert file.read_text() == "one is one [localhost]\n"
-
 
 class TestCourse:
     """Molecule's steps, read from what it says."""

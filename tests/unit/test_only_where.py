@@ -33,15 +33,7 @@ def test_what_is_left_out_is_named_and_not_claimed(tmp_path: Path) -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_ADDOPTS": "-p machines.claims -p integration.verify.conftest -o enable_assertion_pass_hook=true",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-o",
-        "enable_assertion_pass_hook=true",
-        "--rootdir=.",
-        "--strict-markers",
-    ]
+    command = [sys.executable, "-m", "pytest", "--rootdir=."]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert claims.read_text().splitlines() == ["It is otherwise [local]"]

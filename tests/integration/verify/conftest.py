@@ -11,9 +11,6 @@ LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "only_where(condition, what): holds only on machines (testinfra's host) that meet the condition"
-    )
     config.stash[LEFT_OUT] = []
 
 
