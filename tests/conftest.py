@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "library"))
 # Wherever tests run: one that passes has asserted something.
 pytest_plugins = ["machines.assertions"]
 
+
 @pytest.fixture(autouse=True)
 def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The notes of what a test makes: not among those of a lab on this machine."""

@@ -11,6 +11,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.package_files import STAMP, PackageFiles, Request, State, render
 from ansible.module_utils.hello_ebpf.packages import Apt
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
+from ansible.module_utils.hello_ebpf.removal import claim
 
 from debian_machine import DAY, Debian
 from module_run import run_module
@@ -148,7 +149,7 @@ def test_other_files_are_asked_for(machine: Machine) -> None:
 def test_what_a_run_that_was_cut_off_left_is_removed(machine: Machine) -> None:
     machine.take()
     left = machine.dest.parent / ".x.new"
-    left.mkdir()
+    claim(left)
     assert machine.take().actions == [f"remove {left}"]
     assert machine.take().actions == []
 
@@ -207,14 +208,28 @@ def test_a_path_that_fits_not_exactly_one_file(pattern: str, wrong: str, machine
 def test_a_folder_that_holds_something_else(machine: Machine) -> None:
     machine.dest.mkdir(parents=True)
     (machine.dest / "mine").touch()
-    for state in ("present", "absent"):
-        with pytest.raises(LabError) as refused:
-            machine.take(state)
-        assert str(refused.value) == (
-            f"Asked: {machine.dest} for files of libx-dev alone. "
-            f"Found: {machine.dest} holds what was not taken from a package (it has no {STAMP}). "
-            "Do: move it away, or name another folder."
-        )
+    with pytest.raises(LabError) as refused:
+        machine.take()
+    assert str(refused.value) == (
+        f"Asked: {machine.dest} for files of libx-dev alone. "
+        f"Found: {machine.dest} holds what was not taken from a package (it has no {STAMP}). "
+        "Do: move it away, or name another folder."
+    )
+    assert machine.take("absent").actions == []
+    assert (machine.dest / "mine").exists()
+
+
+def test_what_others_have_put_inside_stays_and_is_named_before_a_taking(machine: Machine) -> None:
+    machine.take()
+    (machine.dest / "mine").touch()
+    assert machine.take().actions == []
+    with pytest.raises(
+        LabError, match=r"\(.* is there\)\. Found: there is what the lab did not put there \(mine\)\. Do: move"
+    ):
+        machine.take(files={"x.h": "usr/include/x.h"})
+    assert len(machine.take("absent").actions) == 1
+    assert machine.take("absent").actions == []
+    assert machine.everything() == ["mine"]
 
 
 def test_absent_removes_it_and_the_projects_empty_folder(machine: Machine) -> None:
