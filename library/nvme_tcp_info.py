@@ -10,8 +10,8 @@ short_description: Whether this machine's kernel can be an NVMe/TCP host
 description:
   - Reads the running kernel, its configuration and its module tree. Loads nothing, changes nothing.
   - A module that can be loaded counts as usable, and so does one that comes with a package of Ubuntu that apt knows.
-  - In a container the modules are the host's, so what counts there is that one is loaded and that its control
-    device can be reached.
+  - In a container the modules are the host's, so what counts there is that one is loaded and that its control device
+    can be reached.
 attributes:
   check_mode:
     support: full

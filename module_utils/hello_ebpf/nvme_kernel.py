@@ -28,8 +28,8 @@ class Support:
 
     Attributes:
         kernel: its release.
-        usable: nvme-tcp is there, or can be loaded (after ``package`` is installed), and its control device can be
-            reached.
+        usable: nvme-tcp is there, or can be loaded, if need be after ``package`` is installed; and its control device
+            can be reached.
         loaded: nvme-tcp is there now.
         reason: why it is usable or not, in words.
         fix: what would make it usable; empty when it is.

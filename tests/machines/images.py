@@ -92,17 +92,14 @@ class Definition:
         return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
-def role_packages(release: str, roles: Path = ROOT / "roles") -> list[str]:
-    """The packages that the roles install on a release, as their variables list them.
+def role_packages(roles: Path = ROOT / "roles") -> list[str]:
+    """The packages that the roles install, as their variables list them.
 
     Only names are looked for, below any key that says ``packages``; Jinja stays out. That is enough for a cache: a
     package that is not found here is fetched when a role installs it.
     """
     found: set[str] = set()
     for path in sorted([*roles.glob("*/vars/*.yml"), *roles.glob("*/defaults/main.yml")]):
-        other = re.fullmatch(r"[A-Z]\w+_(\d+)", path.stem)
-        if other and path.stem != f"Debian_{release}":
-            continue
         inside = False
         for line in path.read_text().splitlines():
             if re.match(r"\w", line):
@@ -129,7 +126,7 @@ def define(kind: str, release: str) -> Definition:
         release=release,
         packages=sorted(packages),
         # A fresh machine shows that the roles fetch what they install.
-        warm=sorted({*(role_packages(release) if disk else ()), *TESTS_INSTALL[kind]}),
+        warm=sorted({*(role_packages() if disk else ()), *TESTS_INSTALL[kind]}),
         hooks=[(HERE / name).read_text() for name in HOOKS[kind]],
         sources=apt.machine_sources(release),
         # Descriptions in other languages are half of what a refresh fetches.

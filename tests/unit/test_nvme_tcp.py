@@ -15,7 +15,7 @@ from ansible.module_utils.hello_ebpf.nvme_tcp import Found, NvmeTcp
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from nvme_tcp_left import left
 
-from nvme_machine import HOST_NQN, NQN, SECTORS, UUID, Machine, Space
+from nvme_machine import HOST_NQN, NQN, RELEASE, SECTORS, UUID, Machine, Space
 
 LOAD = "load the kernel module nvme_tcp"
 CONNECT = f"connect to {NQN} at 127.0.0.1:4420 as {HOST_NQN}"
@@ -277,6 +277,15 @@ def test_a_kernel_without_nvme_tcp_is_refused_in_check_mode_too(tmp_path: Path) 
         "Do: boot a kernel with CONFIG_NVME_TCP, such as Debian's stock kernel."
     )
     assert refused(machine) == refused(machine, check=True) == text
+
+
+def test_a_module_that_a_package_will_bring_is_enough_for_check_mode(tmp_path: Path) -> None:
+    """On Ubuntu an earlier task of the role installs it; check mode has not."""
+    machine = Machine(tmp_path)
+    machine.write("etc/os-release", 'ID=ubuntu\nVERSION_ID="24.04"\n')
+    machine.write(f"lib/modules/{RELEASE}/modules.dep", "kernel/drivers/nvme/host/nvme.ko.zst: x\n")
+    machine.packages = (f"linux-modules-extra-{RELEASE}",)
+    assert run(machine, check=True).actions == [LOAD, CONNECT]
 
 
 def test_a_namespace_that_never_appears_is_named_and_the_connection_taken_down(tmp_path: Path) -> None:

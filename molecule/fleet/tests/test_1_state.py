@@ -53,6 +53,15 @@ def test_the_tag_install_alone_packs_on_the_builder_and_changes_nothing(tmp_path
     assert (packed, looked) == ({BUILDER}, {*TARGETS, *HOSTS})
 
 
+def test_one_host_is_reached_as_a_user_who_becomes_root() -> None:
+    """Ansible brings files as the user as whom it connects; what the roles made of them is root's all the same."""
+    host = machine("fleet-host2")
+    assert host.file("/home/lab/.ansible").user == "lab"
+    assert host.file("/opt/hello_ebpf/distribution.json").user == "root"
+    assert host.exists("sudo")
+    assert not machine("fleet-host1").exists("sudo")
+
+
 def test_nodes_and_hosts_have_no_compiler_and_no_build_folder() -> None:
     for name in [*TARGETS, *HOSTS]:
         for tool in ("gcc", "clang", "make", "ninja"):
