@@ -65,9 +65,21 @@ def test_an_archive_without_a_name_is_refused() -> None:
     assert str(error.value) == "Asked: SPDK from archive. Found: spdk_archive is empty. Do: set spdk_archive."
 
 
-@pytest.mark.parametrize("source", ["debian", "archive"])
-def test_a_whole_digest_is_accepted(source: str) -> None:
-    preflight.check_source(Request("20.07", source, archive="/a", sha256="0a" * 32))
+def test_a_whole_digest_is_accepted() -> None:
+    preflight.check_source(Request("20.07", "archive", archive="/a", sha256="0a" * 32))
+    preflight.check_source(Request("20.07", "ceph", manifest=f"{'0a' * 32}  LICENSE\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "it is empty"), (f"{'0a' * 32}  a\n{'0a' * 32} b\n", f"it has the line '{'0a' * 32} b'")]
+)
+def test_a_manifest_that_is_none_is_refused(text: str, found: str) -> None:
+    with pytest.raises(LabError) as error:
+        preflight.check_source(Request("20.07", "ceph", manifest=text))
+    assert str(error.value) == (
+        f"Asked: SPDK from ceph, each file as in the manifest (spdk_manifest). Found: {found}. "
+        "Do: use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree."
+    )
 
 
 def test_git_needs_no_digest() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..release import missing_flags
+from . import manifest
 from .request import Request
 
 RELEASES = {"debian-12": "Debian 12", "debian-13": "Debian 13", "ubuntu-24.04": "Ubuntu 24.04"}
@@ -40,18 +41,30 @@ def check_source(request: Request) -> None:
     """Refuse a source that is not fully named."""
     if request.source == "git":
         return
-    if request.source == "archive" and not request.archive:
-        raise LabError(
-            asked=f"SPDK from {request.source}",
-            found=f"spdk_{request.source} is empty",
-            fix=f"set spdk_{request.source}",
-        )
+    if request.source == "ceph":
+        _check_manifest(request.manifest)
+        return
+    if not request.archive:
+        raise LabError(asked="SPDK from archive", found="spdk_archive is empty", fix="set spdk_archive")
     digest = request.sha256.lower()
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise LabError(
-            asked=f"SPDK from {request.source} {Path(request.archive).name}".rstrip(),
-            found=f"spdk_{request.source}_sha256 is '{request.sha256}', no SHA-256 of 64 hexadecimal digits",
-            fix=f"set spdk_{request.source}_sha256 to what sha256sum says of an archive that you trust",
+            asked=f"SPDK from archive {Path(request.archive).name}",
+            found=f"spdk_archive_sha256 is '{request.sha256}', no SHA-256 of 64 hexadecimal digits",
+            fix="set spdk_archive_sha256 to what sha256sum says of an archive that you trust",
+        )
+
+
+def _check_manifest(text: str) -> None:
+    try:
+        found = "" if manifest.parse(text) else "it is empty"
+    except ValueError as error:
+        found = f"it has the line '{error}'"
+    if found:
+        raise LabError(
+            asked="SPDK from ceph, each file as in the manifest (spdk_manifest)",
+            found=found,
+            fix="use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree",
         )
 
 
