@@ -21,6 +21,7 @@ from machines import apt
 VERSION = "19.2.3-0ubuntu0.24.04.1"
 FILE = "ceph_19.2.3.orig.tar.xz"
 DIRECTORY = "pool/universe/c/ceph"
+BINARY = "Package: zlib1g\nVersion: 1.3\nArchitecture: amd64\nFilename: pool/zlib1g.deb\nSize: 1\n"
 
 
 @contextmanager
@@ -101,8 +102,8 @@ class Mirror:
         ]
         indexes = {
             "main/source/Sources.xz": lzma.compress(_stanza("linux", "6.8", "linux_6.8.orig.tar.gz", b"").encode()),
-            "main/binary-amd64/Packages.xz": lzma.compress(b""),
-            f"{component}/binary-amd64/Packages.xz": lzma.compress(b""),
+            "main/binary-amd64/Packages.xz": lzma.compress(BINARY.encode()),
+            f"{component}/binary-amd64/Packages.xz": lzma.compress(BINARY.encode()),
             f"{component}/source/Sources.xz": lzma.compress("\n".join(universe).encode()),
         }
         dists = self.folder / "dists" / suite
@@ -137,6 +138,11 @@ class Mirror:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        # Two versions of a file may be of the same second.
+        del self.headers["If-Modified-Since"]
+        super().do_GET()
+
     def log_message(self, *args: object) -> None:
         """Quiet."""
 

@@ -117,6 +117,13 @@ def test_it_is_found_however_the_machine_lists_its_mirror(
     asked = arguments_of(tmp_path)
     assert run(asked, "fetch").get("changed") is True, run(asked, "fetch")
     assert run(asked, "fetch")["changed"] is False
+    # Of each suite its source indexes, and nothing else that the machine's apt would fetch.
+    lists = {path.name for path in (tmp_path / "cache/apt/own/lists").glob("*noble_*")}
+    assert {name.rpartition("_noble_")[2].partition(".")[0] for name in lists} == {
+        "InRelease",
+        "main_source_Sources",
+        "universe_source_Sources",
+    }
     assert run(asked, "unpack")["changed"] is True
     src = request(asked).src
     assert {name for name in tree_of(src) if (src / name).is_file()} == SOURCE.keys()
@@ -185,7 +192,9 @@ def test_further_suites_of_debian_are_asked_where_no_own_source_agrees(
     assert "404" in lost
 
 
-def test_folders_are_made_that_build_files_name_and_nothing_is_read_from(asked: Asked, mirror: Mirror) -> None:
+def test_folders_are_made_that_build_files_name_and_nothing_is_read_from(
+    tmp_path: Path, asked: Asked, mirror: Mirror
+) -> None:
     mirror.ceph(SOURCE | {"dpdk/drivers/common/cpt/cpt.h": "", "../../../../escaped/x": ""})
     mirror.publish()
     run(asked, "fetch")
@@ -193,7 +202,7 @@ def test_folders_are_made_that_build_files_name_and_nothing_is_read_from(asked: 
     src = request(asked).src
     assert (src / "dpdk/drivers/common/cpt").is_dir()
     assert not list((src / "dpdk/drivers/common/cpt").iterdir())
-    assert not list(Path(asked["cache"]).rglob("escaped"))
+    assert not list(tmp_path.rglob("escaped"))
 
 
 # ---- what is refused
