@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,21 @@ def test_a_manifest_that_is_none_is_refused(text: str, found: str) -> None:
         f"Asked: SPDK from ceph, each file as in the manifest (spdk_manifest). Found: {found}. "
         "Do: use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree."
     )
+
+
+@pytest.mark.parametrize("word", ["trixie main", "", "trixie\n", "a\ndeb http://other.example sid"])
+def test_a_suite_that_is_not_one_word_is_refused(word: str) -> None:
+    request = Request("20.07", "ceph", manifest=f"{'0a' * 32}  LICENSE\n")
+    with pytest.raises(LabError) as error:
+        preflight.check_source(replace(request, debian_suites=("sid", word)))
+    assert str(error.value) == (
+        f"Asked: SPDK from ceph, spdk_debian_suites with {word!r}. Found: it is not one word. "
+        "Do: correct spdk_debian_suites: a suite is a word such as trixie, a mirror a URL."
+    )
+    if word:
+        with pytest.raises(LabError, match="spdk_debian_mirror with"):
+            preflight.check_source(replace(request, debian_mirror=word))
+    preflight.check_source(replace(request, debian_suites=("sid",), debian_mirror="http://m.example/debian"))
 
 
 def test_git_needs_no_digest() -> None:

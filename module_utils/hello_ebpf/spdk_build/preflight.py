@@ -43,6 +43,7 @@ def check_source(request: Request) -> None:
         return
     if request.source == "ceph":
         _check_manifest(request.manifest)
+        _check_suites(request)
         return
     if not request.archive:
         raise LabError(asked="SPDK from archive", found="spdk_archive is empty", fix="set spdk_archive")
@@ -66,6 +67,18 @@ def _check_manifest(text: str) -> None:
             found=found,
             fix="use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree",
         )
+
+
+def _check_suites(request: Request) -> None:
+    """Refuse what would be several words, or none, in a line of package sources."""
+    for name, words in (("suites", request.debian_suites), ("mirror", (request.debian_mirror or "none",))):
+        for word in words:
+            if len(word.split()) != 1 or word != word.strip():
+                raise LabError(
+                    asked=f"SPDK from ceph, spdk_debian_{name} with {word!r}",
+                    found="it is not one word",
+                    fix=f"correct spdk_debian_{name}: a suite is a word such as trixie, a mirror a URL",
+                )
 
 
 def check_owner(folder: Path, top: str) -> None:
