@@ -37,21 +37,26 @@ options:
     required: true
   source:
     description:
-      - V(debian) takes Debian's own source archive of ceph, which carries SPDK, from the mirror that the machine
-        already uses. V(git) clones. V(archive) takes an archive of the source.
+      - V(ceph) takes the files that O(manifest) names from the first source package of ceph that the machine's own
+        package sources sign and that has them just so. V(git) clones. V(archive) takes an archive of the source.
     type: str
-    choices: [debian, git, archive]
-    default: debian
-  sha256:
-    description: Digest of the archive. Needed but for O(source=git).
+    choices: [ceph, git, archive]
+    default: ceph
+  manifest:
+    description: The SHA-256 of each file that is used, for O(source=ceph), in the form of C(sha256sum).
     type: str
     default: ""
-  suite:
-    description: Debian suite whose source index names the archive, for O(source=debian).
+  debian_suites:
+    description: Debian suites that are asked, in this order, where no package source of the machine has such a package.
+    type: list
+    elements: str
+    default: []
+  debian_mirror:
+    description: Debian mirror with O(debian_suites). Empty is the machine's own, if it runs Debian.
     type: str
-    default: trixie
-  mirror:
-    description: Debian mirror for O(source=debian). Empty derives it from the machine's own package sources.
+    default: ""
+  sha256:
+    description: Digest of the archive, needed for O(source=archive).
     type: str
     default: ""
   git_url:
@@ -137,14 +142,14 @@ EXAMPLES = r"""
   spdk_build:
     stage: plan
     version: "20.07"
-    sha256: 71c0795fa0d6312ec7b57dee4031559b7e62e086a78e6ae1ad8549e0b351e28f
+    manifest: "{{ lookup('ansible.builtin.file', 'source.sha256') }}"
   register: spdk
 
 - name: Build
   spdk_build:
     stage: "{{ item }}"
     version: "20.07"
-    sha256: 71c0795fa0d6312ec7b57dee4031559b7e62e086a78e6ae1ad8549e0b351e28f
+    manifest: "{{ lookup('ansible.builtin.file', 'source.sha256') }}"
   loop: "{{ spdk.missing }}"
 """
 
@@ -164,7 +169,7 @@ stamp:
   description: What the installed build is made of, without the list of its files.
   returned: O(state=present)
   type: dict
-  sample: {version: "20.07", source: {kind: debian, sha256: 71c0}}
+  sample: {version: "20.07", source: {kind: ceph, manifest_sha256: 71c0}}
 archive:
   description: The archive of the build.
   returned: O(state=present)
@@ -208,10 +213,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "stage": {"type": "str", "choices": ["plan", *STAGES], "default": "plan"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "version": {"type": "str", "required": True},
-    "source": {"type": "str", "choices": ["debian", "git", "archive"], "default": "debian"},
+    "source": {"type": "str", "choices": ["ceph", "git", "archive"], "default": "ceph"},
+    "manifest": {"type": "str", "default": ""},
+    "debian_suites": {"type": "list", "elements": "str", "default": []},
+    "debian_mirror": {"type": "str", "default": ""},
     "sha256": {"type": "str", "default": ""},
-    "suite": {"type": "str", "default": "trixie"},
-    "mirror": {"type": "str", "default": ""},
     "git_url": {"type": "str", "default": "https://github.com/spdk/spdk"},
     "git_version": {"type": "str", "default": "v20.07"},
     "git_commit": {"type": "str", "default": ""},
@@ -253,6 +259,7 @@ def request_of(asked: dict[str, Any]) -> Request:
     names = Request.__dataclass_fields__.keys() & asked.keys()
     values = {name: asked[name] for name in names} | {
         "sha256": asked["sha256"].lower(),
+        "debian_suites": tuple(asked["debian_suites"]),
         "git_submodule_urls": {name: str(url) for name, url in asked["git_submodule_urls"].items()},
         "prefix": Path(asked["prefix"]),
         "cache": Path(asked["cache"]),

@@ -9,7 +9,7 @@ set -x
 ansible-config validate
 ruff check .
 ruff format --check .
-mypy library/*.py
+mypy library/*.py scripts/*.py
 mypy module_utils/hello_ebpf plugins tests
 MYPYPATH=molecule/fleet/tests mypy molecule
 yamllint --strict .

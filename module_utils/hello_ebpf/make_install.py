@@ -25,7 +25,7 @@ STAMP = ".make_install.json"
 OWNER = "make_install"  # of the logs' notes
 # Neither the caller's make variables nor hand-installed tools take part in a build: what does is in the stamp.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
-TELLING = re.compile(r"error:|error \d|undefined reference|no rule to make|not found|no space left|killed", re.I)
+TELLING = re.compile(r"^E: |error:|error \d|undefined reference|no rule to make|not found|no space left|killed", re.I)
 TELLING_LINES = 5
 
 

@@ -9,15 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "module_utils"))
-
-# Known to linters as ansible.module_utils.hello_ebpf.
-from hello_ebpf.spdk_build import apt_sources  # type: ignore[import-not-found]
-
+from machines import apt_sources
 from machines.console import MachineError, must, output, step
 from machines.turns import one_at_a_time
 

@@ -348,3 +348,4 @@ def test_telling_lines() -> None:
     )
     assert telling_lines("\n".join(f"error: {number}" for number in range(9))).count("|") == 4
     assert telling_lines("a\nb\n") == "a | b"
+    assert telling_lines("Err:1 http://m.example noble\nE: Failed to fetch it\n  Hashes:\n") == "E: Failed to fetch it"

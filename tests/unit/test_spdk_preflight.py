@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,11 +72,36 @@ def test_an_archive_without_a_name_is_refused() -> None:
     assert str(error.value) == "Asked: SPDK from archive. Found: spdk_archive is empty. Do: set spdk_archive."
 
 
-@pytest.mark.parametrize("source", ["debian", "archive"])
-def test_a_whole_digest_is_accepted(source: str) -> None:
-    preflight.check_source(Request("20.07", source, archive="/a", sha256="0a" * 32))
-    with pytest.raises(LabError):
-        preflight.check_source(Request("20.07", source, archive="/a", sha256="0a" * 31))
+def test_a_whole_digest_is_accepted() -> None:
+    preflight.check_source(Request("20.07", "archive", archive="/a", sha256="0a" * 32))
+    preflight.check_source(Request("20.07", "ceph", manifest=f"{'0a' * 32}  LICENSE\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "it is empty"), (f"{'0a' * 32}  a\n{'0a' * 32} b\n", f"it has the line '{'0a' * 32} b'")]
+)
+def test_a_manifest_that_is_none_is_refused(text: str, found: str) -> None:
+    with pytest.raises(LabError) as error:
+        preflight.check_source(Request("20.07", "ceph", manifest=text))
+    assert str(error.value) == (
+        f"Asked: SPDK from ceph, each file as in the manifest (spdk_manifest). Found: {found}. "
+        "Do: use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree."
+    )
+
+
+@pytest.mark.parametrize("word", ["trixie main", "", "trixie\n", "a\ndeb http://other.example sid"])
+def test_a_suite_that_is_not_one_word_is_refused(word: str) -> None:
+    request = Request("20.07", "ceph", manifest=f"{'0a' * 32}  LICENSE\n")
+    with pytest.raises(LabError) as error:
+        preflight.check_source(replace(request, debian_suites=("sid", word)))
+    assert str(error.value) == (
+        f"Asked: SPDK from ceph, spdk_debian_suites with {word!r}. Found: it is not one word. "
+        "Do: correct spdk_debian_suites: a suite is a word such as trixie, a mirror a URL."
+    )
+    if word:
+        with pytest.raises(LabError, match="spdk_debian_mirror with"):
+            preflight.check_source(replace(request, debian_mirror=word))
+    preflight.check_source(replace(request, debian_suites=("sid",), debian_mirror="http://m.example/debian"))
 
 
 def test_git_needs_no_digest() -> None:

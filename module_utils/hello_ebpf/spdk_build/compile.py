@@ -39,16 +39,10 @@ class Compiler:
         self._make_options = [f"C_OPT={options}"] if options else []
 
     def configure(self) -> None:
-        """SPDK's configure, and DPDK's meson without the drivers that are not used, unless a DPDK is there already."""
-        self._run(
-            [
-                "./configure",
-                f"--target-arch={self._request.cpu}",
-                *recipe.configure_flags(sanitize=self._request.sanitize),
-            ],
-            asked="configure SPDK",
-            env=BUILD_ENVIRONMENT | {"CC": "gcc", "CXX": "gcc"},
-        )
+        """SPDK's options, and DPDK's meson without the drivers that are not used, unless a DPDK is there already."""
+        options = recipe.configuration(self._request.cpu, sanitize=self._request.sanitize)
+        (self._src / "mk/config.mk").write_text("".join(f"CONFIG_{name}={value}\n" for name, value in options.items()))
+        (self._src / "mk/cc.mk").write_text("".join(f"{name}={value}\n" for name, value in recipe.TOOLS.items()))
         for name in ("build/lib", "build/bin", "build/include/spdk"):
             (self._src / name).mkdir(parents=True, exist_ok=True)
         self._run(["make", "include/spdk/config.h"], asked="configure SPDK")

@@ -1,4 +1,4 @@
-"""The source, fetched and held against its digest before it gets the name under which it is used."""
+"""The source, fetched and held against its digests before it gets the name under which it is used."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 from ..errors import LabError
-from ..release import os_release
 from ..removal import remove
-from . import apt_sources
+from .ceph import fetch_used
 from .request import Request
 from .shell import Shell, fetch_environment
 
-PACKAGE = "ceph"
 BLOCK = 1 << 20
 CONNECT_SECONDS = 30
 # In a checkout: the commit that it is of.
@@ -30,12 +27,12 @@ def fetch(request: Request, shell: Shell) -> None:
     partial = request.downloads / "partial"
     remove(partial)
     partial.mkdir(parents=True)
-    if request.source == "git":
+    if request.source == "ceph":
+        result = fetch_used(request, shell, partial)
+    elif request.source == "git":
         result = _git(request, shell, partial / "checkout")
     else:
-        if request.source == "debian":
-            result = _debian(request, shell, partial)
-        elif is_url(request.archive):
+        if is_url(request.archive):
             result = _url(request.archive, partial / "archive")
         else:
             result = _own(Path(request.archive), partial, request)
@@ -72,93 +69,11 @@ def verify(path: Path, sha256: str) -> None:
         )
 
 
-def _debian(request: Request, shell: Shell, folder: Path) -> Path:
-    """Debian's source archive, by apt, which checks its index's signature and its digest."""
-    apt = request.cache / "apt"
-    for name in ("lists/partial", "cache/archives/partial"):
-        (apt / name).mkdir(parents=True, exist_ok=True)
-    sources = apt / "hello_ebpf.sources"
-    text = debian_source(request)
-    _check_keyring(request, text)
-    sources.write_text(text)
-    options = [
-        "-oDir::Etc::SourceList=/dev/null",
-        f"-oDir::Etc::SourceList={sources}",
-        "-oDir::Etc::SourceParts=/dev/null",
-        f"-oDir::State::Lists={apt / 'lists'}",
-        f"-oDir::Cache={apt / 'cache'}",
-        "-oAPT::Update::Error-Mode=any",
-        "-oAcquire::Languages=none",
-        "-oAcquire::Retries=2",
-        "-q",
-    ]
-    asked = f"the source package {PACKAGE} of Debian {request.suite}"
-    fix = "make the mirror reachable, set spdk_debian_mirror to another, or spdk_source to git or archive"
-    env = fetch_environment()
-    shell.run(["apt-get", *options, "update"], asked=asked, fix=fix, env=env)
-    shown = shell.run(["apt-cache", *options, "showsrc", PACKAGE], asked=asked, fix=fix, env=env)
-    wanted = apt_sources.version_with(shown, request.sha256)
-    if wanted is None:
-        there = "; ".join(apt_sources.archives_in(shown)) or "no version at all"
-        raise LabError(
-            asked=f"{asked} whose archive has SHA-256 {request.sha256}",
-            found=f"the mirror's index has {there}",
-            fix="set spdk_debian_suite and spdk_debian_sha256 to one of these (docs/spdk.md says what to look at), "
-            "or spdk_source to git or archive",
-        )
-    # apt fetches as the user _apt, which must be able to write there.
-    _hand_over(folder)
-    argv = ["apt-get", *options, "source", "--download-only", "--tar-only", f"{PACKAGE}={wanted.version}"]
-    shell.run(argv, asked=f"{asked}, version {wanted.version}", fix=fix, env=env, cwd=folder)
-    result = folder / wanted.file
-    check_size(result, wanted.size)
-    shutil.chown(result, 0, 0)
-    return result
-
-
-def debian_source(request: Request) -> str:
-    """The package source to fetch from, made from the machine's own.
-
-    Raises:
-        LabError: it has none.
-    """
-    release = os_release(Path("/etc/os-release").read_text())
-    apt = Path("/etc/apt")
-    files = [
-        apt / "sources.list",
-        *(apt / "sources.list.d").glob("*.list"),
-        *(apt / "sources.list.d").glob("*.sources"),
-    ]
-    return apt_sources.debian_source(
-        apt_sources.parse({str(path): path.read_text() for path in files if path.is_file()}),
-        distribution=release.get("ID", "unknown"),
-        codename=release.get("VERSION_CODENAME", ""),
-        suite=request.suite,
-        mirror=request.mirror,
-    )
-
-
-def _check_keyring(request: Request, text: str) -> None:
-    keyring = re.search(r"^Signed-By: (/\S+)", text, re.MULTILINE | re.IGNORECASE)
-    if keyring and not Path(keyring[1]).is_file():
-        raise LabError(
-            asked=f"signed source packages of Debian {request.suite}",
-            found=f"there is no {keyring[1]} to check the signature with",
-            fix="install the package debian-archive-keyring",
-        )
-
-
 def check_size(path: Path, expected: int) -> None:
     """Refuse a download that is too short or too long."""
     size = path.stat().st_size
     if size != expected:
         raise LabError(asked=f"a download of {expected} bytes", found=f"{path.name} has {size}", fix=AGAIN)
-
-
-def _hand_over(folder: Path) -> None:
-    # Where there is no such user, apt fetches as root.
-    with suppress(LookupError):
-        shutil.chown(folder, "_apt")
 
 
 def _url(url: str, path: Path) -> Path:

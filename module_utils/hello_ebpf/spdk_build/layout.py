@@ -99,7 +99,7 @@ def stamp_text(request: Request, root: Path, compiler: str) -> str:
         "schema": SCHEMA,
         "stamp": request.stamp,
         **made,
-        "configure_flags": list(recipe.configure_flags(sanitize=request.sanitize)),
+        "configuration": recipe.configuration(request.cpu, sanitize=request.sanitize),
         "compiler": compiler,
         "files": {
             str(path.relative_to(root)): sha256_of(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import LabError
 from ..release import SUPPORTED, missing_flags
+from . import manifest
 from .request import Request
 
 MACHINE = "x86_64"
@@ -39,19 +40,44 @@ def check_source(request: Request) -> None:
     """Refuse a source that is not fully named."""
     if request.source == "git":
         return
-    if request.source == "archive" and not request.archive:
-        raise LabError(
-            asked=f"SPDK from {request.source}",
-            found=f"spdk_{request.source} is empty",
-            fix=f"set spdk_{request.source}",
-        )
+    if request.source == "ceph":
+        _check_manifest(request.manifest)
+        _check_suites(request)
+        return
+    if not request.archive:
+        raise LabError(asked="SPDK from archive", found="spdk_archive is empty", fix="set spdk_archive")
     digest = request.sha256.lower()
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise LabError(
-            asked=f"SPDK from {request.source} {Path(request.archive).name}".rstrip(),
-            found=f"spdk_{request.source}_sha256 is '{request.sha256}', no SHA-256 of 64 hexadecimal digits",
-            fix=f"set spdk_{request.source}_sha256 to what sha256sum says of an archive that you trust",
+            asked=f"SPDK from archive {Path(request.archive).name}",
+            found=f"spdk_archive_sha256 is '{request.sha256}', no SHA-256 of 64 hexadecimal digits",
+            fix="set spdk_archive_sha256 to what sha256sum says of an archive that you trust",
         )
+
+
+def _check_manifest(text: str) -> None:
+    try:
+        found = "" if manifest.parse(text) else "it is empty"
+    except ValueError as error:
+        found = f"it has the line '{error}'"
+    if found:
+        raise LabError(
+            asked="SPDK from ceph, each file as in the manifest (spdk_manifest)",
+            found=found,
+            fix="use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree",
+        )
+
+
+def _check_suites(request: Request) -> None:
+    """Refuse what would be several words, or none, in a line of package sources."""
+    for name, words in (("suites", request.debian_suites), ("mirror", (request.debian_mirror or "none",))):
+        for word in words:
+            if len(word.split()) != 1 or word != word.strip():
+                raise LabError(
+                    asked=f"SPDK from ceph, spdk_debian_{name} with {word!r}",
+                    found="it is not one word",
+                    fix=f"correct spdk_debian_{name}: a suite is a word such as trixie, a mirror a URL",
+                )
 
 
 def check_owner(folder: Path, top: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 # Counted into every build's stamp: raise it when a stage does something else than before with the same request.
 RECIPE = 1
 
@@ -69,36 +67,26 @@ INITIATOR_SYSTEM_LIBS = ("numa", "uuid", "dl", "rt", "pthread")
 TARGET_LIBS = (*SPDK_LIBS, *SPDK_MODULES.values())
 TARGET_SYSTEM_LIBS = ("aio", *INITIATOR_SYSTEM_LIBS)
 
-CONFIGURE_FLAGS = (
-    "--disable-tests",
-    "--disable-unit-tests",
-    "--disable-examples",
-    "--without-vhost",
-    "--without-virtio",
-    "--without-isal",
-)
+# mk/config.mk, which is written instead of letting SPDK's `configure` ask the machine: the result is the same on each,
+# and whichever ceph archive the source lies in (CONFIG and configure are not the same in all of them).
+CONFIGURATION = {
+    "PREFIX": "/usr/local",
+    "ENV": "$(SPDK_ROOT_DIR)/lib/env_dpdk",
+    "DPDK_DIR": "$(SPDK_ROOT_DIR)/dpdk/build",
+    # Makefiles ask for "n"; every other option is off by not being there.
+    "FUSE": "n",
+    "NVME_CUSE": "n",
+}
+# mk/cc.mk.
+TOOLS = {"CC": "gcc", "CXX": "gcc", "CCAR": "ar", "CC_TYPE": "gcc", "LD_TYPE": "bfd"}
 # Of a sanitized build besides. DPDK stays as it is: it is not ours, and its memory is none that a sanitizer knows.
-SANITIZE_FLAGS = ("--enable-asan", "--enable-ubsan")
+SANITIZE_CONFIGURATION = {"ASAN": "y", "UBSAN": "y"}
 # Lines in the sanitizers' reports, at little cost.
 SANITIZE_OPTIONS = "-O1 -g1"
 # What a program has to be linked with, then.
 SANITIZE_LIBS = "-fsanitize=address,undefined"
 # DPDK 20.05 is older than the compilers that we build it with: the same exceptions as in SPDK's dpdkbuild/Makefile.
 DPDK_CFLAGS = "-fPIC -Wno-error -Wno-stringop-overflow -fcommon"
-
-# Half of the source's 7,800 files belong to what is not built. Their folders are made (build files list them), and
-# build files themselves are always unpacked.
-_NOT_UNPACKED = re.compile(
-    r"(isa-l|intel-ipsec-mb|ocf|doc|examples)/"
-    r"|test/(?!common/)"
-    r"|dpdk/(app|examples|kernel|doc/guides)/"
-    r"|dpdk/drivers/(?!bus/pci/|mempool/ring/)\w+/\w+/"
-)
-
-
-def is_needed(name: str) -> bool:
-    """Whether a file of the source tree, named relative to it, takes part in the build."""
-    return name.endswith("/meson.build") or not _NOT_UNPACKED.match(name)
 
 
 def spdk_folders() -> tuple[str, ...]:
@@ -119,9 +107,9 @@ def dpdk_archives() -> tuple[str, ...]:
     )
 
 
-def configure_flags(*, sanitize: bool) -> tuple[str, ...]:
-    """Of SPDK's configure."""
-    return (*CONFIGURE_FLAGS, *(SANITIZE_FLAGS if sanitize else ()))
+def configuration(cpu: str, *, sanitize: bool) -> dict[str, str]:
+    """SPDK's options, without ``CONFIG_``: name -> value."""
+    return CONFIGURATION | {"ARCH": cpu} | (SANITIZE_CONFIGURATION if sanitize else {})
 
 
 def ingredients() -> list[object]:
@@ -135,8 +123,9 @@ def ingredients() -> list[object]:
         INITIATOR_LIBS,
         INITIATOR_SYSTEM_LIBS,
         TARGET_SYSTEM_LIBS,
-        CONFIGURE_FLAGS,
-        SANITIZE_FLAGS,
+        CONFIGURATION,
+        TOOLS,
+        SANITIZE_CONFIGURATION,
         SANITIZE_OPTIONS,
         DPDK_CFLAGS,
     ]

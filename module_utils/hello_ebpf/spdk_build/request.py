@@ -34,10 +34,11 @@ class Request:
 
     Attributes:
         version: the version that the source must be, such as 20.07.
-        source: debian, git or archive.
-        sha256: digest of the archive; of Debian's source archive for ``debian``.
-        suite: Debian suite whose source index names the archive.
-        mirror: Debian mirror to use; empty derives it from the machine's own package sources.
+        source: ceph, git or archive.
+        manifest: of ``ceph``: the digest of each file that is used, in sha256sum's form.
+        debian_suites: asked where none of the machine's own package sources has a ceph that agrees.
+        debian_mirror: Debian mirror that has these suites; empty is the machine's own.
+        sha256: digest of the archive of ``archive``.
         git_url: repository.
         git_version: tag or branch.
         git_commit: what it must be; empty takes what the tag names.
@@ -57,9 +58,10 @@ class Request:
 
     version: str
     source: str
+    manifest: str = ""
+    debian_suites: tuple[str, ...] = ()
+    debian_mirror: str = ""
     sha256: str = ""
-    suite: str = ""
-    mirror: str = ""
     git_url: str = ""
     git_version: str = ""
     git_commit: str = ""
@@ -79,7 +81,10 @@ class Request:
     def ingredients(self) -> dict[str, object]:
         """Everything that the result depends on and that is known before anything is fetched or installed."""
         origin: dict[str, object] = {"kind": self.source}
-        if self.source == "git":
+        if self.source == "ceph":
+            # Whichever archive the files come from.
+            origin |= {"manifest_sha256": self.manifest_sha256}
+        elif self.source == "git":
             origin |= {"url": self.git_url, "version": self.git_version, "commit": self.git_commit}
         else:
             origin |= {"sha256": self.sha256}
@@ -95,6 +100,10 @@ class Request:
         }
 
     @property
+    def manifest_sha256(self) -> str:
+        return hashlib.sha256(self.manifest.encode()).hexdigest()
+
+    @property
     def stamp(self) -> str:
         """Names the build: another source, patch, flag or platform has another stamp."""
         text = json.dumps(self.ingredients(), sort_keys=True)
@@ -107,11 +116,13 @@ class Request:
 
     @property
     def download(self) -> Path:
-        """The fetched source: an archive, or git's checkout."""
+        """The fetched source: an archive, git's checkout, or the used files of a ceph archive."""
+        if self.source == "ceph":
+            return self.downloads / f"ceph-{self.manifest_sha256[:STAMP_DIGITS]}"
         if self.source == "git":
             key = f"{self.git_url} {self.git_version} {self.git_commit} {sorted(self.git_submodule_urls.items())}"
             return self.downloads / f"git-{hashlib.sha256(key.encode()).hexdigest()[:STAMP_DIGITS]}"
-        return self.downloads / f"{self.source}-{self.sha256[:STAMP_DIGITS]}.tar"
+        return self.downloads / f"archive-{self.sha256[:STAMP_DIGITS]}.tar"
 
     @property
     def downloads(self) -> Path:

@@ -10,14 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import LabError
 from ..removal import remove
-from . import recipe
-from .fetch import verify
+from . import manifest
+from .fetch import AGAIN, verify
 from .request import Request
 from .shell import Shell
 
 VERSION_HEADER = "include/spdk/version.h"
-# Where SPDK lies in Debian's ceph archive, below its one top folder.
-IN_CEPH = "src/spdk"
 
 
 def unpack(request: Request, shell: Shell) -> None:
@@ -26,11 +24,13 @@ def unpack(request: Request, shell: Shell) -> None:
     remove(partial)
     remove(request.src)
     partial.mkdir(parents=True)
-    if request.source == "git":
-        _copy(request.download, partial)
-    else:
+    if request.source == "archive":
         verify(request.download, request.sha256)
         _extract(request, partial)
+    else:
+        _copy(request.download, partial)
+    if request.source == "ceph":
+        _hold_against_manifest(request, partial)
     check_tree(request, partial)
     for patch in request.patches:
         shell.run(
@@ -40,6 +40,13 @@ def unpack(request: Request, shell: Shell) -> None:
             text=patch.content,
         )
     partial.rename(request.src)
+
+
+def _hold_against_manifest(request: Request, tree: Path) -> None:
+    """Refuse our copy of the used files where it is not as it was fetched; the next run fetches it anew."""
+    if found := manifest.difference(tree, manifest.parse(request.manifest)):
+        remove(request.download)
+        raise LabError(asked=f"the source in {request.download}, as in the manifest", found=found, fix=AGAIN)
 
 
 def check_tree(request: Request, tree: Path) -> None:
@@ -71,18 +78,14 @@ def version_of(header: str) -> str:
 
 
 def _extract(request: Request, dest: Path) -> None:
-    """Unpack what is needed, and stop reading where SPDK's folder ends: it lies in the first seventh of ceph's."""
+    """Unpack SPDK's folder, which need not be all that is in the archive."""
     try:
         top = _top_of(request)
-        inside = False
-        with _open(request) as archive:
+        with tarfile.open(request.download) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if name.is_relative_to(top):
-                    inside = True
                     _take(archive, member, name.relative_to(top), dest)
-                elif inside:
-                    break
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -93,16 +96,9 @@ def _extract(request: Request, dest: Path) -> None:
         ) from error
 
 
-def _open(request: Request) -> tarfile.TarFile:
-    """As a stream is faster, but takes a truncated archive for a short one: only for the one that we know."""
-    return tarfile.open(request.download, "r|*" if request.source == "debian" else "r:*")
-
-
 def _top_of(request: Request) -> PurePosixPath:
     """The folder of SPDK in an archive."""
-    with _open(request) as archive:
-        if request.source == "debian":
-            return PurePosixPath(next(iter(archive)).name.partition("/")[0]) / IN_CEPH
+    with tarfile.open(request.download) as archive:
         for member in archive:
             if member.name.endswith(VERSION_HEADER):
                 return PurePosixPath(member.name).parents[2]
@@ -120,7 +116,7 @@ def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, name: PurePosixPath
     path = dest / name
     if member.isdir():
         path.mkdir(parents=True, exist_ok=True)
-    elif recipe.is_needed(str(name)):
+    else:
         path.parent.mkdir(parents=True, exist_ok=True)
         if member.issym():
             _link(path, member.linkname, dest)
@@ -142,7 +138,7 @@ def _copy(checkout: Path, dest: Path) -> None:
         name = path.relative_to(checkout)
         if path.is_dir() and not path.is_symlink():
             (dest / name).mkdir()
-        elif recipe.is_needed(str(name)):
+        else:
             shutil.copy2(path, dest / name, follow_symlinks=False)
 
 
