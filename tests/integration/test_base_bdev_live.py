@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client, RpcError
 from csd_live import CsdTarget
 from nvme_wire import FLUSH, READ, SGL_TRANSPORT, Wire, admin_queue, capsule, command, io_queue
 from open_files import open_files
+from waiting import until
 
 PORT = 26300
 NQN = "nqn.2026-11.io.hello-ebpf:base-bdev"
@@ -51,10 +51,7 @@ class Place:
         return file.read_text() if file.exists() else ""
 
     def wait_for_refusal(self, before: str) -> None:
-        deadline = time.monotonic() + 20
-        while "r" not in self.seen()[len(before) :]:
-            assert time.monotonic() < deadline, "no request reached the device within 20 s"
-            time.sleep(0.005)
+        until("a request reaches the device", lambda: "r" in self.seen()[len(before) :])
 
     def add(self, nsid: int) -> None:
         """An AIO device as namespace ``nsid``."""
@@ -217,8 +214,5 @@ def test_a_target_that_ends_with_an_rpc_at_work(tmp_path: Path) -> None:
                 # It is at work when a later call has been answered.
                 target.call("spdk_get_version")
                 os.kill(target.pid, signal.SIGTERM)
-                deadline = time.monotonic() + 20
-                while target.socket.exists():
-                    assert time.monotonic() < deadline, "the target's RPC did not end within 20 s"
-                    time.sleep(0.01)
+                until("the target's RPC ends", lambda: not target.socket.exists())
             target.ended()

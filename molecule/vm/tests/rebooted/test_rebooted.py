@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from lab_machine import KEPT, boot
-from lab_nvme import COMPUTE, DATA, FILE_NQN, MOUNT, NQN, SLM, attributes, file_block, namespaces, programs, wait
+from lab_nvme import COMPUTE, DATA, FILE_NQN, MOUNT, NQN, SLM, attributes, file_block, namespaces, programs
+from waiting import until
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -26,8 +28,9 @@ def settled(host: Host) -> None:
         def succeeds(look: str = look) -> bool:
             return bool(host.run(look).rc == 0)
 
-        seconds = wait(succeeds, PATIENCE_S, f"`{look}` after the reboot")
-        print(f"{look}: {seconds:.0f} s after the look before it")
+        begun = time.monotonic()
+        until(f"`{look}` succeeds after the reboot", succeeds, PATIENCE_S, every=0.5)
+        print(f"{look}: {time.monotonic() - begun:.0f} s after the look before it")
 
 
 def test_the_hugepages_are_back(host: Host) -> None:
