@@ -72,6 +72,10 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         return {"changed": False}
 """
+BOTH = """\
+- {name: Toolchain, ansible.builtin.import_playbook: toolchain.yml}
+- {name: Build, ansible.builtin.import_playbook: build.yml}
+"""
 
 
 @dataclass(frozen=True)
@@ -252,10 +256,7 @@ def test_two_builders_for_two_releases(fleet: Fleet) -> None:
 @pytest.mark.parametrize("playbook", ["build.yml", "both.yml"])
 def test_a_builder_that_failed_is_named_and_its_nodes_are_left_as_they_are(fleet: Fleet, playbook: str) -> None:
     """Nodes of another builder, and those with an archive of their own, go on; in whichever play it failed."""
-    (fleet.folder / "playbooks/both.yml").write_text(
-        "- {name: Toolchain, ansible.builtin.import_playbook: toolchain.yml}\n"
-        "- {name: Build, ansible.builtin.import_playbook: build.yml}\n"
-    )
+    (fleet.folder / "playbooks/both.yml").write_text(BOTH)
     asked = groups(["b12", "b13"], ["n12", "n13", "given"], [])
     asked["targets"]["n13"] = {"distribution_builder": "b13"}
     asked["targets"]["given"] = {"distribution_archive": "/srv/given.tar.gz", "distribution_archive_sha256": "0123"}
@@ -269,6 +270,13 @@ def test_a_builder_that_failed_is_named_and_its_nodes_are_left_as_they_are(fleet
         "    Asked: what b12 compiles, on n12. Found: b12 failed earlier in this run. Do: see above why b12 failed, "
         "mend that, and run again; this host was left as it was."
     ) in ran.end
+
+
+def test_where_all_hosts_of_a_play_fail_the_run_ends_there(fleet: Fleet) -> None:
+    (fleet.folder / "playbooks/both.yml").write_text(BOTH)
+    ran = fleet.run("both.yml", groups(["b"], [], ["h1"]), ebpf_toolchain=["b", "h1"])
+    assert ran.code != 0
+    assert {entry["play"] for entry in ran.tasks} == {"Install the eBPF toolchain and the examples"}
 
 
 def test_without_the_builder_in_the_run_a_node_takes_what_was_fetched_last(fleet: Fleet) -> None:

@@ -410,7 +410,7 @@ def test_the_unit_that_connects_at_boot(tmp_path: Path) -> None:
     assert unit.startswith("hello_ebpf-nvme-csd0-")
     text = machine.read(f"etc/systemd/system/{unit}")
     assert "After=network-online.target systemd-modules-load.service csd_target.service\n" in text
-    assert f"ExecStart={' '.join(machine.ran('nvme')[0])}\nRestart=on-failure\n" in text
+    assert f"ExecStart={' '.join(machine.ran('nvme')[0])}\nRestart=on-failure\nRestartSec=5\n" in text
     link = tmp_path / f"etc/systemd/system/multi-user.target.wants/{unit}"
     assert str(link.readlink()) == f"/etc/systemd/system/{unit}"
     assert machine.ran("systemctl") == [["systemctl", "daemon-reload"]]

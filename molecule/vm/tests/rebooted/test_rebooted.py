@@ -71,6 +71,12 @@ def test_the_mount_is_back_and_its_data_intact(host: Host) -> None:
     assert host.check_output(f"sha256sum {MOUNT}/data").split()[0] == digest
 
 
+def test_at_shutdown_the_mount_goes_before_the_target(host: Host) -> None:
+    """Systemd mounts after it has started the target, and hence unmounts before it stops the target."""
+    unit = host.check_output(f"systemd-escape --path --suffix=mount {MOUNT}")
+    assert "csd_target.service" in host.check_output("systemctl show --property After --value %s", unit).split()
+
+
 def test_no_unit_failed(host: Host) -> None:
     """After the reboot no unit has failed."""
     assert host.check_output("systemctl --failed --no-legend --plain") == ""
