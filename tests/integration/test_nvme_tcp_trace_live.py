@@ -593,6 +593,26 @@ def test_two_at_once_both_count_and_the_last_takes_the_qdisc() -> None:
     assert "clsact" not in tc("qdisc", "show", "dev", "lo")
 
 
+def test_sixteen_at_a_time_and_a_place_is_free_again() -> None:
+    with contextlib.ExitStack() as stack:
+        tracers = [stack.enter_context(Trace()) for _ in range(16)]
+        refused = subprocess.run([PROGRAM, "-i", "lo"], check=False, capture_output=True, text=True)
+        assert refused.returncode == 1
+        check_refusal(refused, ("counting on interface lo", "16 tracers run on this interface", "end one of them"))
+        tracers[3].process.kill()
+        tracers[3].process.wait()
+        with Trace():
+            assert filters().count("nvme_tcp_out:[") == 16
+
+
+def test_its_filters_have_the_priority_that_is_asked_for() -> None:
+    with Trace():
+        assert "pref 1 " in filters()
+    with Trace("--priority", "9"):
+        assert "pref 9 " in filters()
+        assert "pref 1 " not in filters()
+
+
 def test_foreign_filters_and_qdiscs_stay() -> None:
     tc("qdisc", "add", "dev", "lo", "clsact")
     with Trace() as trace:
