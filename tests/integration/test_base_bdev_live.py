@@ -165,6 +165,7 @@ def test_a_namespace_whose_device_cannot_be_used_is_refused(place: Place, admin:
     with io_queue(admin, PORT, NQN, HOST) as queue:
         with place.kernel("full"), pytest.raises(RpcError, match="could not be resumed"):
             place.add(4)
+        assert "(fs.aio-max-nr limits them)" in place.target.log.read_text(errors="replace")
         place.quick("bdev_aio_delete", {"name": "aio4"})
         queue.send(read(queue, 1))
         done, data = queue.answer()
