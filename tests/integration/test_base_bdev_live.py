@@ -20,7 +20,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client, RpcError
 from csd_live import CsdTarget
 from nvme_wire import FLUSH, READ, SGL_TRANSPORT, Wire, admin_queue, capsule, command, io_queue
 from open_files import open_files
-from waiting import until
+from waiting import CEILING, until
 
 PORT = 26300
 NQN = "nqn.2026-11.io.hello-ebpf:base-bdev"
@@ -62,8 +62,8 @@ class Place:
         self.quick("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
 
     def quick(self, method: str, params: dict[str, Any]) -> Any:
-        """An RPC that has to answer soon."""
-        with Client(str(self.target.socket), timeout=15) as client:
+        """An RPC that has to answer although requests wait."""
+        with Client(str(self.target.socket), timeout=CEILING) as client:
             return client.call(method, params)
 
 

@@ -21,7 +21,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client
 from csd_live import CsdTarget, program
 from live_target import CORE_MASK, LiveTarget
 from own_network import own_network
-from waiting import until
+from waiting import CEILING, until
 
 PROGRAM = os.environ.get("HELLO_EBPF_NVME_TCP_TRACE", "/opt/hello_ebpf/examples/bin/nvme_tcp_trace")
 BENCH = os.environ.get("HELLO_EBPF_CSD_BENCH", "/opt/hello_ebpf/csd_bench/bin/csd_bench")
@@ -74,7 +74,7 @@ class Trace:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.close()
-        assert self.process.wait(timeout=10) in (0, -signal.SIGKILL)
+        assert self.process.wait(CEILING) in (0, -signal.SIGKILL)
         self.process.stdout.close()
 
     def _line(self) -> dict[str, Any]:
@@ -560,7 +560,7 @@ def test_nothing_stays_behind() -> None:
             assert "clsact" in tc("qdisc", "show", "dev", "lo")
             assert "nvme_tcp_out" in filters()
             trace.process.send_signal(stop)
-            assert trace.process.wait(timeout=10) == 0
+            assert trace.process.wait(CEILING) == 0
         assert tc("qdisc", "show", "dev", "lo") == before
 
 
@@ -677,7 +677,7 @@ def test_the_live_view(tmp_path: Path) -> None:
         # The last of them; each view is of all that came since the one before.
         until("the live view shows it", lambda: "SLM Copy" in view.read_text(), found=view.read_text)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=CEILING)
     live, whole = view.read_text().split("in all:\n")
     for text in (live, whole):
         for name in ("Connect", "Read", "CSD Scan", "Execute Program", "SLM Copy"):

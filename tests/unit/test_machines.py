@@ -20,7 +20,7 @@ import yaml
 
 from machines import apt, archive, claims, console, engines, images, scenario, turns
 from machines.console import MachineError, must, output
-from waiting import until
+from waiting import CEILING, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -322,7 +322,7 @@ class TestEngines:
         ):
             until("ours is seen, by its mark", lambda: engines.marked(mark) == [ours.pid])
             engines.end_marked(mark)
-            ended, running = ours.wait(5), other.poll() is None
+            ended, running = ours.wait(CEILING), other.poll() is None
             other.kill()
         assert ended == -signal.SIGTERM
         assert running

@@ -64,8 +64,8 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
     """Sleeps, and assertions that look at a clock, with their lines."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if called(node) == "sleep":
-            yield node.lineno, "sleep"  # type: ignore[attr-defined]
+        if called(node) in {"sleep", "Timer"}:
+            yield node.lineno, called(node)  # type: ignore[attr-defined]
         if isinstance(node, ast.Assert):
             clocks = [called(inside) for inside in ast.walk(node.test) if called(inside) in CLOCKS]
             yield from ((node.lineno, f"assert … {clock}()") for clock in clocks)
@@ -112,6 +112,7 @@ def test_c_sleeps_only_where_it_is_said_why() -> None:
     [
         ("import time\ntime.sleep(1)", ["sleep"]),
         ("from time import sleep\nsleep(1)", ["sleep"]),
+        ("threading.Timer(0.3, target.kill).start()", ["Timer"]),
         ("assert time.monotonic() - begun < 5", ["assert … monotonic()"]),
         ("run(f'begin; sleep 0.3; kill {pid}')", ["sleep 0.3"]),
         ("run(f'sleep {seconds}')", ["sleep {"]),
