@@ -134,7 +134,7 @@ def test_a_repository_gives_the_same_tree(sources: Sources) -> None:
 
 def test_an_archive_gives_the_same_tree(sources: Sources) -> None:
     archive = sources.folder / "spdk-20.07.tar.xz"
-    names = ["--transform", "s,^\\./,spdk-20.07/,", "-C", sources.plain, "."]
+    names: list[str | Path] = ["--transform", "s,^\\./,spdk-20.07/,", "-C", sources.plain, "."]
     subprocess.run(["tar", "-cf", archive, "--use-compress-program=xz -0", *names], check=True)
     asked = sources.other("archive", archive=str(archive), sha256=sha256(archive))
     assert files(unpacked(asked)) == sources.patched

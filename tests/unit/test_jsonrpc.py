@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf import jsonrpc
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError, RpcError
 
@@ -247,7 +246,7 @@ class TestConnecting:
             listener.bind(str(path))
             listener.listen()
 
-        monkeypatch.setattr(jsonrpc.time, "sleep", come_up)
+        monkeypatch.setattr("time.sleep", come_up)
         with listener, Client(str(path), wait=60) as client:
             assert client.target_pid == os.getpid()
             assert len(waits) == 1
