@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
 from csd_live import BINARY, BRIDGE, compile_program
+from target_answers import wait_for_rpc
 
 HOSTNQN = "nqn.2014-08.org.nvmexpress:uuid:2f2c9e33-0000-4000-8000-00000000c5d0"
 NQN = "nqn.2026-11.io.hello-ebpf:csd-compute-test"
@@ -67,16 +66,11 @@ class ComputeTarget:
         command += ["--num-trace-entries", "1024", "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=sanitizers.environment())
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.call("spdk_get_version")
-                return
-            except LabError as error:
-                if not self.running or time.monotonic() > deadline:
-                    self.kill()
-                    pytest.fail(f"csd_tgt did not come up: {error}\n{self.log_text()[-3000:]}")
-                time.sleep(0.05)
+        try:
+            wait_for_rpc(self._process, self.socket, self.log)
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def running(self) -> bool:

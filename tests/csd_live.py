@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.hello_ebpf.csd.device import Device
 from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
+from target_answers import wait_for_rpc
 
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
@@ -132,17 +131,11 @@ class CsdTarget:
                 stderr=log,
                 env={**sanitizers.environment(), **(environment or {})},
             )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.call("spdk_get_version")
-                break
-            except LabError as error:
-                if not self.alive() or time.monotonic() > deadline:
-                    text = self.log.read_text(errors="replace")[-3000:]
-                    self.kill()
-                    pytest.fail(f"csd_tgt did not come up: {error}\n{text}")
-                time.sleep(0.05)
+        try:
+            wait_for_rpc(self._process, self.socket, self.log)
+        except BaseException:
+            self.kill()
+            raise
         if self._early:
             for method, parameters in self._early:
                 self.call(method, parameters)

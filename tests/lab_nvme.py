@@ -6,8 +6,6 @@ By sysfs and NVME_IOCTL_ID alone: no code of the lab's, and no node's number, wh
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,12 +85,3 @@ def programs(host: Host) -> dict[int, str]:
     """The digest of each active program, by slot, as the host sees it."""
     [compute] = json.loads(host.check_output("csd list --json"))["compute"]
     return {each["pind"]: each["sha256"] for each in compute["programs"] if each["state"] == "active"}
-
-
-def wait(reached: Callable[[], object], seconds: float, what: str) -> float:
-    """Wait until something holds; the seconds that it took."""
-    begun = time.monotonic()
-    while not reached():
-        assert time.monotonic() - begun < seconds, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
-    return time.monotonic() - begun

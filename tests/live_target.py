@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 
 import pytest
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
+from target_answers import wait_for_rpc
 
 BINARY = Path(os.environ.get("HELLO_EBPF_NVMF_TGT", "/opt/hello_ebpf/spdk/current/bin/nvmf_tgt"))
 CSD_TGT = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
@@ -55,19 +53,11 @@ class LiveTarget:
         command = [str(self.binary), "-m", CORE_MASK, *memory, "-r", str(self.socket), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=sanitizers.environment())
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with Client(str(self.socket)) as client:
-                    client.call("spdk_get_version")
-                return
-            except LabError as error:
-                ended = self._process.poll()
-                if ended is not None or time.monotonic() > deadline:
-                    log_text = self.log.read_text(errors="replace")
-                    self.kill()
-                    pytest.fail(f"the target did not come up (exit code {ended}): {error}\n{log_text[-3000:]}")
-                time.sleep(0.05)
+        try:
+            wait_for_rpc(self._process, self.socket, self.log)
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """End it as its service does; it has to end without complaint."""

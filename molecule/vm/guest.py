@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from machines.console import MachineError, must
+from waiting import within
 
 QEMU = "qemu-system-x86_64"
 #: Of 2008, without AVX: the level x86-64-v2 and nothing beyond.
@@ -136,16 +137,19 @@ class Guest:
         return done.stdout.strip() if done.returncode == 0 else None
 
     def _wait(self, reached: Callable[[], bool], what: str, begun: float) -> None:
-        while not reached():
+        def over() -> bool:
+            if reached():
+                return True
             if not self.is_up():
                 raise MachineError(f"the guest boots and {what}", f"QEMU has ended:\n{self.last_words()}", "mend it")
-            if time.monotonic() - begun > BOOT_SECONDS:
-                raise MachineError(
-                    f"the guest boots and {what} within {BOOT_SECONDS} s",
-                    f"not so; the end of {self.serial}:\n{self.last_words()}",
-                    "see what the log says; on a busy machine, run again when it is not",
-                )
-            time.sleep(1)
+            return False
+
+        if not within(begun + BOOT_SECONDS - time.monotonic(), over, every=1):
+            raise MachineError(
+                f"the guest boots and {what} within {BOOT_SECONDS} s",
+                f"not so; the end of {self.serial}:\n{self.last_words()}",
+                "see what the log says; on a busy machine, run again when it is not",
+            )
 
     def last_words(self) -> str:
         """The end of the serial log."""
@@ -169,14 +173,11 @@ class Guest:
     def _terminate(self, pid: int) -> None:
         """SIGTERM, and SIGKILL where it does not help; only while the process is still the one that was meant."""
         for sent in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + TERMINATE_SECONDS
             with contextlib.suppress(ProcessLookupError):
                 if pid in self.processes():
                     os.kill(pid, sent)
-            while time.monotonic() < deadline:
-                if pid not in self.processes():
-                    return
-                time.sleep(0.1)
+            if within(TERMINATE_SECONDS, lambda: pid not in self.processes()):
+                return
         raise MachineError(
             f"process {pid}, our QEMU, ends", "it is still there after SIGKILL", "see why: it hangs in the kernel"
         )
@@ -196,15 +197,16 @@ def kvm_boots(image: Path, folder: Path) -> bool:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     serial = folder / "probe.log"
+    serial.unlink(missing_ok=True)
     words = [*machine("kvm", image), "-append", "console=ttyS0 panic=-1", "-no-reboot", "-serial", f"file:{serial}"]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as probe:
-        deadline = time.monotonic() + PROBE_SECONDS
+
+        def booted() -> bool:
+            return serial.exists() and BOOTED in serial.read_bytes()
+
         try:
-            while probe.poll() is None and time.monotonic() < deadline:
-                if serial.exists() and BOOTED in serial.read_bytes():
-                    return True
-                time.sleep(0.2)
-            return False
+            within(PROBE_SECONDS, lambda: booted() or probe.poll() is not None)
+            return booted()
         finally:
             probe.kill()
 

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client, RpcError
 from csd_live import CsdTarget
 from nvme_wire import FLUSH, READ, SGL_TRANSPORT, Wire, admin_queue, capsule, command, io_queue
 from open_files import open_files
+from waiting import CEILING, until
 
 PORT = 26300
 NQN = "nqn.2026-11.io.hello-ebpf:base-bdev"
@@ -51,10 +51,7 @@ class Place:
         return file.read_text() if file.exists() else ""
 
     def wait_for_refusal(self, before: str) -> None:
-        deadline = time.monotonic() + 20
-        while "r" not in self.seen()[len(before) :]:
-            assert time.monotonic() < deadline, "no request reached the device within 20 s"
-            time.sleep(0.005)
+        until("a request reaches the device", lambda: "r" in self.seen()[len(before) :])
 
     def add(self, nsid: int) -> None:
         """An AIO device as namespace ``nsid``."""
@@ -65,8 +62,8 @@ class Place:
         self.quick("nvmf_subsystem_add_ns", {"nqn": NQN, "namespace": namespace})
 
     def quick(self, method: str, params: dict[str, Any]) -> Any:
-        """An RPC that has to answer soon."""
-        with Client(str(self.target.socket), timeout=15) as client:
+        """An RPC that has to answer although requests wait."""
+        with Client(str(self.target.socket), timeout=CEILING) as client:
             return client.call(method, params)
 
 
@@ -168,6 +165,7 @@ def test_a_namespace_whose_device_cannot_be_used_is_refused(place: Place, admin:
     with io_queue(admin, PORT, NQN, HOST) as queue:
         with place.kernel("full"), pytest.raises(RpcError, match="could not be resumed"):
             place.add(4)
+        assert "(fs.aio-max-nr limits them)" in place.target.log.read_text(errors="replace")
         place.quick("bdev_aio_delete", {"name": "aio4"})
         queue.send(read(queue, 1))
         done, data = queue.answer()
@@ -217,8 +215,5 @@ def test_a_target_that_ends_with_an_rpc_at_work(tmp_path: Path) -> None:
                 # It is at work when a later call has been answered.
                 target.call("spdk_get_version")
                 os.kill(target.pid, signal.SIGTERM)
-                deadline = time.monotonic() + 20
-                while target.socket.exists():
-                    assert time.monotonic() < deadline, "the target's RPC did not end within 20 s"
-                    time.sleep(0.01)
+                until("the target's RPC ends", lambda: not target.socket.exists())
             target.ended()

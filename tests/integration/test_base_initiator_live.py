@@ -17,6 +17,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from csd_live import BLOCK, BRIDGE, HOST_CORE, CsdTarget, Subsystem
 from nvme_proxy import LAST, SUCCESS, BadTarget, HostSide, c2h_data, r2t, response
 from nvme_wire import H2C_DATA, H2C_TERM, ClosedError
+from waiting import CEILING
 
 PORT, BAD = 26340, 26350
 ROOM = 65536
@@ -134,7 +135,7 @@ def test_the_success_flag_counts_with_the_last_data(subsystem: Subsystem, no_rep
         host.send(c2h_data(cid_of(sqe), 0, DATA[:half], SUCCESS))
         host.send(c2h_data(cid_of(sqe), half, DATA[half:], SUCCESS | LAST))
         # The host disconnects when it has all it asked for.
-        assert select.select([host.socket], [], [], 20)[0]
+        assert select.select([host.socket], [], [], CEILING)[0]
 
     with BadTarget(BAD, int(subsystem.port), act), host(subsystem) as transport:
         done = transport.io(read())

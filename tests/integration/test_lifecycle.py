@@ -19,6 +19,7 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client
 from foreign import Foreign, left_in_our_folders
 from lab import QUICK, REPORT, ROOT, Run, ended, make, playbook
 from machine import listens, machine, processes
+from waiting import until
 
 PROGRAMS = {"threshold", "search", "aggregate", "histogram", "sample", "top"}
 
@@ -196,10 +197,7 @@ def test_a_killed_target_is_back_with_its_objects(tmp_path: Path) -> None:
     programs = _active_programs()
     pid = _target_pid()
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while not listens(4420) or _target_pid() in {0, pid}:
-        assert time.monotonic() < deadline, "the target did not come back within 30 s"
-        time.sleep(0.1)
+    until("the target is back", lambda: listens(4420) and _target_pid() not in {0, pid})
     assert _active_programs() == programs
     # A malloc bdev's data are gone with the process: the data set is written again, nothing else changes.
     run = make(tmp_path, "lab", QUICK).succeeded()

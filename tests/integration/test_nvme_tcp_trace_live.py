@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -11,7 +10,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,14 @@ from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 from csd_live import CsdTarget, program
 from live_target import CORE_MASK, LiveTarget
+from own_network import own_network
+from waiting import CEILING, until
 
 PROGRAM = os.environ.get("HELLO_EBPF_NVME_TCP_TRACE", "/opt/hello_ebpf/examples/bin/nvme_tcp_trace")
 BENCH = os.environ.get("HELLO_EBPF_CSD_BENCH", "/opt/hello_ebpf/csd_bench/bin/csd_bench")
 NQN = "nqn.2026-11.io.hello-ebpf:trace-test"
 HOST_NQN = "nqn.2026-11.io.hello-ebpf:trace-host"
 PORT = 24140
-CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 RECORDS = 300001  # the last block is not full
 IO_BYTES = 131072
@@ -55,20 +53,15 @@ def tc(*words: str) -> str:
 
 @pytest.fixture(autouse=True)
 def private_network() -> Iterator[None]:
-    """A network namespace for this thread and what it starts."""
-    with Path("/proc/thread-self/ns/net").open() as before:
-        assert LIBC.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        try:
-            ip("link", "set", "lo", "up")
-            yield
-        finally:
-            assert LIBC.setns(before.fileno(), CLONE_NEWNET) == 0
+    with own_network():
+        yield
 
 
 class Trace:
     """A tracer that answers with snapshots."""
 
     def __init__(self, *words: str, interface: str = "lo") -> None:
+        self.interface = interface
         command = [PROGRAM, "--json", "--snapshots", "--interface", interface, "--port", str(PORT), *words]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = self._line()
@@ -81,7 +74,7 @@ class Trace:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.close()
-        assert self.process.wait(timeout=10) in (0, -signal.SIGKILL)
+        assert self.process.wait(CEILING) in (0, -signal.SIGKILL)
         self.process.stdout.close()
 
     def _line(self) -> dict[str, Any]:
@@ -101,6 +94,24 @@ class Trace:
         (port,) = self.snapshot()["ports"]
         assert port["port"] == PORT
         return dict(port)
+
+    def at_rest(self, *, connections: int) -> tuple[dict[str, Any], tuple[int, int]]:
+        """Once all have ended, at least so many, and nothing passed meanwhile: what it and the interface counted."""
+
+        def look() -> tuple[dict[str, Any], tuple[int, int]] | None:
+            interface = interface_counters(self.interface)
+            port = self.port()
+            begun, ended = (port["connections"][name] for name in ("begun", "ended"))
+            still = interface == interface_counters(self.interface)
+            return (port, interface) if still and begun == ended >= connections else None
+
+        found = until(
+            f"all connections have ended, {connections} or more, and nothing passes {self.interface}",
+            look,
+            found=lambda: f"It counts {self.port()['connections']}",
+        )
+        assert found
+        return found
 
 
 def pdus(port: dict[str, Any], direction: str) -> dict[str, int]:
@@ -133,9 +144,10 @@ def interface_counters(name: str = "lo") -> tuple[int, int]:
     raise AssertionError(f"no interface {name}")
 
 
-def check_interface(port: dict[str, Any], before: tuple[int, int], family: socket.AddressFamily) -> None:
+def check_interface(
+    port: dict[str, Any], before: tuple[int, int], after: tuple[int, int], family: socket.AddressFamily
+) -> None:
     """The interface counted what we did; where it cut a packet in two, one more pair of headers."""
-    after = interface_counters()
     sides = (port["to_target"], port["to_host"])
     more_bytes = after[0] - before[0] - sum(side["ip_bytes"] for side in sides)
     more_packets = after[1] - before[1] - sum(side["packets"] for side in sides)
@@ -181,9 +193,8 @@ def test_a_known_sequence_of_commands(tmp_path: Path, mtu: int, address: str, su
         before = interface_counters()
         bench("write", "--force", address=address)
         bench("verify", address=address)
-        time.sleep(0.3)  # until the connections have ended
-        port = trace.port()
-        check_interface(port, before, socket.AF_INET6 if ":" in address else socket.AF_INET)
+        port, after = trace.at_rest(connections=4)
+        check_interface(port, before, after, socket.AF_INET6 if ":" in address else socket.AF_INET)
     check_sums(port)
     assert port["not_parsed"]["bytes"] == 0
     assert port["not_parsed"]["unmatched"] == 0
@@ -495,9 +506,7 @@ def test_a_pair_of_interfaces_has_both_hooks() -> None:
         stack.callback(other.kill)
         inside = ["nsenter", "-t", str(other.pid), "-n"]
         ours = Path("/proc/thread-self/ns/net").stat().st_ino
-        deadline = time.monotonic() + 10
-        while Path(f"/proc/{other.pid}/ns/net").stat().st_ino == ours and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until("it has a network of its own", lambda: Path(f"/proc/{other.pid}/ns/net").stat().st_ino != ours)
         ip("link", "add", "trace0", "type", "veth", "peer", "name", "trace1", "netns", str(other.pid))
         ip("address", "add", "192.0.2.1/24", "dev", "trace0")
         ip("link", "set", "trace0", "up")
@@ -528,8 +537,7 @@ def test_a_pair_of_interfaces_has_both_hooks() -> None:
             left = 128 + 24 + len(exchange)
             while left:
                 left -= len(host.recv(1 << 20))
-        time.sleep(0.2)
-        port = trace.port()
+        port, _ = trace.at_rest(connections=1)
     check_sums(port)
     read = commands(port)["io", "Read"]
     assert (read["commands"], read["completions"], read["data_bytes_to_host"]) == (20, 20, 2_000_000)
@@ -552,7 +560,7 @@ def test_nothing_stays_behind() -> None:
             assert "clsact" in tc("qdisc", "show", "dev", "lo")
             assert "nvme_tcp_out" in filters()
             trace.process.send_signal(stop)
-            assert trace.process.wait(timeout=10) == 0
+            assert trace.process.wait(CEILING) == 0
         assert tc("qdisc", "show", "dev", "lo") == before
 
 
@@ -583,6 +591,26 @@ def test_two_at_once_both_count_and_the_last_takes_the_qdisc() -> None:
         pair.to_target(command(0x02, 1))
         assert pdus(second.port(), "to_target")["CapsuleCmd"] == 2
     assert "clsact" not in tc("qdisc", "show", "dev", "lo")
+
+
+def test_sixteen_at_a_time_and_a_place_is_free_again() -> None:
+    with contextlib.ExitStack() as stack:
+        tracers = [stack.enter_context(Trace()) for _ in range(16)]
+        refused = subprocess.run([PROGRAM, "-i", "lo"], check=False, capture_output=True, text=True)
+        assert refused.returncode == 1
+        check_refusal(refused, ("counting on interface lo", "16 tracers run on this interface", "end one of them"))
+        tracers[3].process.kill()
+        tracers[3].process.wait()
+        with Trace():
+            assert filters().count("nvme_tcp_out:[") == 16
+
+
+def test_its_filters_have_the_priority_that_is_asked_for() -> None:
+    with Trace():
+        assert "pref 1 " in filters()
+    with Trace("--priority", "9"):
+        assert "pref 9 " in filters()
+        assert "pref 1 " not in filters()
 
 
 def test_foreign_filters_and_qdiscs_stay() -> None:
@@ -634,14 +662,11 @@ def add_filter(priority: int) -> None:
 # --- For people, and what it refuses ---
 
 
-def test_the_live_view() -> None:
-    process = subprocess.Popen(
-        [PROGRAM, "-i", "lo", "-p", str(PORT), "--compute", "3", "--slm", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
+def test_the_live_view(tmp_path: Path) -> None:
+    view = tmp_path / "view"
+    with view.open("w") as out:
+        words = [PROGRAM, "-i", "lo", "-p", str(PORT), "--compute", "3", "--slm", "2"]
+        process = subprocess.Popen(words, stdout=out, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     assert process.stderr.readline() == "nvme_tcp_trace: counting on lo; Ctrl-C ends it\n"
     with Pair() as pair:
@@ -649,10 +674,11 @@ def test_the_live_view() -> None:
         for cid, (opcode, nsid) in enumerate([(0x02, 1), (0x82, 3), (0x01, 3), (0x01, 2)]):
             pair.to_target(command(opcode, cid, nsid))
             pair.to_host(response(cid))
-        time.sleep(1.5)
+        # The last of them; each view is of all that came since the one before.
+        until("the live view shows it", lambda: "SLM Copy" in view.read_text(), found=view.read_text)
     process.send_signal(signal.SIGINT)
-    shown, _ = process.communicate(timeout=10)
-    live, whole = shown.split("in all:\n")
+    process.communicate(timeout=CEILING)
+    live, whole = view.read_text().split("in all:\n")
     for text in (live, whole):
         for name in ("Connect", "Read", "CSD Scan", "Execute Program", "SLM Copy"):
             assert name in text

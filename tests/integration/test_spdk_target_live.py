@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +43,7 @@ from spdk_target_scenarios import (
     lab,
     listen,
 )
+from waiting import until
 
 LET_IN = (0, 0)
 INVALID_HOST = (1, 0x84)
@@ -134,7 +137,16 @@ class TestClient:
     def test_a_target_that_dies_on_a_call(self, target: LiveTarget) -> None:
         with Client(str(target.socket)) as ours:
             os.kill(target.pid, signal.SIGSTOP)
-            threading.Timer(0.3, target.kill).start()
+
+            def unread() -> int:
+                """Bytes of ours that it has not read."""
+                return int.from_bytes(fcntl.ioctl(ours._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+            def kill() -> None:
+                until("the call is sent", unread)
+                target.kill()
+
+            threading.Thread(target=kill).start()
             with pytest.raises(NoTargetError, match="the target most likely died on this call"):
                 ours.call("spdk_get_version")
 

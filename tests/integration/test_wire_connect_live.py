@@ -6,7 +6,6 @@ Rows of the list of faults: each test names its own.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest
 import nvme_wire as wire
 from csd_live import CsdTarget, Subsystem
 from nvme_wire import Wire
+from waiting import until
 
 PORT = 26200
 SUCCESS, INVALID_FIELD, SEQUENCE_ERROR = (0, 0), (0, 0x02), (0, 0x0C)
@@ -214,9 +214,7 @@ def csts(queue: Wire) -> int:
 
 def reaches(queue: Wire, value: int) -> None:
     """CSTS is polled, as hosts do, until it has this value."""
-    deadline = time.monotonic() + 20
-    while (found := csts(queue)) != value:
-        assert time.monotonic() < deadline, f"CSTS is {found:#x} for 20 s, and not {value:#x}"
+    until(f"CSTS is {value:#x}", lambda: csts(queue) == value, found=lambda: f"It is {csts(queue):#x}")
 
 
 def set_cc(queue: Wire, value: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ import nvme_wire as wire
 import sanitizers
 from csd_live import BLOCK, CsdTarget, Subsystem
 from open_files import open_files
+from waiting import until
 
 pytestmark = pytest.mark.holds("base-18")
 
@@ -70,10 +71,11 @@ class World:
 
     def at_rest(self, wanted: int) -> State:
         """Once the target has closed what the stranger has left; it has a moment for that."""
-        deadline = time.monotonic() + 30
-        while (found := self.sockets()) != wanted:
-            assert time.monotonic() < deadline, f"{found} sockets are open 30 s after the flood, {wanted} were before"
-            time.sleep(0.02)
+        until(
+            f"{wanted} sockets are open, as before the flood",
+            lambda: self.sockets() == wanted,
+            found=lambda: f"There are {self.sockets()}",
+        )
         return self.state()
 
     def log_lines(self) -> int:

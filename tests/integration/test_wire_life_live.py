@@ -11,7 +11,6 @@ import functools
 import resource
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import nvme_wire as wire
 from csd_live import BLOCK, CsdTarget, Subsystem
 from nvme_wire import Wire
 from open_files import open_files
+from waiting import until
 
 PORT = 26100
 SUCCESS, ABORTED = (0, 0), (0, 0x07)
@@ -50,13 +50,6 @@ def begin_slow_read(queue: Wire) -> None:
 
 def abort(cid: int, *, queue: int, command: int) -> bytes:
     return wire.command(wire.ABORT, cid, dw10=command << 16 | queue)
-
-
-def until(holds: Callable[[], bool], what: str, seconds: float = wire.TIMEOUT) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(EVERY)
 
 
 @contextlib.contextmanager
@@ -168,7 +161,7 @@ def test_a_connection_that_goes_while_it_is_answered(world: World) -> None:
         queue = world.raw()
         queue.send(*(wire.capsule(write(cid)) for cid in range(REQUESTS - 1)))
         queue.reset()
-    until(lambda: world.queues() == 0, "all connections have gone")
+    until("all connections have gone", lambda: world.queues() == 0)
     world.serves()
 
 
@@ -183,13 +176,13 @@ def test_a_connection_that_memory_does_not_suffice_for(tmp_path: Path) -> None:
         now = len(open_files(target.pid))
         resource.prlimit(target.pid, resource.RLIMIT_NOFILE, (now + 1, files[1]))
         with Wire(small.subsystem.port) as queue:
-            until(lambda: "Unable to add the qpair" in target.log.read_text(), "memory has an end")
+            until("memory has an end", lambda: "Unable to add the qpair" in target.log.read_text())
             # It may have been closed already.
             with contextlib.suppress(wire.ClosedError):
                 queue.send(wire.icreq())
             assert queue.ended() == []
         resource.prlimit(target.pid, resource.RLIMIT_NOFILE, files)
-        until(lambda: small.queues() == 0, "the connection has gone")
+        until("the connection has gone", lambda: small.queues() == 0)
         small.serves()
         target.stop()
 
@@ -208,7 +201,7 @@ def test_the_termination_timer_goes_with_its_queue(world: World, how: str) -> No
         else:
             world.target.call("nvmf_delete_subsystem", {"nqn": other.nqn})
         assert queue.ended() == []
-        until(lambda: TERMINATION_TIMER not in world.timers(), "the timer has gone")
+        until("the timer has gone", lambda: TERMINATION_TIMER not in world.timers())
     world.serves()
 
 
@@ -372,7 +365,7 @@ def test_a_controller_outlives_its_admin_queue(world: World, then: str) -> None:
     admin = world.admin(other)
     with world.io(admin, subsystem=other) as queue, world.raw(other) as late:
         admin.close()
-        until(lambda: world.queues(other) == 2, "the admin queue has gone")
+        until("the admin queue has gone", lambda: world.queues(other) == 2)
         if then == "namespaces":
             slow_namespace(world.target, other, "headless")
         else:
@@ -397,7 +390,7 @@ def test_a_controller_goes_while_its_host_connects_and_disables(world: World) ->
             admin.reset()
             with contextlib.suppress(wire.ClosedError):
                 assert late.answer()[0].status in (SUCCESS, CONNECT_INVALID)
-    until(lambda: world.queues() == 0, "all connections have gone")
+    until("all connections have gone", lambda: world.queues() == 0)
     world.serves()
 
 
@@ -431,7 +424,7 @@ def test_a_connect_that_waits_for_a_queue_identifier_goes(world: World) -> None:
     queue.close()
     assert waiting[1].answer()[0].status == CONNECT_INVALID
     waiting[1].close()
-    until(lambda: world.queues() == 0, "all connections have gone")
+    until("all connections have gone", lambda: world.queues() == 0)
     world.serves()
 
 

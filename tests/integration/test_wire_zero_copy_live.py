@@ -7,14 +7,11 @@ Rows of the list of faults: each test names its own.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import shutil
 import socket
 import struct
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +20,8 @@ import pytest
 import nvme_wire as wire
 from csd_live import BINARY, CsdTarget, Subsystem
 from nvme_wire import Wire
+from own_network import own_network
+from waiting import until
 
 PORT = 26140
 SUCCESS = (0, 0)
@@ -30,8 +29,6 @@ ADDRESSES = {"IPv4": "10.26.0.1", "IPv6": "fd26::1"}
 REQUESTS, LARGE, BLOCK = 128, 131072, 4096
 # What the asker's blocks hold, and what another host writes.
 OWN, FOREIGN = 0xA5, 0x5A
-CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def ip(*words: str) -> None:
@@ -40,26 +37,14 @@ def ip(*words: str) -> None:
 
 @pytest.fixture(scope="module")
 def private_network() -> Iterator[None]:
-    """A network namespace for this thread and what it starts, with addresses that are no loopback's."""
-    with Path("/proc/thread-self/ns/net").open() as before:
-        assert LIBC.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        try:
-            ip("link", "set", "lo", "up")
-            ip("link", "add", "near", "type", "veth", "peer", "name", "far")
-            ip("address", "add", f"{ADDRESSES['IPv4']}/24", "dev", "near")
-            ip("address", "add", f"{ADDRESSES['IPv6']}/64", "dev", "near", "nodad")
-            for link in ("near", "far"):
-                ip("link", "set", link, "up")
-            yield
-        finally:
-            assert LIBC.setns(before.fileno(), CLONE_NEWNET) == 0
-
-
-def until(holds: Callable[[], bool], what: str, seconds: float = wire.TIMEOUT) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
+    """With addresses that are no loopback's."""
+    with own_network():
+        ip("link", "add", "near", "type", "veth", "peer", "name", "far")
+        ip("address", "add", f"{ADDRESSES['IPv4']}/24", "dev", "near")
+        ip("address", "add", f"{ADDRESSES['IPv6']}/64", "dev", "near", "nodad")
+        for link in ("near", "far"):
+            ip("link", "set", link, "up")
+        yield
 
 
 def listen(target: CsdTarget, subsystem: Subsystem, family: str) -> None:
@@ -140,7 +125,7 @@ def test_what_is_still_to_be_sent_goes_with_its_connection(world: World) -> None
         # The answers do not fit into what the kernel takes for a host that does not read them.
         assert slow.receive(8)[0] == wire.C2H_DATA
         slow.socket.shutdown(socket.SHUT_WR)
-        until(lambda: "08" not in world.states(), "the target has closed the connection")
+        until("the target has closed the connection", lambda: "08" not in world.states())
         with io_queue(world.subsystem, "IPv4") as other:
             other.send(*(wire.capsule(write(cid, 64 + cid * LARGE // BLOCK)) for cid in range(depth)))
             asked = [struct.unpack_from("<HH", other.pdu().raw, 8) for _ in range(depth)]

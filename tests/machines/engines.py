@@ -18,7 +18,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -27,6 +26,7 @@ from typing import TextIO
 from machines import apt
 from machines.console import MachineError, must, output, say, step
 from machines.turns import RUN, one_at_a_time
+from waiting import within
 
 STATE = Path("/var/lib/hello_ebpf_tests/docker")
 PIDFILE = RUN / "dockerd.pid"
@@ -82,16 +82,13 @@ def processes() -> list[int]:
 
 def end(pids: list[int], still: Callable[[], list[int]], seconds: float) -> None:
     """SIGTERM, after some time SIGKILL; only to processes that still are among those that are meant."""
-    left = pids
     for sent, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 10.0)):
-        deadline = time.monotonic() + patience
         for pid in set(pids) & set(still()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, sent)
-        while (left := sorted(set(pids) & set(still()))) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if not left:
+        if within(patience, lambda: not set(pids) & set(still())):
             return
+    left = sorted(set(pids) & set(still()))
     raise MachineError(f"the processes {pids} end", f"{left} are there after SIGKILL", "see why they hang")
 
 
@@ -179,18 +176,16 @@ def start_docker() -> None:
 
 def wait_for_docker() -> None:
     """Wait until our daemon answers."""
-    deadline = time.monotonic() + START_SECONDS
-    begun = time.monotonic()
-    while not answers():
-        # The pidfile is written early; before it there is nothing to look at.
-        if time.monotonic() > deadline or (time.monotonic() - begun > 5 and our_daemon() is None):
-            tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
-            raise MachineError(
-                "a docker daemon",
-                f"it did not answer within {time.monotonic() - begun:.0f} s; the end of {LOG}:\n{tail}\n",
-                "mend what it says, or start a docker daemon yourself: one that answers is used",
-            )
-        time.sleep(0.2)
+    # The pidfile is written early; before it there is nothing to look at.
+    within(5, lambda: answers() or our_daemon())
+    within(START_SECONDS, lambda: answers() or our_daemon() is None)
+    if not answers():
+        tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
+        raise MachineError(
+            "a docker daemon",
+            f"it ended, or did not answer within {START_SECONDS} s; the end of {LOG}:\n{tail}\n",
+            "mend what it says, or start a docker daemon yourself: one that answers is used",
+        )
 
 
 def stop_docker() -> None:
@@ -222,14 +217,16 @@ def stop_docker() -> None:
 def end_containers() -> None:
     """End what still runs in containers of a daemon of ours that was killed: its cgroup names the container."""
     ids = [path.name for path in (STATE / "containers").glob("*")]
-    deadline = time.monotonic() + 10
-    while left := [pid for pid in processes() if any(name in cgroups(pid) for name in ids)]:
-        if time.monotonic() > deadline:
-            raise MachineError("the processes of killed containers end", f"{left} are still there", "see why they hang")
-        for pid in left:
+
+    def left() -> list[int]:
+        found = [pid for pid in processes() if any(name in cgroups(pid) for name in ids)]
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
+        return found
+
+    if not within(10, lambda: not left()):
+        raise MachineError("the processes of killed containers end", f"{left()} are still there", "see why they hang")
 
 
 def cgroups(pid: int) -> str:

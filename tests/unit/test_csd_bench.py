@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import csd_bench
 import csd_dataset
 import pytest
+from ansible.module_utils.hello_ebpf.bench import link
 from ansible.module_utils.hello_ebpf.bench.host import facts, spdk_build
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
 from ansible.module_utils.hello_ebpf.bench.program import Place, Program
@@ -357,3 +359,45 @@ def test_a_host_without_the_targets_programs_says_why_steps_are_not_measured(tmp
     assert Measurement(subject, settings, {}, force=False)._phases({}) == {
         "reason": f"{elf} is not on this host, which compiles for itself and is no target"
     }
+
+
+# ---- slower links
+
+
+def test_the_thresholds_are_measured_again_over_each_slower_link(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`csd_bench_link_mbits`: shaped for those runs alone, so often as is asked for, and as before afterwards."""
+    done: list[str] = []
+
+    def tc(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        done.append(" ".join(words))
+        shown = "qdisc noqueue 0: root refcnt 2\n" if words[1] == "show" else ""
+        return subprocess.CompletedProcess(words, 0, shown, "")
+
+    shaper_for, compare = link.shaper_for, Program.compare
+
+    def compared(program: Program, *words: Any) -> dict[str, Any]:
+        done.append("measure")
+        return compare(program, *words)
+
+    monkeypatch.setattr(link, "interface_to", lambda _: "eth7")
+    monkeypatch.setattr(link, "shaper_for", lambda interface: shaper_for(interface, tc))
+    monkeypatch.setattr(Program, "compare", compared)
+    found = run(tmp_path, dataset_sha256=data, link_mbits=[10000, 1000], link_repeats=2)["measurement"]
+
+    assert [(one["mbits"], one["interface"], one["shaper"]) for one in found["links"]] == [
+        (10000, "eth7", "netem"),
+        (1000, "eth7", "netem"),
+    ]
+    for one in found["links"]:
+        assert {measured["program"] for measured in one["runs"]} == {"threshold"}
+        assert [measured["selectivity"] for measured in one["runs"]] == [0.001, 0.01, 0.1, 0.5, 1]
+        assert {measured["repeats"] for measured in one["runs"]} == {2}
+    add, gone = "qdisc add dev eth7 root netem rate {}mbit limit 10000", "qdisc del dev eth7 root"
+    # First it is seen whether the kernel can.
+    assert done == [
+        *("qdisc show dev eth7 root", add.format(100000), gone, "measure"),
+        *(add.format(10000), "measure", gone),
+        *(add.format(1000), "measure", gone),
+    ]

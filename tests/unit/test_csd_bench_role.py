@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,3 +73,15 @@ def test_refusals(tmp_path: Path, variables: dict[str, Any], message: str) -> No
     said = preflight(tmp_path, **variables)
     assert "failed=1" in said
     assert message in said
+
+
+def test_one_host_at_a_time_writes_and_measures() -> None:
+    """Each task that uses a target for its figures, or writes to a namespace, lets one host in at a time."""
+    tasks = [
+        task
+        for path in sorted((ROOT / "roles/csd_bench/tasks").glob("*.yml"))
+        for task in yaml.safe_load(path.read_text())
+        if {"csd_dataset", "csd_bench"} & task.keys()
+    ]
+    assert {name for task in tasks for name in task} >= {"csd_dataset", "csd_bench"}
+    assert {task["name"]: task.get("throttle") for task in tasks} == {task["name"]: 1 for task in tasks}

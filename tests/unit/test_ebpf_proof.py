@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import sys
+import termios
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 from ansible.module_utils.hello_ebpf.ebpf_hello import Hello, find_line, readers
 from ansible.module_utils.hello_ebpf.ebpf_proof import Tools, find_tools, prove
 from ansible.module_utils.hello_ebpf.errors import LabError
+
+from waiting import until
 
 TOOLS = Tools("/usr/bin/clang", "/usr/sbin/bpftool", "/usr/include/bpf/bpf_helpers.h")
 
@@ -227,14 +231,18 @@ def test_a_line_that_comes_late_and_in_pieces(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.set_blocking(read, False)
 
+    def taken() -> bool:
+        waiting = fcntl.ioctl(read, termios.FIONREAD, bytes(4))
+        return int.from_bytes(waiting, sys.byteorder) == 0
+
     def slowly() -> None:
         for piece in [b"noise\nhello tok", b"en-1 wor", b"ld\nrest"]:
-            time.sleep(0.02)
+            until("the piece before it is taken", taken)
             os.write(write, piece)
 
     writer = threading.Thread(target=slowly)
     writer.start()
-    assert find_line(read, "token-1", 5) == "hello token-1 world"
+    assert find_line(read, "token-1", 60) == "hello token-1 world"
     writer.join()
     assert find_line(read, "token-2", 0.05) is None
 

@@ -141,7 +141,7 @@ class TestErrors:
 
     def test_answer_that_is_no_object(self, serve: Callable[[Behaviour], str]) -> None:
         path = serve(replies(b'["a", {}]\n', b"{}"))
-        with Client(path, timeout=0.5) as client, pytest.raises(LabError, match="JSON that is not an object"):
+        with Client(path) as client, pytest.raises(LabError, match="JSON that is not an object"):
             client.call("x")
 
     def test_no_answer(self, serve: Callable[[Behaviour], str]) -> None:
@@ -235,17 +235,21 @@ class TestConnecting:
         with pytest.raises(LabError, match="AF_UNIX path too long"):
             Client("/tmp/" + "x" * 200)
 
-    def test_waits_for_a_target_that_starts(self, tmp_path: Path) -> None:
+    def test_waits_for_a_target_that_starts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It comes up while the client waits for its next try."""
         path = tmp_path / "late"
         listener = socket.socket(socket.AF_UNIX)
+        waits: list[float] = []
 
-        def come_up() -> None:
+        def come_up(seconds: float) -> None:
+            waits.append(seconds)
             listener.bind(str(path))
             listener.listen()
 
-        threading.Timer(0.2, come_up).start()
-        with listener, Client(str(path), wait=5) as client:
+        monkeypatch.setattr("time.sleep", come_up)
+        with listener, Client(str(path), wait=60) as client:
             assert client.target_pid == os.getpid()
+            assert len(waits) == 1
 
     def test_waits_no_longer_than_told(self, tmp_path: Path) -> None:
         with pytest.raises(NoTargetError, match=r"no such socket \(after 0.1 s\)"):

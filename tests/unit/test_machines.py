@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import yaml
 
 from machines import apt, archive, claims, console, engines, images, scenario, turns
 from machines.console import MachineError, must, output
+from waiting import CEILING, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -207,10 +207,12 @@ class TestCache:
 
     def test_two_runs_make_one(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         made: list[int] = []
+        said: list[str] = []
+        monkeypatch.setattr(images, "say", said.append)
 
         def bootstrap(_definition: object, _folder: Path, target: Path, _env: object) -> None:
             made.append(1)
-            time.sleep(0.3)
+            until("the other run waits", lambda: any("waiting for another run" in line for line in said))
             target.write_text("x")
 
         monkeypatch.setattr(images, "bootstrap", bootstrap)
@@ -316,11 +318,9 @@ class TestEngines:
             subprocess.Popen(argv, env={"HELLO_EBPF_RUN": mark[15:]}) as ours,
             subprocess.Popen(argv, env={"HELLO_EBPF_RUN": mark[15:] + "0"}) as other,
         ):
-            deadline = time.monotonic() + 10
-            while engines.marked(mark) != [ours.pid] and time.monotonic() < deadline:
-                time.sleep(0.05)
+            until("ours is seen, by its mark", lambda: engines.marked(mark) == [ours.pid])
             engines.end_marked(mark)
-            ended, running = ours.wait(5), other.poll() is None
+            ended, running = ours.wait(CEILING), other.poll() is None
             other.kill()
         assert ended == -signal.SIGTERM
         assert running

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ansible.module_utils.hello_ebpf.make_install import STAMP, telling_lines
 from ansible.module_utils.hello_ebpf.removal import claim
 
 from module_run import run_module
+from waiting import until
 
 MAKEFILE = """\
 all: build/hello
@@ -239,8 +239,7 @@ def test_a_build_that_was_killed_converges(folder: Folder) -> None:
         os.setsid()
         folder.install()
         os._exit(0)
-    while not (folder.root / "cache/hello/build/hello").exists():
-        time.sleep(0.01)
+    until("the compiler is at work", (folder.root / "cache/hello/build/hello").exists)
     os.killpg(killed, 9)
     os.waitpid(killed, 0)
     assert not folder.dest.exists()

@@ -310,3 +310,12 @@ def test_fstab_keeps_what_is_not_ours(tmp_path: Path) -> None:
 )
 def test_unit_names(path: str, unit: str) -> None:
     assert unit_of_path(path, "mount") == unit
+
+
+def test_a_target_that_lost_its_data_under_a_mount_gets_no_new_file_system(machine: Machine) -> None:
+    """A malloc bdev is empty after its target's restart; what is mounted from before is not made over."""
+    run(machine)
+    machine.fill("")
+    said = refused(machine)
+    assert said.startswith("Asked: make ext4 on /dev/nvme0n1. Found: the device is mounted on /mnt/csd0")
+    assert said.endswith("Do: release it first.")

@@ -320,6 +320,20 @@ def test_a_connection_that_lost_its_target_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("multipath", [True, False])
+def test_when_the_kernel_has_given_up_the_next_run_connects_again(tmp_path: Path, multipath: bool) -> None:
+    """ctrl_loss_tmo is over: the controller and its devices are gone, as if somebody had disconnected it."""
+    machine = Machine(tmp_path, multipath=multipath)
+    run(machine, boot=True)
+    connected = machine.tree()
+    machine.disconnect("nvme0")
+    assert not (tmp_path / "sys/class/block").exists()
+    predicted = run(machine, check=True, boot=True).actions
+    assert run(machine, boot=True).actions == predicted == [CONNECT]
+    assert machine.tree() == connected
+    assert run(machine, boot=True).actions == []
+
+
 def test_a_device_without_a_node_is_named(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     run(machine)
@@ -405,7 +419,7 @@ def test_the_unit_that_connects_at_boot(tmp_path: Path) -> None:
     assert unit.startswith("hello_ebpf-nvme-csd0-")
     text = machine.read(f"etc/systemd/system/{unit}")
     assert "After=network-online.target systemd-modules-load.service csd_target.service\n" in text
-    assert f"ExecStart={' '.join(machine.ran('nvme')[0])}\nRestart=on-failure\n" in text
+    assert f"ExecStart={' '.join(machine.ran('nvme')[0])}\nRestart=on-failure\nRestartSec=5\n" in text
     link = tmp_path / f"etc/systemd/system/multi-user.target.wants/{unit}"
     assert str(link.readlink()) == f"/etc/systemd/system/{unit}"
     assert machine.ran("systemctl") == [["systemctl", "daemon-reload"]]

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TRACER	"build/checked/tracer.sh"
@@ -206,13 +207,15 @@ test_tracer_dies(void)
 	struct pair pair = connect_pair(AF_INET);
 	struct csd_wire_count before, after;
 	struct csd_wire wire;
+	siginfo_t dead;
 
 	write_tracer("#!/bin/sh\necho '{\"event\": \"ready\"}'\nread -r line\necho '" SNAPSHOT "'\n");
 	CHECK(csd_wire_init(&wire, "127.0.0.1", pair.port, true));
 	CHECK(csd_wire_trace(&wire, TRACER));
 	csd_wire_read(&wire, &before);
 	CHECK(before.traced);
-	usleep(100000);
+	/* Until it has died; it is left for whoever started it. */
+	CHECK(waitid(P_ALL, 0, &dead, WEXITED | WNOWAIT) == 0);
 	csd_wire_read(&wire, &after);
 	CHECK(!after.traced);
 	CHECK(!csd_wire_subtract(&after, &before));

@@ -25,14 +25,17 @@ import json, socket, sys
 with socket.socket(socket.AF_UNIX) as s:
     s.connect("/run/hello_ebpf/spdk.sock")
     s.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": sys.argv[1]}).encode())
+    s.settimeout(60)
     text = b""
     while True:
-        text += s.recv(65536)
+        part = s.recv(65536)
+        text += part
         try:
             print(json.dumps(json.loads(text)["result"]))
             break
         except json.JSONDecodeError:
-            continue
+            if not part:
+                raise
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab_asked import contained
+from waiting import SHELL
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -17,8 +18,9 @@ BPFTOOL = (
     "for tool in bpftool /usr/lib/linux-tools/*/bpftool; do"
     ' "$tool" version >/dev/null 2>&1 && exec "$tool" {arguments}; done; exit 1'
 )
-# Clearly apart from what a shell takes to start.
-SLEEP_MS = 300
+# How long a process lasts that is to last: at least so long.
+LASTS_MS = 300
+LASTS = f"sleep {LASTS_MS / 1000}"
 
 
 def bpftool(host: Host, arguments: str) -> Any:
@@ -81,9 +83,10 @@ def test_a_wrong_argument_is_refused(host: Host, command: str, complaint: str) -
 
 def test_minimal_prints_from_inside_the_kernel(host: Host) -> None:
     """Read with cat from the trace pipe: one line a call, with the number of the process that made it."""
-    script = (
-        "timeout 5 cat /sys/kernel/tracing/trace_pipe > $0.lines & reader=$!;"
-        f" {EXAMPLES}/minimal --count 3 --token $0; sleep 0.5; kill $reader; cat $0.lines; rm $0.lines"
+    script = SHELL + (
+        "timeout 120 cat /sys/kernel/tracing/trace_pipe > $0.lines & reader=$!;"
+        f' {EXAMPLES}/minimal --count 3 --token $0; reached "[ \\$(grep -c $0 $0.lines) -ge 3 ]";'
+        " kill $reader; cat $0.lines; rm $0.lines"
     )
     token = host.check_output("mktemp -u -p . tokenXXXXXXXX").removeprefix("./")
     output = host.check_output("cd /tmp && sh -c %s %s", script, token)
@@ -104,12 +107,11 @@ def test_minimal_leaves_no_program_in_the_kernel(host: Host) -> None:
     assert [program for program in bpftool(host, "--json prog show") if program.get("name") == "hello"] == []
 
 
-def traced(host: Host, options: str, command: str) -> list[dict[str, Any]]:
-    """What bootstrap tells, as JSON, of the time in which a command ran."""
-    script = (
-        f"{EXAMPLES}/bootstrap --json {options} > $0 2> $0.errors & tracer=$!;"
-        " while kill -0 $tracer && ! grep -q tracing $0.errors; do sleep 0.05; done;"
-        f" {command}; sleep 0.3; kill -INT $tracer; wait $tracer; cat $0; rm $0 $0.errors"
+def traced(host: Host, options: str, command: str, last: str) -> list[dict[str, Any]]:
+    """What bootstrap tells, as JSON, from before a command until ``last``, a shell's condition about the file $0."""
+    script = SHELL + (
+        f'{EXAMPLES}/bootstrap --json {options} > $0 2> $0.errors & tracer=$!; reached "grep -q tracing $0.errors";'
+        f' {command}; reached "{last}"; kill -INT $tracer; wait $tracer; cat $0; rm $0 $0.errors'
     )
     output = host.check_output("sh -c %s %s", script, host.check_output("mktemp"))
     return [json.loads(line) for line in output.splitlines()]
@@ -121,7 +123,8 @@ def test_bootstrap_sees_an_exec_its_exit_code_and_its_duration(host: Host) -> No
     marked = f"{folder}/ebpf_verify_sh"
     host.check_output("cp /bin/sh %s", marked)
     try:
-        events = traced(host, "", f'{marked} -c "sleep {SLEEP_MS / 1000}; exit 37"; {marked} -c "kill -9 \\$\\$"')
+        commands = f'{marked} -c "{LASTS}; exit 37"; {marked} -c "kill -9 \\$\\$"'
+        events = traced(host, "", commands, "grep -q 'exit.*ebpf_verify_sh.*signal.: 9,' $0")
     finally:
         host.check_output("rm -r %s", folder)
     execs = [event for event in events if event["event"] == "exec" and event["filename"] == marked]
@@ -130,7 +133,7 @@ def test_bootstrap_sees_an_exec_its_exit_code_and_its_duration(host: Host) -> No
         next(event for event in events if event["event"] == "exit" and event["pid"] == begun["pid"]) for begun in execs
     )
     assert (slow["comm"], slow["exit_code"], slow["signal"]) == ("ebpf_verify_sh", 37, 0)
-    assert SLEEP_MS <= slow["duration_ms"] < 2 * SLEEP_MS + 1000
+    assert slow["duration_ms"] >= LASTS_MS
     assert slow["time"] - execs[0]["time"] == pytest.approx(slow["duration_ms"] / 1000, abs=0.001)
     assert (killed["exit_code"], killed["signal"]) == (0, 9)
     child = next(event for event in events if event["event"] == "exec" and event["ppid"] == slow["pid"])
@@ -138,13 +141,13 @@ def test_bootstrap_sees_an_exec_its_exit_code_and_its_duration(host: Host) -> No
 
 
 def test_bootstrap_shows_only_what_ran_long_enough(host: Host) -> None:
-    events = traced(host, f"--min-duration {SLEEP_MS // 2}", f"/bin/sh -c true; sleep {SLEEP_MS / 1000}")
+    events = traced(host, f"--min-duration {LASTS_MS // 2}", f"/bin/sh -c true; {LASTS}", "grep -q 'comm.: .sleep' $0")
     assert "sleep" in {event["comm"] for event in events}
-    assert [event for event in events if event["event"] != "exit" or event["duration_ms"] < SLEEP_MS // 2] == []
+    assert [event for event in events if event["event"] != "exit" or event["duration_ms"] < LASTS_MS // 2] == []
 
 
 def test_bootstrap_ends_by_itself(host: Host) -> None:
-    assert len(traced(host, "--count 2", "/bin/true; /bin/true; /bin/true")) == 2
+    assert len(traced(host, "--count 2", "/bin/true; /bin/true; /bin/true", "[ \\$(wc -l < $0) -ge 2 ]")) == 2
     done = host.run(f"{EXAMPLES}/bootstrap --seconds 1")
     assert done.rc == 0
     assert done.stdout.startswith("TIME ")
@@ -155,10 +158,10 @@ def test_nvme_tcp_trace_counts_and_leaves_nothing(host: Host) -> None:
 
     In a network namespace of its own, so that nothing else is on the interface.
     """
-    speak = (
+    speak = SHELL + (
         "ip link set lo up;"
         f" {EXAMPLES}/nvme_tcp_trace --json --interface lo --port 4420 > $0 2> $0.errors & tracer=$!;"
-        " while kill -0 $tracer && ! grep -q counting $0.errors; do sleep 0.05; done;"
+        ' reached "grep -q counting $0.errors";'
         " python3 -c 'import socket, sys;"
         ' listener = socket.create_server(("127.0.0.1", 4420));'
         ' host = socket.create_connection(("127.0.0.1", 4420)); target = listener.accept()[0];'

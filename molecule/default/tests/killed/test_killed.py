@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from lab_machine import listeners
+from waiting import until
 
 Host = Any  # testinfra.host.Host, which comes without types
 
 UNIT = "csd_target.service"
-PATIENCE_S = 60
 
 
 def main_pid(host: Host) -> int:
@@ -34,14 +33,8 @@ def test_a_killed_target_comes_back_with_its_objects_and_programs(host: Host) ->
     assert len(before["active"]) == 6
     restarts = int(host.check_output(f"systemctl show --property NRestarts --value {UNIT}"))
     host.check_output(f"kill -9 {pid}")
-    deadline = time.monotonic() + PATIENCE_S
-    while main_pid(host) in {0, pid} or "127.0.0.1:4420" not in listeners(host):
-        assert time.monotonic() < deadline, f"the target was not back within {PATIENCE_S} s"
-        time.sleep(0.2)
+    until("the target is back", lambda: main_pid(host) not in {0, pid} and "127.0.0.1:4420" in listeners(host))
     assert int(host.check_output(f"systemctl show --property NRestarts --value {UNIT}")) == restarts + 1
     assert "status=9/KILL" in host.check_output(f"journalctl --no-pager --unit {UNIT}")
-    deadline = time.monotonic() + PATIENCE_S
-    while (done := host.run("csd list --json")).rc != 0:
-        assert time.monotonic() < deadline, done.stderr
-        time.sleep(0.2)
+    until("csd list sees it", lambda: host.run("csd list").rc == 0, found=lambda: host.run("csd list").stderr)
     assert drive(host) == before

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from lab_machine import KEPT, boot
-from lab_nvme import COMPUTE, DATA, FILE_NQN, MOUNT, NQN, SLM, attributes, file_block, namespaces, programs, wait
+from lab_nvme import COMPUTE, DATA, FILE_NQN, MOUNT, NQN, SLM, attributes, file_block, namespaces, programs
+from waiting import until
 
 Host = Any  # testinfra.host.Host, which comes without types
 
@@ -26,8 +28,9 @@ def settled(host: Host) -> None:
         def succeeds(look: str = look) -> bool:
             return bool(host.run(look).rc == 0)
 
-        seconds = wait(succeeds, PATIENCE_S, f"`{look}` after the reboot")
-        print(f"{look}: {seconds:.0f} s after the look before it")
+        begun = time.monotonic()
+        until(f"`{look}` succeeds after the reboot", succeeds, PATIENCE_S, every=0.5)
+        print(f"{look}: {time.monotonic() - begun:.0f} s after the look before it")
 
 
 def test_the_hugepages_are_back(host: Host) -> None:
@@ -66,6 +69,12 @@ def test_the_mount_is_back_and_its_data_intact(host: Host) -> None:
     assert host.check_output(f"findmnt --noheadings --output SOURCE {MOUNT}") == file_block(host)
     digest = (KEPT / "ext4.sha256").read_text()
     assert host.check_output(f"sha256sum {MOUNT}/data").split()[0] == digest
+
+
+def test_at_shutdown_the_mount_goes_before_the_target(host: Host) -> None:
+    """Systemd mounts after it has started the target, and hence unmounts before it stops the target."""
+    unit = host.check_output(f"systemd-escape --path --suffix=mount {MOUNT}")
+    assert "csd_target.service" in host.check_output("systemctl show --property After --value %s", unit).split()
 
 
 def test_no_unit_failed(host: Host) -> None:

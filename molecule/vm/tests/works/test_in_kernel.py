@@ -34,16 +34,21 @@ def line():
 def lo():
     return [int(open(f'/sys/class/net/lo/statistics/tx_{name}').read()) for name in ('bytes', 'packets')]
 
+def count():
+    tracer.stdin.write(chr(10))
+    tracer.stdin.flush()
+    [port] = line()['ports']
+    return port['to_target'], port['to_host'], port
+
 def look():
-    # A moment in which nothing passed, so that both counts are of the same moment.
-    while True:
-        time.sleep(0.3)
-        before = lo()
-        tracer.stdin.write(chr(10))
-        tracer.stdin.flush()
-        [port] = line()['ports']
-        if lo() == before:
-            return {'lo': before, 'port': port}
+    # Two looks at both that find the same: nothing passed, and both counts are of the same moment.
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        before, first = lo(), count()
+        again, second = lo(), count()
+        if lo() == again == before and second[:2] == first[:2]:
+            return {'lo': before, 'port': second[2]}
+    sys.exit('something passed lo at every look for 120 s')
 
 def read(count):
     subprocess.run(['dd', f'if={device}', 'of=/dev/null', f'bs={size}', f'count={count}', 'iflag=direct'], check=True)

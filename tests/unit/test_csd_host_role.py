@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The role csd_host without SPDK: `csd_host_bridge: false` installs a tool that needs python3 alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RECAP = re.compile(r"changed=(\d+) .*failed=(\d+)")
+
+
+def run(folder: Path, *words: str, state: str = "present") -> int:
+    """Run the role with everything below a folder; how many tasks changed something."""
+    below = {"cache": str(folder / "cache"), "log": str(folder / "log")}
+    role = {
+        "role": "csd_host",
+        "csd_host_state": state,
+        "csd_host_bridge": False,
+        "csd_host_spdk": str(folder / "no SPDK"),
+        "csd_host_prefix": str(folder / "csd_host"),
+        "csd_host_link": str(folder / "csd"),
+    }
+    play = {"hosts": "all", "gather_facts": False, "module_defaults": {"make_install": below}, "roles": [role]}
+    book = folder / "play.yml"
+    book.write_text(json.dumps([play]))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local", str(book)]
+    environment = os.environ | {"LAB_RUN_FILE": str(folder / "run.jsonl"), "ANSIBLE_ROLES_PATH": str(ROOT / "roles")}
+    command += ["-e", f"ansible_python_interpreter={sys.executable}", *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    recap = RECAP.search(done.stdout)
+    assert recap
+    return int(recap[1])
+
+
+def test_without_the_bridge_nothing_is_compiled_and_the_way_through_spdk_is_named(tmp_path: Path) -> None:
+    predicted = run(tmp_path, "--check")
+    assert not (tmp_path / "csd_host").exists()
+    assert run(tmp_path) == predicted == 3
+    assert [path.name for path in (tmp_path / "csd_host/bin").iterdir()] == ["csd"]
+
+    # What the role told the tool of its drive would take it to SPDK's initiator.
+    said = subprocess.run([tmp_path / "csd", "list"], capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert f"asked: SPDK's initiator, {tmp_path}/csd_host/bin/csd_nvme\n" in said.stderr
+    assert "do:    install it (role csd_host with csd_host_bridge: true)" in said.stderr
+
+    assert run(tmp_path, state="absent") > 0
+    assert not (tmp_path / "csd").is_symlink()
+    assert not (tmp_path / "csd_host").exists()
