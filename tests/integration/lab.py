@@ -76,17 +76,22 @@ class Run:
         return self
 
 
-def make(folder: Path, verb: str, arguments: str = "") -> Run:
-    """Run `make VERB`, with further arguments for ansible-playbook.
+def make(folder: Path, name: str, arguments: str = "") -> Run:
+    """Run `make NAME`, with further arguments for ansible-playbook.
 
     Args:
         folder: where the record of the run goes.
-        verb: one of the Makefile.
+        name: one of the Makefile's verbs.
         arguments: for ansible-playbook, e.g. ``--check --diff``.
     """
+    return _recorded(folder, verb(name, arguments))
+
+
+def verb(name: str, arguments: str = "") -> list[str]:
+    """The command that runs `make NAME`, with further arguments for ansible-playbook."""
     # What a test of the tests sets wrongly stays wrong.
     always = os.environ.get("ARGS", "")
-    return _recorded(folder, ["make", "--no-print-directory", verb, f"ARGS={always} {arguments}"])
+    return ["make", "--no-print-directory", name, f"ARGS={always} {arguments}"]
 
 
 def playbook(folder: Path, name: str, *arguments: str) -> Run:

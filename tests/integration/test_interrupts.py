@@ -18,7 +18,7 @@ import pytest
 
 from blows.choice import START, Blow, all_blows, builds_spdk, dealt, not_run, step, tasks
 from blows.deal import strike
-from lab import LEAST, REPORT, ROOT, make, playbook
+from lab import LEAST, REPORT, ROOT, make, playbook, verb
 from machine import machine, mounts
 
 DEALT_IN_CI = 10
@@ -26,7 +26,7 @@ LIST = ROOT / "build/interrupts.md"
 #: Packages that no other one here needs, of tasks that install some: they are removed to be installed again.
 PACKAGES = {
     ("ebpf_toolchain", "Compilers and libraries are installed"): "bpftool",
-    ("spdk", "Install what it is built with"): "nasm",
+    ("spdk", "Install what it is built with"): "meson",
     ("csd_target", "Install the supervisor"): "daemon",
 }
 #: What is taken back before a role's tasks are struck, last one first, where it is not the role alone: huge pages are
@@ -111,7 +111,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(blow: Blow) -> list[str]:
     """The run that is struck: the whole of site.yml; where it has nothing to do, its step that the task is in."""
     if blow.changes:
-        return ["make", "--no-print-directory", "lab", f"ARGS={LEAST}"]
+        return verb("lab", LEAST)
     program = str(ROOT / ".venv/bin/ansible-playbook")
     return [program, "-i", "inventory/local", *shlex.split(LEAST), step(blow.task, ROOT)]
 

@@ -97,6 +97,31 @@ def test_a_blow_while_a_command_runs_finds_the_steps_before_it_taken(tmp_path: P
     assert dealt_to(tmp_path, blow) == {"first", "a", "b", "c"}
 
 
+BUILTIN = """\
+- name: Work
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Write
+      ansible.builtin.copy:
+        content: text
+        dest: {folder}/file
+        mode: "0600"
+    - name: Link
+      ansible.builtin.file:
+        src: file
+        dest: {folder}/link
+        state: link
+"""
+
+
+@pytest.mark.parametrize(("name", "place", "made"), [("Write", "/file", set()), ("Link", "/link", {"file"})])
+def test_a_blow_before_a_file_or_a_link_is_in_place(name: str, place: str, made: set[str], tmp_path: Path) -> None:
+    blow = Blow(Task(("Work", "", name, 0), "changed"), Moment(places=place), "kill_tree")
+    found = dealt_to(tmp_path, blow, BUILTIN)
+    assert {path for path in found if not path.startswith(".ansible_tmp")} == made
+
+
 @pytest.mark.parametrize(
     ("task", "moment"),
     [

@@ -86,11 +86,11 @@ HALF = Moment(half=True)
 
 # Where in the long work of a task, by role and name. Of all others that changed something in the first run: HALF.
 WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
-    ("ebpf_toolchain", "Compilers and libraries are installed"): (Moment(runs=("dpkg",)),),
+    ("ebpf_toolchain", "Compilers and libraries are installed"): (Moment(runs=("dpkg", "--unpack")),),
     ("ebpf_toolchain", "An eBPF program is compiled, loaded and run"): (Moment(runs=("clang",)),),
     ("ebpf_examples", "The examples are built and installed"): (Moment(runs=("clang",)),),
     ("ebpf_examples", "An eBPF program says hello in the trace pipe"): (Moment(runs=("minimal",)),),
-    ("spdk", "Install what it is built with"): (Moment(runs=("dpkg",)),),
+    ("spdk", "Install what it is built with"): (Moment(runs=("dpkg", "--unpack")),),
     ("spdk", "Fetch the source"): (Moment(runs=("apt-get", "source")),),
     ("spdk", "Unpack and patch it"): (Moment(runs=("patch",)),),
     ("spdk", "Configure; output of this and what follows is in /var/log/hello_ebpf/spdk-build.log"): (
@@ -103,8 +103,8 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("spdk", "Pack the result"): (Moment(places="/archives/spdk"),),
     ("spdk", "Install it"): (Moment(places="/spdk/20"),),
     ("csd_target", "Compile the programs on the builder"): (Moment(runs=("clang",)),),
-    ("csd_target", "Install the supervisor"): (Moment(runs=("dpkg",)),),
-    ("csd_target", "DPDK's eBPF library is there"): (Moment(runs=("apt-get",)),),
+    ("csd_target", "Install the supervisor"): (Moment(runs=("dpkg", "--unpack")),),
+    ("csd_target", "DPDK's eBPF library is there"): (Moment(runs=("apt-get", "download")),),
     ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/csd_target")),
     ("csd_target", "Keep the target running"): (HALF, Moment(runs=("daemon",))),
     ("csd_host", "The tool is built and installed"): (Moment(runs=("cc1",)),),
