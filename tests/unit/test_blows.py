@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from blows.choice import HALF, KINDS, START, Blow, Moment, Task, all_blows, dealt, not_run, step, tasks  # noqa: E402
 from blows.deal import MissedError, strike  # noqa: E402
+from waiting import until  # noqa: E402
 
 # Each step makes a file; the command, if there is one, runs before the last.
 MODULE = """\
@@ -54,7 +54,6 @@ PLAYBOOK = """\
         command: [sh, -c, "sleep 60 & wait"]
 """
 SECOND = Task(("Work", "", "Make", 1), "changed")
-CEILING_SECONDS = 60
 
 
 def dealt_to(folder: Path, blow: Blow, playbook: str = PLAYBOOK) -> set[str]:
@@ -86,10 +85,7 @@ def test_a_blow_within_a_task_finds_half_of_its_steps_taken(kind: str, tmp_path:
 
 def test_what_a_killed_controller_has_started_goes_on(tmp_path: Path) -> None:
     dealt_to(tmp_path, Blow(SECOND, HALF, "kill_controller"), PLAYBOOK.replace("sleep 60", "true"))
-    deadline = time.monotonic() + CEILING_SECONDS
-    while not (tmp_path / "made/d").exists():
-        assert time.monotonic() < deadline, "the module did not go on"
-        time.sleep(0.05)
+    assert until("the module goes on", (tmp_path / "made/d").exists)
 
 
 def test_a_blow_while_a_command_runs_finds_the_steps_before_it_taken(tmp_path: Path) -> None:

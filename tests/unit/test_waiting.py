@@ -22,7 +22,10 @@ FOLDERS = [ROOT / "tests", ROOT / "molecule"]
 HELPER = ROOT / "tests/waiting.py"
 # tests/measure/ decides nothing.
 PYTHON = sorted(
-    path for folder in FOLDERS for path in folder.rglob("*.py") if path != HELPER and path.parent.name != "measure"
+    path
+    for folder in FOLDERS
+    for path in folder.rglob("*.py")
+    if path not in {HELPER, Path(__file__)} and path.parent.name != "measure"
 )
 SHELLS = sorted(
     itertools.chain(
@@ -79,8 +82,6 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_test_waits_for_a_state(path: Path) -> None:
     name = str(path.relative_to(ROOT))
-    if path == Path(__file__):
-        return
     found = [(line, what) for line, what in faults(path.read_text()) if (name, what) not in EXCEPTIONS]
     assert found == [], (
         f"Asked: {name} waits for states, with a ceiling. Found (line, what): {found}. "

@@ -17,6 +17,7 @@ from typing import Any
 
 from blows.choice import Blow, Moment
 from lab import ROOT
+from waiting import until
 
 #: Ceilings: of a run until it is struck (the longest builds SPDK before), and of its end after that.
 PATIENCE_SECONDS = 400
@@ -163,12 +164,14 @@ def _comes_to_run(words: tuple[str, ...], seen: dict[str, Any], deadline: float)
     """Whether the command that was started is the asked one, or starts it before it ends."""
     if _has(seen["runs"], words):
         return True
-    while not _ended(seen["pid"]):
+
+    def look() -> str:
         if any(_has(_words(pid), words) for pid in descendants(seen["pid"])):
-            return True
-        assert time.monotonic() < deadline, f"{seen['runs']} neither came to run {words} nor ended"
-        time.sleep(LOOK_SECONDS)
-    return False
+            return "runs"
+        return "ended" if _ended(seen["pid"]) else ""
+
+    what = f"{seen['runs']} comes to run {words}, or ends"
+    return until(what, look, deadline - time.monotonic(), every=LOOK_SECONDS) == "runs"
 
 
 def _has(command: list[str], words: tuple[str, ...]) -> bool:
