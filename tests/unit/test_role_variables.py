@@ -107,10 +107,13 @@ def test_every_structure_declares_its_keys() -> None:
     assert len(structures) > 12
 
 
-@some("list", "dict", "raw")
+STRUCTURES = [place for place in ALL if place.option.get("options")]
+
+
+@pytest.mark.parametrize("place", STRUCTURES, ids=[".".join((place.variable, *place.path)) for place in STRUCTURES])
 def test_a_misspelt_key_is_named_with_the_right_one(place: Place) -> None:
     """`tipe:` in a bdev, `listners:` in a subsystem: with every key of every structure, one letter too many."""
-    for key in place.option.get("options", {}):
+    for key in place.option["options"]:
         item = _right_keys(place.option["options"]) | {f"{key}z": 1}
         found = wrong(place, [item] if place.option["type"] == "list" else item)
         assert len(found) == 1
