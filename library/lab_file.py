@@ -10,7 +10,7 @@ short_description: A file or link of the lab in a folder that others use too
 description:
   - Makes a link or a small text file where nothing is, and keeps it as asked. What is there and was not made by the
     lab is refused, in check mode too, and never replaced or removed.
-  - What is made is noted in C(/var/lib/hello_ebpf/made.json), with its inode number.
+  - What is made is noted in C(/var/lib/hello_ebpf/made.json), with what tells it from another file.
 options:
   owner:
     description: Who makes it. O(state=absent) removes all that was made for this owner, declared still or not.

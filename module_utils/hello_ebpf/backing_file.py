@@ -25,7 +25,7 @@ OWNER = "backing_file"
 LENT = "backing_file_lent"
 REPLACED = "gone, or replaced by somebody else"
 KEPT = "kept"  # the target's user goes, and its number may become another's
-FOLDER = "folder"  # a folder's detail; a file's is its inode number
+FOLDER = "folder"  # a folder's detail; a file's is its identity
 
 
 @dataclass(frozen=True)
@@ -165,15 +165,15 @@ class BackingFilesGone:
 
     def read(self) -> dict[Path, str]:
         notes = self.made.of(OWNER).items()
-        found = {Path(name): REPLACED for name, inode in notes if inode not in {FOLDER, identity(Path(name))}}
+        found = {Path(name): REPLACED for name, noted in notes if noted not in {FOLDER, identity(Path(name))}}
         for path in self._files():
             if self.remove_data or not has_data(path):
                 found[path] = "with data" if has_data(path) else "empty"
             elif path.stat().st_uid != os.geteuid():
                 found[path] = KEPT
         for name, lent in self.made.of(LENT).items():
-            user, inode = lent.split()
-            there = identity(Path(name)) == inode
+            user, noted = lent.split(" ", 1)
+            there = identity(Path(name)) == noted
             found[Path(name)] = f"lent by {_name(int(user))}" if there else REPLACED
         return found
 
@@ -206,7 +206,7 @@ class BackingFilesGone:
     def _files(self) -> list[Path]:
         """The files that the lab made and nobody has replaced since."""
         notes = self.made.of(OWNER).items()
-        return [Path(name) for name, inode in notes if inode != FOLDER and identity(Path(name)) == inode]
+        return [Path(name) for name, noted in notes if noted != FOLDER and identity(Path(name)) == noted]
 
 
 def has_data(path: Path) -> bool:

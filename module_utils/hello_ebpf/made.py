@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -107,15 +108,17 @@ def half(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def drop_half(path: Path, inode: str) -> None:
-    """Remove what a run that was cut off left: it is known by the inode number that was noted for the file."""
-    if inode and identity(half(path)) == inode:
+def drop_half(path: Path, noted: str) -> None:
+    """Remove what a run that was cut off left: it is known by the identity that was noted for the file."""
+    if noted and identity(half(path)) == noted:
         half(path).unlink()
 
 
 def identity(path: Path) -> str:
-    """Tells a file from another one at the same path, as a note's detail; empty where there is none."""
-    try:
-        return str(path.lstat().st_ino)
-    except FileNotFoundError:
+    """Tells a file from another one at the same path, as a note's detail: its inode number, which the kernel soon gives
+    to a new file, and when it was born, by stat(1), since Python does not tell. Empty where there is none.
+    """
+    if not path.is_symlink() and not path.exists():
         return ""
+    asked = ["stat", "--format=%i %.9W", "--", str(path)]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()

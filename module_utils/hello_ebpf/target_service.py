@@ -312,12 +312,6 @@ class TargetService:
                 found="there is one that the lab did not write",
                 fix="rename it, or set csd_target_manage_service: false where it runs the target",
             )
-        if (other := self._other()) is not None:
-            raise LabError(
-                asked=f"{service.name} with its RPC socket {self.target.rpc_socket}",
-                found=f"{other} has the same shared-memory id, and a machine has one such target",
-                fix="declare the drives of both in one csd_target_subsystems, or take that one down first",
-            )
         noted = self.made.of(service.name)
         for path in self._places():
             if str(path) in noted or path in found.unnoted or not (path.is_symlink() or path.exists()):
@@ -334,6 +328,12 @@ class TargetService:
                 asked=f"{path} for {service.name}",
                 found="it is there, and the lab did not make it",
                 fix="move it away, or set csd_target_config_file and csd_target_log to other paths",
+            )
+        if (other := self._other()) is not None:
+            raise LabError(
+                asked=f"{service.name} with its RPC socket {self.target.rpc_socket}",
+                found=f"{other} has the same shared-memory id, and a machine has one such target",
+                fix="declare the drives of both in one csd_target_subsystems, or take that one down first",
             )
 
     def _check_socket(self, found: Found) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULE = "module_utils/hello_ebpf/removal.py"
 # Who takes single files away by name, and what tells that they are the lab's. A new one has to say so here.
 UNLINKS = {
-    "module_utils/hello_ebpf/backing_file.py": "noted in made.py, with its inode",
+    "module_utils/hello_ebpf/backing_file.py": "noted in made.py, with its identity",
     "module_utils/hello_ebpf/bench/store.py": "a half of its own name, in the user's folder of reports",
     "module_utils/hello_ebpf/hugepages_host.py": "first line or record of the role hugepages",
     "module_utils/hello_ebpf/lab_file.py": "noted in made.py, or a link to the asked target",
@@ -149,10 +150,27 @@ def test_what_was_noted_is_ours_and_what_was_there_is_not(tmp_path: Path) -> Non
     made.take("csd_target", tmp_path / "new")
     made.note("csd_host", tmp_path / "link", identity(there))
     assert dict(made.of("csd_target")) == {str(tmp_path / "new"): ""}
-    assert dict(made.of("csd_host")) == {str(tmp_path / "link"): str(there.stat().st_ino)}
+    assert dict(made.of("csd_host")) == {str(tmp_path / "link"): identity(there)}
     made.forget("csd_target", tmp_path / "new")
     made.forget("csd_host", tmp_path / "link")
     assert not (tmp_path / "notes").exists()
+
+
+def test_a_new_file_that_gets_the_old_ones_inode_number_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    seen = {identity(path)}
+    for count in range(2, 5):
+        path.unlink()
+        tick = time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+        while time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE) == tick:
+            pass  # the kernel's clock for files
+        path.touch()
+        seen.add(identity(path))
+        assert len(seen) == count
+    path.rename(tmp_path / "renamed")
+    assert identity(tmp_path / "renamed") in seen
+    assert identity(path) == ""
 
 
 def test_notes_that_cannot_be_read_stop_a_removal(tmp_path: Path) -> None:
