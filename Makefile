@@ -97,7 +97,7 @@ lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-c
 
 .PHONY: unit
 unit: $(VENV)/.test ## Unit tests of modules and module_utils
-	$(BIN)/pytest -n 2 --timeout=120 tests/unit
+	$(BIN)/pytest -n 2 --timeout=300 tests/unit
 
 .PHONY: ansible-oldest
 ansible-oldest: $(VENV)-oldest/.stamp ## Playbooks and plugins with the oldest ansible-core that they run with

@@ -16,8 +16,11 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.made import Made, identity
 from ansible.module_utils.hello_ebpf.removal import MARK, claim, remove, remove_named, seal, strangers, tidy
 
+from waiting import until
+
 ROOT = Path(__file__).resolve().parents[2]
 RULE = "module_utils/hello_ebpf/removal.py"
+FILE_CLOCK = 5  # Linux's CLOCK_REALTIME_COARSE, which stamps files
 # Who takes single files away by name, and what tells that they are the lab's. A new one has to say so here.
 UNLINKS = {
     "module_utils/hello_ebpf/backing_file.py": "noted in made.py, with its identity",
@@ -156,15 +159,18 @@ def test_what_was_noted_is_ours_and_what_was_there_is_not(tmp_path: Path) -> Non
     assert not (tmp_path / "notes").exists()
 
 
+def wait_for_another_file_time() -> None:
+    tick = time.clock_gettime_ns(FILE_CLOCK)
+    until("the clock of files has ticked", lambda: time.clock_gettime_ns(FILE_CLOCK) != tick)
+
+
 def test_a_new_file_that_gets_the_old_ones_inode_number_is_another_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     seen = {identity(path)}
     for count in range(2, 5):
         path.unlink()
-        tick = time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
-        while time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE) == tick:
-            pass  # the kernel's clock for files
+        wait_for_another_file_time()
         path.touch()
         seen.add(identity(path))
         assert len(seen) == count
