@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import ansible.module_utils
@@ -24,3 +26,11 @@ def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     record = tmp_path_factory.mktemp("notes") / "made.json"
     monkeypatch.setattr(made, "RECORD", record)
     return record
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may search; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(dir="/var/lib") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)

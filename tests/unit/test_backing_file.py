@@ -98,11 +98,8 @@ def test_a_file_that_the_user_put_in_the_place_of_ours_stays(tmp_path: Path, not
     assert not notes.exists()
 
 
-def test_what_stays_for_its_data_does_not_stay_with_a_user_that_goes(tmp_path: Path) -> None:
-    # Pytest's folders are root's alone, and the file's user has to get through.
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o711)
-    path = tmp_path / "file"
+def test_what_stays_for_its_data_does_not_stay_with_a_user_that_goes(open_folder: Path) -> None:
+    path = open_folder / "file"
     run(path, owner="nobody")
     with path.open("r+b") as file:
         file.write(b"data")
@@ -143,16 +140,19 @@ def test_an_interrupted_run_leaves_no_file_of_the_right_name(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_file_that_its_owner_would_not_get_to_is_not_made(tmp_path: Path) -> None:
-    """Pytest's folders are root's alone."""
-    path = tmp_path / "new" / "file"
-    work = BackingFile(path, MIB, "daemon")
+def test_a_file_that_its_owner_would_not_get_to_is_not_made(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    path = closed / "new" / "file"
     for check in (True, False):
         with pytest.raises(
-            LabError, match=rf"Asked: {path} for daemon\. Found: daemon may not search /.*\. Do: chmod o\+x"
+            LabError,
+            match=rf"Asked: {path} for daemon\. Found: daemon may not search {closed}\. Do: chmod o\+x {closed}",
         ):
-            converge(work.read, work.plan, work.predict, check=check)
-    assert not path.parent.exists()
+            run(path, owner="daemon", check=check)
+    assert list(closed.iterdir()) == []
+    closed.chmod(0o711)
+    assert run(path, owner="daemon")[0] == [f"make {path} of {MIB} bytes"]
 
 
 def test_folders_on_its_way_are_open_however_closed_the_umask(tmp_path: Path) -> None:

@@ -141,16 +141,13 @@ def test_the_inventories_show_programs_that_are_there() -> None:
             assert (fleet / "programs" / name).exists() or (ROLE / "files/programs" / name).exists(), name
 
 
-def test_data_that_the_service_could_not_reach_are_refused_before_anything_is_changed(tmp_path: Path) -> None:
-    """Pytest's folders are root's alone."""
-    filename = str(tmp_path / "data.img")
-    said = preflight(
-        tmp_path,
-        tasks="places",
-        csd_target_user="daemon",
-        csd_target_bdevs=[{"type": "aio", "name": "data", "filename": filename}],
-        csd_target_programs=[],
-    )
-    assert f"Asked: csd_target works on {filename} as daemon. Found: daemon may not search /" in said
-    assert "failed=1" in said
-    assert "changed=0" in said
+def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:
+    """The look (playbooks/places.yml) is told all that the start is, but what decides nothing about whether it can."""
+    [look] = yaml.safe_load((ROLE / "tasks/places.yml").read_text())
+    [start] = [
+        task for task in yaml.safe_load((ROLE / "tasks/service.yml").read_text()) if "csd_target_service" in task
+    ]
+    told, asked = look["csd_target_service"], start["csd_target_service"]
+    assert look["check_mode"] is True
+    assert told == {name: asked[name] for name in told}
+    assert asked.keys() - told.keys() == {"idle_priority", "protection", "rebuilt", "ready_seconds"}

@@ -7,8 +7,6 @@ How closed that is by systemd's own measure, the scenario `default` asks systemd
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,14 +118,6 @@ def test_whatever_the_unit_hides_is_refused(change: dict[str, Any], does: str, u
         f"Asked: csd_test {does}. Found: its unit keeps /root from it. "
         "Do: lay it elsewhere, for example below /var/lib/hello_ebpf; a program below /opt."
     )
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody may search; pytest's own are root's alone."""
-    with tempfile.TemporaryDirectory(dir="/var/lib") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def test_links_are_followed_to_where_data_are(open_folder: Path) -> None:

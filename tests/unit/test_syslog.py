@@ -28,6 +28,7 @@ FEW_WORDS = {
     ("distribution_pack", "parts"),
     ("hugepages", "nodes"),
     ("make_install", "environment"),
+    ("nvme_tcp_left", "connections"),
     ("spdk_build", "git_submodule_urls"),
     ("spdk_rpc", "params"),
 }
