@@ -250,7 +250,7 @@ def test_teardown_leaves_nothing_and_takes_nothing_of_others(tmp_path: Path) -> 
     run = make(tmp_path, "teardown").succeeded()
     assert FOREIGN.seen() == before
     assert left_in_our_folders() <= FOREIGN.paths()
-    assert "Not the lab's, or kept for its data: " in run.output
+    assert "Not made by the lab, or kept for its data: " in run.output
     assert machine()["processes"] == untouched()["processes"]
 
 
