@@ -75,6 +75,8 @@ def test_an_archive_without_a_name_is_refused() -> None:
 def test_a_whole_digest_is_accepted() -> None:
     preflight.check_source(Request("20.07", "archive", archive="/a", sha256="0a" * 32))
     preflight.check_source(Request("20.07", "ceph", manifest=f"{'0a' * 32}  LICENSE\n"))
+    with pytest.raises(LabError):
+        preflight.check_source(Request("20.07", "archive", archive="/a", sha256="0a" * 31))
 
 
 @pytest.mark.parametrize(
