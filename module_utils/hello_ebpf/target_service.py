@@ -17,7 +17,7 @@ from .errors import LabError
 from .jsonrpc import Client
 from .made import Made
 from .plan import Step
-from .processes import PROC, Process, lock_holder, reactors, running
+from .processes import PROC, Process, link_of, lock_holder, reactors, running, text_of
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
@@ -236,9 +236,20 @@ class TargetService:
         number = next((value for name, value in pairwise(self.supervisor.service.argv) if name == "--shm-id"), None)
         for process in running(self.proc):
             words = set(pairwise(word for argument in process.argv for word in argument.split("=", 1)))
-            if number and ours not in words and {("--shm-id", number), ("-i", number)} & words:
+            if (
+                number
+                and ours not in words
+                and {("--shm-id", number), ("-i", number)} & words
+                and self._is_here(process)
+            ):
                 return process
         return None
+
+    def _is_here(self, process: Process) -> bool:
+        """Not in a container of this machine, which has shared memory of its own."""
+        with contextlib.suppress(OSError):
+            return link_of(self.proc / str(process.pid) / "ns/pid") == link_of(self.proc / "self/ns/pid")
+        return False
 
     def _foreign(self, ours: Process | None) -> Process | None:
         """The process that serves our socket and is not ours."""

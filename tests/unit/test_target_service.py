@@ -517,3 +517,29 @@ def test_a_unit_of_somebody_else_is_refused_and_stays(tmp_path: Path, monkeypatc
         else:
             assert converge(work.read, work.plan, work.predict, check=False).actions == []
     assert unit.read_text() == "[Service]\nExecStart=/bin/true\n"
+
+
+def test_a_target_in_a_container_of_this_machine_is_no_second_one(bench: Bench) -> None:
+    """Its shared memory is its own."""
+    python = [sys.executable, "-c", "import time; time.sleep(60)", "-r", "/run/other/spdk.sock", "--shm-id", "4422"]
+    other = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", *python])
+    service = Service("csd_test", "test", (*bench.argv, "--shm-id", "4422"), bench.folder / "run", bench.folder / "log")
+    bench.supervisor.service = service
+    work = TargetService(
+        Target(bench.socket, bench.config, (), 0, ready_seconds=5, share_cores=False, state="started"),
+        bench.supervisor,
+        check=True,
+    )
+    try:
+        inside = Path(f"/proc/{other.pid}/task/{other.pid}/children")
+        deadline = time.monotonic() + 20
+        while not inside.read_text():
+            assert time.monotonic() < deadline, "unshare(1) has started nothing within 20 s"
+        [child] = inside.read_text().split()
+        # unshare(1) itself has the same arguments behind its own, and is on this side.
+        assert (seen := work._other()) is not None
+        assert seen.pid == other.pid
+        assert not work._is_here(Process(int(child), (), ""))
+    finally:
+        other.kill()
+        other.wait()
