@@ -17,7 +17,7 @@ from .errors import LabError
 from .jsonrpc import Client
 from .made import Made
 from .plan import Step
-from .processes import PROC, Process, link_of, lock_holder, reactors, running, text_of
+from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process

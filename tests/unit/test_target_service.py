@@ -27,6 +27,8 @@ from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_memory import Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
 
+from waiting import until
+
 # Serves SPDK's RPC for one method: enough to be a process with a socket that answers.
 STAND_IN = """
 import json, socket, sys
@@ -526,16 +528,13 @@ def test_a_target_in_a_container_of_this_machine_is_no_second_one(bench: Bench) 
     service = Service("csd_test", "test", (*bench.argv, "--shm-id", "4422"), bench.folder / "run", bench.folder / "log")
     bench.supervisor.service = service
     work = TargetService(
-        Target(bench.socket, bench.config, (), 0, ready_seconds=5, share_cores=False, state="started"),
+        Target(bench.socket, bench.config, (), Memory(0, 2048), ready_seconds=5, share_cores=False, state="started"),
         bench.supervisor,
         check=True,
     )
     try:
         inside = Path(f"/proc/{other.pid}/task/{other.pid}/children")
-        deadline = time.monotonic() + 20
-        while not inside.read_text():
-            assert time.monotonic() < deadline, "unshare(1) has started nothing within 20 s"
-        [child] = inside.read_text().split()
+        [child] = until("unshare(1) has started the other target", lambda: inside.read_text().split())
         # unshare(1) itself has the same arguments behind its own, and is on this side.
         assert (seen := work._other()) is not None
         assert seen.pid == other.pid
