@@ -43,7 +43,8 @@ test: $(VENV)/.test ## Everything that CI runs; about an hour on two cores
 	rm -f build/stages.txt
 	tests/together.sh lint c-tests unit ansible-oldest machines
 	tests/together.sh test-default
-	tests/together.sh test-fresh "test-fleet test-vm"
+	tests/together.sh test-fleet
+	tests/together.sh test-fresh test-vm
 	@echo "Time of the stages:" && cat build/stages.txt
 
 # The slow part of every scenario's first run.

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-# Makes several targets beside each other, with the target's name before each line: together.sh TARGETS...
-# "A B" as one argument: B after A, if A passed. For what leaves each other room on two cores, and shares nothing but the
-# docker daemon. The time of each target is told, and kept in build/stages.txt. No target may take longer than
-# HELLO_EBPF_STAGE_SECONDS.
+# Makes several targets beside each other, with the target's name before each line: together.sh TARGET...
+# For what leaves each other room on two cores, and shares nothing but the docker daemon. The time of each target is
+# told, and kept in build/stages.txt. No target may take longer than HELLO_EBPF_STAGE_SECONDS.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -20,16 +19,9 @@ stage() {
 	return "$code"
 }
 
-turns() {
-	local target
-	for target in $1; do
-		stage "$target" > >(sed -u "s/^/$target | /") 2>&1 || return
-	done
-}
-
 pids=() waited=() failed=()
-for targets; do
-	turns "$targets" &
+for target; do
+	stage "$target" > >(sed -u "s/^/$target | /") 2>&1 &
 	pids+=($!)
 done
 # timeout passes it on to make, and each scenario puts its machines away.
@@ -41,9 +33,9 @@ stop() {
 }
 trap stop INT TERM
 
-for targets; do
-	wait "${pids[${#waited[@]}]}" || failed+=("$targets")
-	waited+=("$targets")
+for target; do
+	wait "${pids[${#waited[@]}]}" || failed+=("$target")
+	waited+=("$target")
 	# A signal ends `wait`, not what is waited for.
 	[ -z "$interrupted" ] || { wait; exit 130; }
 done
