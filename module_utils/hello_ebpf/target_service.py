@@ -27,6 +27,9 @@ EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
 # What DPDK keeps in its run folder.
 DPDK_FILES = ("config", "fbarray_*", "hugepage_*", "mp_socket*", "dpdk_telemetry*")
+# One that is silent for so long is restarted. On a machine with more to do than cores it may take seconds, and its data
+# in memory would be lost.
+ANSWER_SECONDS = 30
 DEATHS = 2  # once may be chance: a port that the one before has not given back yet
 CORE_MASK = re.compile("0x[0-9a-fA-F]+")
 CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one for each core
@@ -145,7 +148,7 @@ class TargetService:
             definition=definition,
             process=process,
             current=process is not None and self._is_current(process),
-            version=self._version() if process else None,
+            version=self._version(ANSWER_SECONDS) if process else None,
             leftovers=tuple(self._leftovers()),
             readable=self._is_readable(),
             missing=self._missing(process),
@@ -187,9 +190,9 @@ class TargetService:
         arguments = self.supervisor.service.argv[1:]
         return process.argv[1:] == arguments and process.executable == str(self._program()) and not self.replaced
 
-    def _version(self) -> str | None:
+    def _version(self, seconds: float) -> str | None:
         try:
-            with Client(str(self.target.rpc_socket), timeout=5) as client:
+            with Client(str(self.target.rpc_socket), timeout=seconds) as client:
                 return str(client.call("spdk_get_version")["version"])
         except LabError:
             return None
@@ -415,7 +418,7 @@ class TargetService:
         self._drop_shared()
         self.supervisor.start()
         deadline = time.monotonic() + self.target.ready_seconds
-        while self._version() is None:
+        while self._version(5) is None:
             if (deaths := self.supervisor.deaths()) >= DEATHS:
                 raise LabError(
                     asked=f"{self.supervisor.service.name} answers RPC",
