@@ -233,6 +233,8 @@ def test_a_socket_in_a_folder_of_everybody_is_refused_and_the_folder_stays(tmp_p
 
 def test_a_foreign_bdev_keeps_the_target_from_being_stopped(tmp_path: Path) -> None:
     """A teardown does not stop a target that serves what was not declared: it names it, and the bdev stays."""
+    # From here on: this teardown takes down what comes before the target.
+    FOREIGN.put()
     with Client("/run/hello_ebpf/spdk.sock") as client:
         client.call("bdev_malloc_create", {"name": "theirs", "num_blocks": 2048, "block_size": 512})
     refused = make(tmp_path, "teardown")
@@ -245,7 +247,6 @@ def test_a_foreign_bdev_keeps_the_target_from_being_stopped(tmp_path: Path) -> N
 
 def test_teardown_leaves_nothing_and_takes_nothing_of_others(tmp_path: Path) -> None:
     """Foreign files, units, sockets, mounts and packages beside, inside and in the place of the lab's survive."""
-    FOREIGN.put()
     before = FOREIGN.seen()
     run = make(tmp_path, "teardown").succeeded()
     assert FOREIGN.seen() == before
