@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
@@ -176,6 +177,8 @@ def _aims(path: Path) -> set[tuple[Task, Moment, str]]:
 
 def test_a_task_is_found_in_the_step_of_site_yml_that_has_its_play() -> None:
     assert step(Task(("Connect", "nvme_tcp", "Decide who connects", 0), "ok"), ROOT) == "playbooks/initiator.yml"
+    [play] = [one for one in yaml.safe_load((ROOT / "playbooks/places.yml").read_text()) if "hosts" in one]
+    assert step(Task((play["name"], "csd_host", "No other program has the tool's name", 1), "ok"), ROOT) == "site.yml"
     with pytest.raises(LookupError, match="no playbook with the play 'Elsewhere'"):
         step(Task(("Elsewhere", "", "Any", 0), "ok"), ROOT)
 

@@ -133,12 +133,23 @@ def tasks(record: Path) -> list[Task]:
 
 
 def step(task: Task, root: Path) -> str:
-    """The playbook that site.yml imports, in which the task's play is."""
-    for imported in yaml.safe_load((root / "site.yml").read_text()):
-        path: str = imported["ansible.builtin.import_playbook"]
-        if task.names[0] in {play["name"] for play in yaml.safe_load((root / path).read_text())}:
-            return path
-    raise LookupError(f"site.yml imports no playbook with the play {task.names[0]!r}")
+    """The playbook that site.yml imports, in which the task's play is; site.yml itself where several import it."""
+    steps = _imports(root / "site.yml")
+    found = [path for path in steps if task.names[0] in _plays(path)]
+    if not found:
+        raise LookupError(f"site.yml imports no playbook with the play {task.names[0]!r}")
+    return str(found[0].relative_to(root)) if len(found) == 1 else "site.yml"
+
+
+def _imports(playbook: Path) -> list[Path]:
+    names = [play.get("ansible.builtin.import_playbook") for play in yaml.safe_load(playbook.read_text())]
+    return [playbook.parent / name for name in names if name]
+
+
+def _plays(playbook: Path) -> set[str]:
+    """The names of a playbook's plays, those of what it imports included."""
+    own = {play["name"] for play in yaml.safe_load(playbook.read_text())}
+    return own.union(*map(_plays, _imports(playbook)))
 
 
 def not_run(record: Path, roles: Path) -> list[str]:
