@@ -78,7 +78,8 @@ def test_a_stranger_is_not_let_in(host: Host) -> None:
     """By nvme-cli, a host that is not on the subsystem's list is refused, and the kernel says so."""
     stranger = "nqn.2014-08.org.example:stranger"
     name = controller(host)
-    where = f"--transport=tcp --traddr=127.0.0.1 --trsvcid=4420 --nqn={NQN}"
+    # nvme-cli itself refuses a second connection to a subsystem, whoever asks.
+    where = f"--duplicate-connect --transport=tcp --traddr=127.0.0.1 --trsvcid=4420 --nqn={NQN}"
     done = host.run(f"nvme connect {where} --hostnqn={stranger} --hostid=1b8f3c52-7d0e-4f6a-9c1d-5e2a40b7d9f3")
     assert done.rc != 0
     # Asked of the kernel itself: its words reach the journal later.
