@@ -694,4 +694,4 @@ def test_everything_at_once(tmp_path: Path) -> None:
             with contextlib.suppress(LabError):
                 target.call("csd_unload_program", name="csd0_compute", pind=pind)
         shown = target.call("csd_get_programs", name="csd0_compute")[0]["programs"]
-        assert {slot["state"] for slot in shown} == {"empty"}
+        assert [slot for slot in shown if slot["state"] != "empty"] == []
