@@ -21,6 +21,7 @@ import csd_target_service
 import pytest
 from ansible.module_utils.hello_ebpf import supervisors
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
+from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.processes import credentials, running
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
 from ansible.module_utils.hello_ebpf.target_service import TargetService
@@ -37,14 +38,14 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import conftest  # noqa
 from ansible.module_utils.hello_ebpf.processes import PROC, credentials, find
-from ansible.module_utils.hello_ebpf.target_service import _hugepages_of
+from ansible.module_utils.hello_ebpf.target_memory import _mapped
 pid = int(sys.argv[1])
 try:
     Path(f"/proc/{pid}/exe").readlink()
     print(False)
 except PermissionError:
     print(True)
-print(find(pid).executable, credentials(pid).user, _hugepages_of(find(pid), PROC), sep="\\n")
+print(find(pid).executable, credentials(pid).user, _mapped(find(pid), 2048, PROC), sep="\\n")
 """
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 
@@ -157,6 +158,8 @@ def test_another_user_or_priority_is_another_service(bench: Bench) -> None:
 def test_a_crash_loop_is_reported_at_once_with_its_last_words(bench: Bench) -> None:
     """Case A19. The second death is enough, and what the program said is in the error."""
     bench.config.parent.mkdir()
+    # As one that the role wrote.
+    Made().note(NAME, bench.config)
     bench.config.write_text(
         json.dumps({"subsystems": [{"subsystem": "bdev", "config": [{"method": "no_such", "params": {}}]}]})
     )
@@ -170,7 +173,7 @@ def test_data_that_its_user_may_not_open_are_refused_before_a_start(bench: Bench
     data.write_bytes(bytes(4096))
     data.chmod(0o600)
     done = bench.run(data=[str(data)])
-    assert f"Asked: {NAME} reads and writes {data} as {USER}. Found: {USER} may not." in done["msg"]
+    assert f"Asked: {NAME} works on {data} as {USER}. Found: {USER} may not." in done["msg"]
     assert not bench.socket.parent.exists()
     shutil.chown(data, USER)
     assert "msg" not in bench.run(data=[str(data)])
@@ -181,6 +184,8 @@ def test_data_that_its_user_may_not_open_are_refused_before_a_start(bench: Bench
 def test_the_log_is_cut_to_its_end_at_a_start(bench: Bench) -> None:
     log = bench.folder / "log" / "target.log"
     log.parent.mkdir()
+    # As one that the role wrote.
+    Made().note(NAME, log)
     log.write_bytes(b"old\n" * supervisors.LOG_KEPT)
     assert "msg" not in bench.run()
     assert log.stat().st_size < supervisors.LOG_KEPT + 65536
