@@ -244,7 +244,7 @@ def url(text: str) -> Wrong | None:
     """A mirror, as a line of apt's sources has it."""
     if re.fullmatch(r"[^\s\[\]#]+", text) and not line(text):
         return None
-    return Wrong("not a URL on one line without white space and brackets", "write it like http://deb.debian.org/debian")
+    return Wrong("not a URL on one line without white space and brackets", "write it like http://mirror.example/debian")
 
 
 def digest(text: str) -> Wrong | None:
