@@ -173,12 +173,16 @@ class CsdTarget:
             self._process.terminate()
             self.ended()
 
-    def ended(self) -> None:
-        """Wait until it has ended by itself, asked by a signal or an RPC, without complaint and without a leak."""
+    def ended(self) -> int:
+        """Wait until it has ended by itself, asked by a signal or an RPC, without complaint and without a leak.
+
+        Its exit code.
+        """
         process, self._process = self._process, None
         assert process is not None
         try:
             sanitizers.ended(process, self.log)
+            return process.returncode
         finally:
             Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
