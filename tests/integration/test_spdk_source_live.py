@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,9 @@ def test_a_repository_gives_the_same_tree(sources: Sources) -> None:
 
 def test_an_archive_gives_the_same_tree(sources: Sources) -> None:
     archive = sources.folder / "spdk-20.07.tar.xz"
-    names: list[str | Path] = ["--transform", "s,^\\./,spdk-20.07/,", "-C", sources.plain, "."]
-    subprocess.run(["tar", "-cf", archive, "--use-compress-program=xz -0", *names], check=True)
+    # Not by tar: a minimal Debian has no xz.
+    with tarfile.open(archive, "w:xz", preset=0) as packed:
+        packed.add(sources.plain, "spdk-20.07")
     asked = sources.other("archive", archive=str(archive), sha256=sha256(archive))
     assert files(unpacked(asked)) == sources.patched
     assert run(asked, "plan")["missing"][0] == "configure"

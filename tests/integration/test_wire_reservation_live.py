@@ -342,6 +342,26 @@ def test_hosts_that_lose_their_registration_without_a_reservation_are_told(world
         assert (kind, number) == (1, nsid)  # registration preempted
 
 
+def test_what_a_host_has_just_asked_for_counts_while_another_one_holds(world: World) -> None:
+    """Register and Release in one segment, while another host holds: the second command knows of the first."""
+    with world.namespace() as nsid, world.hosts(2) as hosts:
+        holder, late = hosts
+        registered([holder], nsid, 1)
+        assert holder.acquire(nsid, 1, WRITE_EXCLUSIVE_REGISTRANTS) == SUCCESS
+        parts = []
+        for cid, (opcode, data, dw10) in enumerate(
+            [
+                (REGISTER, struct.pack("<QQ", 0, 2), NEW_KEY),
+                (RELEASE, struct.pack("<Q", 2), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+            ]
+        ):
+            sgl = (0, len(data), wire.SGL_IN_CAPSULE)
+            parts.append(wire.capsule(wire.command(opcode, cid, nsid, sgl=sgl, dw10=dw10), data))
+        late.io.send(*parts)
+        assert {done.cid: done.status for done, _ in (late.io.answer() for _ in parts)} == {0: SUCCESS, 1: SUCCESS}
+        assert keys(holder, nsid) == {1: True, 2: False}
+
+
 def test_commands_of_many_hosts_at_a_time_take_turns(world: World) -> None:
     """All are answered, and what each host asks for in a row happens in that order."""
     with world.namespace() as nsid, world.hosts(8) as hosts:
