@@ -167,11 +167,20 @@ def test_namespace_taken_away_under_load(target: ComputeTarget) -> None:
 
 def test_subsystem_changed_under_load(target: ComputeTarget) -> None:
     """A change does not wait for commands that take long: they are interrupted, and may be sent again."""
+    latency = {f"{kind}_{way}_latency": 250_000 for kind in ("avg", "p99") for way in ("read", "write")}
+    target.call("bdev_malloc_create", name="base", num_blocks=256, block_size=512)
+    target.call("bdev_delay_create", name="late", base_bdev_name="base", **latency)
+    target.call("nvmf_subsystem_add_ns", nqn=NQN, namespace={"bdev_name": "late", "nsid": 6})
     with target.host() as host:
+        # A minute: 240 reads, one after another.
+        held = host.submit(commands.slm_copy_blocks(SLM, 0, [BlockSource(6, 0, 1)] * 240, 512))
         tags = long_commands(host)
+        # What came before this one has begun.
+        assert host.io(commands.slm_read(SLM, 0, 4)).status == 0
         address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.2", "trsvcid": str(PORT)}
         target.call("nvmf_subsystem_add_listener", nqn=NQN, listen_address=address)
-        # Those that had not come yet, or had been done, are not interrupted.
+        assert host.wait(held).status == INTERRUPTED
+        # Those that had been done are not interrupted.
         assert {host.wait(tag).status for tag in tags} <= {0, INTERRUPTED}
         assert host.io(commands.slm_fill(SLM, 0, SLM_BYTES)).status == 0
 
