@@ -26,7 +26,7 @@ def test_no_file_is_left(host: Host) -> None:
     other = {path for path in after if not of_packages(path, after, owned) and not THEIRS.match(path)}
     assert sorted(other - before.keys() - owned) == []
     assert sorted(before.keys() - after.keys()) == []
-    changed = {path for path in other if before[path] != after[path]}
+    changed = {path for path in other & before.keys() if before[path] != after[path]}
     # Written anew, line by line as it was.
     assert changed <= {"/etc/fstab"}
     assert host.file("/etc/fstab").content_string == (KEPT / "untouched/fstab").read_text()
