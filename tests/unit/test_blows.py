@@ -26,12 +26,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.plan import Step, converge, exit_with
 
 def main():
-    module = AnsibleModule(argument_spec={"paths": {"type": "list"}, "command": {"type": "list", "default": []}})
+    texts = {"type": "list", "default": []}
+    module = AnsibleModule(argument_spec={"paths": texts, "command": texts, "input": {"type": "str"}})
     paths = [Path(path) for path in module.params["paths"]]
 
     def make(path):
         if module.params["command"] and path == paths[-1]:
-            subprocess.run(module.params["command"], check=True)
+            subprocess.run(module.params["command"], check=True, text=True, input=module.params["input"])
         path.touch()
 
     def plan(_):
@@ -117,6 +118,12 @@ def test_a_blow_before_a_file_or_a_link_is_in_place(name: str, place: str, made:
     blow = Blow(Task(("Work", "", name, 0), "changed"), Moment(places=place), "kill_tree")
     found = dealt_to(tmp_path, blow, BUILTIN)
     assert {path for path in found if not path.startswith(".ansible_tmp")} == made
+
+
+def test_a_command_that_waits_for_what_the_module_gives_it_is_not_waited_for(tmp_path: Path) -> None:
+    playbook = PLAYBOOK.replace('[sh, -c, "sleep 60 & wait"]', "[cat]\n        input: text")
+    with pytest.raises(MissedError, match="the run ended before"):
+        dealt_to(tmp_path, Blow(SECOND, Moment(runs=("another",)), "kill_tree"), playbook)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,9 @@ def _comes_to_run(words: tuple[str, ...], seen: dict[str, Any], deadline: float)
     """Whether the command that was started is the asked one, or starts it before it ends."""
     if _has(seen["runs"], words):
         return True
+    # It does nothing before the module, which is stopped, has given it its input.
+    if seen["asks"]:
+        return False
 
     def look() -> str:
         if any(_has(_words(pid), words) for pid in descendants(seen["pid"])):

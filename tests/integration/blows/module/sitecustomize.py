@@ -5,7 +5,7 @@ At each it tells the test what that is, through the socket that HELLO_EBPF_BLOW_
 ends the connection:
 
 - ``{"step": k, "of": n}``: of the steps that ``plan.converge`` takes, k of n are taken;
-- ``{"runs": argv, "pid": pid}``: a command was started, and runs;
+- ``{"runs": argv, "pid": pid, "asks": whether the module has to give it its input}``: a command was started, and runs;
 - ``{"places": [from, to]}``: a file is about to be renamed, or a link to be made.
 """
 
@@ -39,7 +39,7 @@ def _meet(seen: dict[str, Any]) -> None:
 def _popen(self: subprocess.Popen[Any], args: Any, *others: Any, **named: Any) -> None:
     _started(self, args, *others, **named)
     words = [args] if isinstance(args, str | bytes | os.PathLike) else args
-    _meet({"runs": [os.fsdecode(word) for word in words], "pid": self.pid})
+    _meet({"runs": [os.fsdecode(word) for word in words], "pid": self.pid, "asks": self.stdin is not None})
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
