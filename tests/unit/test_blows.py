@@ -31,8 +31,9 @@ def main():
     paths = [Path(path) for path in module.params["paths"]]
 
     def make(path):
+        told = {"input": module.params["input"], "stdout": subprocess.PIPE}
         if module.params["command"] and path == paths[-1]:
-            subprocess.run(module.params["command"], check=True, text=True, input=module.params["input"])
+            subprocess.run(module.params["command"], check=True, text=True, **told)
         path.touch()
 
     def plan(_):
@@ -120,8 +121,9 @@ def test_a_blow_before_a_file_or_a_link_is_in_place(name: str, place: str, made:
     assert {path for path in found if not path.startswith(".ansible_tmp")} == made
 
 
-def test_a_command_that_waits_for_what_the_module_gives_it_is_not_waited_for(tmp_path: Path) -> None:
-    playbook = PLAYBOOK.replace('[sh, -c, "sleep 60 & wait"]', "[cat]\n        input: text")
+@pytest.mark.parametrize("command", ["[cat]\n        input: text", "[cat, /proc/kallsyms]"], ids=["reads", "says much"])
+def test_a_command_that_waits_for_the_stopped_module_is_not_waited_for(command: str, tmp_path: Path) -> None:
+    playbook = PLAYBOOK.replace('[sh, -c, "sleep 60 & wait"]', command)
     with pytest.raises(MissedError, match="the run ended before"):
         dealt_to(tmp_path, Blow(SECOND, Moment(runs=("another",)), "kill_tree"), playbook)
 

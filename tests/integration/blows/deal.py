@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -171,9 +172,9 @@ def _comes_to_run(words: tuple[str, ...], seen: dict[str, Any], deadline: float)
     def look() -> str:
         if any(_has(_words(pid), words) for pid in descendants(seen["pid"])):
             return "runs"
-        return "ended" if _ended(seen["pid"]) else ""
+        return "waits" if _ended(seen["pid"]) or any(_full(pipe) for pipe in seen["pipes"]) else ""
 
-    what = f"{seen['runs']} comes to run {words}, or ends"
+    what = f"{seen['runs']} comes to run {words}, or ends, or waits for the module"
     return until(what, look, deadline - time.monotonic(), every=LOOK_SECONDS) == "runs"
 
 
@@ -186,6 +187,17 @@ def _words(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
     except OSError:
         return []
+
+
+def _full(pipe: str) -> bool:
+    """Whether a pipe takes no more before the module, which is stopped, has read from it."""
+    writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        ready = select.poll()
+        ready.register(writer, select.POLLOUT)
+        return not ready.poll(0)
+    finally:
+        os.close(writer)
 
 
 def _ended(pid: int) -> bool:

@@ -5,7 +5,8 @@ At each it tells the test what that is, through the socket that HELLO_EBPF_BLOW_
 ends the connection:
 
 - ``{"step": k, "of": n}``: of the steps that ``plan.converge`` takes, k of n are taken;
-- ``{"runs": argv, "pid": pid, "asks": whether the module has to give it its input}``: a command was started, and runs;
+- ``{"runs": argv, "pid": pid, "asks": bool, "pipes": [path, ...]}``: a command was started, and runs; whether the
+  module has yet to give it its input, and the pipes from which the module will read what it says;
 - ``{"places": [from, to]}``: a file is about to be renamed, or a link to be made.
 """
 
@@ -39,7 +40,9 @@ def _meet(seen: dict[str, Any]) -> None:
 def _popen(self: subprocess.Popen[Any], args: Any, *others: Any, **named: Any) -> None:
     _started(self, args, *others, **named)
     words = [args] if isinstance(args, str | bytes | os.PathLike) else args
-    _meet({"runs": [os.fsdecode(word) for word in words], "pid": self.pid, "asks": self.stdin is not None})
+    pipes = [f"/proc/{os.getpid()}/fd/{said.fileno()}" for said in (self.stdout, self.stderr) if said]
+    runs = [os.fsdecode(word) for word in words]
+    _meet({"runs": runs, "pid": self.pid, "asks": self.stdin is not None, "pipes": pipes})
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
