@@ -91,7 +91,7 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("ebpf_examples", "The examples are built and installed"): (Moment(runs=("clang",)),),
     ("ebpf_examples", "An eBPF program says hello in the trace pipe"): (Moment(runs=("minimal",)),),
     ("spdk", "Install what it is built with"): (Moment(runs=("dpkg", "--unpack")),),
-    ("spdk", "Fetch the source"): (Moment(runs=("apt-get", "source")),),
+    ("spdk", "Fetch the source"): (Moment(runs=("apt-helper", "download-file")),),
     ("spdk", "Unpack and patch it"): (Moment(runs=("patch",)),),
     ("spdk", "Configure; output of this and what follows is in /var/log/hello_ebpf/spdk-build.log"): (
         Moment(runs=("meson",)),
