@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#ifndef CSD_EMIT_INSN_H
+#define CSD_EMIT_INSN_H
+
+#include <stdio.h>
+
+#include "csd_object.h"
+
+/* One instruction as one line of C. */
+void csd_emit_insn(FILE *out, const struct csd_object *object, uint32_t id, uint32_t at);
+
+const char *csd_emit_area_name(enum csd_area area);
+
+#endif

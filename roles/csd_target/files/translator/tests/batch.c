@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "batch.h"
+
+#define MAX_STEPS	1000000
+
+typedef uint64_t (*batch_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+static sigjmp_buf batch_back;
+
+void
+batch_begin(struct batch *batch, const char *compiler, const char *folder, const char *name)
+{
+	*batch = (struct batch) {.compiler = compiler};
+	snprintf(batch->source, sizeof(batch->source), "%s/%s.c", folder, name);
+	snprintf(batch->library, sizeof(batch->library), "%s/%s.so", folder, name);
+}
+
+static void
+batch_fill(struct csd_area_content *content, uint32_t length)
+{
+	*content = (struct csd_area_content) {.given = length / 2, .length = length};
+	content->bytes = malloc(length / 2 + 1);
+	for (uint32_t i = 0; i < length / 2; i++) {
+		content->bytes[i] = i * 0x9d + length;
+	}
+}
+
+uint32_t
+batch_add(struct batch *batch, const struct csd_insn *insns, uint32_t count, const uint32_t *begins, uint32_t functions,
+	  const uint8_t *area, uint32_t globals, uint32_t constants)
+{
+	struct csd_object *object = calloc(1, sizeof(*object));
+	char reason[CSD_REASON_BYTES] = "";
+
+	object->insns = malloc(count * sizeof(*insns));
+	memcpy(object->insns, insns, count * sizeof(*insns));
+	object->area = calloc(count, 1);
+	if (area != NULL) {
+		memcpy(object->area, area, count);
+	}
+	object->count = count;
+	object->function_count = functions;
+	for (uint32_t i = 0; i < functions; i++) {
+		object->functions[i] = (struct csd_function) {
+			.name = "function", .section = "generated", .begin = begins[i],
+			.end = i + 1 < functions ? begins[i + 1] : count,
+		};
+	}
+	batch_fill(&object->areas[CSD_AREA_GLOBALS], globals);
+	batch_fill(&object->areas[CSD_AREA_CONSTANTS], constants);
+	CHECK(csd_check(object, reason) == 0, "program %u: %s", batch->count, reason);
+	if (batch->count == batch->room) {
+		batch->room = batch->room * 2 + 64;
+		batch->objects = realloc(batch->objects, batch->room * sizeof(batch->objects[0]));
+	}
+	batch->objects[batch->count] = object;
+	return batch->count++;
+}
+
+void
+batch_compile(struct batch *batch)
+{
+	FILE *out = fopen(batch->source, "w");
+	char command[4096];
+
+	CHECK(out != NULL, "%s", batch->source);
+	csd_emit_prelude(out);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		csd_emit_program(out, batch->objects[i], i);
+	}
+	CHECK(ferror(out) == 0 && fclose(out) == 0, "%s cannot be written", batch->source);
+	snprintf(command, sizeof(command), "%s -shared %s -o %s", batch->compiler, batch->source, batch->library);
+	CHECK(system(command) == 0, "%s", command);
+	batch->handle = dlopen(batch->library, RTLD_NOW | RTLD_LOCAL);
+	CHECK(batch->handle != NULL, "%s", dlerror());
+}
+
+void
+batch_end(struct batch *batch)
+{
+	if (batch->handle != NULL) {
+		dlclose(batch->handle);
+	}
+	unlink(batch->source);
+	unlink(batch->library);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		csd_object_free(batch->objects[i]);
+		free(batch->objects[i]);
+	}
+	free(batch->objects);
+}
+
+static void *
+batch_symbol(const struct batch *batch, uint32_t number, const char *name)
+{
+	char symbol[64];
+
+	snprintf(symbol, sizeof(symbol), "csd_%u_%s", number, name);
+	return dlsym(batch->handle, symbol);
+}
+
+static void
+batch_signal(int signal)
+{
+	siglongjmp(batch_back, signal);
+}
+
+static void
+batch_run_native(batch_function function, struct batch_run *run)
+{
+	struct sigaction action = {.sa_handler = batch_signal}, old_ill, old_segv;
+
+	sigaction(SIGILL, &action, &old_ill);
+	sigaction(SIGSEGV, &action, &old_segv);
+	run->fault = sigsetjmp(batch_back, 1) != 0;
+	if (!run->fault) {
+		run->result = function((uint64_t)run->buffer, run->arguments[1], run->arguments[2], run->arguments[3],
+				       run->arguments[4]);
+	}
+	sigaction(SIGILL, &old_ill, NULL);
+	sigaction(SIGSEGV, &old_segv, NULL);
+}
+
+static void
+batch_print(const struct batch *batch, uint32_t number, const struct batch_run *run)
+{
+	const struct csd_object *object = batch->objects[number];
+
+	for (uint32_t i = 0; i < object->count; i++) {
+		const struct csd_insn *insn = &object->insns[i];
+
+		fprintf(stderr, "%s%4u: %02x dst r%u src r%u off %d imm %d\n", i == csd_object_function(object, i)->begin ? "\n" : "", i,
+			insn->code, insn->dst, insn->src, insn->off, insn->imm);
+	}
+	fprintf(stderr, "r2 %#lx r3 %#lx r4 %#lx r5 %#lx\nthe source was %s\n", run->arguments[1], run->arguments[2],
+		run->arguments[3], run->arguments[4], batch->source);
+}
+
+bool
+batch_compare(struct batch *batch, uint32_t number, struct batch_run *run)
+{
+	const struct csd_object *object = batch->objects[number];
+	const struct csd_area_content *globals = &object->areas[CSD_AREA_GLOBALS];
+	const struct csd_area_content *constants = &object->areas[CSD_AREA_CONSTANTS];
+	static struct rfc_machine machine;
+	struct batch_run interpreted = *run;
+	uint8_t after[256], *memory = batch_symbol(batch, number, "globals");
+	uint64_t arguments[5];
+	uint8_t *address_of = malloc(object->count);
+	enum rfc_end end;
+	bool same;
+
+	CHECK(globals->length <= sizeof(after), "%lu bytes of globals", globals->length);
+	memset(after, 0, sizeof(after));
+	if (memory != NULL) {
+		memset(memory, 0, globals->length);
+		memcpy(memory, globals->bytes, globals->given);
+	}
+	batch_run_native((batch_function)batch_symbol(batch, number, "program"), run);
+	if (memory != NULL) {
+		memcpy(after, memory, globals->length);
+		memset(memory, 0, globals->length);
+		memcpy(memory, globals->bytes, globals->given);
+	}
+
+	for (uint32_t i = 0; i < object->count; i++) {
+		address_of[i] = object->area[i] == CSD_AREA_GLOBALS ? 2 : object->area[i] == CSD_AREA_CONSTANTS ? 3 : 0;
+	}
+	machine.code = (const uint8_t *)object->insns;
+	machine.count = object->count;
+	machine.entry = 0;
+	machine.steps = MAX_STEPS;
+	machine.address_of = address_of;
+	machine.regions[0] = (struct rfc_region) {interpreted.buffer, BATCH_BUFFER};
+	machine.regions[1] = (struct rfc_region) {memory, globals->length};
+	machine.regions[2] = (struct rfc_region) {batch_symbol(batch, number, "constants"), constants->length};
+	memcpy(arguments, run->arguments, sizeof(arguments));
+	arguments[0] = (uint64_t)interpreted.buffer;
+	end = rfc_run(&machine, arguments, &interpreted.result);
+	free(address_of);
+	CHECK(end == RFC_DONE || end == RFC_FAULT, "program %u of %s: the interpreter ended with %d", number, batch->source, end);
+	interpreted.fault = end == RFC_FAULT;
+
+	same = run->fault == interpreted.fault &&
+	       (run->fault || (run->result == interpreted.result && memcmp(run->buffer, interpreted.buffer, BATCH_BUFFER) == 0 &&
+			       (memory == NULL || memcmp(after, memory, globals->length) == 0)));
+	if (!same) {
+		batch_print(batch, number, run);
+		fprintf(stderr, "program %u: translated %s%#lx, interpreted %s%#lx%s\n", number, run->fault ? "fault " : "", run->result,
+			interpreted.fault ? "fault " : "", interpreted.result,
+			run->result == interpreted.result ? ", or the memory differs" : "");
+	}
+	return same;
+}

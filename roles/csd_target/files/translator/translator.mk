@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# eBPF to C: docs/engine.md. Neither `all` nor `install` makes any of it yet.
+#
+#   make csd_translate        build/csd_translate PROGRAM.bpf.o -o OUT.c
+#   make check_translator     its tests; PROGRAMS=1000000 SEED=7 for more generated programs, or others
+TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_helper.c csd_object.c \
+	csd_object_read.c) \
+	$(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
+TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h
+TRANSLATOR_INCLUDES := -Itranslator -I$(BUILD)/translator $(INCLUDES)
+
+# What is translated is compiled so, and no other way. Of undefined behaviour of C the translator leaves none to a
+# program that keeps to its memory; the flags from -fwrapv on are for the others.
+TRANSLATED_MARCH ?= x86-64-v2
+TRANSLATED_CFLAGS := -std=gnu11 -w -O3 -march=$(TRANSLATED_MARCH) -fwrapv -fwrapv-pointer -fno-strict-aliasing \
+	-fno-delete-null-pointer-checks -fno-aggressive-loop-optimizations -ffreestanding -nostdlib -fPIC \
+	-fno-stack-protector -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables
+
+$(BUILD)/translator $(BUILD)/translator/checked $(BUILD)/translator/programs:
+	mkdir -p $@
+
+# The prelude as a string.
+$(BUILD)/translator/csd_prelude.inc: translator/csd_prelude.h | $(BUILD)/translator
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+
+TRANSLATOR_OBJECTS := $(patsubst %.c,$(BUILD)/translator/%.o,$(notdir $(TRANSLATOR_SOURCES)))
+TRANSLATOR_CHECKED := $(TRANSLATOR_OBJECTS:$(BUILD)/translator/%=$(BUILD)/translator/checked/%)
+
+vpath csd_%.c translator engine
+$(BUILD)/translator/csd_%.o: csd_%.c $(TRANSLATOR_HEADERS) $(BUILD)/translator/csd_prelude.inc
+	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_INCLUDES) -c $< -o $@
+
+$(BUILD)/translator/checked/csd_%.o: csd_%.c $(TRANSLATOR_HEADERS) $(BUILD)/translator/csd_prelude.inc | $(BUILD)/translator/checked
+	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_INCLUDES) -c $< -o $@
+
+$(BUILD)/csd_translate: translator/csd_translate.c $(TRANSLATOR_OBJECTS)
+	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_INCLUDES) $^ -o $@
+
+.PHONY: csd_translate
+csd_translate: $(BUILD)/csd_translate
+
+# --- tests: translator and tests under sanitizers; what they translate is compiled as above, and once more without any
+# flag that defines what C does not, under UBSan.
+
+TRANSLATOR_TEST_INCLUDES := $(TRANSLATOR_INCLUDES) -Itranslator/tests -Iengine/tests
+TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-recover=all
+
+$(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
+	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
+
+TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
+
+$(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
+	$(CC) $(SANITIZE) $^ -ldl -o $@
+
+.PHONY: check_translator
+check_translator: $(BUILD)/translator/test_conformance
+	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(CC) $(TRANSLATED_CFLAGS)'
+	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
+
+CHECKS += check_translator
