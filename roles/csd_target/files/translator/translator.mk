@@ -54,9 +54,17 @@ TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) 
 $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
+$(BUILD)/translator/test_generated: $(addprefix $(BUILD)/translator/checked/,test_generated.o generate.o) $(TRANSLATOR_BATCH)
+	$(CC) $(SANITIZE) $^ -ldl -o $@
+
+# Of test_generated: how many programs, and where their chances begin.
+PROGRAMS ?= 2000
+PROGRAMS_SEED ?= $(FUZZ_SEED)
+
 .PHONY: check_translator
-check_translator: $(BUILD)/translator/test_conformance
+check_translator: $(BUILD)/translator/test_conformance $(BUILD)/translator/test_generated
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(CC) $(TRANSLATED_CFLAGS)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
+	$(BUILD)/translator/test_generated $(BUILD)/translator generated '$(CC) $(TRANSLATED_CFLAGS)' $(PROGRAMS) $(PROGRAMS_SEED)
 
 CHECKS += check_translator
