@@ -49,6 +49,7 @@ TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
 
+TRANSLATOR_TESTS := test_conformance test_generated test_programs
 TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
 $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
@@ -57,12 +58,44 @@ $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conforman
 $(BUILD)/translator/test_generated: $(addprefix $(BUILD)/translator/checked/,test_generated.o generate.o) $(TRANSLATOR_BATCH)
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
+# Programs in C: for each eBPF that clang 14 knows, translated, and natively.
+TRANSLATED_CPUS := v1 v2 v3
+TRANSLATED_SOURCES := $(wildcard translator/tests/programs/*.bpf.c translator/tests/loops/*.bpf.c programs/*.bpf.c)
+TRANSLATED_NAMES := $(patsubst %.bpf.c,%,$(notdir $(TRANSLATED_SOURCES)))
+TRANSLATED_LIBRARIES := $(foreach cpu,$(TRANSLATED_CPUS) native,$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
+TRANSLATED_HEADERS := programs/csd_bpf.h programs/sensor.h translator/tests/loops/loop.h
+TRANSLATED_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Itranslator/tests/loops
+
+vpath %.bpf.c translator/tests/programs translator/tests/loops programs
+$(TRANSLATED_CPUS:%=$(BUILD)/translator/%) $(BUILD)/translator/native:
+	mkdir -p $@
+
+define TRANSLATED_CPU
+$(BUILD)/translator/$(1)/%.bpf.o: %.bpf.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/$(1)
+	$$(CLANG) $$(TRANSLATED_BPF) -mcpu=$(1) -c $$< -o $$@
+endef
+$(foreach cpu,$(TRANSLATED_CPUS),$(eval $(call TRANSLATED_CPU,$(cpu))))
+
+$(BUILD)/translator/%.tr.c: $(BUILD)/translator/%.bpf.o $(BUILD)/csd_translate
+	$(BUILD)/csd_translate $< -o $@
+
+$(BUILD)/translator/%.so: $(BUILD)/translator/%.tr.c
+	$(CC) $(TRANSLATED_CFLAGS) -shared -Wl,--no-undefined $< -o $@
+
+# -fwrapv: what a program in C leaves undefined, clang and gcc need not take for the same.
+$(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
+	$(CC) $(CFLAGS) -fwrapv -fPIC -shared -Iprograms -Itranslator/tests/loops $< translator/tests/beside.c -o $@
+
+$(BUILD)/translator/test_programs: $(BUILD)/translator/checked/test_programs.o
+	$(CC) $(SANITIZE) $^ -ldl -o $@
+
 # Of test_generated: how many programs, and where their chances begin.
 PROGRAMS ?= 2000
 PROGRAMS_SEED ?= $(FUZZ_SEED)
 
 .PHONY: check_translator
-check_translator: $(BUILD)/translator/test_conformance $(BUILD)/translator/test_generated
+check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES)
+	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS)
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(CC) $(TRANSLATED_CFLAGS)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
 	$(BUILD)/translator/test_generated $(BUILD)/translator generated '$(CC) $(TRANSLATED_CFLAGS)' $(PROGRAMS) $(PROGRAMS_SEED)
