@@ -49,7 +49,7 @@ TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
 
-TRANSLATOR_TESTS := test_conformance test_generated test_programs
+TRANSLATOR_TESTS := test_refusals fuzz_translator test_conformance test_generated test_programs
 TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
 $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
@@ -89,12 +89,31 @@ $(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_
 $(BUILD)/translator/test_programs: $(BUILD)/translator/checked/test_programs.o
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
-# Of test_generated: how many programs, and where their chances begin.
+# What is refused.
+TRANSLATOR_BAD := $(patsubst translator/tests/bad/%.bpf.c,$(BUILD)/translator/bad/%.bpf.o,$(wildcard translator/tests/bad/*.bpf.c))
+# CO-RE's records come with debug information alone.
+$(BUILD)/translator/bad/core.bpf.o: TRANSLATED_BPF += -g
+
+$(BUILD)/translator/bad/%.bpf.o: translator/tests/bad/%.bpf.c programs/csd_bpf.h
+	@mkdir -p $(@D)
+	$(CLANG) $(TRANSLATED_BPF) -mcpu=v3 -c $< -o $@
+
+$(BUILD)/translator/test_refusals $(BUILD)/translator/fuzz_translator: \
+		$(BUILD)/translator/%: $(BUILD)/translator/checked/%.o $(TRANSLATOR_CHECKED)
+	$(CC) $(SANITIZE) $^ -o $@
+
+TRANSLATOR_SEEDS := $(foreach cpu,$(TRANSLATED_CPUS),$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.bpf.o))
+
+# How many programs test_generated makes, and mutants fuzz_translator; and where their chances begin.
 PROGRAMS ?= 2000
 PROGRAMS_SEED ?= $(FUZZ_SEED)
+TRANSLATOR_MUTANTS ?= 20000
 
 .PHONY: check_translator
-check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES)
+check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD)
+	$(BUILD)/translator/test_refusals $(BUILD)/translator/v3/closest.bpf.o $(BUILD)/translator/bad
+	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
+		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)
 	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS)
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(CC) $(TRANSLATED_CFLAGS)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
