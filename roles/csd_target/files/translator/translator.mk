@@ -37,13 +37,13 @@ $(BUILD)/translator/checked/csd_%.o: csd_%.c $(TRANSLATOR_HEADERS) $(BUILD)/tran
 $(BUILD)/csd_translate: translator/csd_translate.c $(TRANSLATOR_OBJECTS)
 	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_INCLUDES) $^ -o $@
 
-.PHONY: csd_translate
+.PHONY: csd_translate csd_translator_bench
 csd_translate: $(BUILD)/csd_translate
 
 # --- tests: translator and tests under sanitizers; what they translate is compiled as above, and once more without any
 # flag that defines what C does not, under UBSan.
 
-TRANSLATOR_TEST_INCLUDES := $(TRANSLATOR_INCLUDES) -Itranslator/tests -Iengine/tests
+TRANSLATOR_TEST_INCLUDES := $(TRANSLATOR_INCLUDES) -Itranslator/tests -Itranslator/tests/loops -Iengine/tests
 TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-recover=all
 
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
@@ -82,10 +82,10 @@ $(BUILD)/translator/%.tr.c: $(BUILD)/translator/%.bpf.o $(BUILD)/csd_translate
 $(BUILD)/translator/%.so: $(BUILD)/translator/%.tr.c
 	$(CC) $(TRANSLATED_CFLAGS) -shared -Wl,--no-undefined $< -o $@
 
-# -fwrapv: what a program in C leaves undefined, clang and gcc need not take for the same.
 $(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
-	$(CC) $(CFLAGS) -fwrapv -fPIC -shared -Iprograms -Itranslator/tests/loops $< translator/tests/beside.c -o $@
+	$(CC) $(CFLAGS) -fPIC -shared -Iprograms -Itranslator/tests/loops $< translator/tests/beside.c -o $@
 
+$(BUILD)/translator/checked/test_programs.o: translator/tests/loops/data.h
 $(BUILD)/translator/test_programs: $(BUILD)/translator/checked/test_programs.o
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
@@ -120,3 +120,13 @@ check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRA
 	$(BUILD)/translator/test_generated $(BUILD)/translator generated '$(CC) $(TRANSLATED_CFLAGS)' $(PROGRAMS) $(PROGRAMS_SEED)
 
 CHECKS += check_translator
+
+# --- loops, translated and natively, timed by turns: `make csd_translator_bench`, then
+#	build/csd_translator_bench build/translator
+LOOP_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard translator/tests/loops/*.bpf.c)))
+
+$(BUILD)/csd_translator_bench: translator/csd_translator_bench.c translator/tests/loops/data.h $(TRANSLATOR_HEADERS)
+	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) \
+		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@
+
+csd_translator_bench: $(BUILD)/csd_translator_bench $(foreach cpu,v3 native,$(LOOP_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))

@@ -13,6 +13,7 @@
 
 #include "chance.h"
 #include "csd_bpf.h"
+#include "data.h"
 #include "test.h"
 
 #define LOOP_BYTES	(1 << 20)
@@ -255,24 +256,6 @@ check_records(const struct records *records, const char *folder, const char *cpu
 	dlclose(control);
 }
 
-/* Numbers at first, then text. */
-static void
-fill_loop(uint8_t *data, bool text)
-{
-	static const char *const pieces[] = {
-		"\"level\":7,", "\"level\":6,", "\"le\\\"vel\":7,", "\n", "12,345,6\n", "9,88,7", "failure", "fail", ",", "\"", "x",
-	};
-
-	chance_begin(3, text);
-	for (uint64_t i = 0; i < LOOP_BYTES;) {
-		const char *piece = pieces[below(sizeof(pieces) / sizeof(pieces[0]))];
-		uint64_t word = chance(), bytes = text ? strlen(piece) : 8;
-
-		memcpy(data + i, text ? piece : (const char *)&word, bytes < LOOP_BYTES - i ? bytes : LOOP_BYTES - i);
-		i += bytes;
-	}
-}
-
 static void
 check_loop(const char *name, const char *folder, const char *cpu)
 {
@@ -282,7 +265,7 @@ check_loop(const char *name, const char *folder, const char *cpu)
 	uint8_t *data = malloc(LOOP_BYTES), *out = calloc(LOOP_BYTES, 1), *native_out = calloc(LOOP_BYTES, 1);
 
 	for (int text = 0; text < 2; text++) {
-		fill_loop(data, text);
+		loop_fill(data, LOOP_BYTES, text != 0);
 		for (uint64_t bytes = 0; bytes <= LOOP_BYTES; bytes = bytes * 2 + 64) {
 			uint64_t result = translated.function((uint64_t)data, bytes, (uint64_t)out, 0, 0);
 			uint64_t wanted_result = native.function((uint64_t)data, bytes, (uint64_t)native_out, 0, 0);

@@ -21,7 +21,7 @@ distance(const struct point *a, const struct point *b)
 	for (__u32 i = 0; i < DIMENSIONS; i++) {
 		__s64 apart = (__s64)a->at[i] - b->at[i];
 
-		sum += (__u64)(apart * apart) >> 8;
+		sum += (__u64)apart * (__u64)apart >> 8;
 	}
 	return sum;
 }
