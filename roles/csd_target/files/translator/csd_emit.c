@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "csd_emit.h"
 #include "csd_emit_insn.h"
 #include "csd_isa.h"
+#include "csd_narrow.h"
 
 /* csd_prelude.h as it stands. */
 static const char prelude[] =
@@ -66,9 +68,11 @@ uses_frame(const struct csd_object *object, const struct csd_function *function)
 }
 
 static void
-emit_function(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index, uint8_t *is_target)
+emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_target)
 {
+	const struct csd_object *object = emitter->object;
 	const struct csd_function *function = &object->functions[index];
+	FILE *out = emitter->out;
 
 	for (uint32_t at = function->begin; at < function->end; at++) {
 		const struct csd_insn *insn = &object->insns[at];
@@ -77,11 +81,13 @@ emit_function(FILE *out, const struct csd_object *object, uint32_t id, uint32_t 
 			is_target[csd_jump_target(insn, at)] = 1;
 		}
 	}
-	emit_head(out, id, index);
-	fputs("\n{\n\tu64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0;\n", out);
+	emit_head(out, emitter->id, index);
+	fputs("\n{\n\tu64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0;\n"
+	      "\tu32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;\n", out);
 	if (uses_frame(object, function)) {
 		/* Zeros: a program finds nothing there that others left, and the same each time. */
-		fputs("\tu64 frame[64] __attribute__((aligned(16))) = {0};\n\tconst u64 r10 = (u64)(frame + 64);\n", out);
+		fputs("\tu64 frame[64] __attribute__((aligned(16))) = {0};\n\tconst u64 r10 = (u64)(frame + 64);\n"
+		      "\tconst u32 w10 = r10;\n", out);
 	}
 	for (uint32_t at = function->begin; at < function->end; at++) {
 		/* A line for each instruction: what debuggers and compilers say of a line, they say of this instruction. */
@@ -90,21 +96,39 @@ emit_function(FILE *out, const struct csd_object *object, uint32_t id, uint32_t 
 			fprintf(out, "l%u:", at);
 		}
 		fputc('\t', out);
-		csd_emit_insn(out, object, id, at);
+		csd_emit_insn(emitter, at);
 		at += object->insns[at].code == CSD_LD_IMM64;
 	}
 	fputs("}\n\n", out);
 }
 
-void
+static int
+emit_functions(const struct csd_emitter *emitter)
+{
+	const struct csd_object *object = emitter->object;
+	uint8_t *is_target = calloc(object->count, 1);
+	uint16_t *narrow = calloc(object->count, sizeof(*narrow));
+	struct csd_emitter narrowed = *emitter;
+	int rc = is_target == NULL || narrow == NULL ? -ENOMEM : 0;
+
+	narrowed.narrow = narrow;
+	for (uint32_t i = 0; rc == 0 && i < object->function_count; i++) {
+		rc = csd_narrow(object, &object->functions[i], narrow);
+		if (rc == 0) {
+			emit_function(&narrowed, i, is_target);
+		}
+	}
+	free(is_target);
+	free(narrow);
+	return rc;
+}
+
+int
 csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 {
-	uint8_t *is_target = calloc(object->count, 1);
+	const struct csd_emitter emitter = {.out = out, .object = object, .id = id};
+	int rc;
 
-	if (is_target == NULL) {
-		fputs("#error \"no memory to translate this program\"\n", out);
-		return;
-	}
 	for (enum csd_area area = CSD_AREA_NONE + 1; area < CSD_AREAS; area++) {
 		emit_area(out, &object->areas[area], id, area);
 	}
@@ -113,12 +137,12 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 		fputs(";\n", out);
 	}
 	fputc('\n', out);
-	for (uint32_t i = 0; i < object->function_count; i++) {
-		emit_function(out, object, id, i, is_target);
+	rc = emit_functions(&emitter);
+	if (rc == 0) {
+		fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
+			"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
 	}
-	fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
-		"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
-	free(is_target);
+	return rc;
 }
 
 const char *

@@ -6,8 +6,15 @@
 
 #include "csd_object.h"
 
+struct csd_emitter {
+	FILE *out;
+	const struct csd_object *object;
+	uint32_t id;
+	const uint16_t *narrow;		/* csd_narrow.h, of each instruction */
+};
+
 /* One instruction as one line of C. */
-void csd_emit_insn(FILE *out, const struct csd_object *object, uint32_t id, uint32_t at);
+void csd_emit_insn(const struct csd_emitter *emitter, uint32_t at);
 
 const char *csd_emit_area_name(enum csd_area area);
 

@@ -5,6 +5,8 @@
 
 #include <linux/bpf.h>
 
+#include "csd_code.h"
+
 #ifndef BPF_MEMSX
 #define BPF_MEMSX		0x80
 #endif

@@ -43,11 +43,10 @@ translate_write(const char *path, const struct csd_object *object)
 		translate_fail(path, strerror(errno));
 	}
 	csd_emit_prelude(out);
-	csd_emit_program(out, object, 0);
-	failed = ferror(out) != 0;
+	failed = csd_emit_program(out, object, 0) != 0 || ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
 		unlink(path);
-		translate_fail(path, "cannot be written");
+		translate_fail(path, "cannot be written, or there is no memory");
 	}
 }
 

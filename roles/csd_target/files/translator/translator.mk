@@ -3,10 +3,10 @@
 # eBPF to C: docs/engine.md. Neither `all` nor `install` makes any of it yet.
 #
 #   make csd_translate        build/csd_translate PROGRAM.bpf.o -o OUT.c
-#   make check_translator     its tests; PROGRAMS=1000000 SEED=7 for more generated programs, or others
-TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_helper.c csd_object.c \
-	csd_object_read.c) \
-	$(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
+#   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
+#                             PROGRAMS_SEED=7 for others
+TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_helper.c csd_narrow.c \
+	csd_object.c csd_object_read.c) $(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
 TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h
 TRANSLATOR_INCLUDES := -Itranslator -I$(BUILD)/translator $(INCLUDES)
 
@@ -105,7 +105,7 @@ $(BUILD)/translator/test_refusals $(BUILD)/translator/fuzz_translator: \
 TRANSLATOR_SEEDS := $(foreach cpu,$(TRANSLATED_CPUS),$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.bpf.o))
 
 # How many programs test_generated makes, and mutants fuzz_translator; and where their chances begin.
-PROGRAMS ?= 2000
+PROGRAMS ?= 1000
 PROGRAMS_SEED ?= $(FUZZ_SEED)
 TRANSLATOR_MUTANTS ?= 20000
 
@@ -117,6 +117,8 @@ check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRA
 	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS)
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(CC) $(TRANSLATED_CFLAGS)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
+	$(BUILD)/translator/test_generated $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)' 200 $(PROGRAMS_SEED)
+	$(BUILD)/translator/test_generated $(BUILD)/translator fallback '$(CC) $(TRANSLATED_CFLAGS) -O1' 400 $(PROGRAMS_SEED)
 	$(BUILD)/translator/test_generated $(BUILD)/translator generated '$(CC) $(TRANSLATED_CFLAGS)' $(PROGRAMS) $(PROGRAMS_SEED)
 
 CHECKS += check_translator

@@ -71,7 +71,7 @@ batch_compile(struct batch *batch)
 	CHECK(out != NULL, "%s", batch->source);
 	csd_emit_prelude(out);
 	for (uint32_t i = 0; i < batch->count; i++) {
-		csd_emit_program(out, batch->objects[i], i);
+		CHECK(csd_emit_program(out, batch->objects[i], i) == 0, "no memory");
 	}
 	CHECK(ferror(out) == 0 && fclose(out) == 0, "%s cannot be written", batch->source);
 	snprintf(command, sizeof(command), "%s -shared %s -o %s", batch->compiler, batch->source, batch->library);

@@ -113,7 +113,7 @@ static const char *const words[] = {
 	"csd_#_constants", "csd_#_f#", "csd_#_globals", "csd_#_parameters", "csd_#_program", "csd_#_state",
 	"csd_compare_exchange#", "csd_div#", "csd_fetch_and#", "csd_fetch_or#", "csd_fetch_xor#", "csd_memcmp", "csd_memcpy",
 	"csd_memmove", "csd_memset", "csd_mod#", "csd_sdiv#", "csd_smod#", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or",
-	"fetch_xor", "frame", "goto", "if", "l#", "line", "m#", "r#", "return", "s#", "static", "u#",
+	"fetch_xor", "frame", "goto", "if", "l#", "line", "m#", "r#", "return", "s#", "static", "u#", "w#",
 };
 
 static int
@@ -176,8 +176,7 @@ translate(const uint8_t *bytes, size_t length)
 	}
 	out = open_memstream(&text, &text_length);
 	CHECK(out != NULL, "no memory");
-	csd_emit_program(out, &object, taken);
-	CHECK(fclose(out) == 0, "no memory");
+	CHECK(csd_emit_program(out, &object, taken) == 0 && fclose(out) == 0, "no memory");
 	check_words(text);
 	if (taken < COMPILED) {
 		fputs(text, compiled);

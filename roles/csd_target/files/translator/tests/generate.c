@@ -189,7 +189,7 @@ make_atomic(struct maker *maker)
 	}
 	/* Aligned, and now and then not: which ends the program with a fault. */
 	make(maker, BPF_STX | BPF_ATOMIC | (wide ? BPF_DW : BPF_W), frame ? 10 : BUFFER, src,
-	     (frame ? -512 : 0) + (int16_t)below(40) * 8 + (below(50) == 0 ? 2 : 0), operation);
+	     (frame ? -512 : 0) + (int16_t)below(40) * 8 + (below(50) == 0 ? 2 << below(2) : 0), operation);
 }
 
 /* --- blocks --- */
