@@ -8,8 +8,6 @@
 
 #define MAX_STEPS	1000000
 
-typedef uint64_t (*batch_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-
 static sigjmp_buf batch_back;
 
 void
@@ -34,7 +32,8 @@ uint32_t
 batch_add(struct batch *batch, const struct csd_insn *insns, uint32_t count, const uint32_t *begins, uint32_t functions,
 	  const uint8_t *area, uint32_t globals, uint32_t constants)
 {
-	struct csd_object *object = calloc(1, sizeof(*object));
+	struct batch_program *program = calloc(1, sizeof(*program));
+	struct csd_object *object = &program->object;
 	char reason[CSD_REASON_BYTES] = "";
 
 	object->insns = malloc(count * sizeof(*insns));
@@ -54,45 +53,16 @@ batch_add(struct batch *batch, const struct csd_insn *insns, uint32_t count, con
 	batch_fill(&object->areas[CSD_AREA_GLOBALS], globals);
 	batch_fill(&object->areas[CSD_AREA_CONSTANTS], constants);
 	CHECK(csd_check(object, reason) == 0, "program %u: %s", batch->count, reason);
+	program->address_of = malloc(count);
+	for (uint32_t i = 0; i < count; i++) {
+		program->address_of[i] = object->area[i] == CSD_AREA_GLOBALS ? 2 : object->area[i] == CSD_AREA_CONSTANTS ? 3 : 0;
+	}
 	if (batch->count == batch->room) {
 		batch->room = batch->room * 2 + 64;
-		batch->objects = realloc(batch->objects, batch->room * sizeof(batch->objects[0]));
+		batch->programs = realloc(batch->programs, batch->room * sizeof(batch->programs[0]));
 	}
-	batch->objects[batch->count] = object;
+	batch->programs[batch->count] = program;
 	return batch->count++;
-}
-
-void
-batch_compile(struct batch *batch)
-{
-	FILE *out = fopen(batch->source, "w");
-	char command[4096];
-
-	CHECK(out != NULL, "%s", batch->source);
-	csd_emit_prelude(out);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		CHECK(csd_emit_program(out, batch->objects[i], i) == 0, "no memory");
-	}
-	CHECK(ferror(out) == 0 && fclose(out) == 0, "%s cannot be written", batch->source);
-	snprintf(command, sizeof(command), "%s -shared %s -o %s", batch->compiler, batch->source, batch->library);
-	CHECK(system(command) == 0, "%s", command);
-	batch->handle = dlopen(batch->library, RTLD_NOW | RTLD_LOCAL);
-	CHECK(batch->handle != NULL, "%s", dlerror());
-}
-
-void
-batch_end(struct batch *batch)
-{
-	if (batch->handle != NULL) {
-		dlclose(batch->handle);
-	}
-	unlink(batch->source);
-	unlink(batch->library);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		csd_object_free(batch->objects[i]);
-		free(batch->objects[i]);
-	}
-	free(batch->objects);
 }
 
 static void *
@@ -104,6 +74,48 @@ batch_symbol(const struct batch *batch, uint32_t number, const char *name)
 	return dlsym(batch->handle, symbol);
 }
 
+void
+batch_compile(struct batch *batch)
+{
+	FILE *out = fopen(batch->source, "w");
+	char command[4096];
+
+	CHECK(out != NULL, "%s", batch->source);
+	csd_emit_prelude(out);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		CHECK(csd_emit_program(out, &batch->programs[i]->object, i) == 0, "no memory");
+	}
+	CHECK(ferror(out) == 0 && fclose(out) == 0, "%s cannot be written", batch->source);
+	snprintf(command, sizeof(command), "%s -shared %s -o %s", batch->compiler, batch->source, batch->library);
+	CHECK(system(command) == 0, "%s", command);
+	batch->handle = dlopen(batch->library, RTLD_NOW | RTLD_LOCAL);
+	CHECK(batch->handle != NULL, "%s", dlerror());
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct batch_program *program = batch->programs[i];
+
+		program->function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))batch_symbol(batch, i, "program");
+		CHECK(program->function != NULL, "%s", dlerror());
+		program->globals = program->object.areas[CSD_AREA_GLOBALS].length > 0 ? batch_symbol(batch, i, "globals") : NULL;
+		program->constants = program->object.areas[CSD_AREA_CONSTANTS].length > 0 ? batch_symbol(batch, i, "constants") : NULL;
+	}
+}
+
+void
+batch_end(struct batch *batch)
+{
+	if (batch->handle != NULL) {
+		dlclose(batch->handle);
+	}
+	unlink(batch->source);
+	unlink(batch->library);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		csd_object_free(&batch->programs[i]->object);
+		free(batch->programs[i]->address_of);
+		free(batch->programs[i]);
+	}
+	free(batch->programs);
+}
+
 static void
 batch_signal(int signal)
 {
@@ -111,7 +123,7 @@ batch_signal(int signal)
 }
 
 static void
-batch_run_native(batch_function function, struct batch_run *run)
+batch_run_native(const struct batch_program *program, struct batch_run *run)
 {
 	struct sigaction action = {.sa_handler = batch_signal}, old_ill, old_segv;
 
@@ -119,8 +131,8 @@ batch_run_native(batch_function function, struct batch_run *run)
 	sigaction(SIGSEGV, &action, &old_segv);
 	run->fault = sigsetjmp(batch_back, 1) != 0;
 	if (!run->fault) {
-		run->result = function((uint64_t)run->buffer, run->arguments[1], run->arguments[2], run->arguments[3],
-				       run->arguments[4]);
+		run->result = program->function((uint64_t)run->buffer, run->arguments[1], run->arguments[2], run->arguments[3],
+						run->arguments[4]);
 	}
 	sigaction(SIGILL, &old_ill, NULL);
 	sigaction(SIGSEGV, &old_segv, NULL);
@@ -129,7 +141,7 @@ batch_run_native(batch_function function, struct batch_run *run)
 static void
 batch_print(const struct batch *batch, uint32_t number, const struct batch_run *run)
 {
-	const struct csd_object *object = batch->objects[number];
+	const struct csd_object *object = &batch->programs[number]->object;
 
 	for (uint32_t i = 0; i < object->count; i++) {
 		const struct csd_insn *insn = &object->insns[i];
@@ -141,54 +153,57 @@ batch_print(const struct batch *batch, uint32_t number, const struct batch_run *
 		run->arguments[3], run->arguments[4], batch->source);
 }
 
-bool
-batch_compare(struct batch *batch, uint32_t number, struct batch_run *run)
+static void
+batch_reset(uint8_t *memory, const struct csd_area_content *content)
 {
-	const struct csd_object *object = batch->objects[number];
-	const struct csd_area_content *globals = &object->areas[CSD_AREA_GLOBALS];
-	const struct csd_area_content *constants = &object->areas[CSD_AREA_CONSTANTS];
+	if (memory != NULL) {
+		memset(memory, 0, content->length);
+		memcpy(memory, content->bytes, content->given);
+	}
+}
+
+static void
+batch_interpret(const struct batch_program *program, struct batch_run *run)
+{
 	static struct rfc_machine machine;
-	struct batch_run interpreted = *run;
-	uint8_t after[256], *memory = batch_symbol(batch, number, "globals");
-	uint64_t arguments[5];
-	uint8_t *address_of = malloc(object->count);
+	const struct csd_object *object = &program->object;
 	enum rfc_end end;
-	bool same;
 
-	CHECK(globals->length <= sizeof(after), "%lu bytes of globals", globals->length);
-	memset(after, 0, sizeof(after));
-	if (memory != NULL) {
-		memset(memory, 0, globals->length);
-		memcpy(memory, globals->bytes, globals->given);
-	}
-	batch_run_native((batch_function)batch_symbol(batch, number, "program"), run);
-	if (memory != NULL) {
-		memcpy(after, memory, globals->length);
-		memset(memory, 0, globals->length);
-		memcpy(memory, globals->bytes, globals->given);
-	}
-
-	for (uint32_t i = 0; i < object->count; i++) {
-		address_of[i] = object->area[i] == CSD_AREA_GLOBALS ? 2 : object->area[i] == CSD_AREA_CONSTANTS ? 3 : 0;
-	}
 	machine.code = (const uint8_t *)object->insns;
 	machine.count = object->count;
 	machine.entry = 0;
 	machine.steps = MAX_STEPS;
-	machine.address_of = address_of;
-	machine.regions[0] = (struct rfc_region) {interpreted.buffer, BATCH_BUFFER};
-	machine.regions[1] = (struct rfc_region) {memory, globals->length};
-	machine.regions[2] = (struct rfc_region) {batch_symbol(batch, number, "constants"), constants->length};
-	memcpy(arguments, run->arguments, sizeof(arguments));
-	arguments[0] = (uint64_t)interpreted.buffer;
-	end = rfc_run(&machine, arguments, &interpreted.result);
-	free(address_of);
-	CHECK(end == RFC_DONE || end == RFC_FAULT, "program %u of %s: the interpreter ended with %d", number, batch->source, end);
-	interpreted.fault = end == RFC_FAULT;
+	machine.address_of = program->address_of;
+	machine.regions[0] = (struct rfc_region) {run->buffer, BATCH_BUFFER};
+	machine.regions[1] = (struct rfc_region) {program->globals, object->areas[CSD_AREA_GLOBALS].length};
+	machine.regions[2] = (struct rfc_region) {program->constants, object->areas[CSD_AREA_CONSTANTS].length};
+	run->arguments[0] = (uint64_t)run->buffer;
+	end = rfc_run(&machine, run->arguments, &run->result);
+	CHECK(end == RFC_DONE || end == RFC_FAULT, "the interpreter ended with %d", end);
+	run->fault = end == RFC_FAULT;
+}
+
+bool
+batch_compare(struct batch *batch, uint32_t number, struct batch_run *run)
+{
+	const struct batch_program *program = batch->programs[number];
+	const struct csd_area_content *globals = &program->object.areas[CSD_AREA_GLOBALS];
+	struct batch_run interpreted = *run;
+	uint8_t after[256] = {0};
+	bool same;
+
+	CHECK(globals->length <= sizeof(after), "%lu bytes of globals", globals->length);
+	batch_reset(program->globals, globals);
+	batch_run_native(program, run);
+	if (program->globals != NULL) {
+		memcpy(after, program->globals, globals->length);
+	}
+	batch_reset(program->globals, globals);
+	batch_interpret(program, &interpreted);
 
 	same = run->fault == interpreted.fault &&
 	       (run->fault || (run->result == interpreted.result && memcmp(run->buffer, interpreted.buffer, BATCH_BUFFER) == 0 &&
-			       (memory == NULL || memcmp(after, memory, globals->length) == 0)));
+			       (program->globals == NULL || memcmp(after, program->globals, globals->length) == 0)));
 	if (!same) {
 		batch_print(batch, number, run);
 		fprintf(stderr, "program %u: translated %s%#lx, interpreted %s%#lx%s\n", number, run->fault ? "fault " : "", run->result,

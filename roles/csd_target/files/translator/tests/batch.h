@@ -14,10 +14,17 @@
 /* Memory that each program gets in r1; it may touch all of it. */
 #define BATCH_BUFFER	512
 
+struct batch_program {
+	struct csd_object object;
+	uint8_t *address_of;		/* rfc9669.h */
+	uint64_t (*function)(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5);
+	uint8_t *globals, *constants;	/* NULL: it has none */
+};
+
 struct batch {
 	const char *compiler;		/* with its flags: a shell's words */
 	char source[512], library[512];
-	struct csd_object **objects;
+	struct batch_program **programs;
 	uint32_t count, room;
 	void *handle;
 };
