@@ -105,7 +105,7 @@ $(BUILD)/translator/test_refusals $(BUILD)/translator/fuzz_translator: \
 TRANSLATOR_SEEDS := $(foreach cpu,$(TRANSLATED_CPUS),$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.bpf.o))
 
 # How many programs test_generated makes, and mutants fuzz_translator; and where their chances begin.
-PROGRAMS ?= 1000
+PROGRAMS ?= 800
 PROGRAMS_SEED ?= $(FUZZ_SEED)
 TRANSLATOR_MUTANTS ?= 20000
 
@@ -118,7 +118,7 @@ check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRA
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(CC) $(TRANSLATED_CFLAGS)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
 	$(BUILD)/translator/test_generated $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)' 200 $(PROGRAMS_SEED)
-	$(BUILD)/translator/test_generated $(BUILD)/translator fallback '$(CC) $(TRANSLATED_CFLAGS) -O1' 400 $(PROGRAMS_SEED)
+	$(BUILD)/translator/test_generated $(BUILD)/translator fallback '$(CC) $(TRANSLATED_CFLAGS) -O1' 200 $(PROGRAMS_SEED)
 	$(BUILD)/translator/test_generated $(BUILD)/translator generated '$(CC) $(TRANSLATED_CFLAGS)' $(PROGRAMS) $(PROGRAMS_SEED)
 
 CHECKS += check_translator
