@@ -227,7 +227,7 @@ check_jump(const struct checker *checker, uint32_t at)
 
 /* Whether the destination register is written. */
 static bool
-writes_register(uint8_t code)
+check_writes_register(uint8_t code)
 {
 	return BPF_CLASS(code) == BPF_LD || BPF_CLASS(code) == BPF_LDX || BPF_CLASS(code) == BPF_ALU ||
 	       BPF_CLASS(code) == BPF_ALU64;
@@ -258,7 +258,7 @@ check_insn(const struct checker *checker, uint32_t at)
 	if (insn->dst > CSD_FRAME_POINTER || insn->src > CSD_FRAME_POINTER) {
 		return REFUSE(at, "register r%u: r0 to r10 exist", insn->dst > CSD_FRAME_POINTER ? insn->dst : insn->src);
 	}
-	if (insn->dst == CSD_FRAME_POINTER && writes_register(insn->code)) {
+	if (insn->dst == CSD_FRAME_POINTER && check_writes_register(insn->code)) {
 		return REFUSE(at, "writes r10, which is read only");
 	}
 	return 0;

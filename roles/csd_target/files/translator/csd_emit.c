@@ -5,6 +5,7 @@
 
 #include "csd_emit.h"
 #include "csd_emit_insn.h"
+#include "csd_emit_records.h"
 #include "csd_isa.h"
 #include "csd_narrow.h"
 
@@ -12,13 +13,6 @@
 static const char prelude[] =
 #include "csd_prelude.inc"
 ;
-
-static const char *const area_names[CSD_AREAS] = {
-	[CSD_AREA_PARAMETERS] = "parameters",
-	[CSD_AREA_STATE] = "state",
-	[CSD_AREA_GLOBALS] = "globals",
-	[CSD_AREA_CONSTANTS] = "constants",
-};
 
 void
 csd_emit_prelude(FILE *out)
@@ -35,7 +29,7 @@ emit_area(FILE *out, const struct csd_area_content *content, uint32_t id, enum c
 	if (words == 0) {
 		return;
 	}
-	fprintf(out, "CSD_AREA %su64 csd_%u_%s[%llu]", area == CSD_AREA_CONSTANTS ? "const " : "", id, area_names[area],
+	fprintf(out, "CSD_AREA %su64 csd_%u_%s[%llu]", area == CSD_AREA_CONSTANTS ? "const " : "", id, csd_emit_area_name(area),
 		(unsigned long long)words);
 	if (content->given > 0) {
 		fputs(" = {\n", out);
@@ -57,7 +51,7 @@ emit_head(FILE *out, uint32_t id, uint32_t function)
 }
 
 static bool
-uses_frame(const struct csd_object *object, const struct csd_function *function)
+emit_uses_frame(const struct csd_object *object, const struct csd_function *function)
 {
 	for (uint32_t at = function->begin; at < function->end; at++) {
 		if (object->insns[at].dst == CSD_FRAME_POINTER || object->insns[at].src == CSD_FRAME_POINTER) {
@@ -84,7 +78,7 @@ emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_tar
 	emit_head(out, emitter->id, index);
 	fputs("\n{\n\tu64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0;\n"
 	      "\tu32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;\n", out);
-	if (uses_frame(object, function)) {
+	if (emit_uses_frame(object, function)) {
 		/* Zeros: a program finds nothing there that others left, and the same each time. */
 		fputs("\tu64 frame[64] __attribute__((aligned(16))) = {0};\n\tconst u64 r10 = (u64)(frame + 64);\n"
 		      "\tconst u32 w10 = r10;\n", out);
@@ -141,12 +135,7 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 	if (rc == 0) {
 		fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
 			"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
+		csd_emit_records(out, object, id);
 	}
 	return rc;
-}
-
-const char *
-csd_emit_area_name(enum csd_area area)
-{
-	return area_names[area];
 }

@@ -12,13 +12,26 @@
 #include "csd_helper.h"
 #include "csd_isa.h"
 
+static const char *const area_names[CSD_AREAS] = {
+	[CSD_AREA_PARAMETERS] = "parameters",
+	[CSD_AREA_STATE] = "state",
+	[CSD_AREA_GLOBALS] = "globals",
+	[CSD_AREA_CONSTANTS] = "constants",
+};
+
+const char *
+csd_emit_area_name(enum csd_area area)
+{
+	return area_names[area];
+}
+
 /* The right operand, as text: a register or a constant of as many bits. */
 struct operand {
 	char text[32];
 };
 
 static struct operand
-register_of(const struct csd_emitter *emitter, uint32_t at, uint8_t r, bool wide)
+emit_register_of(const struct csd_emitter *emitter, uint32_t at, uint8_t r, bool wide)
 {
 	struct operand operand;
 
@@ -27,13 +40,13 @@ register_of(const struct csd_emitter *emitter, uint32_t at, uint8_t r, bool wide
 }
 
 static struct operand
-operand_of(const struct csd_emitter *emitter, uint32_t at, bool wide)
+emit_operand_of(const struct csd_emitter *emitter, uint32_t at, bool wide)
 {
 	const struct csd_insn *insn = &emitter->object->insns[at];
 	struct operand operand;
 
 	if (BPF_SRC(insn->code) == BPF_X) {
-		return register_of(emitter, at, insn->src, wide);
+		return emit_register_of(emitter, at, insn->src, wide);
 	}
 	if (wide) {
 		snprintf(operand.text, sizeof(operand.text), "0x%llxULL", (unsigned long long)(int64_t)insn->imm);
@@ -84,11 +97,11 @@ emit_arithmetic(const struct csd_emitter *emitter, uint32_t at)
 	const struct csd_insn *insn = &emitter->object->insns[at];
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
 	unsigned int bits = wide ? 64 : 32;
-	struct operand left = register_of(emitter, at, insn->dst, wide), right = operand_of(emitter, at, wide);
+	struct operand left = emit_register_of(emitter, at, insn->dst, wide), right = emit_operand_of(emitter, at, wide);
 	FILE *out = emitter->out;
 
 	if (BPF_OP(insn->code) == BPF_END) {
-		emit_swap(out, insn, register_of(emitter, at, insn->dst, insn->imm == 64).text);
+		emit_swap(out, insn, emit_register_of(emitter, at, insn->dst, insn->imm == 64).text);
 		return;
 	}
 	emit_result(out, insn->dst, wide);
@@ -125,7 +138,7 @@ struct address {
 
 /* In its frame a function's access is one of the array, as far as the compiler can see: it may live in registers. */
 static struct address
-address_of(uint8_t base, int16_t off)
+emit_address_of(uint8_t base, int16_t off)
 {
 	struct address address;
 
@@ -202,19 +215,19 @@ emit_memory(const struct csd_emitter *emitter, uint32_t at)
 		break;
 	case BPF_LDX | BPF_MEM:
 		emit_result(out, insn->dst, bits == 64);
-		fprintf(out, "LOAD(m%u, %s);\n", bits, address_of(insn->src, insn->off).text);
+		fprintf(out, "LOAD(m%u, %s);\n", bits, emit_address_of(insn->src, insn->off).text);
 		break;
 	case BPF_LDX | BPF_MEMSX:
 		emit_result(out, insn->dst, true);
-		fprintf(out, "(u64)(s%u)LOAD(m%u, %s);\n", bits, bits, address_of(insn->src, insn->off).text);
+		fprintf(out, "(u64)(s%u)LOAD(m%u, %s);\n", bits, bits, emit_address_of(insn->src, insn->off).text);
 		break;
 	case BPF_ST | BPF_MEM:
-		fprintf(out, "STORE(m%u, %s, 0x%llxULL);\n", bits, address_of(insn->dst, insn->off).text,
+		fprintf(out, "STORE(m%u, %s, 0x%llxULL);\n", bits, emit_address_of(insn->dst, insn->off).text,
 			(unsigned long long)(int64_t)insn->imm);
 		break;
 	case BPF_STX | BPF_MEM:
-		fprintf(out, "STORE(m%u, %s, %s);\n", bits, address_of(insn->dst, insn->off).text,
-			register_of(emitter, at, insn->src, bits == 64).text);
+		fprintf(out, "STORE(m%u, %s, %s);\n", bits, emit_address_of(insn->dst, insn->off).text,
+			emit_register_of(emitter, at, insn->src, bits == 64).text);
 		break;
 	default:
 		emit_atomic(out, insn);
@@ -241,8 +254,8 @@ emit_condition(const struct csd_emitter *emitter, uint32_t at)
 	char sign = relations[BPF_OP(insn->code) >> 4].is_signed ? 's' : 'u';
 
 	fprintf(emitter->out, "if ((%c%u)%s %s (%c%u)%s) goto l%lld;\n", sign, wide ? 64 : 32,
-		register_of(emitter, at, insn->dst, wide).text, relations[BPF_OP(insn->code) >> 4].operator, sign, wide ? 64 : 32,
-		operand_of(emitter, at, wide).text, (long long)csd_jump_target(insn, at));
+		emit_register_of(emitter, at, insn->dst, wide).text, relations[BPF_OP(insn->code) >> 4].operator, sign, wide ? 64 : 32,
+		emit_operand_of(emitter, at, wide).text, (long long)csd_jump_target(insn, at));
 }
 
 static void
@@ -272,7 +285,7 @@ emit_jump(const struct csd_emitter *emitter, uint32_t at)
 		emit_call(emitter, at);
 		break;
 	case BPF_EXIT:
-		fprintf(emitter->out, "return %s;\n", register_of(emitter, at, 0, true).text);
+		fprintf(emitter->out, "return %s;\n", emit_register_of(emitter, at, 0, true).text);
 		break;
 	default:
 		emit_condition(emitter, at);

@@ -16,6 +16,7 @@ struct csd_emitter {
 /* One instruction as one line of C. */
 void csd_emit_insn(const struct csd_emitter *emitter, uint32_t at);
 
+/* By which an area is known in C, behind csd_ID_. */
 const char *csd_emit_area_name(enum csd_area area);
 
 #endif

@@ -37,14 +37,14 @@ struct reader {
 };
 
 static unsigned long long
-wide(uint64_t value)
+object_wide(uint64_t value)
 {
 	return value;
 }
 
 /* A section's size as its header says it: the container takes those without bytes in the file for empty. */
 static uint64_t
-size_of(const struct reader *reader, uint32_t section)
+object_size_of(const struct reader *reader, uint32_t section)
 {
 	Elf64_Shdr header;
 
@@ -55,7 +55,7 @@ size_of(const struct reader *reader, uint32_t section)
 /* --- code --- */
 
 static int
-place_code(struct reader *reader, uint32_t section)
+object_place_code(struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
@@ -66,11 +66,11 @@ place_code(struct reader *reader, uint32_t section)
 	}
 	if (header->sh_size == 0 || header->sh_size % INSN_BYTES != 0) {
 		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes: instructions have %zu each", name.text,
-				  wide(header->sh_size), INSN_BYTES);
+				  object_wide(header->sh_size), INSN_BYTES);
 	}
 	if (count > CSD_TRANSLATOR_INSTRUCTIONS - reader->object->count) {
 		return csd_refuse(reader->reason, "ELF: %llu instructions up to section %s; at most %u are possible",
-				  wide(count + reader->object->count), name.text, CSD_TRANSLATOR_INSTRUCTIONS);
+				  object_wide(count + reader->object->count), name.text, CSD_TRANSLATOR_INSTRUCTIONS);
 	}
 	reader->placed[section] = (struct placed) {.kind = CODE, .begin = reader->object->count, .length = count};
 	reader->object->count += count;
@@ -79,9 +79,9 @@ place_code(struct reader *reader, uint32_t section)
 
 /* The program's section, and .text for the functions that it calls. */
 static int
-place_all_code(struct reader *reader)
+object_place_all_code(struct reader *reader)
 {
-	int rc = place_code(reader, reader->program);
+	int rc = object_place_code(reader, reader->program);
 
 	for (uint32_t i = 1; rc == 0 && i < reader->elf.header.e_shnum; i++) {
 		const Elf64_Shdr *section = &reader->elf.sections[i];
@@ -94,13 +94,13 @@ place_all_code(struct reader *reader)
 			return csd_refuse(reader->reason, "ELF: code in section %s: a program is one csd/... function and those of %s",
 					  name.text, TEXT);
 		}
-		rc = place_code(reader, i);
+		rc = object_place_code(reader, i);
 	}
 	return rc;
 }
 
 static int
-read_code(struct reader *reader)
+object_read_code(struct reader *reader)
 {
 	struct csd_object *object = reader->object;
 
@@ -122,7 +122,7 @@ read_code(struct reader *reader)
 }
 
 static int
-compare_functions(const void *a, const void *b)
+object_compare_functions(const void *a, const void *b)
 {
 	const struct csd_function *x = a, *y = b;
 
@@ -130,7 +130,7 @@ compare_functions(const void *a, const void *b)
 }
 
 static int
-read_function(struct reader *reader, const Elf64_Sym *symbol)
+object_read_function(struct reader *reader, const Elf64_Sym *symbol)
 {
 	const struct placed *placed = &reader->placed[symbol->st_shndx];
 	struct csd_elf_name name = csd_elf_symbol_name(&reader->elf, reader->symbols, symbol);
@@ -141,7 +141,7 @@ read_function(struct reader *reader, const Elf64_Sym *symbol)
 	    symbol->st_value / INSN_BYTES > placed->length ||
 	    symbol->st_size / INSN_BYTES > placed->length - symbol->st_value / INSN_BYTES) {
 		return csd_refuse(reader->reason, "ELF: function %s has %llu bytes from %llu on: no whole instructions of %s",
-				  name.text, wide(symbol->st_size), wide(symbol->st_value), section.text);
+				  name.text, object_wide(symbol->st_size), object_wide(symbol->st_value), section.text);
 	}
 	if (reader->object->function_count == CSD_TRANSLATOR_FUNCTIONS) {
 		return csd_refuse(reader->reason, "ELF: more than %u functions, %s is one too many", CSD_TRANSLATOR_FUNCTIONS,
@@ -158,7 +158,7 @@ read_function(struct reader *reader, const Elf64_Sym *symbol)
 
 /* Each instruction belongs to one function; the program's section is one function. */
 static int
-read_functions(struct reader *reader)
+object_read_functions(struct reader *reader)
 {
 	struct csd_object *object = reader->object;
 	const struct placed *program = &reader->placed[reader->program];
@@ -172,12 +172,12 @@ read_functions(struct reader *reader)
 		    reader->placed[symbol.st_shndx].kind != CODE) {
 			continue;
 		}
-		rc = read_function(reader, &symbol);
+		rc = object_read_function(reader, &symbol);
 		if (rc != 0) {
 			return rc;
 		}
 	}
-	qsort(object->functions, object->function_count, sizeof(object->functions[0]), compare_functions);
+	qsort(object->functions, object->function_count, sizeof(object->functions[0]), object_compare_functions);
 	for (uint32_t i = 0; i < object->function_count; i++) {
 		const struct csd_function *function = &object->functions[i];
 
@@ -201,26 +201,26 @@ read_functions(struct reader *reader)
 /* --- data --- */
 
 static int
-place_data(struct reader *reader, uint32_t section)
+object_place_data(struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
 	enum csd_area area = header->sh_flags & SHF_WRITE ? CSD_AREA_GLOBALS : CSD_AREA_CONSTANTS;
 	struct csd_area_content *content = &reader->object->areas[area];
 	uint64_t alignment = header->sh_addralign > 0 ? header->sh_addralign : 1;
-	uint64_t length = size_of(reader, section), begin;
+	uint64_t length = object_size_of(reader, section), begin;
 
 	if (strcmp(name.text, ".maps") == 0) {
 		return csd_refuse(reader->reason, "ELF: section .maps: this drive has no maps yet");
 	}
 	if (alignment > CSD_AREA_ALIGNMENT) {
 		return csd_refuse(reader->reason, "ELF: section %s is aligned to %llu; at most %u is possible", name.text,
-				  wide(alignment), CSD_AREA_ALIGNMENT);
+				  object_wide(alignment), CSD_AREA_ALIGNMENT);
 	}
 	begin = (content->length + alignment - 1) / alignment * alignment;
 	if (length > CSD_AREA_BYTES || begin > CSD_AREA_BYTES - length) {
 		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes; all of its kind may have %u", name.text,
-				  wide(length), CSD_AREA_BYTES);
+				  object_wide(length), CSD_AREA_BYTES);
 	}
 	content->length = begin + length;
 	if (header->sh_type == SHT_PROGBITS) {
@@ -231,7 +231,7 @@ place_data(struct reader *reader, uint32_t section)
 }
 
 static bool
-is_data(const struct reader *reader, uint32_t section)
+object_is_data(const struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
@@ -243,13 +243,13 @@ is_data(const struct reader *reader, uint32_t section)
 
 /* What has bytes in the file comes first, so that zeros need not be kept. */
 static int
-read_data(struct reader *reader)
+object_read_data(struct reader *reader)
 {
 	static const uint32_t types[] = {SHT_PROGBITS, SHT_NOBITS};
 
 	for (uint32_t type = 0; type < 2; type++) {
 		for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
-			int rc = is_data(reader, i) && reader->elf.sections[i].sh_type == types[type] ? place_data(reader, i) : 0;
+			int rc = object_is_data(reader, i) && reader->elf.sections[i].sh_type == types[type] ? object_place_data(reader, i) : 0;
 
 			if (rc != 0) {
 				return rc;
@@ -289,7 +289,7 @@ struct relocation {
 };
 
 static int
-relocate_address(struct reader *reader, const struct relocation *relocation)
+object_relocate_address(struct reader *reader, const struct relocation *relocation)
 {
 	struct csd_object *object = reader->object;
 	struct csd_insn *insn = &object->insns[relocation->at];
@@ -325,12 +325,12 @@ relocate_address(struct reader *reader, const struct relocation *relocation)
 	}
 	if (relocation->placed != NULL && offset > relocation->placed->length) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "%s has no byte %llu: its section has %llu",
-					 relocation->name.text, wide(offset), wide(relocation->placed->length));
+					 relocation->name.text, object_wide(offset), object_wide(relocation->placed->length));
 	}
 	offset += begin;
 	if (offset > object->areas[area].length) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "%s has no byte %llu: it has %llu",
-					 relocation->name.text, wide(offset), wide(object->areas[area].length));
+					 relocation->name.text, object_wide(offset), object_wide(object->areas[area].length));
 	}
 	object->area[relocation->at] = area;
 	insn[0].imm = (int32_t)(uint32_t)offset;
@@ -339,7 +339,7 @@ relocate_address(struct reader *reader, const struct relocation *relocation)
 }
 
 static int
-relocate_call(struct reader *reader, const struct relocation *relocation)
+object_relocate_call(struct reader *reader, const struct relocation *relocation)
 {
 	struct csd_object *object = reader->object;
 	struct csd_insn *insn = &object->insns[relocation->at];
@@ -379,19 +379,19 @@ relocate_call(struct reader *reader, const struct relocation *relocation)
 }
 
 static int
-relocate(struct reader *reader, const struct placed *code, const Elf64_Rel *entry)
+object_relocate(struct reader *reader, const struct placed *code, const Elf64_Rel *entry)
 {
 	uint64_t index = ELF64_R_SYM(entry->r_info);
 	struct relocation relocation = {.type = ELF64_R_TYPE(entry->r_info)};
 
 	if (entry->r_offset % INSN_BYTES != 0 || entry->r_offset / INSN_BYTES >= code->length) {
 		return csd_refuse(reader->reason, "ELF: a relocation at byte %llu, where no instruction begins",
-				  wide(entry->r_offset));
+				  object_wide(entry->r_offset));
 	}
 	relocation.at = code->begin + entry->r_offset / INSN_BYTES;
 	if (index == 0 || index >= reader->symbols->sh_size / sizeof(Elf64_Sym)) {
 		return csd_object_refuse(reader->object, relocation.at, reader->reason,
-					 "relocation to symbol %llu, which does not exist", wide(index));
+					 "relocation to symbol %llu, which does not exist", object_wide(index));
 	}
 	relocation.symbol = csd_elf_symbol_at(&reader->elf, reader->symbols, index);
 	relocation.name = csd_elf_symbol_name(&reader->elf, reader->symbols, &relocation.symbol);
@@ -406,9 +406,9 @@ relocate(struct reader *reader, const struct placed *code, const Elf64_Rel *entr
 	}
 	switch (relocation.type) {
 	case R_BPF_64_64:
-		return relocate_address(reader, &relocation);
+		return object_relocate_address(reader, &relocation);
 	case R_BPF_64_32:
-		return relocate_call(reader, &relocation);
+		return object_relocate_call(reader, &relocation);
 	default:
 		return csd_object_refuse(reader->object, relocation.at, reader->reason,
 					 "relocation of type %u to %s: code has R_BPF_64_64 (1) and R_BPF_64_32 (10) only",
@@ -417,7 +417,7 @@ relocate(struct reader *reader, const struct placed *code, const Elf64_Rel *entr
 }
 
 static int
-relocate_all(struct reader *reader)
+object_relocate_all(struct reader *reader)
 {
 	for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
 		const Elf64_Shdr *section = &reader->elf.sections[i];
@@ -447,7 +447,7 @@ relocate_all(struct reader *reader)
 			int rc;
 
 			memcpy(&entry, reader->elf.bytes + section->sh_offset + offset, sizeof(entry));
-			rc = relocate(reader, placed, &entry);
+			rc = object_relocate(reader, placed, &entry);
 			if (rc != 0) {
 				return rc;
 			}
@@ -472,7 +472,7 @@ struct btf_ext {
  * another kernel.
  */
 static int
-refuse_core(const struct reader *reader)
+object_refuse_core(const struct reader *reader)
 {
 	for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
 		const Elf64_Shdr *section = &reader->elf.sections[i];
@@ -494,7 +494,7 @@ refuse_core(const struct reader *reader)
 /* --- all --- */
 
 static int
-read_kind(struct reader *reader)
+object_read_kind(struct reader *reader)
 {
 	struct csd_object *object = reader->object;
 
@@ -518,30 +518,30 @@ read_kind(struct reader *reader)
 }
 
 static int
-read_all(struct reader *reader, const void *bytes, size_t length)
+object_read_all(struct reader *reader, const void *bytes, size_t length)
 {
 	int rc = csd_elf_open(&reader->elf, bytes, length, reader->reason);
 
 	if (rc == 0) {
-		rc = read_kind(reader);
+		rc = object_read_kind(reader);
 	}
 	if (rc == 0) {
-		rc = place_all_code(reader);
+		rc = object_place_all_code(reader);
 	}
 	if (rc == 0) {
-		rc = read_code(reader);
+		rc = object_read_code(reader);
 	}
 	if (rc == 0) {
 		reader->symbols = csd_elf_find_symbols(&reader->elf);
-		rc = reader->symbols == NULL ? -EINVAL : read_functions(reader);
+		rc = reader->symbols == NULL ? -EINVAL : object_read_functions(reader);
 	}
 	if (rc == 0) {
-		rc = read_data(reader);
+		rc = object_read_data(reader);
 	}
 	if (rc == 0) {
-		rc = refuse_core(reader);
+		rc = object_refuse_core(reader);
 	}
-	return rc == 0 ? relocate_all(reader) : rc;
+	return rc == 0 ? object_relocate_all(reader) : rc;
 }
 
 int
@@ -563,7 +563,7 @@ csd_object_read(const void *bytes, size_t length, struct csd_object *object, cha
 	}
 	reader->object = object;
 	reader->reason = reason;
-	rc = read_all(reader, bytes, length);
+	rc = object_read_all(reader, bytes, length);
 	free(reader->relocated);
 	free(reader);
 	if (rc != 0) {

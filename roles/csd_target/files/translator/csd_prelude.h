@@ -46,6 +46,15 @@ static inline u64 csd_smod64(u64 a, u64 b) { return b == 0 ? a : b == -1ULL ? 0 
 static inline u64 csd_sdiv32(u32 a, u32 b) { return b == 0 ? 0 : b == -1U ? (u32)(0 - a) : (u32)((s32)a / (s32)b); }
 static inline u64 csd_smod32(u32 a, u32 b) { return b == 0 ? a : b == -1U ? 0 : (u32)((s32)a % (s32)b); }
 
+/* A record that is kept. Small ones are moved in registers; of larger ones gcc would ask a library. */
+#define EMIT(to, from, bytes) do { \
+	if ((bytes) <= 256) { \
+		__builtin_memcpy((void *)(to), (const void *)(from), (bytes)); \
+	} else { \
+		csd_memcpy((to), (from), (bytes)); \
+	} \
+} while (0)
+
 /* Atomics: at an address that is no multiple of their width they would not be atomic. */
 static inline a32 *
 csd_aligned32(u64 address)

@@ -6,13 +6,13 @@
  *
  *	test_programs FOLDER CPU...	FOLDER/CPU/NAME.so translated, FOLDER/native/NAME.so not
  *
- * The loop over records, the parameters and the state are this test's: the record loop that is compiled in, and the context
- * of csd/buffer, do not exist yet.
+ * Parameters and state are this test's, and so are what csd/buffer gets in r1 to r3: its context does not exist yet.
  */
 #include <dlfcn.h>
 
 #include "chance.h"
 #include "csd_bpf.h"
+#include "csd_loop.h"
 #include "data.h"
 #include "test.h"
 
@@ -216,6 +216,49 @@ begin(struct program *program, const struct records *records)
 	}
 }
 
+/*
+ * The loop that is compiled in, over all records: as many matches, the same bytes out, state and end as calling the native
+ * program for each gives.
+ */
+static void
+check_record_loop(const struct records *records, const char *cpu, void *library, bool emits, struct program *translated,
+		  struct program *native, const uint8_t *input)
+{
+	void (*loop)(struct csd_loop_cursor *cursor) = (void (*)(struct csd_loop_cursor *))dlsym(library, "csd_0_records");
+	uint64_t bytes = (uint64_t)records->bytes * records->count, matches = 0;
+	uint8_t *out = malloc(bytes), *wanted_out = malloc(bytes);
+	struct csd_loop_cursor cursor = {.record = input, .left = records->count, .out = out};
+	uint32_t verdict = 0;
+
+	CHECK((loop == NULL) == (strcmp(records->name, "search") == 0), "%s: a loop, or none", records->name);
+	begin(translated, records);
+	begin(native, records);
+	while (loop != NULL && cursor.left > 0) {
+		uint64_t before = cursor.left;
+
+		loop(&cursor);
+		for (uint64_t i = records->count - before; i < records->count - cursor.left; i++) {
+			CHECK(!(verdict & CSD_STOP) || i == records->count - before, "%s for %s: goes on behind record %lu", records->name, cpu, i);
+			verdict = native->function((uint64_t)(input + i * records->bytes), 0, 0, 0, 0);
+			if (verdict & CSD_KEEP) {
+				memcpy(wanted_out + matches * records->bytes, input + i * records->bytes, records->bytes);
+				matches++;
+			}
+		}
+		CHECK(cursor.left == 0 || (verdict & CSD_STOP), "%s for %s: stops before record %lu", records->name, cpu,
+		      records->count - cursor.left);
+		CHECK_EQUAL(cursor.matches, matches);
+		CHECK_EQUAL(cursor.verdict & 3, verdict & 3);
+		CHECK(cursor.record == input + (records->count - cursor.left) * records->bytes, "%s: another place", records->name);
+	}
+	CHECK(loop == NULL || (cursor.out == out + (emits ? matches * records->bytes : 0) &&
+			       memcmp(out, wanted_out, cursor.out - out) == 0), "%s for %s: other bytes out", records->name, cpu);
+	CHECK(loop == NULL || records->state_bytes == 0 || memcmp(translated->state, native->state, records->state_bytes) == 0,
+	      "%s for %s: another state behind the loop", records->name, cpu);
+	free(out);
+	free(wanted_out);
+}
+
 static void
 check_records(const struct records *records, const char *folder, const char *cpu)
 {
@@ -223,6 +266,7 @@ check_records(const struct records *records, const char *folder, const char *cpu
 	struct program translated = open_program(library, "csd_0_program", "csd_0_parameters", "csd_0_state");
 	struct program native = open_program(control, records->name, "csd_parameters", "csd_state");
 	uint8_t *input = malloc((uint64_t)records->bytes * records->count);
+	const struct csd_geometry *geometry;
 	uint64_t answer[64] = {0}, kept = 0;
 
 	begin(&translated, records);
@@ -251,6 +295,9 @@ check_records(const struct records *records, const char *folder, const char *cpu
 		CHECK(records->state_bytes == 0 || memcmp(translated.state, answer, records->state_bytes) == 0,
 		      "%s for %s: another state than plain C finds", records->name, cpu);
 	}
+	geometry = dlsym(control, "csd_program_geometry");
+	CHECK(geometry != NULL && geometry->record_bytes == records->bytes, "%s: no geometry", records->name);
+	check_record_loop(records, cpu, library, geometry->emit == CSD_EMIT_RECORD, &translated, &native, input);
 	free(input);
 	dlclose(library);
 	dlclose(control);
