@@ -14,11 +14,13 @@ csd_emit_records(FILE *out, const struct csd_object *object, uint32_t id)
 	fprintf(out, "CSD_EXPORT void\ncsd_%u_records(u64 cursor)\n{\n"
 		"\tu64 record = LOAD(m64, cursor), left = LOAD(m64, cursor + 8), out = LOAD(m64, cursor + 16);\n"
 		"\tu64 matches = LOAD(m64, cursor + 24), verdict;\n\n"
-		"\tdo {\n"
-		"\t\t__builtin_prefetch((const void *)(record + %uU));\n"
-		"\t\tverdict = csd_%u_f%u(record, 0, 0, 0, 0);\n"
+		"\tdo {\n", id);
+	if (geometry->stride_bytes >= CSD_RECORDS_LINE) {
+		fprintf(out, "\t\t__builtin_prefetch((const void *)(record + %uU));\n", CSD_RECORDS_AHEAD);
+	}
+	fprintf(out, "\t\tverdict = csd_%u_f%u(record, 0, 0, 0, 0);\n"
 		"\t\tif ((verdict & %u) != 0) {\n"
-		"\t\t\tmatches++;\n", id, CSD_RECORDS_AHEAD, id, object->entry, CSD_KEEP);
+		"\t\t\tmatches++;\n", id, object->entry, CSD_KEEP);
 	if (geometry->emit == CSD_EMIT_RECORD) {
 		fprintf(out, "\t\t\tEMIT(out, record, %uU);\n\t\t\tout += %uU;\n", geometry->record_bytes, geometry->record_bytes);
 	}

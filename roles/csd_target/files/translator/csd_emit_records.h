@@ -6,8 +6,13 @@
 
 #include "csd_object.h"
 
-/* Bytes ahead of the record at hand that are fetched, as today's engine does. */
-#define CSD_RECORDS_AHEAD	1024
+/*
+ * Bytes ahead of the record at hand that are fetched, a page: what CPUs fetch by themselves ends with the page. Not for
+ * records of which several lie in a cache line: a fetch for each costs more than it gives, and keeps a compiler from
+ * making vectors of the loop.
+ */
+#define CSD_RECORDS_AHEAD	4096
+#define CSD_RECORDS_LINE	64
 
 /*
  * The loop over records around a program of kind csd/record, which then is compiled into it, with stride and emission as

@@ -134,3 +134,12 @@ $(BUILD)/csd_translator_bench: translator/csd_translator_bench.c translator/test
 		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@
 
 csd_translator_bench: $(BUILD)/csd_translator_bench $(foreach cpu,v3 native,$(LOOP_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
+
+# The shipped record programs, translated and by today's engine, timed by turns: `make csd_records_bench`, then
+#	build/csd_records_bench build/programs build/translator/v2
+$(BUILD)/csd_records_bench: translator/csd_records_bench.c $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
+		$(ENGINE_LIBS) $(ENGINE_ALONE)
+	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) $^ -ldl -lm -o $@
+
+.PHONY: csd_records_bench
+csd_records_bench: $(BUILD)/csd_records_bench $(PROGRAM_OBJECTS) $(PROGRAM_NAMES:%=$(BUILD)/translator/v2/%.so)
