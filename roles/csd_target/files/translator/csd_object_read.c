@@ -182,8 +182,8 @@ object_read_functions(struct reader *reader)
 		const struct csd_function *function = &object->functions[i];
 
 		if (function->begin != covered) {
-			return csd_refuse(reader->reason, "ELF: function %s begins at instruction %u, where the one before it does not end",
-					  function->name, function->begin - function->section_begin);
+			return csd_refuse(reader->reason, "ELF: function %s begins at instruction %u, where the one before it does "
+					  "not end", function->name, function->begin - function->section_begin);
 		}
 		covered = function->end;
 	}
@@ -249,8 +249,11 @@ object_read_data(struct reader *reader)
 
 	for (uint32_t type = 0; type < 2; type++) {
 		for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
-			int rc = object_is_data(reader, i) && reader->elf.sections[i].sh_type == types[type] ? object_place_data(reader, i) : 0;
+			int rc = 0;
 
+			if (object_is_data(reader, i) && reader->elf.sections[i].sh_type == types[type]) {
+				rc = object_place_data(reader, i);
+			}
 			if (rc != 0) {
 				return rc;
 			}

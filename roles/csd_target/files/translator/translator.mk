@@ -3,6 +3,7 @@
 # eBPF to C: docs/engine.md. Neither `all` nor `install` makes any of it yet.
 #
 #   make csd_translate        build/csd_translate PROGRAM.bpf.o -o OUT.c
+#   make csd_translator_bench, csd_records_bench    what programs take; below
 #   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
 #                             PROGRAMS_SEED=7 for others
 TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_emit_records.c csd_helper.c \

@@ -118,6 +118,8 @@ static const char *const words[] = {
 	"u#", "verdict", "void", "w#", "while",
 };
 
+#define WORDS	(sizeof(words) / sizeof(words[0]))
+
 static int
 compare_words(const void *a, const void *b)
 {
@@ -140,7 +142,7 @@ check_words(const char *text)
 		}
 		if (!inside && length > 0) {
 			word[length] = '\0';
-			CHECK(word[0] == '#' || bsearch(word, words, sizeof(words) / sizeof(words[0]), sizeof(words[0]), compare_words) != NULL,
+			CHECK(word[0] == '#' || bsearch(word, words, WORDS, sizeof(words[0]), compare_words) != NULL,
 			      "mutant %lu: the word %s", mutant, word);
 			length = 0;
 		}

@@ -78,7 +78,8 @@ static void
 make_arithmetic(struct maker *maker)
 {
 	static const uint8_t operations[] = {
-		BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND, BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_MOV, BPF_ARSH, BPF_NEG, BPF_END,
+		BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND, BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_MOV, BPF_ARSH,
+		BPF_NEG, BPF_END,
 	};
 	uint8_t operation = operations[below(sizeof(operations))], class = below(2) ? BPF_ALU : BPF_ALU64;
 	uint8_t dst = free_number(maker), src = any_number();

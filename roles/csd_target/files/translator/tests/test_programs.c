@@ -238,7 +238,8 @@ check_record_loop(const struct records *records, const char *cpu, void *library,
 
 		loop(&cursor);
 		for (uint64_t i = records->count - before; i < records->count - cursor.left; i++) {
-			CHECK(!(verdict & CSD_STOP) || i == records->count - before, "%s for %s: goes on behind record %lu", records->name, cpu, i);
+			CHECK(!(verdict & CSD_STOP) || i == records->count - before, "%s for %s: goes on behind record %lu", records->name,
+			      cpu, i);
 			verdict = native->function((uint64_t)(input + i * records->bytes), 0, 0, 0, 0);
 			if (verdict & CSD_KEEP) {
 				memcpy(wanted_out + matches * records->bytes, input + i * records->bytes, records->bytes);
@@ -317,7 +318,8 @@ check_loop(const char *name, const char *folder, const char *cpu)
 			uint64_t result = translated.function((uint64_t)data, bytes, (uint64_t)out, 0, 0);
 			uint64_t wanted_result = native.function((uint64_t)data, bytes, (uint64_t)native_out, 0, 0);
 
-			CHECK(result == wanted_result, "%s for %s: %lu bytes: %#lx, natively %#lx", name, cpu, bytes, result, wanted_result);
+			CHECK(result == wanted_result, "%s for %s: %lu bytes: %#lx, natively %#lx", name, cpu, bytes, result,
+			      wanted_result);
 			CHECK(memcmp(out, native_out, LOOP_BYTES) == 0, "%s for %s: %lu bytes: other bytes come out than natively", name,
 			      cpu, bytes);
 		}

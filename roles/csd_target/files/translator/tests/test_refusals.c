@@ -163,7 +163,8 @@ test_calls(void)
 	TAKEN(INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10003), EXIT);
 	REFUSED("calls kernel function 7: there is no kernel", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_BTF, 0, 7), EXIT);
 	REFUSED("a call of kind 3", INSN(BPF_JMP | BPF_CALL, 0, 3, 0, 0), EXIT);
-	REFUSED("calls +1 instructions away, where no function begins", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, 0), MOV(0, 0), EXIT);
+	REFUSED("calls +1 instructions away, where no function begins", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, 0),
+		MOV(0, 0), EXIT);
 	REFUSED("calls -2 instructions away, where", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, -3), EXIT);
 	REFUSED("calls +2147483648 instructions away", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, INT32_MAX), EXIT);
 	REFUSED("calls -2147483647 instructions away", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, INT32_MIN), EXIT);
@@ -355,7 +356,8 @@ test_relocations(void)
 	CHANGED("of another form", section(&o, ".rel.text")->sh_entsize = 24);
 	CHANGED("of another form", section(&o, ".rel.text")->sh_size -= 8);
 	CHANGED("of another form", section(&o, ".rel.text")->sh_link = 0);
-	CHANGED("section .rodata.cst16 holds addresses, put in at load", section(&o, ".rel.text")->sh_info = section(&o, ".rodata.cst16") - o.sections);
+	CHANGED("section .rodata.cst16 holds addresses, put in at load",
+		section(&o, ".rel.text")->sh_info = section(&o, ".rodata.cst16") - o.sections);
 	/* A table without its relocation is an address of nobody's: a number, and taken for one. */
 	CHANGED("64-bit immediate of kind 4", section(&o, ".rel.text")->sh_info = 0;
 		insn_at(&o, TEXT, relocation(&o, TEXT, R_BPF_64_64)->r_offset)->src = 4);
