@@ -6,7 +6,7 @@
 
 #include "batch.h"
 
-#define MAX_STEPS	1000000
+#define MAX_STEPS	1000000000	/* generated programs end, some of them late */
 
 static sigjmp_buf batch_back;
 static volatile bool batch_inside;
