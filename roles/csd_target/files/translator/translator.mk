@@ -113,7 +113,9 @@ PROGRAMS_SEED ?= $(FUZZ_SEED)
 TRANSLATOR_MUTANTS ?= 20000
 
 .PHONY: check_translator
-check_translator: $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD)
+check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD)
+	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
+	grep -q 'helper.bpf.o: instruction .* calls helper 5: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
 	$(BUILD)/translator/test_refusals $(BUILD)/translator/v3/closest.bpf.o $(BUILD)/translator/bad
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
 		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)

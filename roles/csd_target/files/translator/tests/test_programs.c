@@ -168,6 +168,7 @@ static struct records all_records[] = {
 	{"closest", 1032, 2000, 24, {.cparam1 = 1000}, fill_vector, answer_closest},
 	{"error_line", 64, 100000, 0, {.cparam1 = 0}, fill_line, answer_error_line},
 	{"all_kinds", 64, 20000, 64, {.cparam1 = 0}, NULL, NULL},
+	{"helpers", 64, 50000, 160, {.cparam1 = 0}, NULL, NULL},
 	/* The shipped ones. */
 	{"threshold", 64, 20000, 0, {.cparam1 = 5}, NULL, NULL},
 	{"search", 79, 5000, 0, {.data_bytes = 2, .record_bytes = 79, .data = {7, 7}}, NULL, NULL},
