@@ -12,11 +12,13 @@ TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_
 TRANSLATOR_INCLUDES := -Itranslator -I$(BUILD)/translator $(INCLUDES)
 
 # What is translated is compiled so, and no other way. Of undefined behaviour of C the translator leaves none to a
-# program that keeps to its memory; the flags from -fwrapv on are for the others.
+# program that keeps to its memory; the flags from -fwrapv on are for the others. Zeros of a frame by vectors: `rep stos`,
+# which gcc would take, is five times as slow for its 512 bytes.
 TRANSLATED_MARCH ?= x86-64-v2
 TRANSLATED_CFLAGS := -std=gnu11 -w -O3 -march=$(TRANSLATED_MARCH) -fwrapv -fwrapv-pointer -fno-strict-aliasing \
 	-fno-delete-null-pointer-checks -fno-aggressive-loop-optimizations -ffreestanding -nostdlib -fPIC \
-	-fno-stack-protector -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables
+	-fno-stack-protector -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables \
+	-mmemset-strategy=vector_loop:-1:noalign
 # There is no library behind it: what asks for one is refused.
 TRANSLATED_COMPILE := $(CC) $(TRANSLATED_CFLAGS) -Wl,--no-undefined
 
