@@ -13,12 +13,13 @@ TRANSLATOR_INCLUDES := -Itranslator -I$(BUILD)/translator $(INCLUDES)
 
 # What is translated is compiled so, and no other way. Of undefined behaviour of C the translator leaves none to a
 # program that keeps to its memory; the flags from -fwrapv on are for the others. Zeros of a frame by vectors: `rep stos`,
-# which gcc would take, is five times as slow for its 512 bytes.
+# which gcc would take, is five times as slow for its 512 bytes. Aligned: without, the same loop ran at 0.70 to 0.87 of
+# the native speed, as the place of its branches in cache lines fell.
 TRANSLATED_MARCH ?= x86-64-v2
 TRANSLATED_CFLAGS := -std=gnu11 -w -O3 -march=$(TRANSLATED_MARCH) -fwrapv -fwrapv-pointer -fno-strict-aliasing \
 	-fno-delete-null-pointer-checks -fno-aggressive-loop-optimizations -ffreestanding -nostdlib -fPIC \
 	-fno-stack-protector -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables \
-	-mmemset-strategy=vector_loop:-1:noalign
+	-mmemset-strategy=vector_loop:-1:noalign -falign-loops=32 -falign-jumps=32 -falign-labels=16
 # There is no library behind it: what asks for one is refused.
 TRANSLATED_COMPILE := $(CC) $(TRANSLATED_CFLAGS) -Wl,--no-undefined
 
@@ -84,7 +85,8 @@ $(foreach cpu,$(TRANSLATED_CPUS),$(eval $(call TRANSLATED_CPU,$(cpu))))
 $(BUILD)/translator/%.tr.c: $(BUILD)/translator/%.bpf.o $(BUILD)/csd_translate
 	$(BUILD)/csd_translate $< -o $@
 
-$(BUILD)/translator/%.so: $(BUILD)/translator/%.tr.c
+# Of this file: the flags are in it.
+$(BUILD)/translator/%.so: $(BUILD)/translator/%.tr.c translator/translator.mk
 	$(TRANSLATED_COMPILE) -shared $< -o $@
 
 $(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
@@ -134,7 +136,8 @@ CHECKS += check_translator
 #	build/csd_translator_bench build/translator
 LOOP_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard translator/tests/loops/*.bpf.c)))
 
-$(BUILD)/csd_translator_bench: translator/csd_translator_bench.c translator/tests/loops/data.h $(TRANSLATOR_HEADERS)
+$(BUILD)/csd_translator_bench: translator/csd_translator_bench.c translator/tests/loops/data.h $(TRANSLATOR_HEADERS) \
+		translator/translator.mk
 	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) \
 		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@
 
