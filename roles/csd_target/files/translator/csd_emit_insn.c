@@ -171,6 +171,7 @@ emit_atomic(FILE *out, const struct csd_insn *insn)
 		fprintf(out, "csd_compare_exchange%u(ADDRESS(r%u, %d), %c0, %c%u);\n", bits, insn->dst, insn->off, name_of_source,
 			name_of_source, insn->src);
 		break;
+	case BPF_ADD | BPF_FETCH:
 	case BPF_OR | BPF_FETCH:
 	case BPF_AND | BPF_FETCH:
 	case BPF_XOR | BPF_FETCH:

@@ -93,8 +93,9 @@ csd_compare_exchange64(u64 address, u64 expected, u64 value)
 }
 
 /*
- * What x86 has no instruction for is a loop, and it is written here: gcc 12.2's own, of __atomic_fetch_or() and its like,
- * forgets the operand when result and operand end up in one register (seen at -O1 by test_conformance).
+ * What gives the old value is a loop, and it is written here: gcc 12.2's own __atomic_fetch_or() and its like lose their
+ * operand when it ends up in the same register as the result; so does __atomic_add_fetch(), which gcc makes of
+ * __atomic_fetch_add() and an addition (seen by test_conformance at -O1, by test_generated at -O3).
  */
 #define CSD_FETCH(bits, name, operator) \
 static inline u64 \
@@ -107,9 +108,11 @@ csd_fetch_##name##bits(u64 address, u##bits value) \
 	} \
 	return old; \
 }
+CSD_FETCH(32, add, +)
 CSD_FETCH(32, or, |)
 CSD_FETCH(32, and, &)
 CSD_FETCH(32, xor, ^)
+CSD_FETCH(64, add, +)
 CSD_FETCH(64, or, |)
 CSD_FETCH(64, and, &)
 CSD_FETCH(64, xor, ^)

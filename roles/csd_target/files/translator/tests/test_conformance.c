@@ -200,6 +200,7 @@ plan_atomics(void)
 	for (size_t s = 0; s < COUNT(sizes); s++) {
 		for (size_t o = 0; o < COUNT(operations); o++) {
 			uint8_t code = BPF_STX | BPF_ATOMIC | sizes[s];
+			uint8_t joins = operations[o] < BPF_XCHG ? operations[o] & 0xf0 : BPF_ADD;
 
 			/* r2 in memory, r3 as source, r0 as what is expected: another word, or the one that is there. */
 			PLAN(TWO, STORE(BPF_DW, 6, 64, 2), INSN(code, 6, 3, 64, operations[o]));
@@ -207,6 +208,10 @@ plan_atomics(void)
 			/* Equal in the lower half alone. */
 			PLAN(TWO, STORE(BPF_DW, 6, 64, 2), MOVR32(0, 2), INSN(code, 6, 3, 64, operations[o]));
 			PLAN(TWO, STORE(BPF_DW, 10, -64, 2), INSN(code, 10, 3, -64, operations[o]), LOAD(BPF_DW, 2, 10, -64));
+			/* The old value joined with the operand, on one of two ways: compilers take both for one operation. */
+			PLAN(TWO, STORE(BPF_DW, 6, 64, 2), MOVR(0, 3), IF(BPF_JEQ, 2, 7, 2), INSN(code, 6, 0, 64, operations[o]),
+			     INSN((sizes[s] == BPF_W ? BPF_ALU : BPF_ALU64) | joins | BPF_X, 3, 0, 0, 0),
+			     MOV(0, 0));
 			PLAN(ONE, STORE(BPF_DW, 6, 64, 2), INSN(code, 6, 2, 64, operations[o]));
 			PLAN(ONE, STORE(BPF_DW, 6, 64, 2), INSN(code, 6, 0, 64, operations[o]));
 			/* Not aligned, for both or for 8 bytes: a fault. */
