@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,17 +9,6 @@
 static const struct csd_engine_ops *const engines[] = {
 	&csd_record_engine,
 };
-
-int
-csd_refuse(char reason[CSD_REASON_BYTES], const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(reason, CSD_REASON_BYTES, format, arguments);
-	va_end(arguments);
-	return -EINVAL;
-}
 
 static const struct csd_engine_ops *
 engine_of(const char *kind)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 # The engine knows no SPDK: it is built, tested and fuzzed without. Link ENGINE_LIBS; where no SPDK is linked either,
 # also ENGINE_ALONE, which stands for the little of DPDK that librte_bpf needs.
-ENGINE_OBJECTS := $(patsubst %,$(BUILD)/engine/%.o,csd_cost csd_engine csd_elf csd_engine_record csd_flow csd_jumps csd_loop \
-	csd_rte_bpf csd_value csd_verify)
+ENGINE_OBJECTS := $(patsubst %,$(BUILD)/engine/%.o,csd_cost csd_engine csd_elf csd_elf_file csd_engine_record csd_flow \
+	csd_jumps csd_loop csd_refuse csd_rte_bpf csd_value csd_verify)
 ENGINE_HEADERS := $(wildcard engine/*.h engine/rte/*.h) programs/csd_bpf.h
 
 # Given, or taken out of Debian's package.

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "csd_emit.h"
+#include "csd_emit_insn.h"
+#include "csd_emit_records.h"
+#include "csd_isa.h"
+#include "csd_narrow.h"
+
+/* csd_prelude.h as it stands. */
+static const char prelude[] =
+#include "csd_prelude.inc"
+;
+
+void
+csd_emit_prelude(FILE *out)
+{
+	fputs(prelude, out);
+}
+
+/* As words: a MiB of bytes, one by one, takes a compiler long. The rest of the array is zero. */
+static void
+emit_area(FILE *out, const struct csd_area_content *content, uint32_t id, enum csd_area area)
+{
+	uint64_t words = (content->length + 7) / 8;
+
+	if (words == 0) {
+		return;
+	}
+	fprintf(out, "CSD_AREA %su64 csd_%u_%s[%llu]", area == CSD_AREA_CONSTANTS ? "const " : "", id, csd_emit_area_name(area),
+		(unsigned long long)words);
+	if (content->given > 0) {
+		fputs(" = {\n", out);
+		for (uint64_t at = 0; at < content->given; at += 8) {
+			uint64_t word = 0, left = content->given - at;
+
+			memcpy(&word, content->bytes + at, left < 8 ? left : 8);
+			fprintf(out, "0x%llxULL,%s", (unsigned long long)word, at % 64 == 56 ? "\n" : " ");
+		}
+		fputs("}", out);
+	}
+	fputs(";\n", out);
+}
+
+static void
+emit_head(FILE *out, uint32_t id, uint32_t function)
+{
+	fprintf(out, "static u64\ncsd_%u_f%u(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)", id, function);
+}
+
+static bool
+emit_uses_frame(const struct csd_object *object, const struct csd_function *function)
+{
+	for (uint32_t at = function->begin; at < function->end; at++) {
+		if (object->insns[at].dst == CSD_FRAME_POINTER || object->insns[at].src == CSD_FRAME_POINTER) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_target)
+{
+	const struct csd_object *object = emitter->object;
+	const struct csd_function *function = &object->functions[index];
+	FILE *out = emitter->out;
+
+	for (uint32_t at = function->begin; at < function->end; at++) {
+		const struct csd_insn *insn = &object->insns[at];
+
+		if (csd_is_goto(insn->code) || csd_is_condition(insn->code)) {
+			is_target[csd_jump_target(insn, at)] = 1;
+		}
+	}
+	emit_head(out, emitter->id, index);
+	fputs("\n{\n\tu64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0;\n"
+	      "\tu32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;\n", out);
+	if (emit_uses_frame(object, function)) {
+		/* Zeros: a program finds nothing there that others left, and the same each time. */
+		fputs("\tu64 frame[64] __attribute__((aligned(16))) = {0};\n\tconst u64 r10 = (u64)(frame + 64);\n"
+		      "\tconst u32 w10 = r10;\n", out);
+	}
+	for (uint32_t at = function->begin; at < function->end; at++) {
+		/* A line for each instruction: what debuggers and compilers say of a line, they say of this instruction. */
+		fprintf(out, "#line %u \"ebpf\"\n", at + 1);
+		if (is_target[at]) {
+			fprintf(out, "l%u:", at);
+		}
+		fputc('\t', out);
+		csd_emit_insn(emitter, at);
+		at += object->insns[at].code == CSD_LD_IMM64;
+	}
+	fputs("}\n\n", out);
+}
+
+static int
+emit_functions(const struct csd_emitter *emitter)
+{
+	const struct csd_object *object = emitter->object;
+	uint8_t *is_target = calloc(object->count, 1);
+	uint16_t *narrow = calloc(object->count, sizeof(*narrow));
+	struct csd_emitter narrowed = *emitter;
+	int rc = is_target == NULL || narrow == NULL ? -ENOMEM : 0;
+
+	narrowed.narrow = narrow;
+	for (uint32_t i = 0; rc == 0 && i < object->function_count; i++) {
+		rc = csd_narrow(object, &object->functions[i], narrow);
+		if (rc == 0) {
+			emit_function(&narrowed, i, is_target);
+		}
+	}
+	free(is_target);
+	free(narrow);
+	return rc;
+}
+
+int
+csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
+{
+	const struct csd_emitter emitter = {.out = out, .object = object, .id = id};
+	int rc;
+
+	for (enum csd_area area = CSD_AREA_NONE + 1; area < CSD_AREAS; area++) {
+		emit_area(out, &object->areas[area], id, area);
+	}
+	for (uint32_t i = 0; i < object->function_count; i++) {
+		emit_head(out, id, i);
+		fputs(";\n", out);
+	}
+	fputc('\n', out);
+	rc = emit_functions(&emitter);
+	if (rc == 0) {
+		fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
+			"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
+		csd_emit_records(out, object, id);
+	}
+	return rc;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * A program as the translator sees it: all its functions, one behind the other, and the memory that its object file
+ * brings along. The instructions are plain RFC 9669: a call of a local function has the distance in instructions, as if
+ * all functions had been one section from the beginning. Only addresses of variables are told apart, in `area`.
+ */
+#ifndef CSD_OBJECT_H
+#define CSD_OBJECT_H
+
+#include "csd_elf_file.h"
+
+#define CSD_TRANSLATOR_INSTRUCTIONS	65536
+#define CSD_TRANSLATOR_FUNCTIONS	256
+#define CSD_AREA_BYTES			(16 * 1024 * 1024)
+#define CSD_AREA_ALIGNMENT		64
+
+enum csd_area {
+	CSD_AREA_NONE,		/* a number, no address */
+	CSD_AREA_PARAMETERS,	/* csd_parameters */
+	CSD_AREA_STATE,		/* csd_state */
+	CSD_AREA_GLOBALS,	/* what the object may write: .data, .bss */
+	CSD_AREA_CONSTANTS,	/* what it may not: .rodata, string literals */
+	CSD_AREAS,
+};
+
+struct csd_function {
+	char name[CSD_ELF_NAME_BYTES];
+	char section[CSD_ELF_NAME_BYTES];
+	uint32_t section_begin;		/* instruction at which its section begins: disassemblers count from there */
+	uint32_t begin, end;		/* instructions */
+};
+
+struct csd_area_content {
+	uint8_t *bytes;			/* of which the file has `given`; NULL: none */
+	uint64_t given;
+	uint64_t length;		/* zeros behind what was given */
+};
+
+struct csd_object {
+	char kind[CSD_ELF_NAME_BYTES];	/* "csd/record", "csd/buffer" */
+	struct csd_geometry geometry;	/* of csd/record; else zeros */
+	struct csd_insn *insns;
+	uint8_t *area;			/* of each ld_imm64: whose address it loads; its immediate is the offset then */
+	uint32_t count;
+	struct csd_function functions[CSD_TRANSLATOR_FUNCTIONS];	/* by `begin`; they cover all instructions */
+	uint32_t function_count;
+	uint32_t entry;			/* the function that is the program */
+	struct csd_area_content areas[CSD_AREAS];
+};
+
+/*
+ * Reads an ELF object. 0: csd_object_free() it; -EINVAL with a reason, or -ENOMEM: nothing is left. Says nothing about
+ * instructions but that relocations lie on those that can have one.
+ */
+int csd_object_read(const void *bytes, size_t length, struct csd_object *object, char reason[CSD_REASON_BYTES]);
+void csd_object_free(struct csd_object *object);
+
+/* The function in which an instruction lies; NULL beyond the last. */
+const struct csd_function *csd_object_function(const struct csd_object *object, uint32_t at);
+
+/* Refuses because of an instruction, named as a disassembler shows it. */
+int csd_object_refuse(const struct csd_object *object, uint32_t at, char reason[CSD_REASON_BYTES], const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

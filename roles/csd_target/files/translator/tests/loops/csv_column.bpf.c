@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* Lines of numbers with commas between: the sum of the second column. */
+#include "loop.h"
+
+LOOP
+__u64 csv_column(const char *data, __u64 bytes, __u8 *out)
+{
+	__u64 sum = 0, number = 0, column = 0;
+
+	(void)out;
+	for (__u64 i = 0; i < bytes; i++) {
+		char c = data[i];
+
+		if (c == ',' || c == '\n') {
+			if (column == 1)
+				sum += number;
+			column = c == '\n' ? 0 : column + 1;
+			number = 0;
+		} else if (c >= '0' && c <= '9') {
+			number = number * 10 + (c - '0');
+		}
+	}
+	return sum;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * Programs in C, compiled by clang for each eBPF that it knows, translated by csd_translate and compiled: over the same
+ * data they do what the same source does natively, record by record; and the ones that users wrote first give what plain C
+ * here says.
+ *
+ *	test_programs FOLDER CPU...	FOLDER/CPU/NAME.so translated, FOLDER/native/NAME.so not
+ *
+ * Parameters and state are this test's, and so are what csd/buffer gets in r1 to r3: its context does not exist yet.
+ */
+#include <dlfcn.h>
+
+#include "chance.h"
+#include "csd_bpf.h"
+#include "csd_loop.h"
+#include "data.h"
+#include "test.h"
+
+#define LOOP_BYTES	(1 << 20)
+
+typedef uint64_t (*program_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+/* What the drive gives a program, and its ways in. */
+struct program {
+	program_function function;
+	struct csd_parameters *parameters;
+	void *state;
+};
+
+struct records {
+	const char *name;
+	uint32_t bytes, count, state_bytes;
+	struct csd_parameters parameters;
+	void (*fill)(uint8_t *record, uint64_t number);		/* NULL: chance */
+	/* What plain C finds: the state, and how many are kept. NULL: the native program alone says. */
+	uint64_t (*answer)(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state);
+};
+
+/* --- the ones that users wrote first --- */
+
+static void
+fill_visit(uint8_t *record, uint64_t number)
+{
+	uint64_t words[2] = {(chance() << 16 ^ chance()) & ((1ULL << 61) - 1), number};
+
+	memcpy(record, words, sizeof(words));
+}
+
+static uint64_t
+answer_day_hours(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state)
+{
+	(void)parameters;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t time;
+
+		memcpy(&time, records + i * 16, 8);
+		state[time / 1000000000 / 3600 % 24]++;
+	}
+	return 0;
+}
+
+static uint64_t
+answer_over_limit(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state)
+{
+	for (uint64_t i = 0; i < count * 16; i++) {
+		uint32_t value;
+
+		memcpy(&value, records + i * 4, 4);
+		state[0] += value > parameters->cparam1 ? 1 : 0;
+	}
+	return 0;
+}
+
+static void
+fill_item(uint8_t *record, uint64_t number)
+{
+	uint32_t words[2] = {below(5000), number};
+
+	memcpy(record, words, sizeof(words));
+}
+
+static uint64_t
+answer_one_of(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state)
+{
+	uint64_t kept = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < count; i++) {
+		bool found = false;
+
+		for (uint32_t k = 0; k < parameters->data_bytes; k += 4) {
+			found |= memcmp(parameters->data + k, records + i * 8, 4) == 0;
+		}
+		kept += found;
+	}
+	return kept;
+}
+
+static void
+fill_vector(uint8_t *record, uint64_t number)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t word = chance();
+
+		memcpy(record + 8 + i * 4, &word, 4);
+	}
+	memcpy(record, &number, 8);
+}
+
+static uint64_t
+answer_closest(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state)
+{
+	static const uint64_t weights[] = {1, 3, 2, 5};
+
+	state[0] = UINT64_MAX;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t far = 0;
+
+		for (uint32_t k = 0; k < 255; k++) {
+			int32_t value;
+
+			memcpy(&value, records + i * 1032 + 8 + k * 4, 4);
+			far += llabs(value - (int64_t)parameters->cparam1) * weights[k & 3];
+		}
+		if (far < state[0]) {
+			state[0] = far;
+			state[1] = i;
+		}
+	}
+	state[2] = count;
+	return 0;
+}
+
+static void
+fill_line(uint8_t *record, uint64_t number)
+{
+	static const char *const begins[] = {
+		"ERROR: disk failure, slot 7", "ERROR: disk failure, SLOT 7", "ERROR: disk failure, slo", "INFO: all is well", "",
+	};
+	const char *text = begins[below(5)];
+
+	(void)number;
+	memset(record, ' ', 64);
+	memcpy(record, text, strlen(text));
+}
+
+static uint64_t
+answer_error_line(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state)
+{
+	uint64_t kept = 0;
+
+	(void)parameters;
+	(void)state;
+	for (uint64_t i = 0; i < count; i++) {
+		kept += strncmp((const char *)records + i * 64, "ERROR: disk failure, slot", 25) == 0;
+	}
+	return kept;
+}
+
+/* --- all --- */
+
+static const uint32_t wanted[] = {3, 17, 999, 4096, 4999, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110};
+
+static struct records all_records[] = {
+	{"day_hours", 16, 100000, 192, {.cparam1 = 0}, fill_visit, answer_day_hours},
+	{"over_limit", 64, 50000, 8, {.cparam1 = 1073741823}, NULL, answer_over_limit},
+	{"one_of", 8, 200000, 0, {.data_bytes = sizeof(wanted)}, fill_item, answer_one_of},
+	{"closest", 1032, 2000, 24, {.cparam1 = 1000}, fill_vector, answer_closest},
+	{"error_line", 64, 100000, 0, {.cparam1 = 0}, fill_line, answer_error_line},
+	{"all_kinds", 64, 20000, 64, {.cparam1 = 0}, NULL, NULL},
+	{"helpers", 64, 50000, 160, {.cparam1 = 0}, NULL, NULL},
+	/* The shipped ones. */
+	{"threshold", 64, 20000, 0, {.cparam1 = 5}, NULL, NULL},
+	{"search", 79, 5000, 0, {.data_bytes = 2, .record_bytes = 79, .data = {7, 7}}, NULL, NULL},
+	{"aggregate", 64, 20000, 24, {.cparam1 = 0}, NULL, NULL},
+	{"histogram", 64, 20000, 512, {.cparam1 = 28ULL << 32 | 0x80000000}, NULL, NULL},
+	{"sample", 64, 20000, 8, {.cparam1 = 3}, NULL, NULL},
+	{"top", 64, 20000, 72, {.cparam1 = 0}, NULL, NULL},
+};
+
+static const char *const loops[] = {
+	"count_range", "extremes", "filter", "byte_histogram", "csv_column", "json_lines", "substring", "crc32c", "group_by", "kmeans",
+};
+
+static void *
+open_library(const char *folder, const char *cpu, const char *name)
+{
+	char path[512];
+	void *library;
+
+	snprintf(path, sizeof(path), "%s/%s/%s.so", folder, cpu, name);
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	CHECK(library != NULL, "%s", dlerror());
+	return library;
+}
+
+static struct program
+open_program(void *library, const char *function, const char *parameters, const char *state)
+{
+	struct program program = {
+		.function = (program_function)dlsym(library, function), .parameters = dlsym(library, parameters),
+		.state = dlsym(library, state),
+	};
+
+	CHECK(program.function != NULL, "%s", dlerror());
+	return program;
+}
+
+static void
+begin(struct program *program, const struct records *records)
+{
+	CHECK(program->parameters != NULL, "no parameters");
+	*program->parameters = records->parameters;
+	if (records->state_bytes > 0) {
+		CHECK(program->state != NULL, "no state");
+		memset(program->state, 0, records->state_bytes);
+	}
+}
+
+/*
+ * The loop that is compiled in, over all records: as many matches, the same bytes out, state and end as calling the native
+ * program for each gives.
+ */
+static void
+check_record_loop(const struct records *records, const char *cpu, void *library, bool emits, struct program *translated,
+		  struct program *native, const uint8_t *input)
+{
+	void (*loop)(struct csd_loop_cursor *cursor) = (void (*)(struct csd_loop_cursor *))dlsym(library, "csd_0_records");
+	uint64_t bytes = (uint64_t)records->bytes * records->count, matches = 0;
+	uint8_t *out = malloc(bytes), *wanted_out = malloc(bytes);
+	struct csd_loop_cursor cursor = {.record = input, .left = records->count, .out = out};
+	uint32_t verdict = 0;
+
+	CHECK((loop == NULL) == (strcmp(records->name, "search") == 0), "%s: a loop, or none", records->name);
+	begin(translated, records);
+	begin(native, records);
+	while (loop != NULL && cursor.left > 0) {
+		uint64_t before = cursor.left;
+
+		loop(&cursor);
+		for (uint64_t i = records->count - before; i < records->count - cursor.left; i++) {
+			CHECK(!(verdict & CSD_STOP) || i == records->count - before, "%s for %s: goes on behind record %lu", records->name,
+			      cpu, i);
+			verdict = native->function((uint64_t)(input + i * records->bytes), 0, 0, 0, 0);
+			if (verdict & CSD_KEEP) {
+				memcpy(wanted_out + matches * records->bytes, input + i * records->bytes, records->bytes);
+				matches++;
+			}
+		}
+		CHECK(cursor.left == 0 || (verdict & CSD_STOP), "%s for %s: stops before record %lu", records->name, cpu,
+		      records->count - cursor.left);
+		CHECK_EQUAL(cursor.matches, matches);
+		CHECK_EQUAL(cursor.verdict & 3, verdict & 3);
+		CHECK(cursor.record == input + (records->count - cursor.left) * records->bytes, "%s: another place", records->name);
+	}
+	CHECK(loop == NULL || (cursor.out == out + (emits ? matches * records->bytes : 0) &&
+			       memcmp(out, wanted_out, cursor.out - out) == 0), "%s for %s: other bytes out", records->name, cpu);
+	CHECK(loop == NULL || records->state_bytes == 0 || memcmp(translated->state, native->state, records->state_bytes) == 0,
+	      "%s for %s: another state behind the loop", records->name, cpu);
+	free(out);
+	free(wanted_out);
+}
+
+static void
+check_records(const struct records *records, const char *folder, const char *cpu)
+{
+	void *library = open_library(folder, cpu, records->name), *control = open_library(folder, "native", records->name);
+	struct program translated = open_program(library, "csd_0_program", "csd_0_parameters", "csd_0_state");
+	struct program native = open_program(control, records->name, "csd_parameters", "csd_state");
+	uint8_t *input = malloc((uint64_t)records->bytes * records->count);
+	const struct csd_geometry *geometry;
+	uint64_t answer[64] = {0}, kept = 0;
+
+	begin(&translated, records);
+	begin(&native, records);
+	chance_begin(1, 0);
+	for (uint64_t i = 0; i < records->count; i++) {
+		uint8_t *record = input + i * records->bytes;
+		uint32_t verdict, control_verdict;
+
+		for (uint32_t k = 0; records->fill == NULL && k < records->bytes; k++) {
+			record[k] = chance() >> 8;
+		}
+		if (records->fill != NULL) {
+			records->fill(record, i);
+		}
+		verdict = translated.function((uint64_t)record, 0, 0, 0, 0);
+		control_verdict = native.function((uint64_t)record, 0, 0, 0, 0);
+		CHECK(verdict == control_verdict, "%s for %s: record %lu: verdict %u, natively %u", records->name, cpu, i, verdict,
+		      control_verdict);
+		CHECK(records->state_bytes == 0 || memcmp(translated.state, native.state, records->state_bytes) == 0,
+		      "%s for %s: record %lu: another state than natively", records->name, cpu, i);
+		kept += verdict & CSD_KEEP;
+	}
+	if (records->answer != NULL) {
+		CHECK_EQUAL(kept, records->answer(input, records->count, &records->parameters, answer));
+		CHECK(records->state_bytes == 0 || memcmp(translated.state, answer, records->state_bytes) == 0,
+		      "%s for %s: another state than plain C finds", records->name, cpu);
+	}
+	geometry = dlsym(control, "csd_program_geometry");
+	CHECK(geometry != NULL && geometry->record_bytes == records->bytes, "%s: no geometry", records->name);
+	check_record_loop(records, cpu, library, geometry->emit == CSD_EMIT_RECORD, &translated, &native, input);
+	free(input);
+	dlclose(library);
+	dlclose(control);
+}
+
+static void
+check_loop(const char *name, const char *folder, const char *cpu)
+{
+	void *library = open_library(folder, cpu, name), *control = open_library(folder, "native", name);
+	struct program translated = open_program(library, "csd_0_program", "csd_0_parameters", "csd_0_state");
+	struct program native = open_program(control, name, "csd_parameters", "csd_state");
+	uint8_t *data = malloc(LOOP_BYTES), *out = calloc(LOOP_BYTES, 1), *native_out = calloc(LOOP_BYTES, 1);
+
+	for (int text = 0; text < 2; text++) {
+		loop_fill(data, LOOP_BYTES, text != 0);
+		for (uint64_t bytes = 0; bytes <= LOOP_BYTES; bytes = bytes * 2 + 64) {
+			uint64_t result = translated.function((uint64_t)data, bytes, (uint64_t)out, 0, 0);
+			uint64_t wanted_result = native.function((uint64_t)data, bytes, (uint64_t)native_out, 0, 0);
+
+			CHECK(result == wanted_result, "%s for %s: %lu bytes: %#lx, natively %#lx", name, cpu, bytes, result,
+			      wanted_result);
+			CHECK(memcmp(out, native_out, LOOP_BYTES) == 0, "%s for %s: %lu bytes: other bytes come out than natively", name,
+			      cpu, bytes);
+		}
+	}
+	free(data);
+	free(out);
+	free(native_out);
+	dlclose(library);
+	dlclose(control);
+}
+
+int
+main(int argc, char **argv)
+{
+	CHECK(argc > 2, "usage: test_programs FOLDER CPU...");
+	for (size_t i = 0; i < sizeof(all_records) / sizeof(all_records[0]); i++) {
+		if (strcmp(all_records[i].name, "one_of") == 0) {
+			memcpy(all_records[i].parameters.data, wanted, sizeof(wanted));
+		}
+		for (int cpu = 2; cpu < argc; cpu++) {
+			check_records(&all_records[i], argv[1], argv[cpu]);
+		}
+	}
+	for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+		for (int cpu = 2; cpu < argc; cpu++) {
+			check_loop(loops[i], argv[1], argv[cpu]);
+		}
+	}
+	printf("test_programs: %zu record programs and %zu loops, each for %d eBPFs, passed\n",
+	       sizeof(all_records) / sizeof(all_records[0]), sizeof(loops) / sizeof(loops[0]), argc - 2);
+	return 0;
+}
