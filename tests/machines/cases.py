@@ -172,7 +172,8 @@ CASES: tuple[Case, ...] = (
         "serial",
         {"vm_serial": "HELLOEBPF9999999"},
         "molecule/vm/tests/works/test_devices.py::test_the_subsystem_has_the_declared_identity",
-        books=("target", "initiator"),
+        # Its own build.yml brings what is compiled, which goes with the target.
+        books=("build", "target", "initiator"),
         anew=True,
     ),
 )
