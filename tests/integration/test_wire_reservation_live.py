@@ -46,6 +46,18 @@ class Host:
         done, _ = self.io.call(wire.command(opcode, self.io.cid(), nsid, sgl=sgl, dw10=dw10), data, in_capsule=True)
         return done.status
 
+    def send(self, nsid: int, *asked: tuple[int, bytes, int]) -> None:
+        """Send commands in one segment: opcode, data, dw10. Their identifiers count from 0."""
+        parts = []
+        for cid, (opcode, data, dw10) in enumerate(asked):
+            sgl = (0, len(data), wire.SGL_IN_CAPSULE)
+            parts.append(wire.capsule(wire.command(opcode, cid, nsid, sgl=sgl, dw10=dw10), data))
+        self.io.send(*parts)
+
+    def answers(self, number: int) -> dict[int, tuple[int, int]]:
+        """The statuses of so many commands, by identifier."""
+        return {done.cid: done.status for done, _ in (self.io.answer() for _ in range(number))}
+
     def register(
         self, nsid: int, key: int, *, action: int = NEW_KEY, current: int = 0, ignore: bool = False, cptpl: int = 0
     ) -> tuple[int, int]:
@@ -348,17 +360,12 @@ def test_what_a_host_has_just_asked_for_counts_while_another_one_holds(world: Wo
         holder, late = hosts
         registered([holder], nsid, 1)
         assert holder.acquire(nsid, 1, WRITE_EXCLUSIVE_REGISTRANTS) == SUCCESS
-        parts = []
-        for cid, (opcode, data, dw10) in enumerate(
-            [
-                (REGISTER, struct.pack("<QQ", 0, 2), NEW_KEY),
-                (RELEASE, struct.pack("<Q", 2), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
-            ]
-        ):
-            sgl = (0, len(data), wire.SGL_IN_CAPSULE)
-            parts.append(wire.capsule(wire.command(opcode, cid, nsid, sgl=sgl, dw10=dw10), data))
-        late.io.send(*parts)
-        assert {done.cid: done.status for done, _ in (late.io.answer() for _ in parts)} == {0: SUCCESS, 1: SUCCESS}
+        late.send(
+            nsid,
+            (REGISTER, struct.pack("<QQ", 0, 2), NEW_KEY),
+            (RELEASE, struct.pack("<Q", 2), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+        )
+        assert late.answers(2) == {0: SUCCESS, 1: SUCCESS}
         assert keys(holder, nsid) == {1: True, 2: False}
 
 
@@ -366,20 +373,15 @@ def test_commands_of_many_hosts_at_a_time_take_turns(world: World) -> None:
     """All are answered, and what each host asks for in a row happens in that order."""
     with world.namespace() as nsid, world.hosts(8) as hosts:
         for key, host in enumerate(hosts, 1):
-            parts = []
-            for cid, (opcode, data, dw10) in enumerate(
-                [
-                    (REGISTER, struct.pack("<QQ", 0, key), NEW_KEY),
-                    (REGISTER, struct.pack("<QQ", key, 100 + key), REPLACE),
-                    (ACQUIRE, struct.pack("<QQ", 100 + key, 0), TAKE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
-                    (RELEASE, struct.pack("<Q", 100 + key), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
-                ]
-            ):
-                sgl = (0, len(data), wire.SGL_IN_CAPSULE)
-                parts.append(wire.capsule(wire.command(opcode, cid, nsid, sgl=sgl, dw10=dw10), data))
-            host.io.send(*parts)
+            host.send(
+                nsid,
+                (REGISTER, struct.pack("<QQ", 0, key), NEW_KEY),
+                (REGISTER, struct.pack("<QQ", key, 100 + key), REPLACE),
+                (ACQUIRE, struct.pack("<QQ", 100 + key, 0), TAKE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+                (RELEASE, struct.pack("<Q", 100 + key), FREE | WRITE_EXCLUSIVE_REGISTRANTS << 8),
+            )
         for host in hosts:
-            found = {done.cid: done.status for done, _ in (host.io.answer() for _ in range(4))}
+            found = host.answers(4)
             # Another host may hold just then: a conflict is an answer, too.
             assert (found[0], found[1], found[3]) == (SUCCESS, SUCCESS, SUCCESS)
             assert found[2] in {SUCCESS, CONFLICT}

@@ -8,19 +8,17 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "csd_engine.h"
 #include "csd_loop.h"
 #include "csd_native.h"
 #include "csd_record.h"
 
 #define SLICE_BYTES	(256 * 1024)
-#define MAX_REPEATS	1000
 
 struct work {
 	const char *program;
@@ -39,36 +37,9 @@ struct translated {
 	void *state;
 };
 
-struct samples {
-	double seconds[MAX_REPEATS];
-	uint32_t count;
-};
-
 static const uint8_t *input;
 static uint64_t input_bytes;
 static uint8_t out[SLICE_BYTES];
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-bench_fail(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	fputs("csd_records_bench: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-	exit(1);
-}
-
-static double
-bench_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
 
 static struct csd_instance *
 bench_engine(const char *folder, const char *name)
@@ -159,20 +130,6 @@ bench_run_translated(const struct translated *translated, const struct work *wor
 	}
 }
 
-static int
-bench_compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-bench_median(const struct samples *samples)
-{
-	return (samples->seconds[samples->count / 2] + samples->seconds[(samples->count - 1) / 2]) / 2;
-}
-
 static void
 bench_work(const char *objects, const char *libraries, const struct work *work, uint32_t repeats)
 {
@@ -196,25 +153,13 @@ bench_work(const char *objects, const char *libraries, const struct work *work, 
 				   wanted.matches);
 		}
 	}
-	qsort(engine.seconds, engine.count, sizeof(double), bench_compare);
-	qsort(ours.seconds, ours.count, sizeof(double), bench_compare);
+	bench_sort(&engine);
+	bench_sort(&ours);
 	printf("%-10s %-24s %6.2f %6.2f %6.2f   %6.2f %6.2f %6.2f   %5.3f\n", work->program, work->what, ours.seconds[0] * scale,
 	       bench_median(&ours) * scale, ours.seconds[ours.count - 1] * scale, engine.seconds[0] * scale,
 	       bench_median(&engine) * scale, engine.seconds[engine.count - 1] * scale, bench_median(&engine) / bench_median(&ours));
 	fflush(stdout);
 	engine.count = ours.count = 0;
-}
-
-static uint64_t
-bench_number(const char *what, const char *text, uint64_t most)
-{
-	char *end;
-	uint64_t number = strtoull(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || number == 0 || number > most) {
-		bench_fail("%s is %s; it is a number from 1 to %lu", what, text, most);
-	}
-	return number;
 }
 
 int

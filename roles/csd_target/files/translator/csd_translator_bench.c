@@ -8,48 +8,18 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench.h"
 #include "data.h"
 
-#define MAX_REPEATS	1000
-
 typedef uint64_t (*bench_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-
-struct samples {
-	double seconds[MAX_REPEATS];
-	uint32_t count;
-};
 
 struct memory {
 	uint8_t *numbers, *text, *out;
 	uint64_t bytes;
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-bench_fail(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	fputs("csd_translator_bench: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-	exit(1);
-}
-
-static double
-bench_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
 
 static bench_function
 bench_open(const char *folder, const char *kind, const char *name, const char *function)
@@ -63,20 +33,6 @@ bench_open(const char *folder, const char *kind, const char *name, const char *f
 		bench_fail("%s; make csd_translator_bench makes them", dlerror());
 	}
 	return (bench_function)dlsym(library, function);
-}
-
-static int
-bench_compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-bench_median(const struct samples *samples)
-{
-	return (samples->seconds[samples->count / 2] + samples->seconds[(samples->count - 1) / 2]) / 2;
 }
 
 static uint64_t
@@ -109,8 +65,8 @@ bench_loop(const char *folder, const char *name, const struct memory *memory, ui
 			ours.count = theirs.count = 0;
 		}
 	}
-	qsort(ours.seconds, ours.count, sizeof(double), bench_compare);
-	qsort(theirs.seconds, theirs.count, sizeof(double), bench_compare);
+	bench_sort(&ours);
+	bench_sort(&theirs);
 	ratio = bench_median(&theirs) / bench_median(&ours);
 	printf("%-15s %7.2f %7.2f %7.2f   %7.2f %7.2f %7.2f   %5.3f\n", name, memory->bytes / 1e9 / ours.seconds[ours.count - 1],
 	       memory->bytes / 1e9 / bench_median(&ours), memory->bytes / 1e9 / ours.seconds[0],
@@ -118,18 +74,6 @@ bench_loop(const char *folder, const char *name, const struct memory *memory, ui
 	       memory->bytes / 1e9 / theirs.seconds[0], ratio);
 	fflush(stdout);
 	return ratio;
-}
-
-static uint64_t
-bench_number(const char *what, const char *text, uint64_t most)
-{
-	char *end;
-	uint64_t number = strtoull(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || number == 0 || number > most) {
-		bench_fail("%s is %s; it is a number from 1 to %lu", what, text, most);
-	}
-	return number;
 }
 
 int

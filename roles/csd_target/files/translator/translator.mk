@@ -139,7 +139,7 @@ CHECKS += check_translator
 LOOP_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard translator/tests/loops/*.bpf.c)))
 
 $(BUILD)/csd_translator_bench: translator/csd_translator_bench.c translator/tests/loops/data.h $(TRANSLATOR_HEADERS) \
-		translator/translator.mk
+		translator/translator.mk | $(BUILD)/translator
 	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) \
 		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@
 
@@ -147,9 +147,9 @@ csd_translator_bench: $(BUILD)/csd_translator_bench $(foreach cpu,v3 native,$(LO
 
 # The shipped record programs, translated and by today's engine, timed by turns: `make csd_records_bench`, then
 #	build/csd_records_bench build/programs build/translator/v2
-$(BUILD)/csd_records_bench: translator/csd_records_bench.c $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
+$(BUILD)/csd_records_bench: translator/csd_records_bench.c translator/bench.h $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
 		$(ENGINE_LIBS) $(ENGINE_ALONE)
-	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) $^ -ldl -lm -o $@
+	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) $(filter-out %.h,$^) -ldl -lm -o $@
 
 .PHONY: csd_records_bench
 csd_records_bench: $(BUILD)/csd_records_bench $(PROGRAM_OBJECTS) $(PROGRAM_NAMES:%=$(BUILD)/translator/v2/%.so)
