@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from blows.choice import START, Blow, all_blows, builds_spdk, dealt, not_run, step, tasks
+from blows.choice import PACKAGES, START, Blow, all_blows, builds_spdk, dealt, not_run, step, tasks
 from blows.deal import strike
 from lab import LEAST, REPORT, ROOT, make, playbook, verb
 from machine import machine, mounts
@@ -24,12 +24,6 @@ from machine import machine, mounts
 # Beside the guest ten took 471 s.
 DEALT_IN_CI = 6
 LIST = ROOT / "build/interrupts.md"
-#: Packages that no other one here needs, of tasks that install some: they are removed to be installed again.
-PACKAGES = {
-    ("ebpf_toolchain", "Compilers and libraries are installed"): "bpftool",
-    ("spdk", "Install what it is built with"): "meson",
-    ("csd_target", "Install the supervisor"): "daemon",
-}
 #: What is taken back before a role's tasks are struck, last one first, where it is not the role alone: huge pages are
 #: in use while the target runs, and the data set goes with the target.
 UNDONE = {"hugepages": ["csd_target", "hugepages"], "csd_bench": ["csd_bench", "csd_target"]}

@@ -13,7 +13,20 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
-from blows.choice import HALF, KINDS, START, Blow, Moment, Task, all_blows, dealt, not_run, step, tasks  # noqa: E402
+from blows.choice import (  # noqa: E402
+    HALF,
+    KINDS,
+    START,
+    Blow,
+    Moment,
+    Task,
+    all_blows,
+    builds_spdk,
+    dealt,
+    not_run,
+    step,
+    tasks,
+)
 from blows.deal import MissedError, strike  # noqa: E402
 from waiting import until  # noqa: E402
 
@@ -178,6 +191,12 @@ def test_ten_blows_for_a_commit_one_of_them_at_spdk_and_in_time_each_one(tmp_pat
         if not wanted:
             break
     assert not wanted
+
+
+def test_packages_are_no_stage_of_spdks_build() -> None:
+    """What was kept after them would be a finished build: the stages that are struck next would have nothing to do."""
+    assert not builds_spdk(Task(("Build", "spdk", "Install what it is built with", 0), "changed"))
+    assert builds_spdk(Task(("Build", "spdk", "Compile DPDK", 0), "changed"))
 
 
 def _aims(path: Path) -> set[tuple[Task, Moment, str]]:

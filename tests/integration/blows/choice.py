@@ -15,6 +15,14 @@ import yaml
 KINDS = ("control_c", "kill_controller", "kill_tree")
 
 
+#: Packages that no other task here needs, of tasks that install some: they are removed to be installed again.
+PACKAGES = {
+    ("ebpf_toolchain", "Compilers and libraries are installed"): "bpftool",
+    ("spdk", "Install what it is built with"): "meson",
+    ("csd_target", "Install the supervisor"): "daemon",
+}
+
+
 @dataclass(frozen=True)
 class Task:
     """A task that a first run of site.yml has started.
@@ -196,7 +204,7 @@ def dealt(blows: list[Blow], commit: str, count: int) -> list[Blow]:
 
 def builds_spdk(task: Task) -> bool:
     """Whether it is a stage of SPDK's build."""
-    return task.names[1] == "spdk" and task.status == "changed"
+    return task.names[1] == "spdk" and task.status == "changed" and task.place not in PACKAGES
 
 
 def _spread(blows: list[Blow], commit: str, count: int) -> list[Blow]:
