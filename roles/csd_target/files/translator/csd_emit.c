@@ -47,7 +47,7 @@ emit_area(FILE *out, const struct csd_area_content *content, uint32_t id, enum c
 static void
 emit_head(FILE *out, uint32_t id, uint32_t function)
 {
-	fprintf(out, "static u64\ncsd_%u_f%u(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)", id, function);
+	fprintf(out, "static u64 csd_%u_f%u(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)", id, function);
 }
 
 static bool
@@ -75,16 +75,21 @@ emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_tar
 			is_target[csd_jump_target(insn, at)] = 1;
 		}
 	}
+	/*
+	 * A line for each instruction: what debuggers and compilers say of a line, they say of this instruction. The way into
+	 * the function is one line, its first instruction's.
+	 */
+	fprintf(out, "#line %u \"ebpf\"\n", function->begin + 1);
 	emit_head(out, emitter->id, index);
-	fputs("\n{\n\tu64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0;\n"
-	      "\tu32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;\n", out);
+	fputs(" { u64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0; "
+	      "u32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;", out);
 	if (emit_uses_frame(object, function)) {
 		/* Zeros: a program finds nothing there that others left, and the same each time. */
-		fputs("\tu64 frame[64] __attribute__((aligned(16))) = {0};\n\tconst u64 r10 = (u64)(frame + 64);\n"
-		      "\tconst u32 w10 = r10;\n", out);
+		fputs(" u64 frame[64] __attribute__((aligned(16))) = {0}; const u64 r10 = (u64)(frame + 64); "
+		      "const u32 w10 = r10;", out);
 	}
+	fputc('\n', out);
 	for (uint32_t at = function->begin; at < function->end; at++) {
-		/* A line for each instruction: what debuggers and compilers say of a line, they say of this instruction. */
 		fprintf(out, "#line %u \"ebpf\"\n", at + 1);
 		if (is_target[at]) {
 			fprintf(out, "l%u:", at);
@@ -93,7 +98,8 @@ emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_tar
 		csd_emit_insn(emitter, at);
 		at += object->insns[at].code == CSD_LD_IMM64;
 	}
-	fputs("}\n\n", out);
+	/* The way out of the function belongs to its last instruction. */
+	fprintf(out, "#line %u \"ebpf\"\n}\n\n", function->end);
 }
 
 static int
@@ -112,6 +118,8 @@ emit_functions(const struct csd_emitter *emitter)
 			emit_function(&narrowed, i, is_target);
 		}
 	}
+	/* What follows stands for no instruction. */
+	fputs("#line 1 \"drive\"\n", emitter->out);
 	free(is_target);
 	free(narrow);
 	return rc;
