@@ -42,9 +42,12 @@ struct csd_blob_line {
 	uint32_t instruction;	/* counted from 0, over all functions as the translator has them */
 };
 
+/* Instead of one: the drive's own code, the loop around the program among it. */
+#define CSD_BLOB_NO_INSTRUCTION	UINT32_MAX
+
 /*
  * 0, or -EINVAL: not a blob, or one whose numbers go beyond its `length` bytes or the limits above. Afterwards every
- * number of the header is safe to use.
+ * number of the header is safe to use: struct csd_parameters lies in the data as a whole, the state begins there.
  */
 int csd_blob_check(const void *bytes, size_t length, struct csd_blob_header *header);
 
