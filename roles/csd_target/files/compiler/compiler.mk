@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# eBPF to machine code, in a confined process: docs/engine.md. Neither `all` nor `install` makes any of it yet.
+#
+#   make csd_compile          build/csd_compile PROGRAM.bpf.o -o PROGRAM.csd
+#   make check_compiler       its tests, those of the blob, the cache and the confinement
+COMPILER_SOURCES := $(wildcard compiler/csd_compile*.c) compiler/csd_lines.c worker/csd_blob.c $(wildcard confine/*.c)
+COMPILER_HEADERS := $(wildcard compiler/*.h confine/*.h worker/*.h) $(TRANSLATOR_HEADERS)
+COMPILER_INCLUDES := -Icompiler -Iconfine -Iworker -I$(BUILD)/compiler $(TRANSLATOR_INCLUDES)
+COMPILER_MADE := $(addprefix $(BUILD)/compiler/,compile_flags.inc csd_blob_ld.inc compile_digest.inc)
+
+# A blob has its addresses from ld, and its areas are found without a table; -g1 is for lines, and changes no code.
+BLOB_CFLAGS := $(TRANSLATED_CFLAGS) -fPIE -g1
+
+$(BUILD)/compiler $(BUILD)/compiler/checked:
+	mkdir -p $@
+
+# The flags as strings. They may come from the command line of make: written anew when they are others.
+.PHONY: compile_flags
+$(BUILD)/compiler/compile_flags.inc: compile_flags | $(BUILD)/compiler
+	@printf '"%s",\n' $(BLOB_CFLAGS) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/compiler/csd_blob_ld.inc: compiler/csd_blob.ld | $(BUILD)/compiler
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+
+# Of all that says what a blob is made of, so that no cache gives one that another csd_compile made.
+$(BUILD)/compiler/compile_digest.inc: $(TRANSLATOR_SOURCES) $(COMPILER_SOURCES) $(COMPILER_HEADERS) compiler/csd_blob.ld | $(BUILD)/compiler
+	cat $(sort $(filter-out translator/tests/%,$(filter %.c %.h %.ld,$^))) | sha256sum | sed 's/\([0-9a-f]*\).*/"\1"/' >$@
+
+COMPILER_OBJECTS := $(patsubst %.c,$(BUILD)/compiler/%.o,$(notdir $(COMPILER_SOURCES)))
+COMPILER_CHECKED := $(COMPILER_OBJECTS:$(BUILD)/compiler/%=$(BUILD)/compiler/checked/%)
+
+vpath csd_%.c compiler confine worker
+$(BUILD)/compiler/csd_%.o: csd_%.c $(COMPILER_HEADERS) $(COMPILER_MADE) | $(BUILD)/compiler
+	$(CC) $(CFLAGS) $(WARNINGS) $(COMPILER_INCLUDES) -c $< -o $@
+
+$(BUILD)/compiler/checked/csd_%.o: csd_%.c $(COMPILER_HEADERS) $(COMPILER_MADE) | $(BUILD)/compiler/checked
+	$(CC) $(SANITIZE) $(WARNINGS) $(COMPILER_INCLUDES) -c $< -o $@
+
+$(BUILD)/csd_compile: $(COMPILER_OBJECTS) $(TRANSLATOR_OBJECTS)
+	$(CC) $(CFLAGS) $^ -o $@
+
+.PHONY: csd_compile
+csd_compile: $(BUILD)/csd_compile
+
+# --- tests
+
+COMPILER_TEST_INCLUDES := $(COMPILER_INCLUDES) -Icompiler/tests -Iengine/tests -Itranslator/tests
+COMPILER_TEST := $(BUILD)/compiler/checked
+
+$(COMPILER_TEST)/%.o: compiler/tests/%.c $(wildcard compiler/tests/*.h) $(COMPILER_HEADERS) | $(COMPILER_TEST)
+	$(CC) $(SANITIZE) $(WARNINGS) $(COMPILER_TEST_INCLUDES) -c $< -o $@
+
+# csd_compile as it is, under sanitizers.
+$(BUILD)/compiler/csd_compile: $(COMPILER_TEST)/stub_entry.o $(COMPILER_CHECKED) $(TRANSLATOR_CHECKED)
+	$(CC) $(SANITIZE) -Wl,--wrap=csd_emit_program $^ -o $@
