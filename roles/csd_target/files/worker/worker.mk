@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# Programs in processes of their own: docs/engine.md. Neither `all` nor `install` makes any of it yet.
+#
+#   make csd_workers          build/csd_spawner, build/csd_worker
+#   make check_worker         their tests; KILL_ROUNDS=1000 for more kills
+WORKER_HEADERS := $(wildcard worker/*.h worker/tests/*.h confine/*.h) programs/csd_bpf.h
+WORKER_INCLUDES := -Iworker -Iconfine $(INCLUDES)
+WORKER_BUILD := $(BUILD)/worker
+
+$(WORKER_BUILD) $(WORKER_BUILD)/checked:
+	mkdir -p $@
+
+# Static, at a fixed address: nothing of a library, or of another process, lies in a worker's memory.
+$(WORKER_BUILD)/csd_worker: $(addprefix worker/,csd_worker.c csd_shut_in.c csd_ring.c csd_blob.c) $(wildcard confine/*.c) \
+		$(WORKER_HEADERS) | $(WORKER_BUILD)
+	$(CC) $(CFLAGS) $(WARNINGS) $(WORKER_INCLUDES) -static -no-pie $(filter %.c,$^) -o $@
+
+$(WORKER_BUILD)/csd_spawner: worker/csd_spawner.c $(WORKER_HEADERS) | $(WORKER_BUILD)
+	$(CC) $(CFLAGS) $(WARNINGS) $(WORKER_INCLUDES) $< -o $@
+
+.PHONY: csd_workers
+csd_workers: $(WORKER_BUILD)/csd_worker $(WORKER_BUILD)/csd_spawner
+
+# --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
+
+WORKER_TESTS := test_memory test_ring test_worker test_kills
+WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
+	$(patsubst confine/%.c,%.o,$(wildcard confine/*.c)))
+WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests
+
+$(WORKER_BUILD)/checked/%.o: %.c $(WORKER_HEADERS) | $(WORKER_BUILD)/checked
+	$(CC) $(SANITIZE) $(WARNINGS) $(WORKER_TEST_INCLUDES) -c $< -o $@
+vpath %.c worker/tests
+
+$(WORKER_TESTS:%=$(WORKER_BUILD)/%): $(WORKER_BUILD)/%: $(WORKER_BUILD)/checked/%.o $(WORKER_CHECKED)
+	$(CC) $(SANITIZE) $^ -o $@
+
+# Machine code that no translator has seen, as a blob.
+$(WORKER_BUILD)/hostile.csd: worker/tests/hostile.c worker/tests/hostile.h compiler/csd_blob.ld $(WORKER_HEADERS) | $(WORKER_BUILD)
+	$(CC) -O2 -std=gnu11 -Wall -Wextra -Werror -ffreestanding -fPIE -fno-stack-protector -fno-asynchronous-unwind-tables \
+		$(WORKER_TEST_INCLUDES) -c $< -o $(WORKER_BUILD)/hostile.o
+	$(LD) -static --orphan-handling=error -z max-page-size=4096 --defsym blob_code=0x1000000000 \
+		--defsym blob_data=0x1040000000 -T compiler/csd_blob.ld $(WORKER_BUILD)/hostile.o -o $(WORKER_BUILD)/hostile.elf
+	objcopy -O binary -j .code -j .data $(WORKER_BUILD)/hostile.elf $@
+
+KILL_ROUNDS ?= 100
+# As root also with workers that are another user: "nobody".
+WORKER_USERS := $(if $(filter 0,$(shell id -u)),'' 65534,'')
+
+.PHONY: check_worker
+check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%)
+	$(WORKER_BUILD)/test_memory
+	$(WORKER_BUILD)/test_ring
+	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_worker $(WORKER_BUILD) $$user || exit; done
+	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_kills $(WORKER_BUILD) $(KILL_ROUNDS) $(FUZZ_SEED) $$user || exit; done
+
+CHECKS += check_worker
