@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,30 @@
 #include "csd_isa.h"
 #include "csd_narrow.h"
 
-/* csd_prelude.h as it stands. */
+/* csd_prelude.h and what follows it, as they stand. */
 static const char prelude[] =
 #include "csd_prelude.inc"
 ;
 
+/* What they know from headers that they cannot include. */
+static const struct {
+	const char *name;
+	size_t value;
+} constants[] = {
+	{"CSD_KEEP", CSD_KEEP},
+	{"CSD_STOP", CSD_STOP},
+	{"CSD_EMIT_RECORD", CSD_EMIT_RECORD},
+	{"CSD_EMIT_OFFSET", CSD_EMIT_OFFSET},
+	{"CSD_RECORD_BYTES_AT", offsetof(struct csd_parameters, record_bytes)},
+	{"CSD_RECORDS_AHEAD", CSD_RECORDS_AHEAD},
+};
+
 void
 csd_emit_prelude(FILE *out)
 {
+	for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+		fprintf(out, "#define %s %zu\n", constants[i].name, constants[i].value);
+	}
 	fputs(prelude, out);
 }
 
@@ -141,8 +158,11 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 	fputc('\n', out);
 	rc = emit_functions(&emitter);
 	if (rc == 0) {
-		fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
+		/* What follows stands for no instruction. */
+		fprintf(out, "#line 1 \"call\"\nCSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
 			"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
+	}
+	if (rc == 0 && strcmp(object->kind, "csd/record") == 0) {
 		csd_emit_records(out, object, id);
 	}
 	return rc;

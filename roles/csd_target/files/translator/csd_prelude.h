@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Stands at the head of each translated program (csd_emit.c), which includes no other file: a compiler that is shut in
- * needs none. Nothing here or behind it may be undefined behaviour of C for a program that keeps to its memory.
+ * needs none. csd_call.h and the other csd_prelude_*.h follow it, as translator.mk says. Nothing here or behind it may be undefined behaviour of C for a program that keeps to its memory.
  */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "programs are little endian, and so is what they run on"
@@ -15,6 +15,7 @@ typedef __INT8_TYPE__ s8;
 typedef __INT16_TYPE__ s16;
 typedef __INT32_TYPE__ s32;
 typedef __INT64_TYPE__ s64;
+typedef u64 uint64_t;	/* as csd_call.h says it */
 
 /* What a program's addresses point at may have any type and lie anywhere. */
 #define CSD_ANYWHERE	__attribute__((may_alias, aligned(1)))
@@ -28,6 +29,9 @@ typedef u64 __attribute__((may_alias)) a64;
 /* Seen from outside, and yet not replaceable from there: calls and addresses stay direct. */
 #define CSD_EXPORT	__attribute__((visibility("protected"), used))
 #define CSD_AREA	__attribute__((visibility("protected"), used, aligned(64)))
+
+/* What each program has a copy of, made for it: gcc knows the arguments. */
+#define CSD_COPY	static inline __attribute__((always_inline))
 
 /* A program that broke a rule ends here, by a signal. */
 #define csd_fault()	__builtin_trap()
@@ -45,15 +49,6 @@ static inline u64 csd_sdiv64(u64 a, u64 b) { return b == 0 ? 0 : b == -1ULL ? 0 
 static inline u64 csd_smod64(u64 a, u64 b) { return b == 0 ? a : b == -1ULL ? 0 : (u64)((s64)a % (s64)b); }
 static inline u64 csd_sdiv32(u32 a, u32 b) { return b == 0 ? 0 : b == -1U ? (u32)(0 - a) : (u32)((s32)a / (s32)b); }
 static inline u64 csd_smod32(u32 a, u32 b) { return b == 0 ? a : b == -1U ? 0 : (u32)((s32)a % (s32)b); }
-
-/* A record that is kept. Small ones are moved in registers; of larger ones gcc would ask a library. */
-#define EMIT(to, from, bytes) do { \
-	if ((bytes) <= 256) { \
-		__builtin_memcpy((void *)(to), (const void *)(from), (bytes)); \
-	} else { \
-		csd_memcpy((to), (from), (bytes)); \
-	} \
-} while (0)
 
 /* Atomics: at an address that is no multiple of their width they would not be atomic. */
 static inline a32 *

@@ -8,8 +8,8 @@
 #                             PROGRAMS_SEED=7 for others
 TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_emit_records.c csd_helper.c \
 	csd_narrow.c csd_object.c csd_object_read.c) $(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
-TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h
-TRANSLATOR_INCLUDES := -Itranslator -I$(BUILD)/translator $(INCLUDES)
+TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h worker/csd_call.h
+TRANSLATOR_INCLUDES := -Itranslator -Iworker -I$(BUILD)/translator $(INCLUDES)
 
 # What is translated is compiled so, and no other way. Of undefined behaviour of C the translator leaves none to a
 # program that keeps to its memory; the flags from -fwrapv on are for the others. Zeros of a frame by vectors: `rep stos`,
@@ -26,9 +26,10 @@ TRANSLATED_COMPILE := $(CC) $(TRANSLATED_CFLAGS) -Wl,--no-undefined
 $(BUILD)/translator $(BUILD)/translator/checked:
 	mkdir -p $@
 
-# The prelude as a string.
-$(BUILD)/translator/csd_prelude.inc: translator/csd_prelude.h | $(BUILD)/translator
-	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+# The prelude as a string, in this order. It includes nothing.
+TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h translator/csd_prelude_records.h
+$(BUILD)/translator/csd_prelude.inc: $(TRANSLATOR_PRELUDE) translator/translator.mk | $(BUILD)/translator
+	cat $(TRANSLATOR_PRELUDE) | sed '/^#include/d; s/[\\"]/\\&/g; s/.*/"&\\n"/' >$@
 
 TRANSLATOR_OBJECTS := $(patsubst %.c,$(BUILD)/translator/%.o,$(notdir $(TRANSLATOR_SOURCES)))
 TRANSLATOR_CHECKED := $(TRANSLATOR_OBJECTS:$(BUILD)/translator/%=$(BUILD)/translator/checked/%)
@@ -56,7 +57,7 @@ TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
 
-TRANSLATOR_TESTS := test_refusals fuzz_translator test_conformance test_generated test_programs
+TRANSLATOR_TESTS := test_refusals fuzz_translator test_conformance test_generated test_programs test_geometries
 TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
 $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
@@ -94,7 +95,11 @@ $(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_
 	$(CC) $(CFLAGS) -fPIC -shared -Iprograms -Itranslator/tests/loops $< translator/tests/beside.c -o $@
 
 $(BUILD)/translator/checked/test_programs.o: translator/tests/loops/data.h
-$(BUILD)/translator/test_programs: $(BUILD)/translator/checked/test_programs.o
+$(BUILD)/translator/test_programs: $(addprefix $(BUILD)/translator/checked/,test_programs.o parts.o)
+	$(CC) $(SANITIZE) $^ -ldl -o $@
+
+# One program in all geometries: the translator is in the test.
+$(BUILD)/translator/test_geometries: $(addprefix $(BUILD)/translator/checked/,test_geometries.o parts.o) $(TRANSLATOR_CHECKED)
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
 # What is refused.
@@ -125,6 +130,8 @@ check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translato
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
 		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)
 	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS)
+	$(BUILD)/translator/test_geometries $(BUILD)/translator geometries '$(TRANSLATED_COMPILE)'
+	$(BUILD)/translator/test_geometries $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(TRANSLATED_COMPILE)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator fallback '$(TRANSLATED_COMPILE) -O1'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
@@ -147,9 +154,9 @@ csd_translator_bench: $(BUILD)/csd_translator_bench $(foreach cpu,v3 native,$(LO
 
 # The shipped record programs, translated and by today's engine, timed by turns: `make csd_records_bench`, then
 #	build/csd_records_bench build/programs build/translator/v2
-$(BUILD)/csd_records_bench: translator/csd_records_bench.c translator/bench.h $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
+$(BUILD)/csd_records_bench: translator/csd_records_bench.c translator/bench.h worker/csd_call.h $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
 		$(ENGINE_LIBS) $(ENGINE_ALONE)
-	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) $(filter-out %.h,$^) -ldl -lm -o $@
+	$(CC) $(CFLAGS) $(WARNINGS) -Iworker $(INCLUDES) $(filter-out %.h,$^) -ldl -lm -o $@
 
 .PHONY: csd_records_bench
 csd_records_bench: $(BUILD)/csd_records_bench $(PROGRAM_OBJECTS) $(PROGRAM_NAMES:%=$(BUILD)/translator/v2/%.so)

@@ -109,13 +109,13 @@ mutate(uint8_t *bytes, size_t *length, const struct file *original)
 
 /* The words of a translation, digits as #. */
 static const char *const words[] = {
-	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_EXPORT", "EMIT", "LOAD", "STORE", "__attribute__", "__builtin_bswap#",
-	"__builtin_prefetch", "aligned", "const", "csd_#_constants", "csd_#_f#", "csd_#_globals", "csd_#_parameters",
-	"csd_#_program", "csd_#_records", "csd_#_state", "csd_compare_exchange#", "csd_div#", "csd_fetch_add#", "csd_fetch_and#",
+	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_EXPORT", "LOAD", "STORE", "__attribute__", "__builtin_bswap#", "aligned",
+	"call", "const", "csd_#_call", "csd_#_constants", "csd_#_f#", "csd_#_globals", "csd_#_parameters", "csd_#_program",
+	"csd_#_state", "csd_#_tail", "csd_call", "csd_compare_exchange#", "csd_div#", "csd_fetch_add#", "csd_fetch_and#",
 	"csd_fetch_or#", "csd_fetch_xor#", "csd_memcmp", "csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#",
-	"csd_sdiv#", "csd_smod#", "cursor", "do", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or", "fetch_xor",
-	"frame", "goto", "if", "l#", "left", "line", "m#", "matches", "out", "r#", "record", "return", "s#", "static",
-	"u#", "verdict", "void", "w#", "while",
+	"csd_positions", "csd_records", "csd_sdiv#", "csd_smod#", "ebpf", "exchange_n", "fetch_add", "fetch_and",
+	"fetch_or", "fetch_xor", "frame", "goto", "if", "l#", "line", "m#", "r#", "return", "s#", "static", "struct", "u#",
+	"void", "w#",
 };
 
 #define WORDS	(sizeof(words) / sizeof(words[0]))
