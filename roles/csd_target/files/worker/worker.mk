@@ -24,17 +24,25 @@ csd_workers: $(WORKER_BUILD)/csd_worker $(WORKER_BUILD)/csd_spawner
 
 # --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
 
-WORKER_TESTS := test_memory test_ring test_worker test_kills
+WORKER_TESTS := test_memory test_ring test_worker test_kills test_blobs
 WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
 	$(patsubst confine/%.c,%.o,$(wildcard confine/*.c)))
-WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests
+WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests -Itranslator/tests
 
 $(WORKER_BUILD)/checked/%.o: %.c $(WORKER_HEADERS) | $(WORKER_BUILD)/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(WORKER_TEST_INCLUDES) -c $< -o $@
 vpath %.c worker/tests
 
 $(WORKER_TESTS:%=$(WORKER_BUILD)/%): $(WORKER_BUILD)/%: $(WORKER_BUILD)/checked/%.o $(WORKER_CHECKED)
-	$(CC) $(SANITIZE) $^ -o $@
+	$(CC) $(SANITIZE) $^ -ldl -o $@
+
+# What clang makes of programs, compiled as the drive will.
+BLOB_NAMES := aggregate histogram sample search threshold top closest day_hours error_line one_of over_limit
+$(WORKER_BUILD)/test_blobs: $(BUILD)/translator/checked/parts.o
+$(WORKER_BUILD)/checked/test_blobs.o: $(TRANSLATOR_HEADERS)
+
+$(WORKER_BUILD)/%.csd: $(BUILD)/translator/v3/%.bpf.o $(BUILD)/csd_compile | $(WORKER_BUILD)
+	$(BUILD)/csd_compile $< -o $@
 
 # Machine code that no translator has seen, as a blob.
 $(WORKER_BUILD)/hostile.csd: worker/tests/hostile.c worker/tests/hostile.h compiler/csd_blob.ld $(WORKER_HEADERS) | $(WORKER_BUILD)
@@ -49,9 +57,11 @@ KILL_ROUNDS ?= 100
 WORKER_USERS := $(if $(filter 0,$(shell id -u)),'' 65534,'')
 
 .PHONY: check_worker
-check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%)
+check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%) $(BLOB_NAMES:%=$(WORKER_BUILD)/%.csd) \
+		$(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
 	$(WORKER_BUILD)/test_memory
 	$(WORKER_BUILD)/test_ring
+	$(WORKER_BUILD)/test_blobs $(WORKER_BUILD) $(BUILD)/translator/native $(BLOB_NAMES)
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_worker $(WORKER_BUILD) $$user || exit; done
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_kills $(WORKER_BUILD) $(KILL_ROUNDS) $(FUZZ_SEED) $$user || exit; done
 
