@@ -45,35 +45,36 @@ memory_free(struct csd_memory *memory)
 	free(memory);
 }
 
-static int
-memory_open(const char *name, uint64_t length, unsigned int kind, struct csd_memory **made)
+/* NULL: *rc says why. */
+static struct csd_memory *
+memory_open(const char *name, uint64_t length, unsigned int kind, int *rc)
 {
 	struct csd_memory *memory = calloc(1, sizeof(*memory));
-	int rc = 0;
 
+	*rc = -ENOMEM;
 	if (memory == NULL) {
-		return -ENOMEM;
+		return NULL;
 	}
 	memory->huge = (kind & MFD_HUGETLB) != 0;
 	memory->length = memory_round(length, memory->huge ? MEMORY_HUGE : MEMORY_PAGE);
 	memory->users = 1;
 	memory->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kind);
 	if (memory->fd < 0 || ftruncate(memory->fd, (off_t)memory->length) != 0) {
-		rc = -errno;
+		*rc = -errno;
 		memory_free(memory);
-		return rc;
+		return NULL;
 	}
-	*made = memory;
-	return 0;
+	*rc = 0;
+	return memory;
 }
 
 static int
 memory_create(const char *name, uint64_t length, unsigned int kind, int seals, struct csd_memory **made)
 {
-	struct csd_memory *memory;
-	int rc = memory_open(name, length, kind, &memory);
+	int rc;
+	struct csd_memory *memory = memory_open(name, length, kind, &rc);
 
-	if (rc != 0) {
+	if (memory == NULL) {
 		return rc;
 	}
 	/* Before the seal: this map stays writable. */
@@ -116,25 +117,25 @@ csd_memory_create_from(const char *name, const void *bytes, size_t length, struc
 	if (length == 0 || length > INT64_MAX - MEMORY_HUGE) {
 		return -EINVAL;
 	}
-	rc = memory_open(name, length, 0, &memory);
+	memory = memory_open(name, length, 0, &rc);
+	if (memory == NULL) {
+		return rc;
+	}
 	while (rc == 0 && written < length) {
 		ssize_t count = pwrite(memory->fd, (const uint8_t *)bytes + written, length - written, (off_t)written);
 
-		if (count < 0 && errno != EINTR) {
-			rc = errno == ENOSPC ? -ENOMEM : -errno;
-			memory_free(memory);
-		} else if (count > 0) {
-			written += (size_t)count;
-		}
+		rc = count < 0 && errno != EINTR ? -errno : 0;
+		written += count > 0 ? (size_t)count : 0;
 	}
-	if (rc != 0) {
-		return rc;
+	if (rc == 0 && fcntl(memory->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+		rc = -errno;
 	}
-	rc = fcntl(memory->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 ?
-	     memory_map(memory, PROT_READ) : -errno;
+	if (rc == 0) {
+		rc = memory_map(memory, PROT_READ);
+	}
 	if (rc != 0) {
 		memory_free(memory);
-		return rc;
+		return rc == -ENOSPC ? -ENOMEM : rc;
 	}
 	*made = memory;
 	return 0;

@@ -3,6 +3,7 @@
 # Programs in processes of their own: docs/engine.md. Neither `all` nor `install` makes any of it yet.
 #
 #   make csd_workers          build/csd_spawner, build/csd_worker
+#   make csd_worker_bench     what a process of its own costs: build/csd_worker_bench build/worker build/worker/over_limit.csd
 #   make check_worker         their tests; KILL_ROUNDS=1000 for more kills
 WORKER_HEADERS := $(wildcard worker/*.h worker/tests/*.h confine/*.h) programs/csd_bpf.h
 WORKER_INCLUDES := -Iworker -Iconfine $(INCLUDES)
@@ -66,3 +67,12 @@ check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_kills $(WORKER_BUILD) $(KILL_ROUNDS) $(FUZZ_SEED) $$user || exit; done
 
 CHECKS += check_worker
+
+# --- what it costs
+
+$(BUILD)/csd_worker_bench: worker/csd_worker_bench.c $(addprefix worker/,csd_executor.c csd_spawner_link.c csd_memory.c csd_ring.c csd_blob.c) \
+		translator/bench.h $(WORKER_HEADERS)
+	$(CC) $(CFLAGS) $(WARNINGS) $(WORKER_INCLUDES) -Itranslator $(filter %.c,$^) -o $@
+
+.PHONY: csd_worker_bench
+csd_worker_bench: $(BUILD)/csd_worker_bench csd_workers $(WORKER_BUILD)/over_limit.csd $(WORKER_BUILD)/threshold.csd
