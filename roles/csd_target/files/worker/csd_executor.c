@@ -26,6 +26,7 @@ struct csd_executor {
 	struct csd_executor_options options;
 	struct csd_spawner_link spawner;
 	struct csd_pool *pools;
+	uint32_t count;		/* workers of all pools */
 	uint32_t next_id;
 	uint32_t next_cpu;
 	uint64_t polled;	/* ns */
@@ -115,6 +116,7 @@ executor_send(struct csd_worker *worker, enum csd_spawner_order order)
 static void
 worker_free(struct csd_worker *worker)
 {
+	worker->pool->executor->count--;
 	csd_memory_put(worker->ring_memory);
 	csd_memory_put(worker->window);
 	csd_memory_put(worker->output);
@@ -138,6 +140,7 @@ worker_create(struct csd_pool *pool)
 		return NULL;
 	}
 	worker->pool = pool;
+	pool->executor->count++;
 	if (worker_memory("csd-ring", CSD_RING_BYTES, 0, &worker->ring_memory) != 0 ||
 	    worker_memory("csd-data", options->data_bytes, 0, &worker->data) != 0 ||
 	    worker_memory("csd-window", options->window_bytes, CSD_MEMORY_READ_ONLY, &worker->window) != 0 ||
@@ -269,6 +272,23 @@ worker_look(struct csd_worker *worker, uint64_t now)
 	}
 }
 
+/* Makes room for another one, by and by: whoever waits for an owner that may never come again goes. */
+static void
+executor_make_room(struct csd_executor *executor)
+{
+	for (struct csd_pool *pool = executor->pools; pool != NULL; pool = pool->next) {
+		for (struct csd_worker *worker = pool->workers; worker != NULL; worker = worker->next) {
+			if (worker->state == CSD_WORKER_ENDING) {
+				return;
+			}
+			if (worker->state == CSD_WORKER_IDLE) {
+				worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
+				return;
+			}
+		}
+	}
+}
+
 /* Spares, and no more than `idle_most` that wait for their owner; frees who is gone. */
 static void
 pool_look(struct csd_pool *pool, uint64_t now)
@@ -296,6 +316,10 @@ pool_look(struct csd_pool *pool, uint64_t now)
 		at = &worker->next;
 	}
 	for (; !pool->closing && now >= pool->retry_at && spares < pool->options.spares; spares++) {
+		if (pool->executor->count >= pool->executor->options.most) {
+			executor_make_room(pool->executor);
+			return;
+		}
 		if (worker_create(pool) == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}

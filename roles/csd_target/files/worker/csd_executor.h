@@ -24,6 +24,7 @@ struct csd_executor_options {
 	const int *cpus;		/* for workers, by turns; they must outlive the executor */
 	uint32_t cpu_count;		/* 0: any */
 	uint32_t idle_most;		/* workers with an owner but no command that a pool keeps */
+	uint32_t most;			/* workers altogether, at most CSD_SPAWNER_CHILDREN; for the next one an idle one ends */
 };
 #define CSD_EXECUTOR_LOOK_MS	5
 

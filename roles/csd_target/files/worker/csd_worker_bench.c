@@ -237,7 +237,7 @@ bench_workers(struct bench *bench, const char *folder, const char *what, uint64_
 {
 	const struct csd_executor_options options = {
 		.stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS, .start_nanoseconds = PATIENCE_NS,
-		.cpus = &cpu, .cpu_count = 1, .idle_most = 1,
+		.cpus = &cpu, .cpu_count = 1, .idle_most = 1, .most = 4,
 	};
 	const struct csd_pool_options pool_options = {
 		.blob = bench->blob, .blob_bytes = bench->blob->length, .data_bytes = bench->header.data_bytes,

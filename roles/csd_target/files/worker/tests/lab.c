@@ -36,7 +36,7 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 {
 	const struct csd_executor_options options = {
 		.stack_bytes = 1 << 20, .spin_nanoseconds = 50000, .cpu_nanoseconds = LAB_CPU_NS,
-		.start_nanoseconds = LAB_PATIENCE_MS * 1000000ULL, .idle_most = 4,
+		.start_nanoseconds = LAB_PATIENCE_MS * 1000000ULL, .idle_most = 4, .most = LAB_MOST,
 	};
 	char path[512];
 	struct file file;

@@ -9,6 +9,7 @@
 #define LAB_PATIENCE_MS		20000	/* what takes longer hangs */
 #define LAB_WINDOW_BYTES	65536
 #define LAB_OUTPUT_BYTES	65536
+#define LAB_MOST		12	/* workers */
 #define LAB_CPU_NS		200000000ULL
 
 struct lab {

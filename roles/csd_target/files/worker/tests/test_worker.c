@@ -246,6 +246,18 @@ test_aborted(struct test *test)
 	test_works_again(test, outcome.ended);
 }
 
+/* More owners than there may be workers: each is served, the idle ones make room. */
+static void
+test_many_owners(struct test *test)
+{
+	for (uint64_t owner = 1000; owner < 1000 + 3 * LAB_MOST; owner++) {
+		struct outcome outcome = test_run(test, owner, HOSTILE_NOT, owner);
+
+		lab_check_honest(&outcome, owner, 7);
+		CHECK(lab_processes("csd_worker") <= LAB_MOST, "%u workers", lab_processes("csd_worker"));
+	}
+}
+
 static void
 test_layers(struct test *test)
 {
@@ -296,6 +308,7 @@ main(int argc, char **argv)
 	test_all_wrong(&test);
 	test_races(&test);
 	test_aborted(&test);
+	test_many_owners(&test);
 	test_untouched(&test);
 
 	if (test.beside != NULL) {
