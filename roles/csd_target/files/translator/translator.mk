@@ -7,7 +7,7 @@
 #   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
 #                             PROGRAMS_SEED=7 for others
 TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_emit_records.c csd_helper.c \
-	csd_narrow.c csd_object.c csd_object_read.c) $(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
+	csd_narrow.c csd_object.c csd_object_read.c csd_source.c) $(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
 TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h worker/csd_call.h
 TRANSLATOR_INCLUDES := -Itranslator -Iworker -I$(BUILD)/translator $(INCLUDES)
 
@@ -57,7 +57,7 @@ TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
 
-TRANSLATOR_TESTS := test_refusals fuzz_translator test_conformance test_generated test_programs test_geometries
+TRANSLATOR_TESTS := test_refusals test_source fuzz_translator test_conformance test_generated test_programs test_geometries
 TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
 $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
@@ -111,11 +111,15 @@ $(BUILD)/translator/bad/%.bpf.o: translator/tests/bad/%.bpf.c programs/csd_bpf.h
 	@mkdir -p $(@D)
 	$(CLANG) $(TRANSLATED_BPF) -mcpu=v3 -c $< -o $@
 
-$(BUILD)/translator/test_refusals $(BUILD)/translator/fuzz_translator: \
+$(BUILD)/translator/test_refusals $(BUILD)/translator/test_source $(BUILD)/translator/fuzz_translator: \
 		$(BUILD)/translator/%: $(BUILD)/translator/checked/%.o $(TRANSLATOR_CHECKED)
 	$(CC) $(SANITIZE) $^ -o $@
 
 TRANSLATOR_SEEDS := $(foreach cpu,$(TRANSLATED_CPUS),$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.bpf.o))
+
+# Lines of C: clang -g writes them.
+$(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o: translator/tests/places.bpf.c programs/csd_bpf.h | $(BUILD)/translator
+	$(CLANG) $(TRANSLATED_BPF) $(if $(findstring plain,$@),,-g) -mcpu=v3 -c $(abspath $<) -o $@
 
 # How many programs test_generated makes, and mutants fuzz_translator; and where their chances begin.
 PROGRAMS ?= 800
@@ -123,10 +127,11 @@ PROGRAMS_SEED ?= $(FUZZ_SEED)
 TRANSLATOR_MUTANTS ?= 20000
 
 .PHONY: check_translator
-check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD)
+check_translator: $(BUILD)/csd_translate $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD)
 	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
 	grep -q 'helper.bpf.o: instruction .* calls helper 5: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
 	$(BUILD)/translator/test_refusals $(BUILD)/translator/v3/closest.bpf.o $(BUILD)/translator/bad
+	$(BUILD)/translator/test_source $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o 2000 $(PROGRAMS_SEED)
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
 		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)
 	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS)
