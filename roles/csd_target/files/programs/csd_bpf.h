@@ -128,4 +128,85 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
 		.emit = CSD_EMIT_OFFSET, .flags = CSD_POSITIONS, \
 	}
 
+/*
+ * What stands below is the second engine's (docs/engine.md), which no target runs yet: programs that see the input as it
+ * is, with loops, calls and data of their own, and functions of the drive.
+ *
+ * A program of kind csd/buffer gets the input part by part:
+ *
+ *	struct totals { __u64 lines; };
+ *
+ *	CSD_STATE(struct totals);
+ *
+ *	CSD_BUFFER_PROGRAM
+ *	int lines(struct csd_context *context)
+ *	{
+ *		context->consumed = 0;
+ *		for (const __u8 *at = context->begin; at < context->end; at++) {
+ *			if (*at != '\n')
+ *				continue;
+ *			csd_state.lines++;
+ *			context->consumed = at + 1 - context->begin;
+ *		}
+ *		return 0;
+ *	}
+ *
+ * It says how much of a part it is done with; the next part begins there. So a line that ends behind a part is whole in the
+ * next one, which is longer if it must be. It returns 0, or CSD_STOP: the run ends.
+ */
+#define CSD_BUFFER_PROGRAM	CSD_SECTION("csd/buffer")
+
+/*
+ * Of a csd/buffer program: what is handed in and comes back with the command, at most CSD_MAX_STATE_BYTES. All other
+ * variables keep their values over the parts of a run, too; they begin each run anew, and nobody sees them.
+ */
+#define CSD_STATE(type)		type csd_state CSD_SECTION(".csd_state")
+
+/* Memory of the drive that the command named; the program may write to it. */
+struct csd_range {
+	__u8 *begin;
+	__u64 bytes;
+};
+
+struct csd_context {
+	const __u8 *begin;	/* the part: from here ... */
+	const __u8 *end;	/* ... up to here */
+	__u64 offset;		/* of its first byte in the whole input */
+	__u64 flags;		/* CSD_FIRST, CSD_LAST */
+	const struct csd_range *ranges;
+	__u64 range_count;
+	const __u8 *data;	/* given with the command: all of it, csd_parameters has but the first bytes */
+	__u64 data_bytes;
+	__u64 consumed;		/* the program's: bytes it is done with. All, unless it says less; more is a fault */
+};
+
+#define CSD_FIRST	0x1	/* part of its run */
+#define CSD_LAST	0x2	/* the input ends with this part */
+
+/*
+ * What the drive does for a program. Each returns what it does in Linux, where it is from there (bpf-helpers(7)).
+ *
+ * csd_emit: appends to the output; for csd/buffer, and for csd/record with CSD_EMIT_NOTHING. 0, or negative: there is no
+ * room. Then nothing more is taken, and the run pauses behind this call of the program, until the host has taken what there
+ * is. A csd/buffer program then says in `consumed` what it wants to see again. A csd/record program sees the same record
+ * again, and what it had emitted for it is dropped; so emit before you count.
+ *
+ * bpf_ktime_get_ns: when the part at hand was handed over, the same for all of it.
+ * bpf_loop: at most 8388608 turns.
+ */
+#if defined(__bpf__) && !defined(__BPF_HELPERS__)	/* libbpf's header has those of Linux */
+static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static long (*const bpf_loop)(__u32 turns, void *function, void *context, __u64 flags) = (void *)181;
+static long (*const bpf_strncmp)(const char *text, __u32 text_bytes, const char *other) = (void *)182;
+#elif !defined(__bpf__)					/* compiled natively: who links it has them */
+extern __u64 bpf_ktime_get_ns(void);
+extern long bpf_loop(__u32 turns, void *function, void *context, __u64 flags);
+extern long bpf_strncmp(const char *text, __u32 text_bytes, const char *other);
+#endif
+#ifdef __bpf__
+static long (*const csd_emit)(const void *pointer, __u64 bytes) = (void *)65540;
+#else
+extern long csd_emit(const void *pointer, __u64 bytes);
+#endif
+
 #endif

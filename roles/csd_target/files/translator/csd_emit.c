@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "csd_emit.h"
+#include "csd_emit_buffer.h"
 #include "csd_emit_insn.h"
 #include "csd_emit_records.h"
+#include "csd_helper.h"
 #include "csd_isa.h"
 #include "csd_narrow.h"
 
@@ -119,6 +121,29 @@ emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_tar
 	fprintf(out, "#line %u \"ebpf\"\n}\n\n", function->end);
 }
 
+/* What helpers call that call back: the functions whose address the program takes, by their numbers. */
+static void
+emit_callbacks(FILE *out, const struct csd_object *object, uint32_t id)
+{
+	uint8_t taken[CSD_TRANSLATOR_FUNCTIONS] = {0};
+
+	if (!csd_object_calls(object, CSD_HELPER_LOOP)) {
+		return;
+	}
+	for (uint32_t at = 0; at < object->count; at++) {
+		if (object->area[at] == CSD_AREA_FUNCTION) {
+			taken[object->insns[at].imm - 1] = 1;
+		}
+	}
+	fprintf(out, "CSD_COPY u64\ncsd_%u_back(u64 function, u64 r1, u64 r2, u64 r3, u64 r4)\n{\n\tswitch (function) {\n", id);
+	for (uint32_t i = 0; i < object->function_count; i++) {
+		if (taken[i]) {
+			fprintf(out, "\tcase %u:\n\t\treturn csd_%u_f%u(r1, r2, r3, r4, 0);\n", i + 1, id, i);
+		}
+	}
+	fprintf(out, "\tdefault:\n\t\tcsd_fault();\n\t}\n}\nCSD_LOOP(csd_%u_loop, csd_%u_back)\n\n", id, id);
+}
+
 static int
 emit_functions(const struct csd_emitter *emitter)
 {
@@ -156,6 +181,7 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 		fputs(";\n", out);
 	}
 	fputc('\n', out);
+	emit_callbacks(out, object, id);
 	rc = emit_functions(&emitter);
 	if (rc == 0) {
 		/* What follows stands for no instruction. */
@@ -164,6 +190,9 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 	}
 	if (rc == 0 && strcmp(object->kind, "csd/record") == 0) {
 		csd_emit_records(out, object, id);
+	}
+	if (rc == 0 && strcmp(object->kind, "csd/buffer") == 0) {
+		csd_emit_buffer(out, object, id);
 	}
 	return rc;
 }

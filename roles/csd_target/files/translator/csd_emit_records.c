@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_emit_records.h"
+#include "csd_helper.h"
 
 void
 csd_emit_records(FILE *out, const struct csd_object *object, uint32_t id)
@@ -16,7 +17,7 @@ csd_emit_records(FILE *out, const struct csd_object *object, uint32_t id)
 	if (positions) {
 		fprintf(out, "(u64)csd_%u_tail, ", id);
 	} else {
-		fprintf(out, "%u, ", geometry->emit);
+		fprintf(out, "%u, %u, ", geometry->emit, csd_object_calls(object, CSD_HELPER_EMIT));
 	}
 	fprintf(out, "%u);\n}\n\n", geometry->stride_bytes >= CSD_RECORDS_LINE);
 }

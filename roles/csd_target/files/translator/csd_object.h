@@ -21,6 +21,7 @@ enum csd_area {
 	CSD_AREA_GLOBALS,	/* what the object may write: .data, .bss */
 	CSD_AREA_CONSTANTS,	/* what it may not: .rodata, string literals */
 	CSD_AREAS,
+	CSD_AREA_FUNCTION = CSD_AREAS,	/* no address either: which function, counted from 1 */
 };
 
 struct csd_function {
@@ -57,6 +58,9 @@ void csd_object_free(struct csd_object *object);
 
 /* The function in which an instruction lies; NULL beyond the last. */
 const struct csd_function *csd_object_function(const struct csd_object *object, uint32_t at);
+
+/* Whether any instruction calls this helper. */
+bool csd_object_calls(const struct csd_object *object, int32_t helper);
 
 /* Refuses because of an instruction, named as a disassembler shows it. */
 int csd_object_refuse(const struct csd_object *object, uint32_t at, char reason[CSD_REASON_BYTES], const char *format, ...)

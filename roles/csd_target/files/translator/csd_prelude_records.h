@@ -28,16 +28,19 @@ csd_input_bytes(const struct csd_call *call)
 	} \
 } while (0)
 
-/* `ahead`: whether records are large enough to be fetched ahead. */
+/* `emits`: whether the program calls csd_emit(). `ahead`: whether records are large enough to be fetched ahead. */
 CSD_COPY void
-csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u32 emit, u32 ahead)
+csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u32 emit, u32 emits,
+	    u32 ahead)
 {
 	u64 input_bytes = csd_input_bytes(call);
 	u64 item_bytes = emit == CSD_EMIT_RECORD ? record_bytes : emit == CSD_EMIT_OFFSET ? sizeof(u64) : 0;
 	u64 fits = input_bytes < record_bytes ? 0 : (input_bytes - record_bytes) / stride_bytes + 1;
 	u64 record = call->input, offset = call->input_offset, out = call->out, seen = 0, matches = 0;
 	u64 end = CSD_CALL_USED;
+	struct csd_output before;
 
+	csd_begin(call);
 	CSD_SET_RECORD_BYTES(parameters, record_bytes);
 	while (seen < fits) {
 		u64 left = fits - seen, allowed, verdict;
@@ -57,7 +60,13 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
 			if (ahead) {
 				__builtin_prefetch((const void *)(record + CSD_RECORDS_AHEAD));
 			}
+			if (emits) {
+				before = csd_output;
+			}
 			verdict = program(record, 0, 0, 0, 0);
+			if (emits && csd_output.full) {
+				break;
+			}
 			if ((verdict & CSD_KEEP) != 0) {
 				matches++;
 				if (emit == CSD_EMIT_RECORD) {
@@ -72,6 +81,12 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
 			left--;
 		} while (left != 0 && (verdict & CSD_STOP) == 0);
 		seen += allowed - left;
+		/* It has not seen this record: it sees it again. */
+		if (emits && csd_output.full) {
+			csd_output = before;
+			end = CSD_CALL_FULL;
+			break;
+		}
 		if ((verdict & CSD_STOP) != 0) {
 			end = CSD_CALL_STOPPED;
 			break;
@@ -80,7 +95,7 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
 	call->consumed = seen * stride_bytes;
 	call->records = seen;
 	call->matches = matches;
-	call->emitted = out - call->out;
+	call->emitted = (emits ? csd_output.at : out) - call->out;
 	call->end = end;
 }
 
@@ -94,6 +109,7 @@ csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 r
 	u64 input_bytes = csd_input_bytes(call), room = call->out_bytes / sizeof(u64);
 	u64 at = 0, records = 0, matches = 0, end = CSD_CALL_USED;
 
+	csd_begin(call);
 	CSD_SET_RECORD_BYTES(parameters, record_bytes);
 	while (at < input_bytes) {
 		u64 window = call->input + at, bytes = input_bytes - at;

@@ -6,8 +6,9 @@
 #   make csd_translator_bench, csd_records_bench    what programs take; below
 #   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
 #                             PROGRAMS_SEED=7 for others
-TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_insn.c csd_emit_records.c csd_helper.c \
-	csd_narrow.c csd_object.c csd_object_read.c csd_source.c) $(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
+TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_buffer.c csd_emit_insn.c csd_emit_records.c \
+	csd_helper.c csd_narrow.c csd_object.c csd_object_read.c csd_source.c) \
+	$(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
 TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h worker/csd_call.h
 TRANSLATOR_INCLUDES := -Itranslator -Iworker -I$(BUILD)/translator $(INCLUDES)
 
@@ -27,7 +28,7 @@ $(BUILD)/translator $(BUILD)/translator/checked:
 	mkdir -p $@
 
 # The prelude as a string, in this order. It includes nothing.
-TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h translator/csd_prelude_records.h
+TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h $(addprefix translator/csd_prelude_,helpers.h records.h buffer.h)
 $(BUILD)/translator/csd_prelude.inc: $(TRANSLATOR_PRELUDE) translator/translator.mk | $(BUILD)/translator
 	cat $(TRANSLATOR_PRELUDE) | sed '/^#include/d; s/[\\"]/\\&/g; s/.*/"&\\n"/' >$@
 
@@ -57,7 +58,8 @@ TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
 
-TRANSLATOR_TESTS := test_refusals test_source fuzz_translator test_conformance test_generated test_programs test_geometries
+TRANSLATOR_TESTS := test_refusals test_source fuzz_translator test_conformance test_generated test_programs test_geometries \
+	test_buffers
 TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
 $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conformance.o $(TRANSLATOR_BATCH)
@@ -66,16 +68,16 @@ $(BUILD)/translator/test_conformance: $(BUILD)/translator/checked/test_conforman
 $(BUILD)/translator/test_generated: $(addprefix $(BUILD)/translator/checked/,test_generated.o generate.o) $(TRANSLATOR_BATCH)
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
-# Programs in C: for each eBPF that clang 14 knows, translated, and natively.
+# Programs in C: for each eBPF that clang 14 knows, translated (the last once more strictly), and natively.
 TRANSLATED_CPUS := v1 v2 v3
 TRANSLATED_SOURCES := $(wildcard translator/tests/programs/*.bpf.c translator/tests/loops/*.bpf.c programs/*.bpf.c)
 TRANSLATED_NAMES := $(patsubst %.bpf.c,%,$(notdir $(TRANSLATED_SOURCES)))
-TRANSLATED_LIBRARIES := $(foreach cpu,$(TRANSLATED_CPUS) native,$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
-TRANSLATED_HEADERS := programs/csd_bpf.h programs/sensor.h translator/tests/loops/loop.h
+TRANSLATED_LIBRARIES := $(foreach cpu,$(TRANSLATED_CPUS) strict native,$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
+TRANSLATED_HEADERS := programs/csd_bpf.h programs/sensor.h translator/tests/loops/loop.h translator/tests/programs/context.h
 TRANSLATED_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Itranslator/tests/loops
 
 vpath %.bpf.c translator/tests/programs translator/tests/loops programs
-$(TRANSLATED_CPUS:%=$(BUILD)/translator/%) $(BUILD)/translator/native:
+$(TRANSLATED_CPUS:%=$(BUILD)/translator/%) $(BUILD)/translator/strict $(BUILD)/translator/native:
 	mkdir -p $@
 
 define TRANSLATED_CPU
@@ -91,11 +93,16 @@ $(BUILD)/translator/%.tr.c: $(BUILD)/translator/%.bpf.o $(BUILD)/csd_translate
 $(BUILD)/translator/%.so: $(BUILD)/translator/%.tr.c translator/translator.mk
 	$(TRANSLATED_COMPILE) -shared $< -o $@
 
-$(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
-	$(CC) $(CFLAGS) -fPIC -shared -Iprograms -Itranslator/tests/loops $< translator/tests/beside.c -o $@
+$(BUILD)/translator/strict/%.so: $(BUILD)/translator/v3/%.tr.c translator/translator.mk | $(BUILD)/translator/strict
+	$(CC) $(TRANSLATED_STRICT) -shared $< -o $@
 
-$(BUILD)/translator/checked/test_programs.o: translator/tests/loops/data.h
-$(BUILD)/translator/test_programs: $(addprefix $(BUILD)/translator/checked/,test_programs.o parts.o)
+$(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c translator/tests/beside.h $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
+	$(CC) $(CFLAGS) -fPIC -shared -Iprograms -Itranslator/tests -Itranslator/tests/loops $< translator/tests/beside.c -o $@
+
+$(BUILD)/translator/checked/test_programs.o: $(addprefix translator/tests/loops/,data.h run.h)
+$(BUILD)/translator/checked/test_buffers.o: translator/tests/programs/context.h
+$(BUILD)/translator/test_programs $(BUILD)/translator/test_buffers: \
+		$(BUILD)/translator/%: $(addprefix $(BUILD)/translator/checked/,%.o parts.o)
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
 # One program in all geometries: the translator is in the test.
@@ -127,14 +134,16 @@ PROGRAMS_SEED ?= $(FUZZ_SEED)
 TRANSLATOR_MUTANTS ?= 20000
 
 .PHONY: check_translator
-check_translator: $(BUILD)/csd_translate $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD)
+check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD) \
+		$(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o
 	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
-	grep -q 'helper.bpf.o: instruction .* calls helper 5: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
+	grep -q 'helper.bpf.o: instruction .* calls helper 35: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
 	$(BUILD)/translator/test_refusals $(BUILD)/translator/v3/closest.bpf.o $(BUILD)/translator/bad
 	$(BUILD)/translator/test_source $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o 2000 $(PROGRAMS_SEED)
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
 		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)
-	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS)
+	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS) strict
+	$(BUILD)/translator/test_buffers $(BUILD)/translator $(TRANSLATED_CPUS) strict
 	$(BUILD)/translator/test_geometries $(BUILD)/translator geometries '$(TRANSLATED_COMPILE)'
 	$(BUILD)/translator/test_geometries $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
 	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(TRANSLATED_COMPILE)'
@@ -150,7 +159,7 @@ CHECKS += check_translator
 #	build/csd_translator_bench build/translator
 LOOP_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard translator/tests/loops/*.bpf.c)))
 
-$(BUILD)/csd_translator_bench: translator/csd_translator_bench.c translator/tests/loops/data.h $(TRANSLATOR_HEADERS) \
+$(BUILD)/csd_translator_bench: translator/csd_translator_bench.c $(addprefix translator/tests/loops/,data.h run.h) $(TRANSLATOR_HEADERS) \
 		translator/translator.mk | $(BUILD)/translator
 	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) \
 		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@

@@ -42,6 +42,8 @@ struct csd_call {
 	uint64_t matches;
 	uint64_t emitted;	/* bytes */
 	uint64_t end;		/* enum csd_call_end */
+	/* in */
+	uint64_t now;		/* CLOCK_MONOTONIC in nanoseconds, for bpf_ktime_get_ns() */
 };
 
 #endif

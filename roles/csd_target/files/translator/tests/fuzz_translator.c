@@ -109,13 +109,15 @@ mutate(uint8_t *bytes, size_t *length, const struct file *original)
 
 /* The words of a translation, digits as #. */
 static const char *const words[] = {
-	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_EXPORT", "LOAD", "STORE", "__attribute__", "__builtin_bswap#", "aligned",
-	"call", "const", "csd_#_call", "csd_#_constants", "csd_#_f#", "csd_#_globals", "csd_#_parameters", "csd_#_program",
-	"csd_#_state", "csd_#_tail", "csd_call", "csd_compare_exchange#", "csd_div#", "csd_fetch_add#", "csd_fetch_and#",
-	"csd_fetch_or#", "csd_fetch_xor#", "csd_memcmp", "csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#",
-	"csd_positions", "csd_records", "csd_sdiv#", "csd_smod#", "ebpf", "exchange_n", "fetch_add", "fetch_and",
-	"fetch_or", "fetch_xor", "frame", "goto", "if", "l#", "line", "m#", "r#", "return", "s#", "static", "struct", "u#",
-	"void", "w#",
+	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_COPY", "CSD_EXPORT", "CSD_LOOP", "LOAD", "STORE", "__attribute__",
+	"__builtin_bswap#", "aligned", "call", "case", "const", "context", "csd_#_back", "csd_#_call", "csd_#_constants",
+	"csd_#_f#", "csd_#_globals", "csd_#_loop", "csd_#_parameters", "csd_#_program", "csd_#_state", "csd_#_tail",
+	"csd_begin", "csd_call", "csd_compare_exchange#", "csd_div#", "csd_emit", "csd_end_buffer", "csd_fault",
+	"csd_fetch_add#", "csd_fetch_and#", "csd_fetch_or#", "csd_fetch_xor#", "csd_ktime_get_ns", "csd_memcmp",
+	"csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#", "csd_positions", "csd_records", "csd_sdiv#", "csd_smod#",
+	"csd_strncmp", "data", "data_bytes", "default", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or",
+	"fetch_xor", "flags", "frame", "function", "goto", "if", "input", "input_bytes", "input_offset", "l#", "line", "m#",
+	"r#", "range_count", "ranges", "return", "s#", "static", "struct", "switch", "u#", "verdict", "void", "w#",
 };
 
 #define WORDS	(sizeof(words) / sizeof(words[0]))

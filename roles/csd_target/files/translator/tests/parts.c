@@ -12,7 +12,7 @@
 static uint64_t
 parts_item_bytes(const struct csd_geometry *geometry)
 {
-	return geometry->emit == CSD_EMIT_RECORD ? geometry->record_bytes : geometry->emit == CSD_EMIT_OFFSET ? 8 : 0;
+	return geometry == NULL ? 0 : geometry->emit == CSD_EMIT_RECORD ? geometry->record_bytes : geometry->emit == CSD_EMIT_OFFSET ? 8 : 0;
 }
 
 static void
@@ -31,6 +31,10 @@ parts_reference_records(const struct parts *parts, struct csd_call *call)
 			return;
 		}
 		verdict = parts->native.function((uint64_t)record, 0, 0, 0, 0) & 3;
+		if (parts->beside->full) {
+			call->end = CSD_CALL_FULL;
+			return;
+		}
 		if (verdict & CSD_KEEP) {
 			if (item_bytes > 0) {
 				memcpy((uint8_t *)call->out + call->emitted, geometry->emit == CSD_EMIT_RECORD ? (const void *)record : &offset,
@@ -38,6 +42,9 @@ parts_reference_records(const struct parts *parts, struct csd_call *call)
 			}
 			call->emitted += item_bytes;
 			call->matches++;
+		}
+		if (geometry->emit == CSD_EMIT_NOTHING) {
+			call->emitted = parts->beside->emitted;
 		}
 		at += geometry->stride_bytes;
 		call->consumed = at;
@@ -96,11 +103,31 @@ parts_reference_positions(const struct parts *parts, struct csd_call *call)
 	call->consumed = at > call->input_bytes && last ? call->input_bytes : at;
 }
 
+static void
+parts_reference_buffer(const struct parts *parts, struct csd_call *call)
+{
+	struct csd_context context = {
+		.begin = (const uint8_t *)call->input, .end = (const uint8_t *)call->input + call->input_bytes,
+		.offset = call->input_offset, .flags = call->flags, .consumed = call->input_bytes,
+	};
+	uint32_t verdict = parts->native.function((uint64_t)&context, 0, 0, 0, 0);
+
+	call->consumed = context.consumed;
+	call->emitted = parts->beside->emitted;
+	call->matches = parts->beside->items;
+	call->end = parts->beside->full ? CSD_CALL_FULL : verdict & CSD_STOP ? CSD_CALL_STOPPED : CSD_CALL_USED;
+}
+
 void
 parts_reference(const struct parts *parts, struct csd_call *call)
 {
-	parts->native.parameters->record_bytes = parts->geometry->record_bytes;
 	call->consumed = call->records = call->matches = call->emitted = 0;
+	*parts->beside = (struct beside) {.out = (uint8_t *)call->out, .room = call->out_bytes, .now = call->now};
+	if (parts->geometry == NULL) {
+		parts_reference_buffer(parts, call);
+		return;
+	}
+	parts->native.parameters->record_bytes = parts->geometry->record_bytes;
 	if (parts->geometry->flags & CSD_POSITIONS) {
 		parts_reference_positions(parts, call);
 	} else {
@@ -147,7 +174,7 @@ parts_ask(const struct parts *parts, uint64_t at, uint64_t bytes, uint64_t out_b
 {
 	return (struct csd_call) {
 		.input_bytes = bytes, .input_offset = at, .out_bytes = out_bytes, .consumed = 1, .records = 2, .matches = 3,
-		.emitted = 4, .end = 5,
+		.emitted = 4, .end = 5, .now = 1234567891234,
 		.flags = (at == 0 ? CSD_CALL_FIRST : 0) | (bytes == parts->bytes - at ? CSD_CALL_LAST : 0),
 	};
 }
@@ -174,7 +201,9 @@ parts_step(const struct parts *parts, struct csd_call asked, const struct guarde
 	      "%s: %lu bytes at %lu, room %lu: consumed %lu records %lu matches %lu emitted %lu end %lu, not %lu %lu %lu %lu %lu",
 	      parts->name, asked.input_bytes, asked.input_offset, asked.out_bytes, found.consumed, found.records, found.matches,
 	      found.emitted, found.end, wanted.consumed, wanted.records, wanted.matches, wanted.emitted, wanted.end);
-	CHECK(memcmp(outs[0], outs[1], asked.out_bytes) == 0, "%s: other bytes come out", parts->name);
+	/* Of a record that is shown again, pieces may lie behind what counts. */
+	CHECK(memcmp(outs[0], outs[1], parts->most_out > 0 ? found.emitted : asked.out_bytes) == 0, "%s: other bytes come out",
+	      parts->name);
 	CHECK(parts->state_bytes == 0 || memcmp(parts->translated.state, parts->native.state, parts->state_bytes) == 0,
 	      "%s: another state behind byte %lu", parts->name, asked.input_offset + wanted.consumed);
 	CHECK(memcmp(parts->translated.parameters, parts->native.parameters, sizeof(struct csd_parameters)) == 0,
@@ -186,9 +215,9 @@ parts_step(const struct parts *parts, struct csd_call asked, const struct guarde
 static uint64_t
 parts_most_out(const struct parts *parts)
 {
-	uint64_t step = parts->geometry->flags & CSD_POSITIONS ? 1 : parts->geometry->stride_bytes;
+	uint64_t step = parts->geometry == NULL || parts->geometry->flags & CSD_POSITIONS ? 1 : parts->geometry->stride_bytes;
 
-	return (parts->bytes / step + 1) * parts_item_bytes(parts->geometry);
+	return parts->most_out > 0 ? parts->most_out : (parts->bytes / step + 1) * parts_item_bytes(parts->geometry);
 }
 
 /* `cut`: into parts of chance; else all that is left at once. */
@@ -196,7 +225,8 @@ static uint64_t
 parts_run(const struct parts *parts, bool cut, struct outcome *outcome)
 {
 	uint64_t most = parts_most_out(parts), at = 0, count = 0, least = 0;
-	uint64_t item_bytes = parts_item_bytes(parts->geometry), stride = parts->geometry->stride_bytes;
+	uint64_t item_bytes = parts->most_out > 0 ? 64 : parts_item_bytes(parts->geometry);
+	uint64_t much = parts->geometry == NULL ? 500 : 8 * parts->geometry->stride_bytes + parts->geometry->record_bytes;
 	struct guarded input = parts_map(parts->bytes), out[2] = {parts_map(most), parts_map(most)};
 	bool done = false;
 
@@ -209,7 +239,7 @@ parts_run(const struct parts *parts, bool cut, struct outcome *outcome)
 		struct csd_call answer;
 
 		if (cut) {
-			bytes = below(16) == 0 ? below(left + 1) : below(8 * stride + parts->geometry->record_bytes);
+			bytes = below(16) == 0 ? below(left + 1) : below(much);
 			bytes = bytes < least ? least : bytes;
 			bytes = bytes < left ? bytes : left;
 			room = below(8) == 0 ? most : below(item_bytes * 5 + 3);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "beside.h"
 #include "csd_bpf.h"
 #include "csd_call.h"
 
@@ -23,11 +24,13 @@ struct parts_side {
 struct parts {
 	const char *name;		/* of what is tested, for messages */
 	struct parts_side translated, native;
-	const struct csd_geometry *geometry;
+	struct beside *beside;		/* of the native one */
+	const struct csd_geometry *geometry;	/* NULL: csd/buffer */
 	const struct csd_parameters *parameters;
 	uint32_t state_bytes;
 	const uint8_t *input;
 	uint64_t bytes;
+	uint64_t most_out;		/* that the program itself may emit in a run; 0: it does not */
 	bool keeps_more;		/* than its state, from run to run: another run gives something else */
 };
 

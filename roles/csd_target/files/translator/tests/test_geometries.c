@@ -157,7 +157,7 @@ main(int argc, char **argv)
 		uint64_t most = (uint64_t)geometry->stride_bytes * 300 + geometry->record_bytes;
 		char name[128];
 		struct parts parts = {
-			.name = name, .geometry = geometry, .state_bytes = 16, .input = input,
+			.name = name, .beside = dlsym(control, "csd_beside"), .geometry = geometry, .state_bytes = 16, .input = input,
 			.translated = {
 				.call = (void (*)(struct csd_call *))geometry_symbol(translated, i, "call"),
 				.parameters = geometry_symbol(translated, i, "parameters"), .state = geometry_symbol(translated, i, "state"),

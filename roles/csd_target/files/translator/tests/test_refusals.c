@@ -157,10 +157,11 @@ test_flow(void)
 static void
 test_calls(void)
 {
-	REFUSED("calls helper 5: this drive has none of this number", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 5), EXIT);
+	REFUSED("calls helper 35: this drive has none of this number", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 35), EXIT);
 	REFUSED("calls helper -1: this drive", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, -1), EXIT);
-	REFUSED("calls helper 65540: this drive", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10004), EXIT);
+	REFUSED("calls helper 65541: this drive", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10005), EXIT);
 	TAKEN(INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10003), EXIT);
+	TAKEN(INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 5), INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 181), EXIT);
 	REFUSED("calls kernel function 7: there is no kernel", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_BTF, 0, 7), EXIT);
 	REFUSED("a call of kind 3", INSN(BPF_JMP | BPF_CALL, 0, 3, 0, 0), EXIT);
 	REFUSED("calls +1 instructions away, where no function begins", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, 0),
@@ -347,7 +348,12 @@ test_relocations(void)
 	CHANGED("csd_state has no byte 25: it has 24",
 		insn_at(&o, PROGRAM, relocation(&o, PROGRAM, R_BPF_64_64)[2].r_offset)->imm = 25);
 	CHANGED("uses csd_parameters, which lies in no section of data", symbol(&o, "csd_parameters")->st_shndx = SHN_COMMON);
-	CHANGED("takes the address of function csd_parameters", symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections);
+	CHANGED("takes an address in csd_parameters where no function begins",
+		symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections; symbol(&o, "csd_parameters")->st_value = 8);
+	CHANGED("takes an address in csd_parameters where no function begins",
+		symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections; symbol(&o, "csd_parameters")->st_value = 4);
+	CHANGED("takes an address in csd_parameters where no function begins",
+		symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections; symbol(&o, "csd_parameters")->st_value = -8ULL);
 	CHANGED("calls into .text where no function begins",
 		insn_at(&o, PROGRAM, relocation(&o, PROGRAM, R_BPF_64_32)->r_offset)->imm = 0);
 	CHANGED("calls into .text where no function begins",
@@ -369,16 +375,20 @@ test_programs(const char *folder)
 {
 	static const char *const bad[][2] = {
 		{"alignment", "section .bss is aligned to 4096; at most 64 is possible"},
+		{"emit", "in emit: calls csd_emit, while the drive emits for it (emit 0): CSD_EMIT_NOTHING"},
 		{"core", "CO-RE relocations in .BTF.ext"},
-		{"functions", "takes the address of function"},
+		{"functions", "in functions: opcode 8dh is none of RFC 9669's base groups"},
 		{"globals", "section .bss has 16777280 bytes; all of its kind may have 16777216"},
-		{"helper", "in helper: calls helper 5: this drive has none of this number"},
+		{"helper", "in helper: calls helper 35: this drive has none of this number"},
 		{"instructions", "ELF: 65539 instructions up to section csd/record; at most 65536 are possible"},
 		{"kind", "section csd/stream: programs are csd/record or csd/buffer"},
 		{"many", "ELF: more than 256 functions"},
 		{"maps", "section .maps: this drive has no maps yet"},
 		{"pointers", "holds addresses, put in at load: not supported"},
 		{"section", "code in section apart: a program is one csd/... function and those of .text"},
+		{"state", "section .csd_state: CSD_STATE is for csd/buffer, the state of csd/record belongs to its geometry"},
+		{"state_bytes", "section .csd_state has 4097 bytes; at most 4096 are possible"},
+		{"no_state", "in no_state: uses csd_state, and has none: CSD_RECORD_STATE or CSD_STATE makes it"},
 		{"two", "several functions in section csd/record (first is the first)"},
 		{"undefined", "in undefined: calls elsewhere, which is defined nowhere"},
 		{"variable", "in variable: uses nobody, which is defined nowhere: only csd_parameters and csd_state"},

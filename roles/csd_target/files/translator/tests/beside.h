@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* The call that a natively compiled program is in, for beside.c: csd_beside in its library. */
+#ifndef BESIDE_H
+#define BESIDE_H
+
+#include <stdint.h>
+
+struct beside {
+	uint8_t *out;
+	uint64_t room, emitted, items, full, now;
+};
+
+extern struct beside csd_beside;
+
+#endif
