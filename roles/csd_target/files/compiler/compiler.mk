@@ -55,3 +55,39 @@ $(COMPILER_TEST)/%.o: compiler/tests/%.c $(wildcard compiler/tests/*.h) $(COMPIL
 # csd_compile as it is, under sanitizers.
 $(BUILD)/compiler/csd_compile: $(COMPILER_TEST)/stub_entry.o $(COMPILER_CHECKED) $(TRANSLATOR_CHECKED)
 	$(CC) $(SANITIZE) -Wl,--wrap=csd_emit_program $^ -o $@
+
+# Every program of the translator's tests, as a blob.
+COMPILER_BLOBS := $(TRANSLATED_NAMES:%=$(BUILD)/compiler/blobs/%.csd)
+COMPILER_BOMBS := fault9 copy5 jumps4096 deep20000 switch4000 zeros15
+# LeakSanitizer stops the process from a second one, which the confinement does not let it have.
+COMPILER_CHECKED_RUN := ASAN_OPTIONS=detect_leaks=0:exitcode=99 UBSAN_OPTIONS=exitcode=99
+
+$(BUILD)/compiler/blobs $(BUILD)/compiler/bombs:
+	mkdir -p $@
+
+$(BUILD)/compiler/blobs/%.csd: $(BUILD)/translator/v3/%.bpf.o $(BUILD)/compiler/csd_compile | $(BUILD)/compiler/blobs
+	$(COMPILER_CHECKED_RUN) $(BUILD)/compiler/csd_compile $< -o $@
+
+$(BUILD)/compiler/blobs/%.csd: $(BUILD)/compiler/bombs/%.o $(BUILD)/compiler/csd_compile | $(BUILD)/compiler/blobs
+	$(COMPILER_CHECKED_RUN) $(BUILD)/compiler/csd_compile $< -o $@
+
+$(BUILD)/compiler/bomb: compiler/tests/bomb.c translator/tests/chance.h | $(BUILD)/compiler
+	$(CC) $(SANITIZE) $(WARNINGS) -Itranslator/tests $< -o $@
+
+# jumps4096: "jumps 4096"
+$(BUILD)/compiler/bombs/%.o: $(BUILD)/compiler/bomb | $(BUILD)/compiler/bombs
+	$< $$(echo $* | sed 's/[0-9]/ &/') >$(@:.o=.s)
+	$(CLANG) -target bpf -mcpu=v3 -c $(@:.o=.s) -o $@
+
+$(BUILD)/compiler/test_blob: compiler/tests/test_blob.c worker/csd_blob.c $(COMPILER_HEADERS) $(TRANSLATOR_OBJECTS)
+	$(CC) -O1 -g -fsanitize=undefined -fno-sanitize-recover=all $(WARNINGS) $(COMPILER_TEST_INCLUDES) $(filter %.c %.o,$^) -ldl -o $@
+
+$(BUILD)/compiler/fuzz_blob: $(addprefix $(COMPILER_TEST)/,fuzz_blob.o csd_blob.o)
+	$(CC) $(SANITIZE) $^ -o $@
+
+BLOB_MUTANTS ?= 20000
+.PHONY: check_compiler
+check_compiler: $(TRANSLATED_NAMES:%=$(BUILD)/translator/v3/%.so) $(COMPILER_BLOBS) $(addprefix $(BUILD)/compiler/blobs/,fault9.csd copy5.csd) $(addprefix $(BUILD)/compiler/,test_blob fuzz_blob)
+	$(BUILD)/compiler/test_blob $(BUILD)/compiler/blobs $(BUILD)/translator/v3 $(TRANSLATED_NAMES)
+	$(BUILD)/compiler/fuzz_blob $(BLOB_MUTANTS) $(PROGRAMS_SEED) $(COMPILER_BLOBS)
+CHECKS += check_compiler

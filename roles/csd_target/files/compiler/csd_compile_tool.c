@@ -83,7 +83,8 @@ compile_find_tools(const struct compile_options *options, char reason[CSD_REASON
 {
 	static const struct {
 		const char *name, *package;
-	} tools[] = {{"gcc", "gcc"}, {"as", "binutils"}, {"ld", "binutils"}, {"objcopy", "binutils"}, {"objdump", "binutils"}};
+	} tools[] = {{"gcc", "gcc"}, {"as", "binutils"}, {"ld", "binutils"}, {"objcopy", "binutils"}, {"objdump", "binutils"},
+		     {"addr2line", "binutils"}};
 
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
 		if (!compile_find(options->path, tools[i].name)) {
