@@ -4,8 +4,8 @@
 #
 #   make csd_compile          build/csd_compile PROGRAM.bpf.o -o PROGRAM.csd
 #   make check_compiler       its tests, those of the blob, the cache and the confinement
-COMPILER_SOURCES := $(wildcard compiler/csd_compile*.c) compiler/csd_lines.c worker/csd_blob.c $(wildcard confine/*.c)
-COMPILER_HEADERS := $(wildcard compiler/*.h confine/*.h worker/*.h) $(TRANSLATOR_HEADERS)
+COMPILER_SOURCES := $(wildcard compiler/csd_compile*.c) compiler/csd_lines.c worker/csd_blob.c $(CONFINE_SOURCES)
+COMPILER_HEADERS := $(wildcard compiler/*.h worker/*.h) $(CONFINE_HEADERS) $(TRANSLATOR_HEADERS)
 COMPILER_INCLUDES := -Icompiler -Iconfine -Iworker -I$(BUILD)/compiler $(TRANSLATOR_INCLUDES)
 COMPILER_MADE := $(addprefix $(BUILD)/compiler/,compile_flags.inc csd_blob_ld.inc compile_digest.inc)
 
