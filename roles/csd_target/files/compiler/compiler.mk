@@ -85,9 +85,21 @@ $(BUILD)/compiler/test_blob: compiler/tests/test_blob.c worker/csd_blob.c $(COMP
 $(BUILD)/compiler/fuzz_blob: $(addprefix $(COMPILER_TEST)/,fuzz_blob.o csd_blob.o)
 	$(CC) $(SANITIZE) $^ -o $@
 
+$(BUILD)/compiler/test_compile_confine: $(addprefix $(COMPILER_TEST)/,test_compile_confine.o csd_compile_confine.o csd_compile_tool.o) \
+		$(addprefix $(COMPILER_TEST)/,$(notdir $(CONFINE_SOURCES:.c=.o)))
+	$(CC) $(SANITIZE) $^ -o $@
+
+$(BUILD)/compiler/test_compile: $(addprefix $(COMPILER_TEST)/,test_compile.o csd_blob.o)
+	$(CC) $(SANITIZE) $^ -o $@
+
 BLOB_MUTANTS ?= 20000
 .PHONY: check_compiler
-check_compiler: $(TRANSLATED_NAMES:%=$(BUILD)/translator/v3/%.so) $(COMPILER_BLOBS) $(addprefix $(BUILD)/compiler/blobs/,fault9.csd copy5.csd) $(addprefix $(BUILD)/compiler/,test_blob fuzz_blob)
+check_compiler: $(TRANSLATED_NAMES:%=$(BUILD)/translator/v3/%.so) $(COMPILER_BLOBS) $(addprefix $(BUILD)/compiler/blobs/,fault9.csd copy5.csd) $(addprefix $(BUILD)/compiler/,test_blob fuzz_blob test_compile_confine \
+		test_compile) $(BUILD)/translator/bad/helper.bpf.o $(COMPILER_BOMBS:%=$(BUILD)/compiler/bombs/%.o)
+	rm -rf $(BUILD)/compiler/confined && $(COMPILER_CHECKED_RUN) $(BUILD)/compiler/test_compile_confine $(abspath $(BUILD)/compiler)/confined
 	$(BUILD)/compiler/test_blob $(BUILD)/compiler/blobs $(BUILD)/translator/v3 $(TRANSLATED_NAMES)
 	$(BUILD)/compiler/fuzz_blob $(BLOB_MUTANTS) $(PROGRAMS_SEED) $(COMPILER_BLOBS)
+	rm -rf $(BUILD)/compiler/run && mkdir $(BUILD)/compiler/run
+	$(COMPILER_CHECKED_RUN) $(BUILD)/compiler/test_compile $(BUILD)/compiler/csd_compile $(abspath $(BUILD)/compiler)/run \
+		$(BUILD)/translator/v3 $(BUILD)/compiler/bombs
 CHECKS += check_compiler
