@@ -92,14 +92,26 @@ $(BUILD)/compiler/test_compile_confine: $(addprefix $(COMPILER_TEST)/,test_compi
 $(BUILD)/compiler/test_compile: $(addprefix $(COMPILER_TEST)/,test_compile.o csd_blob.o)
 	$(CC) $(SANITIZE) $^ -o $@
 
+$(BUILD)/compiler/test_job: $(addprefix $(COMPILER_TEST)/,test_job.o stub_entry.o) $(filter-out %/csd_compile.o,$(COMPILER_CHECKED)) \
+		$(TRANSLATOR_CHECKED)
+	$(CC) $(SANITIZE) -Wl,--wrap=csd_emit_program $^ -o $@
+
+# -g1 changes no byte of code or constants.
+$(BUILD)/compiler/same/%: $(BUILD)/translator/v3/%.tr.c compiler/compiler.mk translator/translator.mk
+	@mkdir -p $(@D)
+	$(CC) $(BLOB_CFLAGS) -c $< -o $@.with.o && $(CC) $(BLOB_CFLAGS) -g0 -c $< -o $@.without.o
+	for f in $@.with $@.without; do objcopy -O binary -j .text -j '.text.*' -j '.rodata*' $$f.o $$f || exit; done
+	test -s $@.with && cmp $@.with $@.without && rm $@.* && touch $@
+
 BLOB_MUTANTS ?= 20000
 .PHONY: check_compiler
 check_compiler: $(TRANSLATED_NAMES:%=$(BUILD)/translator/v3/%.so) $(COMPILER_BLOBS) $(addprefix $(BUILD)/compiler/blobs/,fault9.csd copy5.csd) $(addprefix $(BUILD)/compiler/,test_blob fuzz_blob test_compile_confine \
-		test_compile) $(BUILD)/translator/bad/helper.bpf.o $(COMPILER_BOMBS:%=$(BUILD)/compiler/bombs/%.o)
+		test_compile test_job) $(TRANSLATED_NAMES:%=$(BUILD)/compiler/same/%) $(BUILD)/translator/bad/helper.bpf.o $(COMPILER_BOMBS:%=$(BUILD)/compiler/bombs/%.o)
 	rm -rf $(BUILD)/compiler/confined && $(COMPILER_CHECKED_RUN) $(BUILD)/compiler/test_compile_confine $(abspath $(BUILD)/compiler)/confined
 	$(BUILD)/compiler/test_blob $(BUILD)/compiler/blobs $(BUILD)/translator/v3 $(TRANSLATED_NAMES)
 	$(BUILD)/compiler/fuzz_blob $(BLOB_MUTANTS) $(PROGRAMS_SEED) $(COMPILER_BLOBS)
 	rm -rf $(BUILD)/compiler/run && mkdir $(BUILD)/compiler/run
+	$(BUILD)/compiler/test_job $(BUILD)/compiler/run $(abspath $(BUILD)/translator/v3/top.bpf.o)
 	$(COMPILER_CHECKED_RUN) $(BUILD)/compiler/test_compile $(BUILD)/compiler/csd_compile $(abspath $(BUILD)/compiler)/run \
 		$(BUILD)/translator/v3 $(BUILD)/compiler/bombs
 CHECKS += check_compiler
