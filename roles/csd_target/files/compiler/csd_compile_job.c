@@ -31,6 +31,8 @@ static const char job_digest[] =
 #define LINKED		"program.elf"
 #define FLAT		"program.flat"
 #define LINES		"program.lines"
+#define ADDRESSES	"program.addresses"
+#define ANSWERS		"program.answers"
 #define PRINTED		"printed"	/* what the others print, which is nothing */
 
 static enum compile_end
@@ -167,7 +169,7 @@ job_link(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 		"-T", SCRIPT, OBJECT, "-o", LINKED, NULL,
 	};
 	const char *const objcopy[] = {"objcopy", "-O", "binary", LINKED, FLAT, NULL};
-	const char *const objdump[] = {"objdump", "-t", "--dwarf=decodedline", LINKED, NULL};
+	const char *const objdump[] = {"objdump", "--dwarf=decodedline", LINKED, NULL};
 	uint32_t seconds = options->limits.fallback_cpu_seconds;
 	enum compile_end end = job_write_file(SCRIPT, job_script, reason);
 
@@ -184,21 +186,57 @@ job_link(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 }
 
 static enum compile_end
-job_read_lines(struct csd_lines *lines, char reason[CSD_REASON_BYTES])
+job_say_lines(int rc, char reason[CSD_REASON_BYTES])
 {
+	return rc == 0 ? COMPILE_DONE :
+	       rc == -EFBIG ? compile_say(COMPILE_REFUSED, reason, "compiled, the program has more than %u lines: changes from one "
+					  "instruction's code to another's", CSD_BLOB_MAX_LINES) :
+	       rc == -EINVAL ? compile_say(COMPILE_FAILED, reason, "objdump shows no lines of the compiled program") :
+	       compile_say(COMPILE_FAILED, reason, "the table of lines: %s", strerror(-rc));
+}
+
+static enum compile_end
+job_ask_lines(const struct compile_options *options, struct csd_lines *lines, char reason[CSD_REASON_BYTES])
+{
+	static const char *const addr2line[] = {"addr2line", "-a", "-i", "-e", LINKED, "@" ADDRESSES, NULL};
+	FILE *file = fopen(ADDRESSES, "w");
+	enum compile_end end;
+
+	if (file == NULL) {
+		return job_say_errno(reason, "no room to compile in");
+	}
+	csd_lines_ask(lines, file);
+	if (fclose(file) != 0) {
+		return job_say_errno(reason, "no room to compile in");
+	}
+	end = compile_run(options, options->limits.fallback_cpu_seconds, addr2line, ANSWERS, reason);
+	if (end != COMPILE_DONE) {
+		return end;
+	}
+	file = fopen(ANSWERS, "r");
+	if (file == NULL) {
+		return job_say_errno(reason, "the table of lines");
+	}
+	csd_lines_answer(lines, file);
+	fclose(file);
+	return COMPILE_DONE;
+}
+
+static enum compile_end
+job_read_lines(const struct compile_options *options, struct csd_lines *lines, char reason[CSD_REASON_BYTES])
+{
+	enum compile_end end;
 	FILE *in = fopen(LINES, "r");
-	int rc;
 
 	if (in == NULL) {
 		return job_say_errno(reason, "the table of lines");
 	}
-	rc = csd_lines_read(in, lines);
+	end = job_say_lines(csd_lines_read(in, lines), reason);
 	fclose(in);
-	return rc == 0 ? COMPILE_DONE :
-	       rc == -EFBIG ? compile_say(COMPILE_REFUSED, reason, "more than %u changes from an instruction's code to "
-					  "another's", CSD_BLOB_MAX_LINES) :
-	       rc == -EINVAL ? compile_say(COMPILE_FAILED, reason, "objdump shows no lines of the compiled program") :
-	       compile_say(COMPILE_FAILED, reason, "the table of lines: %s", strerror(-rc));
+	if (end == COMPILE_DONE && lines->unknown > 0) {
+		end = job_ask_lines(options, lines, reason);
+	}
+	return end != COMPILE_DONE ? end : job_say_lines(csd_lines_finish(lines), reason);
 }
 
 static enum compile_end
@@ -276,7 +314,7 @@ job_finish(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 						    "possible", options->limits.blob_megabytes) :
 		       job_say_errno(reason, "the compiled program cannot be read");
 	}
-	end = job_read_lines(&lines, reason);
+	end = job_read_lines(options, &lines, reason);
 	if (end == COMPILE_DONE) {
 		end = job_assemble(options, flat, length, &lines, reason);
 	}

@@ -83,7 +83,8 @@ compile_find_tools(const struct compile_options *options, char reason[CSD_REASON
 {
 	static const struct {
 		const char *name, *package;
-	} tools[] = {{"gcc", "gcc"}, {"as", "binutils"}, {"ld", "binutils"}, {"objcopy", "binutils"}, {"objdump", "binutils"}};
+	} tools[] = {{"gcc", "gcc"}, {"as", "binutils"}, {"ld", "binutils"}, {"objcopy", "binutils"}, {"objdump", "binutils"},
+		     {"addr2line", "binutils"}};
 
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
 		if (!compile_find(options->path, tools[i].name)) {
@@ -179,14 +180,16 @@ compile_say_over(const struct compile_limits *limits, uint32_t cpu_seconds, cons
 			   strcmp(limit, "stack") == 0 ? ", or than its stack" : "");
 }
 
-/* Of what a tool says: its first line that is no warning. */
+/* Of what a tool says: its first line that is neither a warning nor says in which function the next one is. */
 static const char *
 compile_first_error(char *said)
 {
 	char *rest = said, *line;
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
-		if (line[0] != '\0' && strstr(line, "warning:") == NULL) {
+		size_t length = strlen(line);
+
+		if (length > 0 && line[length - 1] != ':' && strstr(line, "warning:") == NULL) {
 			return line;
 		}
 	}

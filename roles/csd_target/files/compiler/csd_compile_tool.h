@@ -9,7 +9,7 @@
 /* The whole of a file, with a zero behind it, which `length` does not count; NULL with errno, EFBIG above `most` bytes. */
 char *compile_read_file(const char *path, size_t most, size_t *length);
 
-/* Whether gcc, as, ld, objcopy and objdump are there. COMPILE_FAILED with what is missing. */
+/* Whether gcc, as, ld, objcopy, objdump and addr2line are there. COMPILE_FAILED with what is missing. */
 enum compile_end compile_find_tools(const struct compile_options *options, char reason[CSD_REASON_BYTES]);
 
 /*
