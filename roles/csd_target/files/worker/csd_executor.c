@@ -5,7 +5,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "csd_now.h"
 
 /* A look at the spawner is a system call: a reactor comes by more often. */
 #define POLL_NANOSECONDS	100000ULL
@@ -31,15 +32,6 @@ struct csd_executor {
 	uint32_t next_cpu;
 	uint64_t polled;	/* ns */
 };
-
-static uint64_t
-executor_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* CPU time of its process so far; 0 if that is no more. */
 static uint64_t
@@ -152,7 +144,7 @@ worker_create(struct csd_pool *pool)
 	worker->output_number = options->memory_count + (worker->window != NULL);
 	worker->side.ring = (struct csd_ring *)worker->ring_memory->base;
 	worker->id = pool->executor->next_id++;
-	worker->since = executor_now();
+	worker->since = csd_now();
 	worker->next = pool->workers;
 	pool->workers = worker;
 	executor_send(worker, CSD_SPAWNER_START);
@@ -199,7 +191,7 @@ worker_gone(struct csd_worker *worker, enum csd_worker_end why, int status)
 	worker->pid = 0;
 	worker->order_waits = false;
 	if (why == CSD_WORKER_END_START) {
-		worker->pool->retry_at = executor_now() + RETRY_NANOSECONDS;
+		worker->pool->retry_at = csd_now() + RETRY_NANOSECONDS;
 	}
 	if (why == CSD_WORKER_END_FAULT || why == CSD_WORKER_END_TIME) {
 		worker->fault = (struct csd_ring_fault) {fault->signal, fault->code, fault->address, fault->instruction};
@@ -330,7 +322,7 @@ int
 csd_executor_poll(struct csd_executor *executor, struct csd_spawner_link *dead)
 {
 	struct csd_spawner_answer answer;
-	uint64_t now = executor_now();
+	uint64_t now = csd_now();
 	int rc = 0;
 
 	if (now - executor->polled < POLL_NANOSECONDS) {
@@ -418,7 +410,7 @@ csd_pool_close(struct csd_pool *pool)
 	struct csd_pool **at = &pool->executor->pools;
 
 	pool->closing = true;
-	pool_look(pool, executor_now());
+	pool_look(pool, csd_now());
 	if (pool->workers != NULL) {
 		return false;
 	}
@@ -454,7 +446,7 @@ csd_pool_take(struct csd_pool *pool, uint64_t owner)
 	found->owner = owner;
 	found->taken = true;
 	found->state = CSD_WORKER_BUSY;
-	found->since = found->looked = executor_now();
+	found->since = found->looked = csd_now();
 	found->cpu_before = worker_cpu_time(found);
 	return found;
 }

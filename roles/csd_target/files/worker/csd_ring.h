@@ -79,8 +79,8 @@ bool csd_ring_ask(struct csd_ring_side *side, struct csd_ring_request *request);
 
 /*
  * The next answer, to the oldest request. 1: it is one. 0: not yet. -EPROTO: it cannot be true - another number than the
- * request's, more consumed than `most_consumed`, more emitted than there was room for, more matches than records, more
- * records than bytes: a fault of the program.
+ * request's, more consumed than `most_consumed`, more emitted than there was room for, more matches than records where there
+ * are records, more records than bytes: a fault of the program.
  */
 int csd_ring_take(struct csd_ring_side *side, uint64_t most_consumed, struct csd_ring_answer *answer);
 

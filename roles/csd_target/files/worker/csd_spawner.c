@@ -18,8 +18,9 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "csd_now.h"
 
 #define SPAWNER_DESCRIPTORS	(CSD_LAYOUT_MEMORIES + 3)
 /* Above all that a child has. */
@@ -52,15 +53,6 @@ spawner_fail(const char *format, ...)
 	fputc('\n', stderr);
 	va_end(arguments);
 	exit(1);
-}
-
-static uint64_t
-spawner_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /* --- the child --- */
@@ -234,7 +226,7 @@ spawner_obey(const struct spawner_order *order)
 		return;
 	}
 	if (order->request.order == CSD_SPAWNER_ASK && child->kill_at == 0) {
-		child->kill_at = spawner_now() + CSD_SPAWNER_ASKED_MS * 1000000ULL;
+		child->kill_at = csd_now() + CSD_SPAWNER_ASKED_MS * 1000000ULL;
 		kill(child->pid, SIGXCPU);
 	} else if (order->request.order == CSD_SPAWNER_KILL) {
 		kill(child->pid, SIGKILL);
@@ -297,7 +289,7 @@ spawner_reap(int flags)
 static int
 spawner_kill_asked(void)
 {
-	uint64_t now = spawner_now(), next = UINT64_MAX;
+	uint64_t now = csd_now(), next = UINT64_MAX;
 
 	for (uint32_t i = 0; i < CSD_SPAWNER_CHILDREN; i++) {
 		struct spawner_child *child = &spawner_children[i];

@@ -20,6 +20,7 @@
 
 #include "csd_bpf.h"
 #include "csd_call.h"
+#include "csd_now.h"
 #include "csd_ring.h"
 #include "csd_shut_in.h"
 #include "csd_worker.h"
@@ -169,7 +170,7 @@ worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answe
 		.input_offset = request->input_offset,
 		.out = worker_address(&request->output), .out_bytes = request->output.length, .flags = request->flags,
 		.data = worker_address(&request->data), .data_bytes = request->data.length,
-		.ranges = (uint64_t)ranges, .range_count = request->range_count,
+		.ranges = (uint64_t)ranges, .range_count = request->range_count, .now = csd_now(),
 	};
 	void (*entry)(struct csd_call *) = (void (*)(struct csd_call *))header.entry;
 

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "bench.h"
+#include "csd_now.h"
 #include "csd_bpf.h"
 #include "csd_call.h"
 #include "csd_executor.h"
@@ -27,15 +28,6 @@ struct bench {
 	struct csd_memory *blob;
 	uint8_t *window, *output;	/* of the call that is made here */
 };
-
-static uint64_t
-bench_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int
 bench_cpu(const char *text)
@@ -140,7 +132,7 @@ bench_here(const struct bench *bench, uint32_t parts, uint64_t bytes, bool each_
 static uint64_t
 bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t depth, bool each_begins, bool shared)
 {
-	uint64_t records = 0, deadline = bench_clock() + PATIENCE_NS;
+	uint64_t records = 0, deadline = csd_now() + PATIENCE_NS;
 	uint32_t asked = 0, done = 0;
 
 	while (done < parts) {
@@ -161,7 +153,7 @@ bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t 
 		} else if (shared) {
 			sched_yield();
 		}
-		if (worker->state != CSD_WORKER_BUSY || bench_clock() > deadline) {
+		if (worker->state != CSD_WORKER_BUSY || csd_now() > deadline) {
 			bench_fail("the worker ended: %d, signal %u", worker->end, worker->fault.signal);
 		}
 	}
@@ -171,12 +163,12 @@ bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t 
 static struct csd_worker *
 bench_take(struct bench *bench, struct csd_pool *pool)
 {
-	uint64_t deadline = bench_clock() + PATIENCE_NS;
+	uint64_t deadline = csd_now() + PATIENCE_NS;
 	struct csd_spawner_link dead;
 	struct csd_worker *worker;
 
 	while ((worker = csd_pool_take(pool, 1)) == NULL) {
-		if (csd_executor_poll(bench->executor, &dead) != 0 || bench_clock() > deadline) {
+		if (csd_executor_poll(bench->executor, &dead) != 0 || csd_now() > deadline) {
 			bench_fail("no worker is ready");
 		}
 	}
@@ -200,17 +192,17 @@ bench_way(struct bench *bench, struct csd_worker *worker, const struct way *way,
 
 	here.count = there.count = 0;
 	for (uint32_t i = 0; i <= repeats; i++) {
-		uint64_t before = bench_clock(), middle, wanted, found;
+		uint64_t before = csd_now(), middle, wanted, found;
 
 		wanted = bench_here(bench, way->parts, way->bytes, way->each_begins);
-		middle = bench_clock();
+		middle = csd_now();
 		found = bench_there(worker, way->parts, way->bytes, way->depth, way->each_begins, shared);
 		if (found != wanted) {
 			bench_fail("%s: %lu records there, %lu here", way->name, found, wanted);
 		}
 		if (i > 0) {	/* the first warms up */
 			here.seconds[here.count++] = (double)(middle - before) / 1e9;
-			there.seconds[there.count++] = (double)(bench_clock() - middle) / 1e9;
+			there.seconds[there.count++] = (double)(csd_now() - middle) / 1e9;
 		}
 	}
 	bench_sort(&here);

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "csd_call.h"
@@ -11,15 +10,6 @@
 #include "test.h"
 
 static char lab_spawner[512], lab_worker[512];
-
-uint64_t
-lab_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void
 lab_give_spawner(struct lab *lab)
@@ -57,10 +47,10 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 static void
 lab_close_link(struct csd_spawner_link *link)
 {
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 
 	while (!csd_spawner_link_close(link)) {
-		CHECK(lab_now() < deadline, "spawner %d does not end", (int)link->pid);
+		CHECK(csd_now() < deadline, "spawner %d does not end", (int)link->pid);
 		usleep(100);
 	}
 }
@@ -77,11 +67,11 @@ lab_close(struct lab *lab)
 void
 lab_poll(struct lab *lab)
 {
-	uint64_t before = lab_now(), took;
+	uint64_t before = csd_now(), took;
 	struct csd_spawner_link dead;
 	int rc = csd_executor_poll(lab->executor, &dead);
 
-	took = lab_now() - before;
+	took = csd_now() - before;
 	lab->longest_poll = took > lab->longest_poll ? took : lab->longest_poll;
 	lab->polls++;
 	if (rc == -EPIPE) {
@@ -95,7 +85,7 @@ void
 lab_wait(struct lab *lab, uint64_t deadline, const char *what)
 {
 	lab_poll(lab);
-	CHECK(lab_now() < deadline, "%s within %d ms", what, LAB_PATIENCE_MS);
+	CHECK(csd_now() < deadline, "%s within %d ms", what, LAB_PATIENCE_MS);
 	usleep(50);
 }
 
@@ -115,7 +105,7 @@ lab_pool(struct lab *lab, const struct csd_pool_memory *memories, uint32_t count
 void
 lab_pool_close(struct lab *lab, struct csd_pool *pool)
 {
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 
 	while (!csd_pool_close(pool)) {
 		lab_wait(lab, deadline, "a pool is closed");
@@ -125,7 +115,7 @@ lab_pool_close(struct lab *lab, struct csd_pool *pool)
 struct csd_worker *
 lab_take(struct lab *lab, struct csd_pool *pool, uint64_t owner)
 {
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 	struct csd_worker *worker;
 
 	while ((worker = csd_pool_take(pool, owner)) == NULL) {
@@ -156,7 +146,7 @@ lab_over(const struct lab *lab, struct csd_worker *worker, struct outcome *outco
 	if (!outcome->answered && worker->state != CSD_WORKER_GONE) {
 		return false;
 	}
-	outcome->ended = lab_now();
+	outcome->ended = csd_now();
 	if (outcome->answered) {
 		memcpy(outcome->state, worker->data->base + (lab->header.state - CSD_BLOB_DATA), sizeof(outcome->state));
 		memcpy(&outcome->out, worker->output->base, sizeof(outcome->out));
@@ -172,8 +162,8 @@ struct outcome
 lab_run(struct lab *lab, struct csd_pool *pool, uint64_t owner, uint64_t what, uint64_t with)
 {
 	struct csd_worker *worker = lab_take(lab, pool, owner);
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
-	struct outcome outcome = {.began = lab_now()};
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	struct outcome outcome = {.began = csd_now()};
 
 	lab_ask(lab, worker, what, with, 7);
 	while (!lab_over(lab, worker, &outcome)) {

@@ -4,6 +4,7 @@
 #define LAB_H
 
 #include "csd_executor.h"
+#include "csd_now.h"
 #include "csd_worker.h"
 
 #define LAB_PATIENCE_MS		20000	/* what takes longer hangs */
@@ -32,8 +33,6 @@ struct outcome {
 	uint32_t layers;
 	uint64_t began, ended;		/* ns */
 };
-
-uint64_t lab_now(void);
 
 /* `folder` has csd_spawner, csd_worker and hostile.csd. */
 void lab_open(struct lab *lab, const char *folder, const char *user);

@@ -31,12 +31,12 @@ static struct {
 static struct csd_ring_answer
 blobs_wait(void)
 {
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 	struct csd_ring_answer answer;
 
 	while (!csd_worker_answer(blobs.worker, UINT64_MAX, &answer)) {
 		CHECK(blobs.worker->state == CSD_WORKER_BUSY, "ended %d, signal %u", blobs.worker->end, blobs.worker->fault.signal);
-		CHECK(lab_now() < deadline, "no answer within %d ms", LAB_PATIENCE_MS);
+		CHECK(csd_now() < deadline, "no answer within %d ms", LAB_PATIENCE_MS);
 		lab_poll(blobs.lab);
 	}
 	return answer;
@@ -133,7 +133,8 @@ blobs_check(const char *folder, const char *native_folder, const char *name, con
 	parts.native.parameters = dlsym(native, "csd_parameters");
 	parts.native.state = dlsym(native, "csd_state");
 	parts.geometry = dlsym(native, "csd_program_geometry");
-	CHECK(parts.native.function != NULL && parts.geometry != NULL, "%s", dlerror());
+	parts.beside = dlsym(native, "csd_beside");
+	CHECK(parts.native.function != NULL && parts.geometry != NULL && parts.beside != NULL, "%s", dlerror());
 	parts.state_bytes = blobs.state_bytes = parts.geometry->state_bytes;
 	for (size_t i = 0; i < sizeof(blobs_parameters) / sizeof(blobs_parameters[0]); i++) {
 		if (strcmp(blobs_parameters[i].name, name) == 0) {

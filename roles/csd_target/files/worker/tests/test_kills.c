@@ -41,7 +41,7 @@ kills_advance(struct lab *lab, struct command *command)
 {
 	struct outcome outcome = {0};
 
-	CHECK(lab_now() < command->deadline, "a command of owner %lu waits for %s", command->owner,
+	CHECK(csd_now() < command->deadline, "a command of owner %lu waits for %s", command->owner,
 	      command->worker == NULL ? "a worker" : "its answer");
 	if (command->worker == NULL) {
 		command->worker = csd_pool_take(command->pool, command->owner);
@@ -61,7 +61,7 @@ kills_advance(struct lab *lab, struct command *command)
 		command->killed++;
 	}
 	command->worker = NULL;
-	command->deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	command->deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 }
 
 static pid_t
@@ -126,11 +126,11 @@ kills_end(struct lab *lab, struct command *commands, uint32_t count)
 static void
 kills_gone(const char *program, uint32_t wanted)
 {
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 	uint32_t found;
 
 	while ((found = lab_processes(program)) != wanted) {
-		CHECK(lab_now() < deadline, "%u processes of %s are left, there were %u", found, program, wanted);
+		CHECK(csd_now() < deadline, "%u processes of %s are left, there were %u", found, program, wanted);
 		usleep(1000);
 	}
 }
@@ -155,7 +155,7 @@ main(int argc, char **argv)
 		}
 		commands[i].pool = pools[i % POOLS];
 		commands[i].owner = i;
-		commands[i].deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+		commands[i].deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 	}
 	for (uint32_t round = 0; round < rounds; round++) {
 		kills_round(&lab, commands, POOLS * COMMANDS);

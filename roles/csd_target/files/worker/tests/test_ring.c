@@ -123,6 +123,9 @@ ring_forged(void)
 	FORGED(given.records = INPUT + 1);
 	FORGED(given.matches = given.records = UINT64_MAX);
 #undef FORGED
+	given = ring_right(0);
+	given.records = 0;
+	CHECK_EQUAL(ring_exchange(&given, &answer), 1);
 }
 
 /* What the worker has over the requests is not the target's: it judges by its own. */

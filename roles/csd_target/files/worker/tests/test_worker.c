@@ -52,14 +52,14 @@ static struct outcome
 test_run(struct test *test, uint64_t owner, uint64_t what, uint64_t with)
 {
 	struct csd_worker *worker;
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 	struct outcome outcome = {0};
 
 	while ((worker = csd_pool_take(test->hostile, owner)) == NULL) {
 		test_beside(test);
 		lab_wait(&test->lab, deadline, "a worker is ready");
 	}
-	outcome.began = lab_now();
+	outcome.began = csd_now();
 	lab_ask(&test->lab, worker, what, with, 7);
 	while (!lab_over(&test->lab, worker, &outcome)) {
 		test_beside(test);
@@ -201,7 +201,7 @@ test_races(struct test *test)
 	}
 	printf("  answers changed while they are read: %u taken, %u refused\n", taken, refused);
 	CHECK(refused > 0, "no forged answer was refused");
-	test_works_again(test, lab_now());
+	test_works_again(test, csd_now());
 }
 
 /* What it may: its own range, its output, and nothing of one owner for another. */
@@ -232,11 +232,11 @@ static void
 test_aborted(struct test *test)
 {
 	struct csd_worker *worker = lab_take(&test->lab, test->hostile, 1);
-	uint64_t deadline = lab_now() + LAB_PATIENCE_MS * 1000000ULL, asked;
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL, asked;
 	struct outcome outcome;
 
 	lab_ask(&test->lab, worker, HOSTILE_LOOP, 0, 7);
-	asked = lab_now();
+	asked = csd_now();
 	csd_worker_end(worker);
 	while (!lab_over(&test->lab, worker, &outcome)) {
 		lab_wait(&test->lab, deadline, "an unwanted command ends");
