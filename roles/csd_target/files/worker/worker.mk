@@ -25,10 +25,10 @@ csd_workers: $(WORKER_BUILD)/csd_worker $(WORKER_BUILD)/csd_spawner
 
 # --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
 
-WORKER_TESTS := test_memory test_ring test_worker test_kills test_blobs
+WORKER_TESTS := test_memory test_ring test_worker test_kills test_blobs test_faults
 WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
 	$(patsubst confine/%.c,%.o,$(wildcard confine/*.c)))
-WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests -Itranslator/tests
+WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests -Itranslator/tests -Itranslator
 
 $(WORKER_BUILD)/checked/%.o: %.c $(WORKER_HEADERS) | $(WORKER_BUILD)/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(WORKER_TEST_INCLUDES) -c $< -o $@
@@ -41,6 +41,16 @@ $(WORKER_TESTS:%=$(WORKER_BUILD)/%): $(WORKER_BUILD)/%: $(WORKER_BUILD)/checked/
 BLOB_NAMES := aggregate histogram sample search threshold top closest day_hours error_line one_of over_limit
 $(WORKER_BUILD)/test_blobs: $(BUILD)/translator/checked/parts.o
 $(WORKER_BUILD)/checked/test_blobs.o: $(TRANSLATOR_HEADERS)
+
+# With its lines of C.
+$(WORKER_BUILD)/faults.bpf.o: worker/tests/faults.bpf.c programs/csd_bpf.h | $(WORKER_BUILD)
+	$(CLANG) $(TRANSLATED_BPF) -g -mcpu=v3 -c $(abspath $<) -o $@
+
+$(WORKER_BUILD)/faults.csd: $(WORKER_BUILD)/faults.bpf.o $(BUILD)/csd_compile
+	$(BUILD)/csd_compile $< -o $@
+
+$(WORKER_BUILD)/test_faults: $(TRANSLATOR_CHECKED)
+$(WORKER_BUILD)/checked/test_faults.o: $(TRANSLATOR_HEADERS)
 
 $(WORKER_BUILD)/%.csd: $(BUILD)/translator/v3/%.bpf.o $(BUILD)/csd_compile | $(WORKER_BUILD)
 	$(BUILD)/csd_compile $< -o $@
@@ -59,10 +69,11 @@ WORKER_USERS := $(if $(filter 0,$(shell id -u)),'' 65534,'')
 
 .PHONY: check_worker
 check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%) $(BLOB_NAMES:%=$(WORKER_BUILD)/%.csd) \
-		$(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
+		$(WORKER_BUILD)/faults.csd $(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
 	$(WORKER_BUILD)/test_memory
 	$(WORKER_BUILD)/test_ring
 	$(WORKER_BUILD)/test_blobs $(WORKER_BUILD) $(BUILD)/translator/native $(BLOB_NAMES)
+	$(WORKER_BUILD)/test_faults $(WORKER_BUILD) $(WORKER_BUILD)/faults.bpf.o
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_worker $(WORKER_BUILD) $$user || exit; done
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_kills $(WORKER_BUILD) $(KILL_ROUNDS) $(FUZZ_SEED) $$user || exit; done
 
