@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * What it costs to run a program in a process of its own: the same machine code over the same bytes, called here, and by a
- * worker that spins, or sleeps, on another CPU, by turns. Times are of the clock. docs/engine.md says what came out.
+ * worker that spins, or sleeps, on another CPU, by turns. Times are of the clock. docs/workers.md says what came out.
  *
  *	csd_worker_bench FOLDER PROGRAM.csd [CPU-OF-TARGET CPU-OF-WORKER [REPEATS]]
  */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# Programs in processes of their own: docs/engine.md. Neither `all` nor `install` makes any of it yet.
+# Programs in processes of their own: docs/workers.md. Neither `all` nor `install` makes any of it yet.
 #
 #   make csd_workers          build/csd_spawner, build/csd_worker
 #   make csd_worker_bench     what a process of its own costs: build/csd_worker_bench build/worker build/worker/over_limit.csd
