@@ -113,7 +113,7 @@ static const char *const words[] = {
 	"__builtin_prefetch", "aligned", "const", "csd_#_constants", "csd_#_f#", "csd_#_globals", "csd_#_parameters",
 	"csd_#_program", "csd_#_records", "csd_#_state", "csd_compare_exchange#", "csd_div#", "csd_fetch_add#", "csd_fetch_and#",
 	"csd_fetch_or#", "csd_fetch_xor#", "csd_memcmp", "csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#",
-	"csd_sdiv#", "csd_smod#", "cursor", "do", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or", "fetch_xor",
+	"csd_sdiv#", "csd_smod#", "cursor", "do", "drive", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or", "fetch_xor",
 	"frame", "goto", "if", "l#", "left", "line", "m#", "matches", "out", "r#", "record", "return", "s#", "static",
 	"u#", "verdict", "void", "w#", "while",
 };
