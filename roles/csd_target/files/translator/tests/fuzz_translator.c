@@ -115,7 +115,7 @@ static const char *const words[] = {
 	"csd_begin", "csd_call", "csd_compare_exchange#", "csd_div#", "csd_emit", "csd_end_buffer", "csd_fault",
 	"csd_fetch_add#", "csd_fetch_and#", "csd_fetch_or#", "csd_fetch_xor#", "csd_ktime_get_ns", "csd_memcmp",
 	"csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#", "csd_positions", "csd_records", "csd_sdiv#", "csd_smod#",
-	"csd_strncmp", "data", "data_bytes", "default", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or",
+	"csd_strncmp", "data", "data_bytes", "default", "drive", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or",
 	"fetch_xor", "flags", "frame", "function", "goto", "if", "input", "input_bytes", "input_offset", "l#", "line", "m#",
 	"r#", "range_count", "ranges", "return", "s#", "static", "struct", "switch", "u#", "verdict", "void", "w#",
 };
