@@ -106,15 +106,21 @@ $(BUILD)/compiler/same/%: $(BUILD)/translator/v3/%.tr.c compiler/compiler.mk tra
 $(BUILD)/compiler/test_cache: $(addprefix $(COMPILER_TEST)/,test_cache.o csd_cache.o csd_blob.o)
 	$(CC) $(SANITIZE) $^ -lcrypto -o $@
 
+$(BUILD)/compiler/test_blob_get: $(addprefix $(COMPILER_TEST)/,test_blob_get.o csd_blob_get.o csd_cache.o csd_blob.o csd_memory.o csd_refuse.o)
+	$(CC) $(SANITIZE) $^ -lcrypto -lpthread -o $@
+
 BLOB_MUTANTS ?= 20000
 .PHONY: check_compiler
-check_compiler: $(TRANSLATED_NAMES:%=$(BUILD)/translator/v3/%.so) $(COMPILER_BLOBS) $(addprefix $(BUILD)/compiler/blobs/,fault9.csd copy5.csd) $(addprefix $(BUILD)/compiler/,test_blob fuzz_blob test_compile_confine \
-		test_compile test_job test_cache) $(TRANSLATED_NAMES:%=$(BUILD)/compiler/same/%) $(BUILD)/translator/bad/helper.bpf.o $(COMPILER_BOMBS:%=$(BUILD)/compiler/bombs/%.o)
+check_compiler: $(BUILD)/csd_compile $(TRANSLATED_NAMES:%=$(BUILD)/translator/v3/%.so) $(COMPILER_BLOBS) $(addprefix $(BUILD)/compiler/blobs/,fault9.csd copy5.csd) $(addprefix $(BUILD)/compiler/,test_blob fuzz_blob test_compile_confine \
+		test_compile test_job test_cache test_blob_get) $(TRANSLATED_NAMES:%=$(BUILD)/compiler/same/%) $(BUILD)/translator/bad/helper.bpf.o $(COMPILER_BOMBS:%=$(BUILD)/compiler/bombs/%.o)
 	rm -rf $(BUILD)/compiler/confined && $(COMPILER_CHECKED_RUN) $(BUILD)/compiler/test_compile_confine $(abspath $(BUILD)/compiler)/confined
 	$(BUILD)/compiler/test_blob $(BUILD)/compiler/blobs $(BUILD)/translator/v3 $(TRANSLATED_NAMES)
 	$(BUILD)/compiler/fuzz_blob $(BLOB_MUTANTS) $(PROGRAMS_SEED) $(COMPILER_BLOBS)
 	rm -rf $(BUILD)/compiler/run && mkdir $(BUILD)/compiler/run
 	$(BUILD)/compiler/test_cache $(BUILD)/compiler/run $(BUILD)/compiler/blobs/top.csd
+	mkdir $(BUILD)/compiler/run/get
+	$(BUILD)/compiler/test_blob_get $(BUILD)/compiler/run/get $(BUILD)/csd_compile $(BUILD)/translator/v3/top.bpf.o \
+		$(BUILD)/translator/bad/helper.bpf.o
 	$(BUILD)/compiler/test_job $(BUILD)/compiler/run $(abspath $(BUILD)/translator/v3/top.bpf.o)
 	$(COMPILER_CHECKED_RUN) $(BUILD)/compiler/test_compile $(BUILD)/compiler/csd_compile $(abspath $(BUILD)/compiler)/run \
 		$(BUILD)/translator/v3 $(BUILD)/compiler/bombs
