@@ -286,7 +286,7 @@ int
 csd_cache_put(const struct csd_cache *cache, const char *name, int blob)
 {
 	struct csd_blob_header header;
-	struct bytes bytes;
+	struct bytes bytes = {NULL, 0};
 	int rc;
 
 	if (!cache_is_name(name)) {

@@ -373,11 +373,36 @@ csd_executor_create(const struct csd_executor_options *options)
 	return executor;
 }
 
+static void
+pool_free(struct csd_pool *pool)
+{
+	struct csd_pool **at = &pool->executor->pools;
+
+	while (*at != pool) {
+		at = &(*at)->next;
+	}
+	*at = pool->next;
+	csd_memory_put(pool->options.blob);
+	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
+		csd_memory_put(pool->memories[i].memory);
+	}
+	free(pool);
+}
+
 struct csd_spawner_link
 csd_executor_destroy(struct csd_executor *executor)
 {
 	struct csd_spawner_link spawner = executor->spawner;
 
+	while (executor->pools != NULL) {
+		while (executor->pools->workers != NULL) {
+			struct csd_worker *worker = executor->pools->workers;
+
+			executor->pools->workers = worker->next;
+			worker_free(worker);
+		}
+		pool_free(executor->pools);
+	}
 	free(executor);
 	return spawner;
 }
@@ -407,39 +432,43 @@ csd_pool_create(struct csd_executor *executor, const struct csd_pool_options *op
 bool
 csd_pool_close(struct csd_pool *pool)
 {
-	struct csd_pool **at = &pool->executor->pools;
-
 	pool->closing = true;
 	pool_look(pool, csd_now());
 	if (pool->workers != NULL) {
 		return false;
 	}
-	while (*at != pool) {
-		at = &(*at)->next;
-	}
-	*at = pool->next;
-	csd_memory_put(pool->options.blob);
-	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
-		csd_memory_put(pool->memories[i].memory);
-	}
-	free(pool);
+	pool_free(pool);
 	return true;
+}
+
+/* One of this owner's own, or a spare. */
+static struct csd_worker *
+pool_find(const struct csd_pool *pool, uint64_t owner)
+{
+	struct csd_worker *spare = NULL;
+
+	for (struct csd_worker *worker = pool->workers; worker != NULL && !pool->closing; worker = worker->next) {
+		if (worker->state == CSD_WORKER_IDLE && worker->owner == owner) {
+			return worker;
+		}
+		if (worker->state == CSD_WORKER_SPARE) {
+			spare = worker;
+		}
+	}
+	return spare;
+}
+
+bool
+csd_pool_has(const struct csd_pool *pool, uint64_t owner)
+{
+	return pool_find(pool, owner) != NULL;
 }
 
 struct csd_worker *
 csd_pool_take(struct csd_pool *pool, uint64_t owner)
 {
-	struct csd_worker *found = NULL;
+	struct csd_worker *found = pool_find(pool, owner);
 
-	for (struct csd_worker *worker = pool->workers; worker != NULL && !pool->closing; worker = worker->next) {
-		if (worker->state == CSD_WORKER_IDLE && worker->owner == owner) {
-			found = worker;
-			break;
-		}
-		if (worker->state == CSD_WORKER_SPARE) {
-			found = worker;
-		}
-	}
 	if (found == NULL) {
 		return NULL;
 	}
@@ -455,6 +484,13 @@ bool
 csd_worker_ask(struct csd_worker *worker, struct csd_ring_request *request)
 {
 	return worker->state == CSD_WORKER_BUSY && csd_ring_ask(&worker->side, request);
+}
+
+bool
+csd_worker_has_news(const struct csd_worker *worker)
+{
+	return worker->state != CSD_WORKER_BUSY ||
+	       __atomic_load_n(&worker->side.ring->answered, __ATOMIC_RELAXED) != worker->side.answered;
 }
 
 bool

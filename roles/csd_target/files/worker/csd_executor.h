@@ -100,7 +100,10 @@ struct csd_worker {
 };
 
 struct csd_executor *csd_executor_create(const struct csd_executor_options *options);	/* NULL: no memory */
-/* All pools are closed and freed. Its spawner is the caller's again, to be closed. */
+/*
+ * No worker may be taken. Pools that are not closed are freed with it: their workers end when their spawner does. That one
+ * is the caller's again, to be closed.
+ */
 struct csd_spawner_link csd_executor_destroy(struct csd_executor *executor);
 
 /* An opened spawner, at the beginning and again when csd_executor_poll() said -EPIPE. */
@@ -122,9 +125,13 @@ bool csd_pool_close(struct csd_pool *pool);
 
 /* A worker for a command of this owner: an idle one of its own, or a spare. NULL: none is ready; poll, and ask again. */
 struct csd_worker *csd_pool_take(struct csd_pool *pool, uint64_t owner);
+/* Whether it would give one now. */
+bool csd_pool_has(const struct csd_pool *pool, uint64_t owner);
 
 /* A request of the command. False: CSD_RING_DEPTH are under way, or the worker is no more. */
 bool csd_worker_ask(struct csd_worker *worker, struct csd_ring_request *request);
+/* Whether there is news: an answer, or its end. Costs a look at memory. */
+bool csd_worker_has_news(const struct csd_worker *worker);
 /* The next answer: true. False: not yet; or never, if worker->state is CSD_WORKER_GONE. */
 bool csd_worker_answer(struct csd_worker *worker, uint64_t most_consumed, struct csd_ring_answer *answer);
 /* Its command is not wanted any more: ends its process. */

@@ -29,6 +29,7 @@ struct csd_ring_request {
 	struct csd_ring_reference input;
 	struct csd_ring_reference output;
 	struct csd_ring_reference data;		/* program data, read with CSD_CALL_FIRST for csd_parameters */
+	struct csd_ring_reference state;	/* with CSD_CALL_FIRST: what csd_state begins with; of length 0: zeros */
 	uint64_t cparam1;
 	uint64_t cparam2;
 	uint64_t range_count;

@@ -159,6 +159,9 @@ worker_begin(const struct csd_ring_request *request, const struct csd_call *call
 		parameters->data_bytes = bytes;
 		memcpy(parameters->data, (const void *)call->data, bytes);
 	}
+	if (header.state != 0 && request->state.length <= CSD_BLOB_DATA + header.data_bytes - header.state) {
+		memcpy((void *)header.state, (const void *)worker_address(&request->state), request->state.length);
+	}
 }
 
 static void
