@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# eBPF to machine code, in a confined process: docs/engine.md. Neither `all` nor `install` makes any of it yet.
+# eBPF to machine code, in a confined process: docs/engine.md. worker.mk installs it.
 #
 #   make csd_compile          build/csd_compile PROGRAM.bpf.o -o PROGRAM.csd
 #   make check_compiler       its tests, those of the blob, the cache and the confinement

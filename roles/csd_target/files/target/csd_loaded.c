@@ -58,13 +58,13 @@ loaded_compile(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
 	return rc;
 }
 
-/* A bare stream of instructions has no place but in this process. */
+/* A bare stream of instructions, or what is to be interpreted, has no place but in this process. */
 static int
 loaded_load(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
 {
 	int rc;
 
-	if (csd_workers_enabled() && loaded->length >= SELFMAG && memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0) {
+	if (csd_workers_enabled() && !loaded->options.interpret && loaded->length >= SELFMAG && memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0) {
 		return loaded_compile(loaded, reason);
 	}
 	rc = csd_program_load(loaded->bytes, loaded->length, &loaded->options, &loaded->program, reason);

@@ -11,22 +11,35 @@
 #include "csd_nvmf.h"
 #include "csd_workers.h"
 
-#define OPTION_WORKERS	1000	/* no letter, and none of SPDK's numbers */
+/* No letters, and none of SPDK's numbers. */
+#define OPTION_WORKERS		1000
+#define OPTION_CPU_MILLISECONDS	1001
 
 static struct option tgt_options[] = {
-	{"workers", required_argument, NULL, OPTION_WORKERS}, {NULL, 0, NULL, 0},
+	{"workers", required_argument, NULL, OPTION_WORKERS},
+	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{NULL, 0, NULL, 0},
 };
 
 static void
 usage(void)
 {
 	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
+	printf("     --program-cpu-milliseconds <number>\n"
+	       "                           that a command's program may take in a worker (default 10000)\n");
 }
 
 static int
 parse_argument(int option, char *argument)
 {
-	return option == OPTION_WORKERS ? csd_workers_configure(argument) : -EINVAL;
+	switch (option) {
+	case OPTION_WORKERS:
+		return csd_workers_configure(argument);
+	case OPTION_CPU_MILLISECONDS:
+		return csd_workers_set_cpu_milliseconds(argument);
+	default:
+		return -EINVAL;
+	}
 }
 
 static void

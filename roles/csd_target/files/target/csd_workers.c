@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include "spdk/env.h"
+#include "spdk/string.h"
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
@@ -13,7 +14,8 @@
 #define LOOK_MICROSECONDS	5000
 #define SPIN_NANOSECONDS	50000
 #define STACK_BYTES		(1u << 20)
-#define CPU_NANOSECONDS		10000000000ULL
+#define CPU_MILLISECONDS	10000
+#define MOST_CPU_MILLISECONDS	3600000
 #define START_NANOSECONDS	10000000000ULL
 #define COMPILE_SECONDS		75
 #define MOST_WORKERS		64
@@ -42,9 +44,10 @@ static struct {
 	char compile[PATH_MAX], spawner[PATH_MAX], worker[PATH_MAX];
 	int cpus[MOST_CPUS];
 	uint32_t cpu_count;
+	uint64_t cpu_milliseconds;
 	struct csd_blob_maker *maker;	/* of the one thread that compiles */
 	struct csd_blob_options blobs;
-} g_workers;
+} g_workers = {.cpu_milliseconds = CPU_MILLISECONDS};
 
 static int
 csd_workers_program(char path[PATH_MAX], const char *folder, const char *name)
@@ -74,6 +77,19 @@ csd_workers_configure(const char *folder)
 		}
 	}
 	g_workers.enabled = true;
+	return 0;
+}
+
+int
+csd_workers_set_cpu_milliseconds(const char *text)
+{
+	long long number = spdk_strtoll(text, 10);
+
+	if (number < 1 || number > MOST_CPU_MILLISECONDS) {
+		fprintf(stderr, "csd_tgt: --program-cpu-milliseconds %s: a number from 1 to %d\n", text, MOST_CPU_MILLISECONDS);
+		return -EINVAL;
+	}
+	g_workers.cpu_milliseconds = (uint64_t)number;
 	return 0;
 }
 
@@ -147,10 +163,25 @@ csd_workers_look(struct csd_workers_thread *thread)
 	}
 }
 
+static void
+csd_workers_notify(struct csd_workers_thread *thread, struct csd_workers_wait *wait)
+{
+	TAILQ_REMOVE(&thread->waits, wait, link);
+	wait->waits = false;
+	wait->notify(wait->ctx);
+}
+
+/* Who waits for a program that does not end is told, too: perhaps nobody wants its answer any more. */
 static int
 csd_workers_poll_slow(void *ctx)
 {
-	csd_workers_look(ctx);
+	struct csd_workers_thread *thread = ctx;
+	struct csd_workers_wait *wait, *next;
+
+	csd_workers_look(thread);
+	TAILQ_FOREACH_SAFE(wait, &thread->waits, link, next) {
+		csd_workers_notify(thread, wait);
+	}
 	return SPDK_POLLER_IDLE;
 }
 
@@ -164,9 +195,7 @@ csd_workers_poll_fast(void *ctx)
 	csd_workers_look(thread);
 	TAILQ_FOREACH_SAFE(wait, &thread->waits, link, next) {
 		if (wait->worker != NULL ? csd_worker_has_news(wait->worker) : csd_pool_has(wait->pool, wait->owner)) {
-			TAILQ_REMOVE(&thread->waits, wait, link);
-			wait->waits = false;
-			wait->notify(wait->ctx);
+			csd_workers_notify(thread, wait);
 			rc = SPDK_POLLER_BUSY;
 		}
 	}
@@ -253,7 +282,7 @@ csd_workers_channel_create(void *io_device, void *ctx)
 {
 	struct csd_workers_thread *thread = ctx;
 	const struct csd_executor_options options = {
-		.stack_bytes = STACK_BYTES, .spin_nanoseconds = SPIN_NANOSECONDS, .cpu_nanoseconds = CPU_NANOSECONDS,
+		.stack_bytes = STACK_BYTES, .spin_nanoseconds = SPIN_NANOSECONDS, .cpu_nanoseconds = g_workers.cpu_milliseconds * 1000000,
 		.start_nanoseconds = START_NANOSECONDS, .cpus = g_workers.cpus, .cpu_count = g_workers.cpu_count,
 		.idle_most = MOST_IDLE, .most = MOST_WORKERS,
 	};

@@ -19,6 +19,8 @@
 
 /* Before SPDK starts. 0, or -errno: there is no such program in the folder. */
 int csd_workers_configure(const char *folder);
+/* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
+int csd_workers_set_cpu_milliseconds(const char *text);
 bool csd_workers_enabled(void);
 
 /* Between them csd_workers_hold(). */
@@ -42,7 +44,8 @@ struct csd_workers_wait {
 	struct csd_pool *pool;
 	uint64_t owner;
 	struct csd_worker *worker;	/* NULL: for one */
-	void (*notify)(void *ctx);	/* once, on this thread, from a poller */
+	/* Once, on this thread, from a poller: there is one, or news of it; or 5 ms have passed. */
+	void (*notify)(void *ctx);
 	void *ctx;
 	bool waits;
 	TAILQ_ENTRY(csd_workers_wait) link;

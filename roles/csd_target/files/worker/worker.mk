@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# Programs in processes of their own: docs/workers.md. Neither `all` nor `install` makes any of it yet.
+# Programs in processes of their own: docs/workers.md.
 #
 #   make csd_workers          build/csd_spawner, build/csd_worker
 #   make csd_worker_bench     what a process of its own costs: build/csd_worker_bench build/worker build/worker/over_limit.csd
@@ -22,6 +22,14 @@ $(WORKER_BUILD)/csd_spawner: worker/csd_spawner.c $(WORKER_HEADERS) | $(WORKER_B
 
 .PHONY: csd_workers
 csd_workers: $(WORKER_BUILD)/csd_worker $(WORKER_BUILD)/csd_spawner
+
+# What csd_tgt --workers wants to find in one folder.
+.PHONY: install_workers
+ALL += csd_workers csd_compile
+INSTALLS += install_workers
+install_workers: csd_workers csd_compile
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(WORKER_BUILD)/csd_worker $(WORKER_BUILD)/csd_spawner $(BUILD)/csd_compile $(DESTDIR)$(PREFIX)/bin/
 
 # --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
 
