@@ -87,6 +87,13 @@ start(const char *object, const char *words)
 		int input = open(object, O_RDONLY), output = open(result, O_RDWR | O_CREAT | O_TRUNC, 0600);
 		int said = open(in(folder, "said"), O_RDWR | O_CREAT | O_TRUNC, 0600);
 
+		sigset_t all;
+
+		/* As one that reads its signals from a descriptor has them. */
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
+		signal(SIGXCPU, SIG_IGN);
+		signal(SIGXFSZ, SIG_IGN);
 		if (input < 0 || output < 0 || said < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(said, 2) < 0) {
 			_exit(126);
 		}
@@ -292,6 +299,8 @@ check_ends(void)
 		int number, status;
 		const char *says;
 	} ends[] = {
+		{"the process that reads the program killed", "csd_compile", SIGKILL, 3,
+		 "the compiling process was ended by signal 9 (Killed)\n"},
 		{"cc1 killed", "cc1", SIGKILL, 3, "gcc failed: gcc: fatal error: Killed signal terminated program cc1\n"},
 		{"gcc killed", "gcc", SIGKILL, 3, "gcc was ended by signal 9 (Killed)\n"},
 		{"cc1 stopped", "cc1", SIGSTOP, 2, "not compiled after 3 seconds\n"},
@@ -301,14 +310,38 @@ check_ends(void)
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		pid_t pid = start(in(bombs, "jumps4096.o"), ends[i].number == SIGSTOP ? "--seconds 3" : "--cpu-seconds 60");
-		pid_t found = descendant(pid, ends[i].name != NULL ? ends[i].name : "cc1");
+		/* Once there is a cc1, all of them are there. */
+		pid_t found = descendant(pid, "cc1");
 		struct run run;
 
+		if (ends[i].name != NULL) {
+			found = descendant(pid, ends[i].name);
+		}
 		CHECK(kill(ends[i].name != NULL ? found : pid, ends[i].number) == 0, "%s: %s", ends[i].what, strerror(errno));
 		run = finish(pid, ends[i].what);
 		expect(ends[i].what, &run, ends[i].status, ends[i].says);
 		expect_output(ends[i].what, false);
 	}
+}
+
+/* Killed itself, it leaves its folder to who started it, and no process beyond gcc's limits. */
+static void
+check_killed(void)
+{
+	pid_t pid = start(in(bombs, "jumps4096.o"), "--cpu-seconds 2"), gone;
+	char command[512];
+
+	descendant(pid, "cc1");
+	CHECK(kill(pid, SIGKILL) == 0, "killed: %s", strerror(errno));
+	/* Orphans are this process's: all of them. */
+	do {
+		gone = waitpid(-1, NULL, 0);
+	} while (gone > 0);
+	CHECK(errno == ECHILD, "killed: %s", strerror(errno));
+	alarm(0);
+	snprintf(command, sizeof(command), "rm -r %s/csd_compile.*", room);
+	CHECK(system(command) == 0, "%s", command);
+	expect_nothing_left("killed");
 }
 
 /* --- no compiler --- */
@@ -371,10 +404,11 @@ int
 main(int argc, char **argv)
 {
 	CHECK(argc == 5, "usage: test_compile BINARY FOLDER PROGRAMS BOMBS");
-	binary = argv[1];
-	folder = argv[2];
-	programs = argv[3];
-	bombs = argv[4];
+	binary = realpath(argv[1], NULL);
+	folder = realpath(argv[2], NULL);
+	programs = realpath(argv[3], NULL);
+	bombs = realpath(argv[4], NULL);
+	CHECK(binary != NULL && folder != NULL && programs != NULL && bombs != NULL && chdir(folder) == 0, "%s", strerror(errno));
 	snprintf(room, sizeof(room), "%s/room", folder);
 	snprintf(result, sizeof(result), "%s/result", folder);
 	CHECK(mkdir(room, 0700) == 0, "%s: %s", room, strerror(errno));
@@ -382,13 +416,20 @@ main(int argc, char **argv)
 	signal(SIGALRM, hangs);
 	umask(022);
 	compile(in(programs, "top.bpf.o"), "", 0, "");
+	compile(in(programs, "top.bpf.o"), "--folder room", 0, "");
+	compile(in(programs, "top.bpf.o"), "--folder /no/such", 3, "/no/such: No such file or directory\n");
 	check_names();
 	check_usage();
 	check_refusals();
 	check_limits();
 	check_ends();
+	check_killed();
 	check_no_compiler();
 	check_tells();
 	printf("test_compile: passed\n");
+	free((char *)binary);
+	free((char *)folder);
+	free((char *)programs);
+	free((char *)bombs);
 	return 0;
 }

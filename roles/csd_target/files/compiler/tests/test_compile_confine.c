@@ -26,7 +26,7 @@ static char folder[256], outside[300];
 
 static struct compile_options options = {
 	.limits = {.cpu_seconds = 10, .memory_megabytes = 1024, .output_megabytes = 1},
-	.path = "/usr/bin:/bin", .folder = folder,
+	.path = "/usr/bin:/bin",
 };
 
 /* --- by one call --- */

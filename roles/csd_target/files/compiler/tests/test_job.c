@@ -20,7 +20,7 @@ static const struct compile_options options = {
 	.limits = {
 		.cpu_seconds = 10, .fallback_cpu_seconds = 10, .memory_megabytes = 1024, .output_megabytes = 64, .blob_megabytes = 64,
 	},
-	.path = "/usr/bin:/bin", .folder = ".",
+	.path = "/usr/bin:/bin",
 };
 
 static const struct {
