@@ -46,7 +46,7 @@ static const char compile_usage[] =
 	"  --cpu-seconds N            of gcc -O3 (5)\n"
 	"  --fallback-cpu-seconds N   of gcc -O1 afterwards, and of each of binutils (5)\n"
 	"  --seconds N                of everything, on the clock (60)\n"
-	"  --memory-megabytes N       of each process (1024)\n"
+	"  --memory-megabytes N       of each process (512)\n"
 	"  --output-megabytes N       of each file that one writes (128)\n"
 	"  --blob-megabytes N         of the result (104)\n"
 	"  --folder FOLDER            where it makes a folder of its own ($TMPDIR, /tmp)\n"
@@ -94,7 +94,7 @@ compile_arguments(int argc, char **argv, struct compile *compile)
 	int option, which, length;
 
 	*limits = (struct compile_limits) {
-		.cpu_seconds = 5, .fallback_cpu_seconds = 5, .seconds = 60, .memory_megabytes = 1024, .output_megabytes = 128,
+		.cpu_seconds = 5, .fallback_cpu_seconds = 5, .seconds = 60, .memory_megabytes = 512, .output_megabytes = 128,
 		.blob_megabytes = 104,
 	};
 	compile->options.path = TOOLS;

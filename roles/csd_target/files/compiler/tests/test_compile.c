@@ -159,6 +159,21 @@ compile(const char *object, const char *words, int status, const char *text)
 	expect_output(words, status == 0);
 }
 
+/* The cache relies on it: the same program, the same blob, whatever folder it was made in. */
+static void
+check_same(void)
+{
+	struct file first, second;
+
+	compile(in(programs, "helpers.bpf.o"), "", 0, "");
+	first = read_whole(result);
+	compile(in(programs, "helpers.bpf.o"), "--folder room", 0, "");
+	second = read_whole(result);
+	CHECK(first.length == second.length && memcmp(first.bytes, second.bytes, first.length) == 0, "another blob of the same program");
+	free(first.bytes);
+	free(second.bytes);
+}
+
 /* --- by name --- */
 
 static void
@@ -415,8 +430,7 @@ main(int argc, char **argv)
 	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "orphans go elsewhere");
 	signal(SIGALRM, hangs);
 	umask(022);
-	compile(in(programs, "top.bpf.o"), "", 0, "");
-	compile(in(programs, "top.bpf.o"), "--folder room", 0, "");
+	check_same();
 	compile(in(programs, "top.bpf.o"), "--folder /no/such", 3, "/no/such: No such file or directory\n");
 	check_names();
 	check_usage();
