@@ -10,14 +10,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "csd_blob.h"
+#include "csd_confine.h"
 #include "test.h"
 
 #define ARGUMENTS	24
@@ -25,6 +28,9 @@
 
 static const char *binary, *folder, *programs, *bombs;
 static char room[300], result[300];	/* --folder, and where the output goes */
+
+/* A call that the kernel of what is started does not know; 0: none such. */
+static long unknown_call;
 
 /* What is waited for, should it be too long. */
 static const char *at_hand = "";
@@ -67,6 +73,18 @@ expect_nothing_left(const char *what)
 	closedir(listing);
 }
 
+static void
+forget_call(void)
+{
+	const struct csd_confine_call call = {unknown_call, SECCOMP_RET_ERRNO | ENOSYS, 0, 0};
+	const struct csd_confine_calls calls = {&call, 1, SECCOMP_RET_ALLOW};
+	struct csd_confined confined = {.landlock_abi = 0};
+
+	if (unknown_call != 0 && (csd_confine_privileges(&confined) != 0 || csd_confine_calls(&confined, &calls) != 0)) {
+		_exit(126);
+	}
+}
+
 /* Starts it with an object on stdin; `words` are its arguments, divided by spaces. */
 static pid_t
 start(const char *object, const char *words)
@@ -97,6 +115,7 @@ start(const char *object, const char *words)
 		if (input < 0 || output < 0 || said < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(said, 2) < 0) {
 			_exit(126);
 		}
+		forget_call();
 		execv(binary, argv);
 		_exit(127);
 	}
@@ -390,6 +409,32 @@ check_no_compiler(void)
 	rmdir(path);
 }
 
+/* Kernels that lack a layer. */
+static void
+check_layers(void)
+{
+	char object[512];
+	struct file file;
+	struct run run;
+
+	snprintf(object, sizeof(object), "%s/top.bpf.o", programs);
+	unknown_call = SYS_landlock_create_ruleset;
+	compile(object, "", 0, "");
+	run = finish(start("/dev/null", "--layers"), "--layers without Landlock");
+	expect("--layers without Landlock", &run, 0, "");
+	file = read_whole(result);
+	CHECK(memmem(file.bytes, file.length, "; missing: files by Landlock (ABI 1 is needed, here is 0), ", 59) != NULL, "%.*s",
+	      (int)file.length, file.bytes);
+	free(file.bytes);
+	unknown_call = SYS_seccomp;
+	compile(object, "", 3, "calls cannot be closed off by seccomp: Operation not supported\n");
+	unknown_call = SYS_close_range;
+	compile(object, "", 3, "descriptors cannot be closed: Operation not supported\n");
+	unknown_call = SYS_capset;
+	compile(object, "", 3, "privileges cannot be given up: Function not implemented\n");
+	unknown_call = 0;
+}
+
 static void
 check_tells(void)
 {
@@ -439,6 +484,7 @@ main(int argc, char **argv)
 	check_ends();
 	check_killed();
 	check_no_compiler();
+	check_layers();
 	check_tells();
 	printf("test_compile: passed\n");
 	free((char *)binary);
