@@ -43,14 +43,14 @@ confine_write(struct sock_filter *out, const struct csd_confine_calls *calls)
 	for (size_t i = 0; i < calls->count; i++) {
 		const struct csd_confine_call *call = &calls->calls[i];
 
-		if (call->bits == 0) {
+		if (call->test == CSD_CONFINE_ALWAYS) {
 			out[length++] = IF(BPF_JEQ, call->number, 0, 1);
 			out[length++] = ANSWER(call->action);
 			continue;
 		}
 		out[length++] = IF(BPF_JEQ, call->number, 0, 4);
 		out[length++] = LOAD_WORD(ARGUMENT(call->argument));
-		out[length++] = IF(BPF_JSET, call->bits, 0, 1);
+		out[length++] = IF(call->test == CSD_CONFINE_EQUAL ? BPF_JEQ : BPF_JSET, call->value, 0, 1);
 		out[length++] = ANSWER(call->action);
 		out[length++] = LOAD_WORD(offsetof(struct seccomp_data, nr));
 	}

@@ -76,7 +76,7 @@ expect_nothing_left(const char *what)
 static void
 forget_call(void)
 {
-	const struct csd_confine_call call = {unknown_call, SECCOMP_RET_ERRNO | ENOSYS, 0, 0};
+	const struct csd_confine_call call = {unknown_call, SECCOMP_RET_ERRNO | ENOSYS, CSD_CONFINE_ALWAYS, 0, 0};
 	const struct csd_confine_calls calls = {&call, 1, SECCOMP_RET_ALLOW};
 	struct csd_confined confined = {.landlock_abi = 0};
 
