@@ -143,6 +143,7 @@ compare(const char *folder, const char *libraries, const char *name)
 	char path[512], reason[CSD_REASON_BYTES];
 	struct library library;
 	struct mapped mapped;
+	uint64_t state_bytes;
 	struct file file;
 	bool records;
 
@@ -150,6 +151,7 @@ compare(const char *folder, const char *libraries, const char *name)
 	file = read_whole(path);
 	CHECK(csd_object_read(file.bytes, file.length, &object, reason) == 0, "%s: %s", path, reason);
 	records = strcmp(object.kind, "csd/record") == 0;
+	state_bytes = object.areas[CSD_AREA_STATE].length;
 	snprintf(path, sizeof(path), "%s/%s.so", libraries, name);
 	library = library_open(path);
 	snprintf(path, sizeof(path), "%s/%s.csd", folder, name);
@@ -176,8 +178,8 @@ compare(const char *folder, const char *libraries, const char *name)
 		CHECK(memcmp(&called, &wanted, sizeof(called)) == 0, "%s: round %u: %#lx, and %#lx of the shared object", name, round,
 		      called.matches, wanted.matches);
 		CHECK(memcmp(out[0], out[1], sizeof(out[0])) == 0, "%s: round %u: other bytes come out", name, round);
-		CHECK(library.state == NULL || memcmp((void *)mapped.header.state, library.state,
-						      object.areas[CSD_AREA_STATE].length) == 0, "%s: round %u: another state", name, round);
+		CHECK(library.state == NULL || memcmp((void *)mapped.header.state, library.state, state_bytes) == 0,
+		      "%s: round %u: another state", name, round);
 	}
 	blob_unmap(&mapped);
 	dlclose(library.handle);
