@@ -82,7 +82,10 @@ struct csd_confine_calls {
 	uint32_t otherwise;	/* SECCOMP_RET_... */
 };
 
-/* Several, one after the other, hold together: the strictest answer counts. -E2BIG: more than a filter can hold. */
+/*
+ * Several, one after the other, hold together: the strictest answer counts. -E2BIG: more than a filter can hold; -EINVAL: a
+ * rule that can never fit.
+ */
 int csd_confine_calls(struct csd_confined *confined, const struct csd_confine_calls *calls);
 
 /* "no_new_privs, no capabilities, ...; missing: Landlock's TCP (its ABI here is 3, 4 is needed)". At most `room` bytes. */

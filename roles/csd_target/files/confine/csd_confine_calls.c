@@ -69,7 +69,10 @@ csd_confine_calls(struct csd_confined *confined, const struct csd_confine_calls 
 		return -E2BIG;
 	}
 	for (size_t i = 0; i < calls->count; i++) {
-		if (calls->calls[i].argument > 5) {
+		const struct csd_confine_call *call = &calls->calls[i];
+
+		/* A rule that never fits would be one that is missing. */
+		if (call->argument > 5 || call->test > CSD_CONFINE_ANY_BIT || (call->test == CSD_CONFINE_ANY_BIT && call->value == 0)) {
 			return -EINVAL;
 		}
 	}

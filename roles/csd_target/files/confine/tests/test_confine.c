@@ -139,6 +139,15 @@ probe_many_calls(void)
 	if (csd_confine_calls(&confined, &calls) != -EINVAL) {
 		_exit(2);
 	}
+	many[0] = (struct csd_confine_call) {SYS_getppid, SECCOMP_RET_ALLOW, CSD_CONFINE_ANY_BIT, 0, 0};
+	if (csd_confine_calls(&confined, &calls) != -EINVAL) {
+		_exit(3);
+	}
+	many[0].test = 3;
+	many[0].value = 1;
+	if (csd_confine_calls(&confined, &calls) != -EINVAL) {
+		_exit(4);
+	}
 	/* As many as fit. */
 	memset(many, 0, sizeof(many));
 	for (calls.count = 0; calls.count < 818; calls.count++) {
