@@ -114,7 +114,7 @@ library_run(const struct library *library, struct csd_call *call)
 	if (library->entry != NULL) {
 		library->entry(call);
 	} else {
-		/* As stub_entry.c has it. */
+		/* Without an entry of the translator's: as stub_entry.c has it. */
 		call->matches = library->program(call->input, call->input_bytes, call->out, 0, 0);
 	}
 }
@@ -138,7 +138,10 @@ begin(const struct csd_object *object, const struct mapped *mapped, const struct
 static void
 compare(const char *folder, const char *libraries, const char *name)
 {
-	static uint8_t input[INPUT_BYTES + SPARE_BYTES], out[2][INPUT_BYTES * 2];
+	static uint8_t input[INPUT_BYTES + SPARE_BYTES], out[2][INPUT_BYTES * 2], range_bytes[2][INPUT_BYTES];
+	static const struct csd_call_range ranges[2] = {
+		{(uint64_t)range_bytes[0], sizeof(range_bytes[0])}, {(uint64_t)range_bytes[1], sizeof(range_bytes[1])},
+	};
 	static struct csd_object object;
 	char path[512], reason[CSD_REASON_BYTES];
 	struct library library;
@@ -167,17 +170,21 @@ compare(const char *folder, const char *libraries, const char *name)
 		uint64_t bytes = records ? object.geometry.record_bytes : below(INPUT_BYTES / 64) * 64;
 		struct csd_call given = {
 			.input = (uint64_t)input + (records ? below(INPUT_BYTES) : 0), .input_bytes = bytes, .out_bytes = sizeof(out[0]),
-			.flags = CSD_CALL_FIRST | CSD_CALL_LAST,
+			.flags = CSD_CALL_FIRST | CSD_CALL_LAST, .range_count = 1,
 		}, called = given, wanted = given;
 
 		called.out = (uint64_t)out[0];
+		called.ranges = (uint64_t)&ranges[0];
 		wanted.out = (uint64_t)out[1];
+		wanted.ranges = (uint64_t)&ranges[1];
 		mapped.entry(&called);
 		library_run(&library, &wanted);
 		wanted.out = called.out;
+		wanted.ranges = called.ranges;
 		CHECK(memcmp(&called, &wanted, sizeof(called)) == 0, "%s: round %u: %#lx, and %#lx of the shared object", name, round,
 		      called.matches, wanted.matches);
-		CHECK(memcmp(out[0], out[1], sizeof(out[0])) == 0, "%s: round %u: other bytes come out", name, round);
+		CHECK(memcmp(out[0], out[1], sizeof(out[0])) == 0 && memcmp(range_bytes[0], range_bytes[1], sizeof(range_bytes[0])) == 0,
+		      "%s: round %u: other bytes come out", name, round);
 		CHECK(library.state == NULL || memcmp((void *)mapped.header.state, library.state, state_bytes) == 0,
 		      "%s: round %u: another state", name, round);
 	}
@@ -201,7 +208,7 @@ fault_signal(int number, siginfo_t *info, void *context)
 	_exit(csd_blob_instruction(fault_mapped->file.bytes, &fault_mapped->header, at) & 0x7f);
 }
 
-/* As an exit status. r1 to r3 are 0 and 64, where nothing is, and 64 bytes. */
+/* As an exit status. */
 static void
 check_fault(const char *folder, const char *name, int instruction)
 {
@@ -216,7 +223,7 @@ check_fault(const char *folder, const char *name, int instruction)
 	fault_mapped = &mapped;
 	pid = fork();
 	if (pid == 0) {
-		struct csd_call call = {.input = 0, .input_bytes = 64, .out = 64};
+		struct csd_call call = {.flags = CSD_CALL_FIRST | CSD_CALL_LAST};
 
 		sigaction(SIGSEGV, &action, NULL);
 		mapped.entry(&call);
