@@ -122,8 +122,10 @@ library_run(const struct library *library, struct csd_call *call)
 static void
 begin(const struct csd_object *object, const struct mapped *mapped, const struct library *library)
 {
-	struct csd_parameters parameters = {.cparam1 = chance_number(), .cparam2 = chance_number(), .data_bytes = below(40)};
+	struct csd_parameters parameters = {.cparam1 = chance_number(), .data_bytes = below(40)};
 
+	/* Of a buffer's program it may be what it consumes. */
+	parameters.cparam2 = strcmp(object->kind, "csd/record") == 0 ? chance_number() : 0;
 	parameters.record_bytes = object->geometry.record_bytes;
 	for (uint32_t i = 0; i < parameters.data_bytes; i++) {
 		parameters.data[i] = chance();
