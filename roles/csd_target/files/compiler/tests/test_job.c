@@ -31,7 +31,7 @@ static const struct {
 	{"nothing more", NULL, COMPILE_DONE, ""},
 	{"data, zeros and the address of a variable",
 	 "static u64 csd_a[3] = {1}, csd_b[3]; CSD_AREA u64 *csd_c[] = {csd_a, csd_b};", COMPILE_DONE, ""},
-	{"no C", "this is none", COMPILE_FAILED, "gcc failed: drive:"},
+	{"no C", "this is none", COMPILE_FAILED, "error: unknown type name"},
 	{"an undefined function", "u64 csd_nobody(void); CSD_EXPORT u64 csd_more(void) { return csd_nobody(); }", COMPILE_FAILED,
 	 "undefined reference to `csd_nobody'"},
 	/* It is none: 0. */
