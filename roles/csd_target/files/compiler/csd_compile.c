@@ -46,7 +46,7 @@ static const char compile_usage[] =
 	"  --cpu-seconds N            of gcc -O3 (5)\n"
 	"  --fallback-cpu-seconds N   of gcc -O1 afterwards, and of each of binutils (5)\n"
 	"  --seconds N                of everything, on the clock (60)\n"
-	"  --memory-megabytes N       of each process (1024)\n"
+	"  --memory-megabytes N       of each process (512)\n"
 	"  --output-megabytes N       of each file that one writes (128)\n"
 	"  --blob-megabytes N         of the result (104)\n"
 	"  --folder FOLDER            where it makes a folder of its own ($TMPDIR, /tmp)\n"
@@ -94,7 +94,7 @@ compile_arguments(int argc, char **argv, struct compile *compile)
 	int option, which, length;
 
 	*limits = (struct compile_limits) {
-		.cpu_seconds = 5, .fallback_cpu_seconds = 5, .seconds = 60, .memory_megabytes = 1024, .output_megabytes = 128,
+		.cpu_seconds = 5, .fallback_cpu_seconds = 5, .seconds = 60, .memory_megabytes = 512, .output_megabytes = 128,
 		.blob_megabytes = 104,
 	};
 	compile->options.path = TOOLS;
@@ -226,8 +226,9 @@ compile_print(char *reason)
 }
 
 static void __attribute__((noreturn))
-compile_inside(struct compile *compile, const sigset_t *before)
+compile_inside(struct compile *compile)
 {
+	sigset_t none;
 	struct csd_confined confined = {.landlock_abi = 0};
 	char reason[CSD_REASON_BYTES] = "", words[512];
 	enum compile_end end = COMPILE_DONE;
@@ -235,13 +236,15 @@ compile_inside(struct compile *compile, const sigset_t *before)
 	/* Of itself and before the other one does it: whoever is first. Without this process's starter there is no work. */
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigprocmask(SIG_SETMASK, before, NULL);
+	/* None that its starter may have blocked either: gcc's limits are signals. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	clearenv();
 	if (setenv("PATH", compile->options.path, 1) != 0 || chdir(compile->folder) != 0) {
 		end = compile_say_errno(reason, compile->folder);
 	}
 	if (end == COMPILE_DONE) {
-		end = compile_confine(compile->folder, &confined, reason);
+		end = compile_confine(".", &confined, reason);
 	}
 	if (end == COMPILE_DONE && compile->mode == SHOW_LAYERS) {
 		csd_confine_words(&confined, words, sizeof(words));
@@ -339,7 +342,7 @@ compile_end_all(pid_t group, const sigset_t *signals)
 static enum compile_end
 compile_supervise(struct compile *compile, char reason[CSD_REASON_BYTES])
 {
-	sigset_t signals, children, before;
+	sigset_t signals, children;
 	enum compile_end end;
 	pid_t pid;
 
@@ -349,11 +352,11 @@ compile_supervise(struct compile *compile, char reason[CSD_REASON_BYTES])
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, &before);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	pid = fork();
 	if (pid == 0) {
-		compile_inside(compile, &before);
+		compile_inside(compile);
 	}
 	if (pid < 0) {
 		return compile_say(COMPILE_FAILED, reason, "no process to compile in: %s", strerror(errno));
@@ -380,11 +383,11 @@ main(int argc, char **argv)
 	signal(SIGCHLD, SIG_DFL);
 	compile_arguments(argc, argv, &compile);
 	if (mkdtemp(compile.folder) == NULL) {
+		*strrchr(compile.folder, '/') = '\0';
 		compile_say_errno(reason, compile.folder);
 		compile_print(reason);
 		return COMPILE_FAILED;
 	}
-	compile.options.folder = compile.folder;
 	end = compile_open(&compile, reason);
 	if (end == COMPILE_DONE) {
 		end = compile_supervise(&compile, reason);

@@ -27,7 +27,6 @@ struct compile_limits {
 struct compile_options {
 	struct compile_limits limits;
 	const char *path;	/* folders in which gcc and binutils are looked for */
-	const char *folder;	/* of this run, and its working directory */
 };
 
 /* Writes the reason and returns `end`, so that `return compile_say(...)` ends. */

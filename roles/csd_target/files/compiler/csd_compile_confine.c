@@ -3,13 +3,15 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "csd_compile_confine.h"
 
 #define DENIED		(SECCOMP_RET_ERRNO | EPERM)
 #define UNKNOWN		(SECCOMP_RET_ERRNO | ENOSYS)
-#define DENY(name)	{SYS_##name, DENIED, 0, 0}
+#define DENY_NUMBER(number)	{(number), DENIED, CSD_CONFINE_ALWAYS, 0, 0}
+#define DENY(name)	DENY_NUMBER(SYS_##name)
 #define NAMESPACES	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 /*
@@ -22,18 +24,21 @@ static const struct csd_confine_call compile_denied[] = {
 	DENY(kill), DENY(tkill), DENY(rt_sigqueueinfo), DENY(rt_tgsigqueueinfo), DENY(pidfd_send_signal), DENY(pidfd_open),
 	DENY(pidfd_getfd), DENY(ptrace), DENY(process_vm_readv), DENY(process_vm_writev), DENY(process_madvise), DENY(kcmp),
 	DENY(shmget), DENY(shmat), DENY(msgget), DENY(semget), DENY(mq_open),
-	{SYS_prlimit64, DENIED, 0xffffffffU, 0},
+	{SYS_prlimit64, DENIED, CSD_CONFINE_ANY_BIT, 0, 0xffffffffU},
+	/* what a terminal on stderr takes for typed */
+	{SYS_ioctl, DENIED, CSD_CONFINE_EQUAL, 1, TIOCSTI}, {SYS_ioctl, DENIED, CSD_CONFINE_EQUAL, 1, TIOCLINUX},
 	/* the process group by which all of it is ended */
 	DENY(setsid), DENY(setpgid),
 	/* another view of the machine; clone3's flags lie in memory, without it libc takes clone */
-	{SYS_clone, DENIED, NAMESPACES, 0}, {SYS_clone3, UNKNOWN, 0, 0}, DENY(unshare), DENY(setns), DENY(chroot),
-	DENY(pivot_root), DENY(mount), DENY(umount2), DENY(fsopen), DENY(fspick), DENY(fsconfig), DENY(fsmount),
-	DENY(move_mount), DENY(open_tree), DENY(mount_setattr), DENY(open_by_handle_at), DENY(name_to_handle_at),
+	{SYS_clone, DENIED, CSD_CONFINE_ANY_BIT, 0, NAMESPACES}, {SYS_clone3, UNKNOWN, CSD_CONFINE_ALWAYS, 0, 0},
+	DENY(unshare), DENY(setns), DENY(chroot), DENY(pivot_root), DENY(mount), DENY(umount2), DENY(fsopen), DENY(fspick),
+	DENY(fsconfig), DENY(fsmount), DENY(move_mount), DENY(open_tree), DENY_NUMBER(467 /* open_tree_attr */), DENY(mount_setattr),
+	DENY(open_by_handle_at), DENY(name_to_handle_at),
 	/* what belongs to a file that is not opened, where Landlock does not look */
-	DENY(chmod), DENY(fchmod), DENY(fchmodat), {452 /* fchmodat2 */, DENIED, 0, 0}, DENY(chown), DENY(lchown), DENY(fchown),
-	DENY(fchownat), DENY(setxattr), DENY(lsetxattr), DENY(fsetxattr), DENY(removexattr), DENY(lremovexattr),
-	DENY(fremovexattr), DENY(utime), DENY(utimes), DENY(futimesat), DENY(utimensat), DENY(fanotify_init),
-	DENY(inotify_init), DENY(inotify_init1),
+	DENY(chmod), DENY(fchmod), DENY(fchmodat), DENY_NUMBER(452 /* fchmodat2 */), DENY(chown), DENY(lchown), DENY(fchown),
+	DENY(fchownat), DENY(setxattr), DENY(lsetxattr), DENY(fsetxattr), DENY_NUMBER(463 /* setxattrat */), DENY(removexattr),
+	DENY(lremovexattr), DENY(fremovexattr), DENY_NUMBER(466 /* removexattrat */), DENY_NUMBER(469 /* file_setattr */), DENY(utime),
+	DENY(utimes), DENY(futimesat), DENY(utimensat), DENY(fanotify_init), DENY(inotify_init), DENY(inotify_init1),
 	/* parts of the kernel in which faults are found */
 	DENY(bpf), DENY(perf_event_open), DENY(userfaultfd), DENY(io_uring_setup), DENY(io_uring_enter), DENY(io_uring_register),
 	DENY(keyctl), DENY(add_key), DENY(request_key), DENY(modify_ldt), DENY(personality), DENY(vmsplice), DENY(seccomp),

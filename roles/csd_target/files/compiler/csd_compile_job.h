@@ -5,7 +5,7 @@
 #include "csd_compile.h"
 
 /*
- * The work itself, in a process that is confined and has options->folder as its working directory: an object from stdin, a
+ * The work itself, in a process that is confined and has a folder of its own as working directory: an object from stdin, a
  * blob to stdout. With COMPILE_DONE `reason` is empty, or a remark.
  */
 enum compile_end compile_job(const struct compile_options *options, char reason[CSD_REASON_BYTES]);

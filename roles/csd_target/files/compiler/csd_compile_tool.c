@@ -2,10 +2,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -115,6 +117,7 @@ compile_become(const struct compile_options *options, uint32_t cpu_seconds, cons
 	if (said < 0 || file < 0 || dup2(file, STDOUT_FILENO) < 0 || dup2(said, STDERR_FILENO) < 0) {
 		_exit(126);
 	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	compile_limit(RLIMIT_CORE, 0, 0);
 	compile_limit(RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS);
 	compile_limit(RLIMIT_AS, (rlim_t)options->limits.memory_megabytes << 20, (rlim_t)options->limits.memory_megabytes << 20);

@@ -13,7 +13,7 @@ char *compile_read_file(const char *path, size_t most, size_t *length);
 enum compile_end compile_find_tools(const struct compile_options *options, char reason[CSD_REASON_BYTES]);
 
 /*
- * Runs a tool in options->folder to its end, under the limits; `out` gets what it prints. COMPILE_OVER with the limit that
+ * Runs a tool in the working directory to its end, under the limits; `out` gets what it prints. COMPILE_OVER with the limit that
  * it met, COMPILE_FAILED with its own first words.
  */
 enum compile_end compile_run(const struct compile_options *options, uint32_t cpu_seconds, const char *const argv[],

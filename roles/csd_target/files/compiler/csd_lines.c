@@ -43,9 +43,9 @@ lines_add(struct rows *rows, unsigned long long address, uint32_t instruction)
 }
 
 static uint32_t
-lines_instruction(const char *file, unsigned int number)
+lines_instruction(const char *file, unsigned long number)
 {
-	if (strcmp(file, "ebpf") == 0 && number > 0) {
+	if (strcmp(file, "ebpf") == 0 && number > 0 && number - 1 < UNKNOWN) {
 		return number - 1;
 	}
 	return strcmp(file, "drive") == 0 ? CSD_BLOB_NO_INSTRUCTION : UNKNOWN;

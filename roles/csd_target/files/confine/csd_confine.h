@@ -60,12 +60,19 @@ struct csd_confine_path {
  */
 int csd_confine_files(struct csd_confined *confined, const struct csd_confine_path *paths, size_t count);
 
-/* A system call, with any argument, or only where one of its arguments has any of these lower 32 bits. */
+/* When a rule fits. It sees the lower 32 bits of one argument. */
+enum csd_confine_test {
+	CSD_CONFINE_ALWAYS,
+	CSD_CONFINE_EQUAL,	/* the argument is the value */
+	CSD_CONFINE_ANY_BIT,	/* the argument has one of the value's bits */
+};
+
 struct csd_confine_call {
 	uint32_t number;	/* SYS_... */
 	uint32_t action;	/* SECCOMP_RET_... */
-	uint32_t bits;		/* 0: with any argument */
+	enum csd_confine_test test;
 	uint32_t argument;	/* 0 to 5 */
+	uint32_t value;
 };
 
 /* The first that fits counts. Calls of another architecture (i386, x32) kill the process. */
@@ -75,7 +82,10 @@ struct csd_confine_calls {
 	uint32_t otherwise;	/* SECCOMP_RET_... */
 };
 
-/* Several, one after the other, hold together: the strictest answer counts. -E2BIG: more than a filter can hold. */
+/*
+ * Several, one after the other, hold together: the strictest answer counts. -E2BIG: more than a filter can hold; -EINVAL: a
+ * rule that can never fit.
+ */
 int csd_confine_calls(struct csd_confined *confined, const struct csd_confine_calls *calls);
 
 /* "no_new_privs, no capabilities, ...; missing: Landlock's TCP (its ABI here is 3, 4 is needed)". At most `room` bytes. */

@@ -43,14 +43,14 @@ confine_write(struct sock_filter *out, const struct csd_confine_calls *calls)
 	for (size_t i = 0; i < calls->count; i++) {
 		const struct csd_confine_call *call = &calls->calls[i];
 
-		if (call->bits == 0) {
+		if (call->test == CSD_CONFINE_ALWAYS) {
 			out[length++] = IF(BPF_JEQ, call->number, 0, 1);
 			out[length++] = ANSWER(call->action);
 			continue;
 		}
 		out[length++] = IF(BPF_JEQ, call->number, 0, 4);
 		out[length++] = LOAD_WORD(ARGUMENT(call->argument));
-		out[length++] = IF(BPF_JSET, call->bits, 0, 1);
+		out[length++] = IF(call->test == CSD_CONFINE_EQUAL ? BPF_JEQ : BPF_JSET, call->value, 0, 1);
 		out[length++] = ANSWER(call->action);
 		out[length++] = LOAD_WORD(offsetof(struct seccomp_data, nr));
 	}
@@ -69,7 +69,10 @@ csd_confine_calls(struct csd_confined *confined, const struct csd_confine_calls 
 		return -E2BIG;
 	}
 	for (size_t i = 0; i < calls->count; i++) {
-		if (calls->calls[i].argument > 5) {
+		const struct csd_confine_call *call = &calls->calls[i];
+
+		/* A rule that never fits would be one that is missing. */
+		if (call->argument > 5 || call->test > CSD_CONFINE_ANY_BIT || (call->test == CSD_CONFINE_ANY_BIT && call->value == 0)) {
 			return -EINVAL;
 		}
 	}

@@ -81,8 +81,8 @@ csd_confine_files(struct csd_confined *confined, const struct csd_confine_path *
 	struct confine_ruleset attributes;
 
 	if (abi < 1) {
-		/* Not built in, or not switched on. */
-		return abi == 0 || errno == ENOSYS || errno == EOPNOTSUPP ? -EOPNOTSUPP : -errno;
+		/* Not built in, not switched on, or not let through by the filter of a container that does not know it. */
+		return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? -EOPNOTSUPP : -errno;
 	}
 	confined->landlock_abi = abi;
 	attributes = (struct confine_ruleset) {

@@ -6,12 +6,14 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#define ALLOW(name)	{SYS_##name, SECCOMP_RET_ALLOW, CSD_CONFINE_ALWAYS, 0, 0}
+
 /* Waiting means FUTEX_WAIT, which is 0, on memory that is shared: no bit of the operation is set. */
 static const struct csd_confine_call shut_in_calls[] = {
-	{SYS_futex, SECCOMP_RET_KILL_PROCESS, 0xffffffffU, 1}, {SYS_futex, SECCOMP_RET_ALLOW, 0, 0},
-	{SYS_sched_yield, SECCOMP_RET_ALLOW, 0, 0},
-	{SYS_clock_gettime, SECCOMP_RET_ALLOW, 0, 0},		/* where the vDSO has no clock of its own */
-	{SYS_exit_group, SECCOMP_RET_ALLOW, 0, 0},
+	{SYS_futex, SECCOMP_RET_ALLOW, CSD_CONFINE_EQUAL, 1, 0},
+	ALLOW(sched_yield),
+	ALLOW(clock_gettime),		/* where the vDSO has no clock of its own */
+	ALLOW(exit_group),
 };
 
 int

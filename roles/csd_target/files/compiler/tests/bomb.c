@@ -5,8 +5,8 @@
  *	bomb switch N	one of N cases
  *	bomb deep N	one expression of N operations
  *	bomb zeros N	N MiB of constants
- *	bomb fault N	the Nth instruction, counted from 0, loads from where r1 points
- *	bomb copy N	the Nth calls memcpy from there to there
+ *	bomb fault N	the Nth instruction, counted from 0, loads from address 64
+ *	bomb copy N	the Nth calls memcpy of 64 bytes from address 64 to address 128; N is 4 or more
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,8 +63,9 @@ bomb_zeros(unsigned int megabytes)
 static void
 bomb_at(unsigned int number, const char *instruction)
 {
-	for (unsigned int i = 1; i < number; i++) {
-		puts(i % 2 == 0 ? "r0 += r2" : "r0 *= 3");
+	puts("r1 = 128\nr2 = 64\nr3 = 64");
+	for (unsigned int i = 4; i < number; i++) {
+		puts(i % 2 == 0 ? "r0 += 5" : "r0 *= 3");
 	}
 	puts(instruction);
 }
@@ -88,7 +89,7 @@ main(int argc, char **argv)
 	} else if (strcmp(argv[1], "zeros") == 0) {
 		bomb_zeros(count);
 	} else if (strcmp(argv[1], "fault") == 0) {
-		bomb_at(count, "r0 = *(u64 *)(r1 + 0)");
+		bomb_at(count, "r0 = *(u64 *)(r2 + 0)");
 	} else {
 		bomb_at(count, "call 65537");
 	}

@@ -114,7 +114,7 @@ library_run(const struct library *library, struct csd_call *call)
 	if (library->entry != NULL) {
 		library->entry(call);
 	} else {
-		/* As stub_entry.c has it. */
+		/* Without an entry of the translator's: as stub_entry.c has it. */
 		call->matches = library->program(call->input, call->input_bytes, call->out, 0, 0);
 	}
 }
@@ -122,8 +122,10 @@ library_run(const struct library *library, struct csd_call *call)
 static void
 begin(const struct csd_object *object, const struct mapped *mapped, const struct library *library)
 {
-	struct csd_parameters parameters = {.cparam1 = chance_number(), .cparam2 = chance_number(), .data_bytes = below(40)};
+	struct csd_parameters parameters = {.cparam1 = chance_number(), .data_bytes = below(40)};
 
+	/* Of a buffer's program it may be what it consumes. */
+	parameters.cparam2 = strcmp(object->kind, "csd/record") == 0 ? chance_number() : 0;
 	parameters.record_bytes = object->geometry.record_bytes;
 	for (uint32_t i = 0; i < parameters.data_bytes; i++) {
 		parameters.data[i] = chance();
@@ -138,11 +140,15 @@ begin(const struct csd_object *object, const struct mapped *mapped, const struct
 static void
 compare(const char *folder, const char *libraries, const char *name)
 {
-	static uint8_t input[INPUT_BYTES + SPARE_BYTES], out[2][INPUT_BYTES * 2];
+	static uint8_t input[INPUT_BYTES + SPARE_BYTES], out[2][INPUT_BYTES * 2], range_bytes[2][INPUT_BYTES];
+	static const struct csd_call_range ranges[2] = {
+		{(uint64_t)range_bytes[0], sizeof(range_bytes[0])}, {(uint64_t)range_bytes[1], sizeof(range_bytes[1])},
+	};
 	static struct csd_object object;
 	char path[512], reason[CSD_REASON_BYTES];
 	struct library library;
 	struct mapped mapped;
+	uint64_t state_bytes;
 	struct file file;
 	bool records;
 
@@ -150,6 +156,7 @@ compare(const char *folder, const char *libraries, const char *name)
 	file = read_whole(path);
 	CHECK(csd_object_read(file.bytes, file.length, &object, reason) == 0, "%s: %s", path, reason);
 	records = strcmp(object.kind, "csd/record") == 0;
+	state_bytes = object.areas[CSD_AREA_STATE].length;
 	snprintf(path, sizeof(path), "%s/%s.so", libraries, name);
 	library = library_open(path);
 	snprintf(path, sizeof(path), "%s/%s.csd", folder, name);
@@ -165,19 +172,23 @@ compare(const char *folder, const char *libraries, const char *name)
 		uint64_t bytes = records ? object.geometry.record_bytes : below(INPUT_BYTES / 64) * 64;
 		struct csd_call given = {
 			.input = (uint64_t)input + (records ? below(INPUT_BYTES) : 0), .input_bytes = bytes, .out_bytes = sizeof(out[0]),
-			.flags = CSD_CALL_FIRST | CSD_CALL_LAST,
+			.flags = CSD_CALL_FIRST | CSD_CALL_LAST, .range_count = 1,
 		}, called = given, wanted = given;
 
 		called.out = (uint64_t)out[0];
+		called.ranges = (uint64_t)&ranges[0];
 		wanted.out = (uint64_t)out[1];
+		wanted.ranges = (uint64_t)&ranges[1];
 		mapped.entry(&called);
 		library_run(&library, &wanted);
 		wanted.out = called.out;
+		wanted.ranges = called.ranges;
 		CHECK(memcmp(&called, &wanted, sizeof(called)) == 0, "%s: round %u: %#lx, and %#lx of the shared object", name, round,
 		      called.matches, wanted.matches);
-		CHECK(memcmp(out[0], out[1], sizeof(out[0])) == 0, "%s: round %u: other bytes come out", name, round);
-		CHECK(library.state == NULL || memcmp((void *)mapped.header.state, library.state,
-						      object.areas[CSD_AREA_STATE].length) == 0, "%s: round %u: another state", name, round);
+		CHECK(memcmp(out[0], out[1], sizeof(out[0])) == 0 && memcmp(range_bytes[0], range_bytes[1], sizeof(range_bytes[0])) == 0,
+		      "%s: round %u: other bytes come out", name, round);
+		CHECK(library.state == NULL || memcmp((void *)mapped.header.state, library.state, state_bytes) == 0,
+		      "%s: round %u: another state", name, round);
 	}
 	blob_unmap(&mapped);
 	dlclose(library.handle);
@@ -199,7 +210,7 @@ fault_signal(int number, siginfo_t *info, void *context)
 	_exit(csd_blob_instruction(fault_mapped->file.bytes, &fault_mapped->header, at) & 0x7f);
 }
 
-/* As an exit status. r1 to r3 are 0 and 64, where nothing is, and 64 bytes. */
+/* As an exit status. */
 static void
 check_fault(const char *folder, const char *name, int instruction)
 {
@@ -214,7 +225,7 @@ check_fault(const char *folder, const char *name, int instruction)
 	fault_mapped = &mapped;
 	pid = fork();
 	if (pid == 0) {
-		struct csd_call call = {.input = 0, .input_bytes = 64, .out = 64};
+		struct csd_call call = {.flags = CSD_CALL_FIRST | CSD_CALL_LAST};
 
 		sigaction(SIGSEGV, &action, NULL);
 		mapped.entry(&call);

@@ -110,7 +110,7 @@ check_altered(void)
 	char name[CSD_CACHE_NAME];
 	struct csd_cache cache;
 	/* A byte of the header, of the code, of the last line, of the digest; shorter, longer, nothing. */
-	const off_t at[] = {20, 300, blob.length - 1, blob.length + 31, -1, -2, -3};
+	const off_t at[] = {20, 300, blob.length - 1, blob.length + 31, -1, -2, -3}, lengths[] = {blob.length + 31, blob.length + 33, 0};
 
 	name_of(name, 1);
 	open_cache(&cache, 1 << 20);
@@ -126,7 +126,7 @@ check_altered(void)
 			byte ^= 4;
 			CHECK(pwrite(file, &byte, 1, at[i]) == 1, "write");
 		} else {
-			CHECK(ftruncate(file, at[i] == -1 ? (off_t)blob.length + 31 : at[i] == -2 ? (off_t)blob.length + 33 : 0) == 0, "cut");
+			CHECK(ftruncate(file, lengths[-1 - at[i]]) == 0, "cut");
 		}
 		close(file);
 		CHECK(csd_cache_get(&cache, name) == -ENOENT && access(entry_path(name), F_OK) != 0, "change %zu is not found", i);

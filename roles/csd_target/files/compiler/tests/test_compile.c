@@ -10,14 +10,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "csd_blob.h"
+#include "csd_confine.h"
 #include "test.h"
 
 #define ARGUMENTS	24
@@ -25,6 +28,9 @@
 
 static const char *binary, *folder, *programs, *bombs;
 static char room[300], result[300];	/* --folder, and where the output goes */
+
+/* A call that the kernel of what is started does not know; 0: none such. */
+static long unknown_call;
 
 /* What is waited for, should it be too long. */
 static const char *at_hand = "";
@@ -67,6 +73,18 @@ expect_nothing_left(const char *what)
 	closedir(listing);
 }
 
+static void
+forget_call(void)
+{
+	const struct csd_confine_call call = {unknown_call, SECCOMP_RET_ERRNO | ENOSYS, CSD_CONFINE_ALWAYS, 0, 0};
+	const struct csd_confine_calls calls = {&call, 1, SECCOMP_RET_ALLOW};
+	struct csd_confined confined = {.landlock_abi = 0};
+
+	if (unknown_call != 0 && (csd_confine_privileges(&confined) != 0 || csd_confine_calls(&confined, &calls) != 0)) {
+		_exit(126);
+	}
+}
+
 /* Starts it with an object on stdin; `words` are its arguments, divided by spaces. */
 static pid_t
 start(const char *object, const char *words)
@@ -87,9 +105,17 @@ start(const char *object, const char *words)
 		int input = open(object, O_RDONLY), output = open(result, O_RDWR | O_CREAT | O_TRUNC, 0600);
 		int said = open(in(folder, "said"), O_RDWR | O_CREAT | O_TRUNC, 0600);
 
+		sigset_t all;
+
+		/* As one that reads its signals from a descriptor has them. */
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
+		signal(SIGXCPU, SIG_IGN);
+		signal(SIGXFSZ, SIG_IGN);
 		if (input < 0 || output < 0 || said < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(said, 2) < 0) {
 			_exit(126);
 		}
+		forget_call();
 		execv(binary, argv);
 		_exit(127);
 	}
@@ -150,6 +176,21 @@ compile(const char *object, const char *words, int status, const char *text)
 
 	expect(words[0] != '\0' ? words : object, &run, status, text);
 	expect_output(words, status == 0);
+}
+
+/* The cache relies on it: the same program, the same blob, whatever folder it was made in. */
+static void
+check_same(void)
+{
+	struct file first, second;
+
+	compile(in(programs, "helpers.bpf.o"), "", 0, "");
+	first = read_whole(result);
+	compile(in(programs, "helpers.bpf.o"), "--folder room", 0, "");
+	second = read_whole(result);
+	CHECK(first.length == second.length && memcmp(first.bytes, second.bytes, first.length) == 0, "another blob of the same program");
+	free(first.bytes);
+	free(second.bytes);
 }
 
 /* --- by name --- */
@@ -292,6 +333,8 @@ check_ends(void)
 		int number, status;
 		const char *says;
 	} ends[] = {
+		{"the process that reads the program killed", "csd_compile", SIGKILL, 3,
+		 "the compiling process was ended by signal 9 (Killed)\n"},
 		{"cc1 killed", "cc1", SIGKILL, 3, "gcc failed: gcc: fatal error: Killed signal terminated program cc1\n"},
 		{"gcc killed", "gcc", SIGKILL, 3, "gcc was ended by signal 9 (Killed)\n"},
 		{"cc1 stopped", "cc1", SIGSTOP, 2, "not compiled after 3 seconds\n"},
@@ -301,14 +344,38 @@ check_ends(void)
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		pid_t pid = start(in(bombs, "jumps4096.o"), ends[i].number == SIGSTOP ? "--seconds 3" : "--cpu-seconds 60");
-		pid_t found = descendant(pid, ends[i].name != NULL ? ends[i].name : "cc1");
+		/* Once there is a cc1, all of them are there. */
+		pid_t found = descendant(pid, "cc1");
 		struct run run;
 
+		if (ends[i].name != NULL) {
+			found = descendant(pid, ends[i].name);
+		}
 		CHECK(kill(ends[i].name != NULL ? found : pid, ends[i].number) == 0, "%s: %s", ends[i].what, strerror(errno));
 		run = finish(pid, ends[i].what);
 		expect(ends[i].what, &run, ends[i].status, ends[i].says);
 		expect_output(ends[i].what, false);
 	}
+}
+
+/* Killed itself, it leaves its folder to who started it, and no process beyond gcc's limits. */
+static void
+check_killed(void)
+{
+	pid_t pid = start(in(bombs, "jumps4096.o"), "--cpu-seconds 2"), gone;
+	char command[512];
+
+	descendant(pid, "cc1");
+	CHECK(kill(pid, SIGKILL) == 0, "killed: %s", strerror(errno));
+	/* Orphans are this process's: all of them. */
+	do {
+		gone = waitpid(-1, NULL, 0);
+	} while (gone > 0);
+	CHECK(errno == ECHILD, "killed: %s", strerror(errno));
+	alarm(0);
+	snprintf(command, sizeof(command), "rm -r %s/csd_compile.*", room);
+	CHECK(system(command) == 0, "%s", command);
+	expect_nothing_left("killed");
 }
 
 /* --- no compiler --- */
@@ -342,6 +409,32 @@ check_no_compiler(void)
 	rmdir(path);
 }
 
+/* Kernels that lack a layer. */
+static void
+check_layers(void)
+{
+	char object[512];
+	struct file file;
+	struct run run;
+
+	snprintf(object, sizeof(object), "%s/top.bpf.o", programs);
+	unknown_call = SYS_landlock_create_ruleset;
+	compile(object, "", 0, "");
+	run = finish(start("/dev/null", "--layers"), "--layers without Landlock");
+	expect("--layers without Landlock", &run, 0, "");
+	file = read_whole(result);
+	CHECK(memmem(file.bytes, file.length, "; missing: files by Landlock (ABI 1 is needed, here is 0), ", 59) != NULL, "%.*s",
+	      (int)file.length, file.bytes);
+	free(file.bytes);
+	unknown_call = SYS_seccomp;
+	compile(object, "", 3, "calls cannot be closed off by seccomp: Operation not supported\n");
+	unknown_call = SYS_close_range;
+	compile(object, "", 3, "descriptors cannot be closed: Operation not supported\n");
+	unknown_call = SYS_capset;
+	compile(object, "", 3, "privileges cannot be given up: Function not implemented\n");
+	unknown_call = 0;
+}
+
 static void
 check_tells(void)
 {
@@ -371,24 +464,32 @@ int
 main(int argc, char **argv)
 {
 	CHECK(argc == 5, "usage: test_compile BINARY FOLDER PROGRAMS BOMBS");
-	binary = argv[1];
-	folder = argv[2];
-	programs = argv[3];
-	bombs = argv[4];
+	binary = realpath(argv[1], NULL);
+	folder = realpath(argv[2], NULL);
+	programs = realpath(argv[3], NULL);
+	bombs = realpath(argv[4], NULL);
+	CHECK(binary != NULL && folder != NULL && programs != NULL && bombs != NULL && chdir(folder) == 0, "%s", strerror(errno));
 	snprintf(room, sizeof(room), "%s/room", folder);
 	snprintf(result, sizeof(result), "%s/result", folder);
 	CHECK(mkdir(room, 0700) == 0, "%s: %s", room, strerror(errno));
 	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "orphans go elsewhere");
 	signal(SIGALRM, hangs);
 	umask(022);
-	compile(in(programs, "top.bpf.o"), "", 0, "");
+	check_same();
+	compile(in(programs, "top.bpf.o"), "--folder /no/such", 3, "/no/such: No such file or directory\n");
 	check_names();
 	check_usage();
 	check_refusals();
 	check_limits();
 	check_ends();
+	check_killed();
 	check_no_compiler();
+	check_layers();
 	check_tells();
 	printf("test_compile: passed\n");
+	free((char *)binary);
+	free((char *)folder);
+	free((char *)programs);
+	free((char *)bombs);
 	return 0;
 }

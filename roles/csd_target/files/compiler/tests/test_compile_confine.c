@@ -26,7 +26,7 @@ static char folder[256], outside[300];
 
 static struct compile_options options = {
 	.limits = {.cpu_seconds = 10, .memory_megabytes = 1024, .output_megabytes = 1},
-	.path = "/usr/bin:/bin", .folder = folder,
+	.path = "/usr/bin:/bin",
 };
 
 /* --- by one call --- */
@@ -72,6 +72,7 @@ static const struct probe probes[] = {
 	{"signals its starter", SYS_kill, 1, 0, 0, 0, EPERM},
 	{"holds another process", SYS_pidfd_open, 1, 0, 0, 0, EPERM},
 	{"limits another process", SYS_prlimit64, 1, 0, 0, 0, EPERM},
+	{"types", SYS_ioctl, 2, 0x5412 /* TIOCSTI */, P(""), 0, EPERM},
 	{"leaves its process group", SYS_setpgid, 0, 0, 0, 0, EPERM},
 	{"begins a session", SYS_setsid, 0, 0, 0, 0, EPERM},
 	{"mounts", SYS_mount, P("none"), P("/"), P("tmpfs"), 0, EPERM},

@@ -51,10 +51,12 @@ static void
 only_these(void)
 {
 	static const struct csd_confine_call allowed[] = {
-		{SYS_exit_group, SECCOMP_RET_ALLOW, 0, 0},
-		{SYS_mprotect, SECCOMP_RET_ERRNO | EPERM, PROT_EXEC, 2},
-		{SYS_mprotect, SECCOMP_RET_ALLOW, 0, 0},
-		{SYS_getppid, SECCOMP_RET_ERRNO | ENOTTY, 0, 0},
+		{SYS_exit_group, SECCOMP_RET_ALLOW, CSD_CONFINE_ALWAYS, 0, 0},
+		{SYS_mprotect, SECCOMP_RET_ERRNO | EPERM, CSD_CONFINE_ANY_BIT, 2, PROT_EXEC},
+		{SYS_mprotect, SECCOMP_RET_ALLOW, CSD_CONFINE_ALWAYS, 0, 0},
+		{SYS_fcntl, SECCOMP_RET_ALLOW, CSD_CONFINE_EQUAL, 1, F_GETFD},
+		{SYS_fcntl, SECCOMP_RET_ERRNO | ENOLCK, CSD_CONFINE_EQUAL, 0, 2},
+		{SYS_getppid, SECCOMP_RET_ERRNO | ENOTTY, CSD_CONFINE_ALWAYS, 0, 0},
 	};
 	const struct csd_confine_calls calls = {allowed, sizeof(allowed) / sizeof(allowed[0]), SECCOMP_RET_KILL_PROCESS};
 	struct csd_confined confined = {.landlock_abi = 0};
@@ -80,6 +82,21 @@ probe_argument(void)
 {
 	only_these();
 	_exit(mprotect(page, sizeof(page), PROT_READ | PROT_EXEC) == -1 && errno == EPERM ? 0 : 1);
+}
+
+static void
+probe_equal(void)
+{
+	only_these();
+	/* F_GETFL has the bits of F_GETFD and more. */
+	_exit(fcntl(1, F_GETFD) >= 0 && fcntl(2, F_GETFL) == -1 && errno == ENOLCK ? 0 : 1);
+}
+
+static void
+probe_not_equal(void)
+{
+	only_these();
+	fcntl(1, F_GETFL);
 }
 
 static void
@@ -122,10 +139,19 @@ probe_many_calls(void)
 	if (csd_confine_calls(&confined, &calls) != -EINVAL) {
 		_exit(2);
 	}
+	many[0] = (struct csd_confine_call) {SYS_getppid, SECCOMP_RET_ALLOW, CSD_CONFINE_ANY_BIT, 0, 0};
+	if (csd_confine_calls(&confined, &calls) != -EINVAL) {
+		_exit(3);
+	}
+	many[0].test = 3;
+	many[0].value = 1;
+	if (csd_confine_calls(&confined, &calls) != -EINVAL) {
+		_exit(4);
+	}
 	/* As many as fit. */
 	memset(many, 0, sizeof(many));
 	for (calls.count = 0; calls.count < 818; calls.count++) {
-		many[calls.count] = (struct csd_confine_call) {SYS_getppid, SECCOMP_RET_ERRNO | EPERM, 1U << 31, 5};
+		many[calls.count] = (struct csd_confine_call) {SYS_getppid, SECCOMP_RET_ERRNO | EPERM, CSD_CONFINE_ANY_BIT, 5, 1U << 31};
 	}
 	must(csd_confine_calls(&confined, &calls));
 }
@@ -191,7 +217,9 @@ probe_signals(void)
 static void
 probe_no_landlock(void)
 {
-	static const struct csd_confine_call none[] = {{SYS_landlock_create_ruleset, SECCOMP_RET_ERRNO | ENOSYS, 0, 0}};
+	static const struct csd_confine_call none[] = {
+		{SYS_landlock_create_ruleset, SECCOMP_RET_ERRNO | ENOSYS, CSD_CONFINE_ALWAYS, 0, 0},
+	};
 	const struct csd_confine_calls calls = {none, 1, SECCOMP_RET_ALLOW};
 	struct csd_confined confined = {.landlock_abi = 0};
 	char words[512], few[12];
@@ -255,6 +283,8 @@ main(void)
 
 	CHECK_EQUAL(outcome(probe_allowed), 0);
 	CHECK_EQUAL(outcome(probe_argument), 0);
+	CHECK_EQUAL(outcome(probe_equal), 0);
+	CHECK_EQUAL(outcome(probe_not_equal), 128 + SIGSYS);
 	CHECK_EQUAL(outcome(probe_other_call), 128 + SIGSYS);
 	CHECK_EQUAL(outcome(probe_x32), 128 + SIGSYS);
 	/* A kernel without i386 has no such way in, and says so by SIGSEGV. */
