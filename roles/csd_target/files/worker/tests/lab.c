@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "csd_call.h"
@@ -31,6 +32,8 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 	char path[512];
 	struct file file;
 
+	/* What loses its parent comes to this process: it would be found. */
+	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "%s", strerror(errno));
 	*lab = (struct lab) {.paths = {.spawner = lab_spawner, .worker = lab_worker, .user = user}};
 	snprintf(lab_spawner, sizeof(lab_spawner), "%s/csd_spawner", folder);
 	snprintf(lab_worker, sizeof(lab_worker), "%s/csd_worker", folder);
@@ -185,8 +188,40 @@ lab_check_honest(const struct outcome *outcome, uint64_t with, uint8_t fill)
 	CHECK_EQUAL(outcome->out, outcome->state[0]);
 }
 
+/* Name, state and parent of a process; false: it is no more. */
+static bool
+lab_process(pid_t pid, char name[64], char *state, pid_t *parent)
+{
+	char path[64];
+	FILE *file;
+	int got;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "r");
+	if (file == NULL) {
+		return false;
+	}
+	got = fscanf(file, "%*d (%63[^)]) %c %d", name, state, parent);
+	fclose(file);
+	return got == 3;
+}
+
+/* Whether it is this process, or below it. */
+static bool
+lab_is_ours(pid_t pid)
+{
+	char name[64], state;
+
+	while (pid > 1 && pid != getpid()) {
+		if (!lab_process(pid, name, &state, &pid)) {
+			return false;
+		}
+	}
+	return pid == getpid();
+}
+
 uint32_t
-lab_processes(const char *program)
+lab_processes(const char *wanted)
 {
 	DIR *all = opendir("/proc");
 	uint32_t count = 0;
@@ -194,15 +229,11 @@ lab_processes(const char *program)
 
 	CHECK(all != NULL, "/proc");
 	while ((one = readdir(all)) != NULL) {
-		char path[300], name[64] = "";
-		FILE *file;
+		pid_t pid = atoi(one->d_name), parent;
+		char name[64], state;
 
-		snprintf(path, sizeof(path), "/proc/%s/comm", one->d_name);
-		file = fopen(path, "r");
-		if (file != NULL) {
-			count += fgets(name, sizeof(name), file) != NULL && strncmp(name, program, strlen(program)) == 0;
-			fclose(file);
-		}
+		count += pid > 0 && lab_process(pid, name, &state, &parent) && state != 'Z' && strcmp(name, wanted) == 0 &&
+			 lab_is_ours(parent);
 	}
 	closedir(all);
 	return count;

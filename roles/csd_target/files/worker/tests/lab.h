@@ -56,8 +56,8 @@ struct outcome lab_run(struct lab *lab, struct csd_pool *pool, uint64_t owner, u
 /* As HOSTILE_NOT answers. */
 void lab_check_honest(const struct outcome *outcome, uint64_t with, uint8_t fill);
 
-/* Processes of this name, as ps has it. */
-uint32_t lab_processes(const char *program);
+/* Processes of this name, as ps has it, that this one or what it started has started. */
+uint32_t lab_processes(const char *wanted);
 uint32_t lab_descriptors(void);
 
 #endif
