@@ -7,6 +7,7 @@
 #include "csd_emit.h"
 #include "csd_emit_buffer.h"
 #include "csd_emit_insn.h"
+#include "csd_emit_maps.h"
 #include "csd_emit_records.h"
 #include "csd_helper.h"
 #include "csd_isa.h"
@@ -121,7 +122,7 @@ emit_callbacks(FILE *out, const struct csd_object *object, uint32_t id)
 {
 	uint8_t taken[CSD_TRANSLATOR_FUNCTIONS] = {0};
 
-	if (!csd_object_calls(object, CSD_HELPER_LOOP)) {
+	if (!csd_object_calls(object, CSD_HELPER_LOOP) && !csd_object_calls(object, CSD_HELPER_EACH)) {
 		return;
 	}
 	for (uint32_t at = 0; at < object->count; at++) {
@@ -174,6 +175,7 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 	}
 	fputc('\n', out);
 	emit_callbacks(out, object, id);
+	csd_emit_maps(out, object, id);
 	rc = emit_functions(&emitter);
 	if (rc == 0) {
 		/* What follows stands for no instruction. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* Linked to a program that is compiled natively: what the drive gives it, written for itself. */
+#include <linux/bpf.h>
 #include <string.h>
 
 #include "beside.h"
@@ -52,4 +53,114 @@ bpf_strncmp(const char *text, __u32 text_bytes, const char *other)
 	int order = strncmp(text, other, text_bytes);
 
 	return order < 0 ? -1 : order > 0;
+}
+
+/* --- maps: entries in a row, looked through from the first --- */
+
+#define MOST_MAPS	8
+#define MOST_ENTRIES	128
+#define MOST_BYTES	32
+
+const struct beside_map csd_beside_maps[1] __attribute__((weak));
+
+static struct entry {
+	int taken;
+	uint8_t key[MOST_BYTES], value[MOST_BYTES];
+} entries[MOST_MAPS][MOST_ENTRIES];
+
+static const struct beside_map *
+beside_find(const void *address)
+{
+	const struct beside_map *map = csd_beside_maps;
+
+	while (map->address != address)
+		map++;
+	/* All of an array is there from the beginning. */
+	for (uint32_t i = 0; map->type == BPF_MAP_TYPE_ARRAY && i < map->entries; i++) {
+		entries[map - csd_beside_maps][i].taken = 1;
+		memcpy(entries[map - csd_beside_maps][i].key, &i, 4);
+	}
+	return map;
+}
+
+static struct entry *
+beside_entry(const struct beside_map *map, const void *key)
+{
+	for (uint32_t i = 0; i < map->entries; i++) {
+		struct entry *entry = &entries[map - csd_beside_maps][i];
+
+		if (entry->taken && memcmp(entry->key, key, map->key_bytes) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+void *
+bpf_map_lookup_elem(void *address, const void *key)
+{
+	struct entry *entry = beside_entry(beside_find(address), key);
+
+	return entry == NULL ? NULL : entry->value;
+}
+
+long
+bpf_map_update_elem(void *address, const void *key, const void *value, __u64 flags)
+{
+	const struct beside_map *map = beside_find(address);
+	struct entry *entry = beside_entry(map, key);
+
+	if (flags > BPF_EXIST)
+		return -22;
+	if (entry == NULL && map->type == BPF_MAP_TYPE_ARRAY)
+		return -7;
+	if (entry != NULL && flags == BPF_NOEXIST)
+		return -17;
+	if (entry == NULL && flags == BPF_EXIST)
+		return -2;
+	for (uint32_t i = 0; entry == NULL && i < map->entries; i++) {
+		if (!entries[map - csd_beside_maps][i].taken)
+			entry = &entries[map - csd_beside_maps][i];
+	}
+	if (entry == NULL)
+		return -7;
+	entry->taken = 1;
+	memcpy(entry->key, key, map->key_bytes);
+	memcpy(entry->value, value, map->value_bytes);
+	return 0;
+}
+
+long
+bpf_map_delete_elem(void *address, const void *key)
+{
+	const struct beside_map *map = beside_find(address);
+	struct entry *entry = beside_entry(map, key);
+
+	if (map->type == BPF_MAP_TYPE_ARRAY)
+		return -22;
+	if (entry == NULL)
+		return -2;
+	entry->taken = 0;
+	return 0;
+}
+
+long
+bpf_for_each_map_elem(void *address, void *function, void *context, __u64 flags)
+{
+	long (*callback)(void *map, const void *key, void *value, void *context) =
+		(long (*)(void *, const void *, void *, void *))function;
+	const struct beside_map *map = beside_find(address);
+	long count = 0;
+
+	if (flags != 0)
+		return -22;
+	for (uint32_t i = 0; i < map->entries; i++) {
+		struct entry *entry = &entries[map - csd_beside_maps][i];
+
+		if (!entry->taken)
+			continue;
+		count++;
+		if (callback(address, entry->key, entry->value, context) != 0)
+			break;
+	}
+	return count;
 }

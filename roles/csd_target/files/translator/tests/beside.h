@@ -12,4 +12,12 @@ struct beside {
 
 extern struct beside csd_beside;
 
+/* A map that a program declares; the last has no address. */
+struct beside_map {
+	void *address;
+	uint32_t type, key_bytes, value_bytes, entries;
+};
+
+extern const struct beside_map csd_beside_maps[];
+
 #endif
