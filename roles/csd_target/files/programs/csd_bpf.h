@@ -203,11 +203,15 @@ struct csd_context {
  *		__type(value, struct group);
  *	} groups CSD_SECTION(".maps");
  */
+#if defined(__bpf__) || defined(CSD_NATIVE)
 #ifndef __uint
 #define __uint(name, value)	int (*name)[value]
 #define __type(name, value)	typeof(value) *name
 #endif
-#if defined(__bpf__) && !defined(__BPF_HELPERS__)	/* libbpf's header has those of Linux */
+#endif
+#if defined(__bpf__)
+static long (*const csd_emit)(const void *pointer, __u64 bytes) = (void *)65540;
+#ifndef __BPF_HELPERS__		/* libbpf's header, which has the others */
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
@@ -215,7 +219,9 @@ static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static long (*const bpf_for_each_map_elem)(void *map, void *function, void *context, __u64 flags) = (void *)164;
 static long (*const bpf_loop)(__u32 turns, void *function, void *context, __u64 flags) = (void *)181;
 static long (*const bpf_strncmp)(const char *text, __u32 text_bytes, const char *other) = (void *)182;
-#elif !defined(__bpf__)					/* compiled natively: who links it has them */
+#endif
+#elif defined(CSD_NATIVE)	/* a program that is compiled natively: who links it has them */
+extern long csd_emit(const void *pointer, __u64 bytes);
 extern void *bpf_map_lookup_elem(void *map, const void *key);
 extern long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags);
 extern long bpf_map_delete_elem(void *map, const void *key);
@@ -223,11 +229,6 @@ extern __u64 bpf_ktime_get_ns(void);
 extern long bpf_for_each_map_elem(void *map, void *function, void *context, __u64 flags);
 extern long bpf_loop(__u32 turns, void *function, void *context, __u64 flags);
 extern long bpf_strncmp(const char *text, __u32 text_bytes, const char *other);
-#endif
-#ifdef __bpf__
-static long (*const csd_emit)(const void *pointer, __u64 bytes) = (void *)65540;
-#else
-extern long csd_emit(const void *pointer, __u64 bytes);
 #endif
 
 #endif

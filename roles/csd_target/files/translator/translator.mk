@@ -99,7 +99,7 @@ $(BUILD)/translator/strict/%.so: $(BUILD)/translator/v3/%.tr.c translator/transl
 	$(CC) $(TRANSLATED_STRICT) -shared $< -o $@
 
 $(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
-	$(CC) $(CFLAGS) -fPIC -shared -Iprograms -Itranslator/tests -Itranslator/tests/loops $< translator/tests/beside.c -o $@
+	$(CC) $(CFLAGS) -fPIC -shared -DCSD_NATIVE -Iprograms -Itranslator/tests -Itranslator/tests/loops $< translator/tests/beside.c -o $@
 
 $(BUILD)/translator/checked/test_programs.o: $(addprefix translator/tests/loops/,data.h run.h)
 $(BUILD)/translator/checked/test_buffers.o: translator/tests/programs/context.h
