@@ -96,7 +96,7 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
 	call->records = seen;
 	call->matches = matches;
 	call->emitted = (emits ? csd_output.at : out) - call->out;
-	call->end = end;
+	csd_end(call, end);
 }
 
 /*
@@ -153,5 +153,5 @@ csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 r
 	call->records = records;
 	call->matches = matches;
 	call->emitted = matches * sizeof(u64);
-	call->end = end;
+	csd_end(call, end);
 }

@@ -27,7 +27,8 @@ $(BUILD)/translator $(BUILD)/translator/checked:
 	mkdir -p $@
 
 # The prelude as a string, in this order. It includes nothing.
-TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h $(addprefix translator/csd_prelude_,helpers.h maps.h records.h buffer.h)
+TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h $(addprefix translator/csd_prelude_,trace.h helpers.h maps.h \
+	records.h buffer.h)
 $(BUILD)/translator/csd_prelude.inc: $(TRANSLATOR_PRELUDE) translator/translator.mk | $(BUILD)/translator
 	cat $(TRANSLATOR_PRELUDE) | sed '/^#include/d; s/[\\"]/\\&/g; s/.*/"&\\n"/' >$@
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* Linked to a program that is compiled natively: what the drive gives it, written for itself. */
 #include <linux/bpf.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "beside.h"
@@ -53,6 +55,73 @@ bpf_strncmp(const char *text, __u32 text_bytes, const char *other)
 	int order = strncmp(text, other, text_bytes);
 
 	return order < 0 ? -1 : order > 0;
+}
+
+/* --- lines, by the C library's printf --- */
+
+/* Whether it can be printed: formats that C has and Linux has not, and as many arguments as there are. */
+static int
+beside_format(const char *format, __u32 bytes, __u32 arguments)
+{
+	if (bytes == 0 || format[bytes - 1] != '\0')
+		return 0;
+	for (; *format != '\0'; format++) {
+		size_t flags, longs;
+
+		if (*format != '%')
+			continue;
+		if (*++format == '%')
+			continue;
+		if (arguments-- == 0)
+			return 0;
+		flags = strspn(format, "0-+ ");
+		format += flags + strspn(format + flags, "0123456789");
+		longs = strspn(format, "l");
+		format += longs;
+		if (*format == '\0' || longs > 2 || strchr(longs > 0 ? "diuxX" : "diuxXpcs", *format) == NULL)
+			return 0;
+	}
+	return 1;
+}
+
+long
+bpf_trace_vprintk(const char *format, __u32 bytes, const void *arguments, __u32 argument_bytes)
+{
+	__u64 given[12] = {0};
+	char line[512], *pointer;
+	char plain[256];
+	int length;
+
+	if (argument_bytes % 8 != 0 || argument_bytes > sizeof(given) || !beside_format(format, bytes, argument_bytes / 8))
+		return -22;
+	memcpy(given, arguments, argument_bytes);
+	/* The C library's %p has an 0x before it. */
+	strcpy(plain, format);
+	pointer = strstr(plain, "%p");
+	if (pointer != NULL)
+		strcpy(pointer, "%lx");
+	length = snprintf(line, sizeof(line) - 1, plain, given[0], given[1], given[2]);
+	if (length == 0 || line[length - 1] != '\n')
+		strcpy(line + length, "\n");
+	for (char *at = line; *at != '\0'; at++) {
+		if (csd_beside.traced < csd_beside.trace_bytes)
+			csd_beside.trace[csd_beside.traced] = *at;
+		csd_beside.traced++;
+	}
+	return length;
+}
+
+long
+bpf_trace_printk(const char *format, __u32 bytes, ...)
+{
+	__u64 arguments[3];
+	va_list list;
+
+	va_start(list, bytes);
+	for (int i = 0; i < 3; i++)
+		arguments[i] = va_arg(list, __u64);
+	va_end(list);
+	return bpf_trace_vprintk(format, bytes, arguments, sizeof(arguments));
 }
 
 /* --- maps: entries in a row, looked through from the first --- */

@@ -8,6 +8,8 @@
 struct beside {
 	uint8_t *out;
 	uint64_t room, emitted, items, full, now;
+	uint8_t *trace;
+	uint64_t trace_bytes, traced;
 };
 
 extern struct beside csd_beside;

@@ -132,7 +132,7 @@ static const char *const words[] = {
 	"csd_compare_exchange#", "csd_div#", "csd_emit", "csd_end_buffer", "csd_fault", "csd_fetch_add#", "csd_fetch_and#",
 	"csd_fetch_or#", "csd_fetch_xor#", "csd_hash_delete", "csd_hash_lookup", "csd_hash_update", "csd_ktime_get_ns",
 	"csd_memcmp", "csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#", "csd_positions", "csd_records", "csd_sdiv#",
-	"csd_smod#", "csd_strncmp", "data", "data_bytes", "default", "ebpf", "exchange_n", "fetch_add", "fetch_and",
+	"csd_smod#", "csd_strncmp", "csd_trace_printk", "csd_trace_vprintk", "data", "data_bytes", "default", "ebpf", "exchange_n", "fetch_add", "fetch_and",
 	"fetch_or", "fetch_xor", "flags", "frame", "function", "goto", "if", "input", "input_bytes", "input_offset", "l#",
 	"line", "m#", "map", "r#", "range_count", "ranges", "return", "s#", "static", "struct", "switch", "u#", "verdict",
 	"void", "w#",

@@ -172,6 +172,7 @@ static struct records all_records[] = {
 	{"calls", 32, 20000, 64, {.cparam1 = 0}, NULL, NULL, 0},
 	{"emits", 32, 20000, 24, {.cparam1 = 0}, NULL, NULL, 81},
 	{"maps", 8, 60000, 72, {.cparam1 = 0}, NULL, NULL, 0},
+	{"trace", 24, 20000, 16, {.cparam1 = 0}, NULL, NULL, 0},
 	{"any", 24, 20000, 24, {.cparam1 = 3, .cparam2 = 100, .record_bytes = 24}, NULL, NULL, 0},
 	{"helpers", 64, 50000, 160, {.cparam1 = 0}, NULL, NULL, 0},
 	/* The shipped ones. */
