@@ -34,17 +34,17 @@ int trace(const struct entry *entry)
 	switch (entry->what % 20) {
 	case 0: PRINT("%d %i %u\n", entry->small, entry->small, entry->small); break;
 	case 1: PRINT("%ld|%lld|%lu", number, number, number); break;
-	case 2: PRINT("%x,%X,%llx", entry->small, entry->small, number); break;
+	case 2: PRINT("%x,%X,%llx", number, entry->small, number); break;
 	case 3: PRINT("[%s]%%%c", text, 'A' + entry->what % 26); break;
 	case 4: PRINT("%p", number | 1); break;
-	case 5: PRINT("%08x %-8d|%+d", entry->small, entry->small >> 8, entry->small); break;
+	case 5: PRINT("%08x %-08d|%+d", entry->small, entry->small >> 8, entry->small); break;
 	case 6: PRINT("% d %020lld %-20llu|", entry->small, number, number); break;
 	case 7: PRINT("%12s|%-12s|%3c", text, text, 'z'); break;
 	case 8: PRINT("%5d%05d%+5d", entry->small & 255, entry->small & 255, entry->small & 255); break;
 	case 9: PRINT(""); break;
 	case 10: line = bpf_trace_vprintk(three, sizeof(three), arguments, sizeof(arguments)); break;
 	case 11: line = bpf_trace_vprintk(three, sizeof(three), arguments, sizeof(arguments) - 8); break;
-	case 12: line = bpf_trace_vprintk(three, sizeof(three), arguments, 20); break;
+	case 12: line = bpf_trace_vprintk(three, sizeof(three), arguments, 28); break;
 	case 13: line = bpf_trace_vprintk(three, sizeof(three), arguments, 104); break;
 	case 14: line = bpf_trace_printk(bad, sizeof(bad), 1, 2, 3); break;
 	case 15: line = bpf_trace_printk(open, sizeof(open)); break;
