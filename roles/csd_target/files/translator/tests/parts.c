@@ -13,7 +13,10 @@
 static uint64_t
 parts_item_bytes(const struct csd_geometry *geometry)
 {
-	return geometry == NULL ? 0 : geometry->emit == CSD_EMIT_RECORD ? geometry->record_bytes : geometry->emit == CSD_EMIT_OFFSET ? 8 : 0;
+	if (geometry == NULL || geometry->emit == CSD_EMIT_NOTHING) {
+		return 0;
+	}
+	return geometry->emit == CSD_EMIT_RECORD ? geometry->record_bytes : sizeof(uint64_t);
 }
 
 static void
