@@ -11,7 +11,7 @@ struct maps_reader {
 	const struct csd_elf_file *elf;
 	struct csd_btf btf;
 	struct csd_object *object;
-	uint64_t bytes;		/* of all maps so far */
+	uint64_t bytes;		/* of variables, and all maps so far: a blob has room for so many */
 };
 
 /* A number is declared as a pointer to an array of as many elements. */
@@ -146,7 +146,7 @@ maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 	}
 	maps_measure(&map);
 	if (map.bytes > CSD_AREA_BYTES - reader->bytes) {
-		return csd_refuse(reader->elf->reason, "map %s takes %llu bytes; all maps may take %u", name,
+		return csd_refuse(reader->elf->reason, "map %s takes %llu bytes; all maps and variables may take %u", name,
 				  (unsigned long long)map.bytes, CSD_AREA_BYTES);
 	}
 	if (object->map_count == CSD_TRANSLATOR_MAPS) {
@@ -178,7 +178,7 @@ maps_open(struct maps_reader *reader)
 int
 csd_object_read_maps(const struct csd_elf_file *elf, const Elf64_Shdr *symbols, uint32_t section, struct csd_object *object)
 {
-	struct maps_reader reader = {.elf = elf, .object = object};
+	struct maps_reader reader = {.elf = elf, .object = object, .bytes = object->areas[CSD_AREA_GLOBALS].length};
 	int rc = maps_open(&reader);
 
 	for (uint64_t i = 1; rc == 0 && i < symbols->sh_size / sizeof(Elf64_Sym); i++) {

@@ -6,7 +6,7 @@
 
 /*
  * The maps that an object declares in section .maps, as libbpf has it: __uint(), __type() and their like in a variable whose
- * type BTF describes. 0, -EINVAL with a reason, or -ENOMEM.
+ * type BTF describes; after its other data. 0, -EINVAL with a reason, or -ENOMEM.
  */
 int csd_object_read_maps(const struct csd_elf_file *elf, const Elf64_Shdr *symbols, uint32_t section,
 			 struct csd_object *object);

@@ -422,7 +422,7 @@ test_programs(const char *folder)
 		{"map_type", "map map: type 6: this drive knows hashes (1) and arrays (2)"},
 		{"map_key", "map map: keys of 8 bytes; those of an array have 4"},
 		{"map_empty", "map map: 0 entries; 1 to 16777216 are possible"},
-		{"map_large", "map map takes 29360136 bytes; all maps may take 16777216"},
+		{"map_large", "map map takes 29360136 bytes; all maps and variables may take 16777216"},
 		{"map_value", "map map: value is no type with a size"},
 		{"map_pinned", "map map: this drive knows type, max_entries, key, value, key_size, value_size and map_flags, nothing else"},
 		{"pointers", "holds addresses, put in at load: not supported"},
