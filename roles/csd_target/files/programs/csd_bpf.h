@@ -193,20 +193,55 @@ struct csd_context {
  *
  * bpf_ktime_get_ns: when the part at hand was handed over, the same for all of it.
  * bpf_loop: at most 8388608 turns.
+ * bpf_printk: a line for who looks for the program's faults; up to three arguments. %d %i %u %x %X %c %s %p, with l or ll
+ * for 64 bits, a width, and the flags 0 - + and space.
+ * bpf_map_..., bpf_for_each_map_elem: maps as libbpf declares them, BPF_MAP_TYPE_HASH and BPF_MAP_TYPE_ARRAY; compile with -g.
+ * They are the program's own, like its variables, and empty when a run begins.
+ *
+ *	struct {
+ *		__uint(type, BPF_MAP_TYPE_HASH);
+ *		__uint(max_entries, 1000);
+ *		__type(key, __u64);
+ *		__type(value, struct group);
+ *	} groups CSD_SECTION(".maps");
  */
-#if defined(__bpf__) && !defined(__BPF_HELPERS__)	/* libbpf's header has those of Linux */
+#if defined(__bpf__) || defined(CSD_NATIVE)
+#ifndef __uint
+#define __uint(name, value)	int (*name)[value]
+#define __type(name, value)	typeof(value) *name
+#endif
+#endif
+#if defined(__bpf__)
+static long (*const csd_emit)(const void *pointer, __u64 bytes) = (void *)65540;
+#ifndef __BPF_HELPERS__		/* libbpf's header, which has the others */
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static long (*const bpf_trace_printk)(const char *format, __u32 format_bytes, ...) = (void *)6;
+static long (*const bpf_for_each_map_elem)(void *map, void *function, void *context, __u64 flags) = (void *)164;
+static long (*const bpf_trace_vprintk)(const char *format, __u32 format_bytes, const void *arguments,
+				       __u32 argument_bytes) = (void *)177;
 static long (*const bpf_loop)(__u32 turns, void *function, void *context, __u64 flags) = (void *)181;
 static long (*const bpf_strncmp)(const char *text, __u32 text_bytes, const char *other) = (void *)182;
-#elif !defined(__bpf__)					/* compiled natively: who links it has them */
+#endif
+#elif defined(CSD_NATIVE)	/* a program that is compiled natively: who links it has them */
+extern long csd_emit(const void *pointer, __u64 bytes);
+extern void *bpf_map_lookup_elem(void *map, const void *key);
+extern long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags);
+extern long bpf_map_delete_elem(void *map, const void *key);
 extern __u64 bpf_ktime_get_ns(void);
+extern long bpf_trace_printk(const char *format, __u32 format_bytes, ...);
+extern long bpf_for_each_map_elem(void *map, void *function, void *context, __u64 flags);
+extern long bpf_trace_vprintk(const char *format, __u32 format_bytes, const void *arguments, __u32 argument_bytes);
 extern long bpf_loop(__u32 turns, void *function, void *context, __u64 flags);
 extern long bpf_strncmp(const char *text, __u32 text_bytes, const char *other);
 #endif
-#ifdef __bpf__
-static long (*const csd_emit)(const void *pointer, __u64 bytes) = (void *)65540;
-#else
-extern long csd_emit(const void *pointer, __u64 bytes);
+#ifndef __BPF_HELPERS__
+#define bpf_printk(format, ...)	({ \
+	static const char csd_format[] = format; \
+	bpf_trace_printk(csd_format, sizeof(csd_format), ##__VA_ARGS__); \
+})
 #endif
 
 #endif

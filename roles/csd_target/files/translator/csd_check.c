@@ -136,7 +136,7 @@ check_ld_imm64(const struct checker *checker, uint32_t at)
 	const struct csd_insn *insn = &checker->object->insns[at];
 
 	if (insn->src != 0) {
-		return REFUSE(at, "64-bit immediate of kind %u: numbers (0) and relocated addresses are known, no maps", insn->src);
+		return REFUSE(at, "64-bit immediate of kind %u: numbers (0) and relocated addresses are known", insn->src);
 	}
 	if (at + 1 >= checker->function->end) {
 		return REFUSE(at, "the second half of a 64-bit immediate is missing");

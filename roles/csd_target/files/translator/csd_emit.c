@@ -7,6 +7,7 @@
 #include "csd_emit.h"
 #include "csd_emit_buffer.h"
 #include "csd_emit_insn.h"
+#include "csd_emit_maps.h"
 #include "csd_emit_records.h"
 #include "csd_helper.h"
 #include "csd_isa.h"
@@ -127,7 +128,7 @@ emit_callbacks(FILE *out, const struct csd_object *object, uint32_t id)
 {
 	uint8_t taken[CSD_TRANSLATOR_FUNCTIONS] = {0};
 
-	if (!csd_object_calls(object, CSD_HELPER_LOOP)) {
+	if (!csd_object_calls(object, CSD_HELPER_LOOP) && !csd_object_calls(object, CSD_HELPER_EACH)) {
 		return;
 	}
 	for (uint32_t at = 0; at < object->count; at++) {
@@ -167,6 +168,14 @@ emit_functions(const struct csd_emitter *emitter)
 	return rc;
 }
 
+/* A program of no kind. One of a kind has its way in alone: a second caller would be a second copy of small programs. */
+static void
+emit_bare(FILE *out, const struct csd_object *object, uint32_t id)
+{
+	fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
+		"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
+}
+
 int
 csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 {
@@ -182,17 +191,17 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 	}
 	fputc('\n', out);
 	emit_callbacks(out, object, id);
+	csd_emit_maps(out, object, id);
 	rc = emit_functions(&emitter);
-	if (rc == 0) {
-		/* What follows stands for no instruction. */
-		fprintf(out, "#line 1 \"call\"\nCSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
-			"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
+	if (rc != 0) {
+		return rc;
 	}
-	if (rc == 0 && strcmp(object->kind, "csd/record") == 0) {
+	if (strcmp(object->kind, "csd/record") == 0) {
 		csd_emit_records(out, object, id);
-	}
-	if (rc == 0 && strcmp(object->kind, "csd/buffer") == 0) {
+	} else if (strcmp(object->kind, "csd/buffer") == 0) {
 		csd_emit_buffer(out, object, id);
+	} else {
+		emit_bare(out, object, id);
 	}
-	return rc;
+	return 0;
 }

@@ -195,7 +195,7 @@ emit_ld_imm64(const struct csd_emitter *emitter, uint32_t at)
 	if (area == CSD_AREA_NONE) {
 		fprintf(out, "0x%llxULL;\n",
 			(unsigned long long)((uint64_t)(uint32_t)insn[1].imm << 32 | (uint32_t)insn[0].imm));
-	} else if (area == CSD_AREA_FUNCTION) {
+	} else if (area == CSD_AREA_FUNCTION || area == CSD_AREA_MAP) {
 		fprintf(out, "%uU;\n", (uint32_t)insn->imm);
 	} else if (object->areas[area].length == 0) {
 		/* There is nothing, so no byte of it either: an address that is nobody's. */
@@ -266,7 +266,7 @@ emit_helper(const struct csd_emitter *emitter, const struct csd_helper *helper)
 {
 	FILE *out = emitter->out;
 
-	if (helper->calls_back) {
+	if (helper->own) {
 		fprintf(out, "w0 = r0 = csd_%u_%s(", emitter->id, helper->function);
 	} else {
 		fprintf(out, "w0 = r0 = %s(", helper->function);

@@ -4,7 +4,13 @@
 #include "csd_helper.h"
 
 static const struct csd_helper helpers[] = {
+	{1, "bpf_map_lookup_elem", "lookup", 2, true},
+	{2, "bpf_map_update_elem", "update", 4, true},
+	{3, "bpf_map_delete_elem", "delete", 2, true},
 	{5, "bpf_ktime_get_ns", "csd_ktime_get_ns", 0, false},
+	{6, "bpf_trace_printk", "csd_trace_printk", 5, false},
+	{CSD_HELPER_EACH, "bpf_for_each_map_elem", "each", 4, true},
+	{177, "bpf_trace_vprintk", "csd_trace_vprintk", 4, false},
 	{CSD_HELPER_LOOP, "bpf_loop", "loop", 4, true},
 	{182, "bpf_strncmp", "csd_strncmp", 3, false},
 	{0x10000, "memcmp", "csd_memcmp", 3, false},

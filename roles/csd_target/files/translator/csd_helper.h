@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CSD_HELPER_EACH		164
 #define CSD_HELPER_LOOP		181
 #define CSD_HELPER_EMIT		0x10004
 
@@ -16,9 +17,9 @@
 struct csd_helper {
 	int32_t number;
 	const char *name;
-	const char *function;	/* of the prelude; if it calls back, what stands behind csd_ID_ */
+	const char *function;	/* of the prelude; or what stands behind csd_ID_ */
 	uint32_t arguments;
-	bool calls_back;	/* functions of the program */
+	bool own;		/* each program has its own: it works with what the program has, maps and functions */
 };
 
 /* NULL: there is none. */

@@ -9,10 +9,11 @@
 
 #include "csd_elf.h"
 #include "csd_helper.h"
-#include "csd_object.h"
+#include "csd_object_maps.h"
 
 #define TEXT		".text"
 #define STATE		".csd_state"
+#define MAPS		".maps"
 #define RECORD		"csd/record"
 #define BUFFER		"csd/buffer"
 #define INSN_BYTES	sizeof(struct csd_insn)
@@ -23,7 +24,7 @@
 
 /* What became of a section. */
 struct placed {
-	enum {ELSEWHERE, CODE, DATA} kind;
+	enum {ELSEWHERE, CODE, DATA, MAP} kind;
 	enum csd_area area;	/* of DATA */
 	uint64_t begin;		/* CODE: its first instruction; DATA: byte of the area */
 	uint64_t length;	/* the same units */
@@ -214,9 +215,6 @@ object_place_data(struct reader *reader, uint32_t section)
 	uint64_t alignment = header->sh_addralign > 0 ? header->sh_addralign : 1;
 	uint64_t length = object_size_of(reader, section), begin;
 
-	if (strcmp(name.text, ".maps") == 0) {
-		return csd_refuse(reader->reason, "ELF: section .maps: this drive has no maps yet");
-	}
 	if (is_state && strcmp(reader->object->kind, BUFFER) != 0) {
 		return csd_refuse(reader->reason, "ELF: section %s: CSD_STATE is for %s, the state of %s belongs to its geometry",
 				  STATE, BUFFER, reader->object->kind);
@@ -250,7 +248,7 @@ object_is_data(const struct reader *reader, uint32_t section)
 
 	return (header->sh_type == SHT_PROGBITS || header->sh_type == SHT_NOBITS) && (header->sh_flags & SHF_ALLOC) &&
 	       !(header->sh_flags & SHF_EXECINSTR) && strcmp(name.text, "csd_geometry") != 0 &&
-	       strcmp(name.text, ".eh_frame") != 0;
+	       strcmp(name.text, MAPS) != 0 && strcmp(name.text, ".eh_frame") != 0;
 }
 
 /* What has bytes in the file comes first, so that zeros need not be kept. */
@@ -290,6 +288,20 @@ object_read_data(struct reader *reader)
 		}
 	}
 	return 0;
+}
+
+static int
+object_find_maps(struct reader *reader)
+{
+	int rc = 0;
+
+	for (uint32_t i = 1; rc == 0 && i < reader->elf.header.e_shnum; i++) {
+		if (strcmp(csd_elf_section_name(&reader->elf, i).text, MAPS) == 0 && reader->placed[i].kind == ELSEWHERE) {
+			reader->placed[i] = (struct placed) {.kind = MAP};
+			rc = csd_object_read_maps(&reader->elf, reader->symbols, i, reader->object);
+		}
+	}
+	return rc;
 }
 
 /* --- relocations --- */
@@ -334,6 +346,23 @@ object_relocate_function(struct reader *reader, const struct relocation *relocat
 }
 
 static int
+object_relocate_map(struct reader *reader, const struct relocation *relocation, uint64_t offset)
+{
+	struct csd_object *object = reader->object;
+
+	for (uint32_t i = 0; i < object->map_count; i++) {
+		if (object->maps[i].declared == offset) {
+			object->area[relocation->at] = CSD_AREA_MAP;
+			object->insns[relocation->at].imm = i + 1;
+			object->insns[relocation->at + 1].imm = 0;
+			return 0;
+		}
+	}
+	return csd_object_refuse(object, relocation->at, reader->reason, "uses byte %llu of %s, where no map is declared",
+				 object_wide(offset), MAPS);
+}
+
+static int
 object_relocate_address(struct reader *reader, const struct relocation *relocation)
 {
 	struct csd_object *object = reader->object;
@@ -361,7 +390,7 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 	} else if (relocation->placed != NULL && relocation->placed->kind == DATA) {
 		area = relocation->placed->area;
 		begin = relocation->placed->begin;
-	} else if (relocation->placed == NULL || relocation->placed->kind != CODE) {
+	} else if (relocation->placed == NULL || relocation->placed->kind == ELSEWHERE) {
 		return csd_object_refuse(object, relocation->at, reader->reason,
 					 "uses %s, which lies in no section of data", relocation->name.text);
 	}
@@ -372,6 +401,9 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 	}
 	if (relocation->placed != NULL && relocation->placed->kind == CODE) {
 		return object_relocate_function(reader, relocation, offset);
+	}
+	if (relocation->placed != NULL && relocation->placed->kind == MAP) {
+		return object_relocate_map(reader, relocation, offset);
 	}
 	if (relocation->placed != NULL && offset > relocation->placed->length) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "%s has no byte %llu: its section has %llu",
@@ -585,6 +617,9 @@ object_read_all(struct reader *reader, const void *bytes, size_t length)
 	}
 	if (rc == 0) {
 		rc = object_read_data(reader);
+	}
+	if (rc == 0) {
+		rc = object_find_maps(reader);
 	}
 	if (rc == 0) {
 		rc = object_refuse_core(reader);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Stands at the head of each translated program (csd_emit.c), which includes no other file: a compiler that is shut in
- * needs none. csd_call.h and the other csd_prelude_*.h follow it, as translator.mk says. Nothing here or behind it may be undefined behaviour of C for a program that keeps to its memory.
+ * needs none. csd_call.h and the other csd_prelude_*.h follow it, as translator.mk says. Nothing here or behind it may be
+ * undefined behaviour of C for a program that keeps to its memory.
  */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "programs are little endian, and so is what they run on"

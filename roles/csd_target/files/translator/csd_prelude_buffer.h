@@ -10,5 +10,5 @@ csd_end_buffer(struct csd_call *call, u64 consumed, u64 verdict)
 	call->records = 0;
 	call->matches = csd_output.items;
 	call->emitted = csd_output.at - call->out;
-	call->end = csd_output.full ? CSD_CALL_FULL : (verdict & CSD_STOP) != 0 ? CSD_CALL_STOPPED : CSD_CALL_USED;
+	csd_end(call, csd_output.full ? CSD_CALL_FULL : (verdict & CSD_STOP) != 0 ? CSD_CALL_STOPPED : CSD_CALL_USED);
 }

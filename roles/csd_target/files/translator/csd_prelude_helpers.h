@@ -117,6 +117,15 @@ csd_begin(const struct csd_call *call)
 {
 	csd_now = call->now;
 	csd_output = (struct csd_output) {.at = call->out, .room = call->out_bytes};
+	csd_trace = (struct csd_trace) {.to = call->trace, .room = call->trace_bytes};
+}
+
+/* What each call says at its end, whatever the kind. */
+CSD_COPY void
+csd_end(struct csd_call *call, u64 end)
+{
+	call->traced = csd_trace.written;
+	call->end = end;
 }
 
 /* --- those that call back: `back` is the program's csd_ID_back(), so each program has its own --- */

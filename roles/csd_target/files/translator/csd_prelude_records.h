@@ -96,7 +96,7 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
 	call->records = seen;
 	call->matches = matches;
 	call->emitted = (emits ? csd_output.at : out) - call->out;
-	call->end = end;
+	csd_end(call, end);
 }
 
 /*
@@ -104,7 +104,8 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
  * windows that end behind the input are copied to `tail`, filled up with zeros.
  */
 CSD_COPY void
-csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u64 tail, u32 ahead)
+csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u64 tail,
+	      u32 ahead)
 {
 	u64 input_bytes = csd_input_bytes(call), room = call->out_bytes / sizeof(u64);
 	u64 at = 0, records = 0, matches = 0, end = CSD_CALL_USED;
@@ -153,5 +154,5 @@ csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 r
 	call->records = records;
 	call->matches = matches;
 	call->emitted = matches * sizeof(u64);
-	call->end = end;
+	csd_end(call, end);
 }

@@ -6,8 +6,8 @@
 #   make csd_translator_bench, csd_records_bench    what programs take; below
 #   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
 #                             PROGRAMS_SEED=7 for others
-TRANSLATOR_SOURCES := $(addprefix translator/,csd_check.c csd_emit.c csd_emit_buffer.c csd_emit_insn.c csd_emit_records.c \
-	csd_helper.c csd_narrow.c csd_object.c csd_object_read.c csd_source.c) \
+TRANSLATOR_SOURCES := $(addprefix translator/,csd_btf.c csd_check.c csd_emit.c csd_emit_buffer.c csd_emit_insn.c \
+	csd_emit_maps.c csd_emit_records.c csd_helper.c csd_narrow.c csd_object.c csd_object_maps.c csd_object_read.c csd_source.c) \
 	$(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
 TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h worker/csd_call.h
 TRANSLATOR_INCLUDES := -Itranslator -Iworker -I$(BUILD)/translator $(INCLUDES)
@@ -28,7 +28,8 @@ $(BUILD)/translator $(BUILD)/translator/checked:
 	mkdir -p $@
 
 # The prelude as a string, in this order. It includes nothing.
-TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h $(addprefix translator/csd_prelude_,helpers.h records.h buffer.h)
+TRANSLATOR_PRELUDE := translator/csd_prelude.h worker/csd_call.h $(addprefix translator/csd_prelude_,trace.h helpers.h maps.h \
+	records.h buffer.h)
 $(BUILD)/translator/csd_prelude.inc: $(TRANSLATOR_PRELUDE) translator/translator.mk | $(BUILD)/translator
 	cat $(TRANSLATOR_PRELUDE) | sed '/^#include/d; s/[\\"]/\\&/g; s/.*/"&\\n"/' >$@
 
@@ -73,8 +74,11 @@ TRANSLATED_CPUS := v1 v2 v3
 TRANSLATED_SOURCES := $(wildcard translator/tests/programs/*.bpf.c translator/tests/loops/*.bpf.c programs/*.bpf.c)
 TRANSLATED_NAMES := $(patsubst %.bpf.c,%,$(notdir $(TRANSLATED_SOURCES)))
 TRANSLATED_LIBRARIES := $(foreach cpu,$(TRANSLATED_CPUS) strict native,$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
-TRANSLATED_HEADERS := programs/csd_bpf.h programs/sensor.h translator/tests/loops/loop.h translator/tests/programs/context.h
-TRANSLATED_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Itranslator/tests/loops
+TRANSLATED_HEADERS := programs/csd_bpf.h programs/sensor.h translator/tests/loops/loop.h translator/tests/programs/context.h \
+	translator/tests/beside.h
+TRANSLATED_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Itranslator/tests -Itranslator/tests/loops
+# What a map's declaration says is in debug information.
+$(TRANSLATED_CPUS:%=$(BUILD)/translator/%/maps.bpf.o): TRANSLATED_BPF += -g
 
 vpath %.bpf.c translator/tests/programs translator/tests/loops programs
 $(TRANSLATED_CPUS:%=$(BUILD)/translator/%) $(BUILD)/translator/strict $(BUILD)/translator/native:
@@ -96,8 +100,8 @@ $(BUILD)/translator/%.so: $(BUILD)/translator/%.tr.c translator/translator.mk
 $(BUILD)/translator/strict/%.so: $(BUILD)/translator/v3/%.tr.c translator/translator.mk | $(BUILD)/translator/strict
 	$(CC) $(TRANSLATED_STRICT) -shared $< -o $@
 
-$(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c translator/tests/beside.h $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
-	$(CC) $(CFLAGS) -fPIC -shared -Iprograms -Itranslator/tests -Itranslator/tests/loops $< translator/tests/beside.c -o $@
+$(BUILD)/translator/native/%.so: %.bpf.c translator/tests/beside.c $(TRANSLATED_HEADERS) | $(BUILD)/translator/native
+	$(CC) $(CFLAGS) -fPIC -shared -DCSD_NATIVE -Iprograms -Itranslator/tests -Itranslator/tests/loops $< translator/tests/beside.c -o $@
 
 $(BUILD)/translator/checked/test_programs.o: $(addprefix translator/tests/loops/,data.h run.h)
 $(BUILD)/translator/checked/test_buffers.o: translator/tests/programs/context.h
@@ -111,8 +115,8 @@ $(BUILD)/translator/test_geometries: $(addprefix $(BUILD)/translator/checked/,te
 
 # What is refused.
 TRANSLATOR_BAD := $(patsubst translator/tests/bad/%.bpf.c,$(BUILD)/translator/bad/%.bpf.o,$(wildcard translator/tests/bad/*.bpf.c))
-# CO-RE's records come with debug information alone.
-$(BUILD)/translator/bad/core.bpf.o: TRANSLATED_BPF += -g
+# CO-RE's records and what maps are come with debug information alone.
+$(BUILD)/translator/bad/core.bpf.o $(filter $(BUILD)/translator/bad/map_%,$(TRANSLATOR_BAD)): TRANSLATED_BPF += -g
 
 $(BUILD)/translator/bad/%.bpf.o: translator/tests/bad/%.bpf.c programs/csd_bpf.h
 	@mkdir -p $(@D)
@@ -138,7 +142,7 @@ check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translato
 		$(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o
 	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
 	grep -q 'helper.bpf.o: instruction .* calls helper 35: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
-	$(BUILD)/translator/test_refusals $(BUILD)/translator/v3/closest.bpf.o $(BUILD)/translator/bad
+	$(BUILD)/translator/test_refusals $(addprefix $(BUILD)/translator/,v3/closest.bpf.o v3/maps.bpf.o bad)
 	$(BUILD)/translator/test_source $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o 2000 $(PROGRAMS_SEED)
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
 		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)

@@ -44,6 +44,10 @@ struct csd_call {
 	uint64_t end;		/* enum csd_call_end */
 	/* in */
 	uint64_t now;		/* CLOCK_MONOTONIC in nanoseconds, for bpf_ktime_get_ns() */
+	uint64_t trace;		/* where bpf_printk()'s lines go: there at once, so that they outlive a fault */
+	uint64_t trace_bytes;	/* room; 0: they go nowhere */
+	/* out */
+	uint64_t traced;	/* bytes of lines; above trace_bytes: what went beyond it is lost */
 };
 
 #endif

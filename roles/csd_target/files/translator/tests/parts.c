@@ -5,14 +5,18 @@
 #include "parts.h"
 #include "test.h"
 
-#define PAGE	4096
+#define PAGE		4096
+#define TRACE_BYTES	2000
 
 /* --- the reference --- */
 
 static uint64_t
 parts_item_bytes(const struct csd_geometry *geometry)
 {
-	return geometry == NULL ? 0 : geometry->emit == CSD_EMIT_RECORD ? geometry->record_bytes : geometry->emit == CSD_EMIT_OFFSET ? 8 : 0;
+	if (geometry == NULL || geometry->emit == CSD_EMIT_NOTHING) {
+		return 0;
+	}
+	return geometry->emit == CSD_EMIT_RECORD ? geometry->record_bytes : sizeof(uint64_t);
 }
 
 static void
@@ -122,7 +126,10 @@ void
 parts_reference(const struct parts *parts, struct csd_call *call)
 {
 	call->consumed = call->records = call->matches = call->emitted = 0;
-	*parts->beside = (struct beside) {.out = (uint8_t *)call->out, .room = call->out_bytes, .now = call->now};
+	*parts->beside = (struct beside) {
+		.out = (uint8_t *)call->out, .room = call->out_bytes, .now = call->now, .trace = (uint8_t *)call->trace,
+		.trace_bytes = call->trace_bytes,
+	};
 	if (parts->geometry == NULL) {
 		parts_reference_buffer(parts, call);
 		return;
@@ -133,6 +140,7 @@ parts_reference(const struct parts *parts, struct csd_call *call)
 	} else {
 		parts_reference_records(parts, call);
 	}
+	call->traced = parts->beside->traced;
 }
 
 /* --- comparison --- */
@@ -174,7 +182,7 @@ parts_ask(const struct parts *parts, uint64_t at, uint64_t bytes, uint64_t out_b
 {
 	return (struct csd_call) {
 		.input_bytes = bytes, .input_offset = at, .out_bytes = out_bytes, .consumed = 1, .records = 2, .matches = 3,
-		.emitted = 4, .end = 5, .now = 1234567891234,
+		.emitted = 4, .end = 5, .now = 1234567891234, .trace_bytes = below(2) == 0 ? TRACE_BYTES : below(TRACE_BYTES + 1),
 		.flags = (at == 0 ? CSD_CALL_FIRST : 0) | (bytes == parts->bytes - at ? CSD_CALL_LAST : 0),
 	};
 }
@@ -183,6 +191,7 @@ parts_ask(const struct parts *parts, uint64_t at, uint64_t bytes, uint64_t out_b
 static struct csd_call
 parts_step(const struct parts *parts, struct csd_call asked, const struct guarded *input, const struct guarded out[2])
 {
+	static uint8_t traces[2][TRACE_BYTES];
 	struct csd_call found = asked, wanted = asked;
 	uint8_t *outs[2];
 
@@ -194,6 +203,9 @@ parts_step(const struct parts *parts, struct csd_call asked, const struct guarde
 	}
 	found.out = (uint64_t)outs[0];
 	wanted.out = (uint64_t)outs[1];
+	memset(traces, 0x5a, sizeof(traces));
+	found.trace = (uint64_t)traces[0];
+	wanted.trace = (uint64_t)traces[1];
 	parts->translated.call(&found);
 	parts_reference(parts, &wanted);
 	CHECK(found.consumed == wanted.consumed && found.records == wanted.records && found.matches == wanted.matches &&
@@ -204,6 +216,8 @@ parts_step(const struct parts *parts, struct csd_call asked, const struct guarde
 	/* Of a record that is shown again, pieces may lie behind what counts. */
 	CHECK(memcmp(outs[0], outs[1], parts->most_out > 0 ? found.emitted : asked.out_bytes) == 0, "%s: other bytes come out",
 	      parts->name);
+	CHECK(parts->geometry == NULL || (found.traced == wanted.traced && memcmp(traces[0], traces[1], TRACE_BYTES) == 0),
+	      "%s: other lines: %lu bytes: %.200s, not %lu: %.200s", parts->name, found.traced, traces[0], wanted.traced, traces[1]);
 	CHECK(parts->state_bytes == 0 || memcmp(parts->translated.state, parts->native.state, parts->state_bytes) == 0,
 	      "%s: another state behind byte %lu", parts->name, asked.input_offset + wanted.consumed);
 	CHECK(memcmp(parts->translated.parameters, parts->native.parameters, sizeof(struct csd_parameters)) == 0,

@@ -75,7 +75,8 @@ check_context(const char *folder, const char *cpu)
 	call.flags = CSD_CALL_LAST;
 	call.range_count = call.data_bytes = 0;
 	function(&call);
-	CHECK(seen->calls == 102 && seen->bytes == 200 && seen->flags == CSD_LAST && seen->ranges == 0 && seen->data == 0, "second part");
+	CHECK(seen->calls == 102 && seen->bytes == 200 && seen->flags == CSD_LAST && seen->ranges == 0 && seen->data == 0,
+	      "second part");
 	CHECK_EQUAL(call.consumed, 40);
 	CHECK_EQUAL(call.end, CSD_CALL_STOPPED);
 	dlclose(library);
@@ -108,7 +109,7 @@ check_consumed(const char *folder, const char *cpu, uint64_t bytes, uint64_t mor
 static void
 fill_text(uint8_t *text)
 {
-	static const char *const words[] = {"ERROR", "ERROR: ", "INFO: ", "\n", "\n", "disk failure ", "ERR", "\nERROR\n", "a longer word "};
+	static const char *const words[] = {"ERROR", "ERROR: ", "INFO: ", "\n", "\n", "disk failure ", "ERR", "\nERROR\n", "a word "};
 
 	chance_begin(9, 9);
 	for (uint64_t at = 0; at < TEXT_BYTES;) {

@@ -28,7 +28,7 @@ geometry_add(uint32_t record_bytes, uint32_t stride_bytes)
 	for (uint32_t emit = CSD_EMIT_RECORD; emit <= CSD_EMIT_NOTHING + 1; emit++) {
 		CHECK(geometry_count < MOST, "too many");
 		geometries[geometry_count] = (struct csd_geometry) {
-			.version = CSD_GEOMETRY_VERSION, .record_bytes = record_bytes, .stride_bytes = stride_bytes, .state_bytes = 16,
+			.version = CSD_GEOMETRY_VERSION, .record_bytes = record_bytes, .stride_bytes = stride_bytes, .state_bytes = 24,
 			.emit = emit,
 		};
 		if (emit > CSD_EMIT_NOTHING) {
@@ -157,7 +157,7 @@ main(int argc, char **argv)
 		uint64_t most = (uint64_t)geometry->stride_bytes * 300 + geometry->record_bytes;
 		char name[128];
 		struct parts parts = {
-			.name = name, .beside = dlsym(control, "csd_beside"), .geometry = geometry, .state_bytes = 16, .input = input,
+			.name = name, .beside = dlsym(control, "csd_beside"), .geometry = geometry, .state_bytes = 24, .input = input,
 			.translated = {
 				.call = (void (*)(struct csd_call *))geometry_symbol(translated, i, "call"),
 				.parameters = geometry_symbol(translated, i, "parameters"), .state = geometry_symbol(translated, i, "state"),

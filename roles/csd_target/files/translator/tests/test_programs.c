@@ -18,15 +18,6 @@
 #define LOOP_BYTES	(1 << 20)
 #define PARTS_RECORDS	5000
 
-typedef uint64_t (*program_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-
-/* What the drive gives a program, and its ways in. */
-struct program {
-	program_function function;
-	struct csd_parameters *parameters;
-	void *state;
-};
-
 struct records {
 	const char *name;
 	uint32_t bytes, count, state_bytes;
@@ -171,7 +162,9 @@ static struct records all_records[] = {
 	{"all_kinds", 64, 20000, 64, {.cparam1 = 0}, NULL, NULL, 0},
 	{"calls", 32, 20000, 64, {.cparam1 = 0}, NULL, NULL, 0},
 	{"emits", 32, 20000, 24, {.cparam1 = 0}, NULL, NULL, 81},
-	{"any", 24, 20000, 16, {.cparam1 = 3, .cparam2 = 100, .record_bytes = 24}, NULL, NULL, 0},
+	{"maps", 8, 60000, 72, {.cparam1 = 0}, NULL, NULL, 0},
+	{"trace", 24, 20000, 16, {.cparam1 = 0}, NULL, NULL, 0},
+	{"any", 24, 20000, 24, {.cparam1 = 3, .cparam2 = 100, .record_bytes = 24}, NULL, NULL, 0},
 	{"helpers", 64, 50000, 160, {.cparam1 = 0}, NULL, NULL, 0},
 	/* The shipped ones. */
 	{"threshold", 64, 20000, 0, {.cparam1 = 5}, NULL, NULL, 0},
@@ -200,70 +193,77 @@ open_library(const char *folder, const char *cpu, const char *name)
 	return library;
 }
 
-static struct program
-open_program(void *library, const char *function, const char *parameters, const char *state)
+static void *
+find(void *library, const char *name)
 {
-	struct program program = {
-		.function = (program_function)dlsym(library, function), .parameters = dlsym(library, parameters),
-		.state = dlsym(library, state),
-	};
+	void *address = dlsym(library, name);
 
-	CHECK(program.function != NULL, "%s", dlerror());
-	return program;
+	CHECK(address != NULL, "%s", dlerror());
+	return address;
 }
 
-static void
-begin(struct program *program, const struct records *records)
+/* Both sides of a program; its input are the first records, and a piece of one. */
+static struct parts
+open_parts(const struct records *records, void *library, void *control, const uint8_t *input)
 {
-	CHECK(program->parameters != NULL, "no parameters");
-	*program->parameters = records->parameters;
-	if (records->state_bytes > 0) {
-		CHECK(program->state != NULL, "no state");
-		memset(program->state, 0, records->state_bytes);
-	}
-}
-
-/* Its way in: over the first records and a piece of one, at once and in parts. */
-static void
-check_parts(const struct records *records, void *library, void *control, const struct program *translated,
-	    const struct program *native, const uint8_t *input)
-{
-	const struct csd_geometry *geometry = dlsym(control, "csd_program_geometry");
 	uint64_t count = records->count < PARTS_RECORDS ? records->count : PARTS_RECORDS;
 	struct parts parts = {
 		.name = records->name,
 		.translated = {
-			.call = (void (*)(struct csd_call *))dlsym(library, "csd_0_call"), .parameters = translated->parameters,
-			.state = translated->state,
+			.call = (void (*)(struct csd_call *))find(library, "csd_0_call"), .parameters = find(library, "csd_0_parameters"),
 		},
-		.native = {.function = native->function, .parameters = native->parameters, .state = native->state},
-		.beside = dlsym(control, "csd_beside"), .geometry = geometry, .parameters = &records->parameters, .state_bytes = records->state_bytes, .input = input,
-		.bytes = (uint64_t)records->bytes * count - records->bytes / 3, .keeps_more = dlsym(library, "csd_0_globals"),
-		.most_out = records->emits * count,
+		.native = {
+			.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))find(control, records->name),
+			.parameters = find(control, "csd_parameters"), .state = find(control, "csd_state"),
+		},
+		.beside = find(control, "csd_beside"), .geometry = find(control, "csd_program_geometry"),
+		.parameters = &records->parameters, .state_bytes = records->state_bytes, .input = input,
+		.bytes = (uint64_t)records->bytes * count - records->bytes / 3, .most_out = records->emits * count,
+		.keeps_more = dlsym(library, "csd_0_globals"),
 	};
 
-	CHECK(geometry != NULL && geometry->record_bytes == records->bytes, "%s: no geometry", records->name);
-	CHECK(parts.translated.call != NULL, "%s: no way in", records->name);
-	for (uint64_t seed = 0; seed < 3; seed++) {
-		count_of_parts += parts_compare(&parts, seed);
+	if (records->state_bytes > 0) {
+		parts.translated.state = find(library, "csd_0_state");
 	}
+	CHECK(parts.geometry->record_bytes == records->bytes && parts.geometry->state_bytes == records->state_bytes, "%s: geometry",
+	      records->name);
+	return parts;
+}
+
+/* One record, given alone: whether it was kept. */
+static uint64_t
+check_record(const struct parts *parts, const char *cpu, const uint8_t *record, uint64_t number)
+{
+	static uint8_t out[2][2048];
+	struct csd_call found = {.input = (uint64_t)record, .input_bytes = parts->geometry->record_bytes, .out_bytes = sizeof(out[0])};
+	struct csd_call natively = found;
+
+	found.out = (uint64_t)out[0];
+	natively.out = (uint64_t)out[1];
+	parts->translated.call(&found);
+	parts_reference(parts, &natively);
+	CHECK(found.end == natively.end && found.consumed == natively.consumed && found.matches == natively.matches &&
+	      found.emitted == natively.emitted && memcmp(out[0], out[1], natively.emitted) == 0,
+	      "%s for %s: record %lu: end %lu, %lu matches, %lu bytes; natively %lu, %lu, %lu, or other bytes", parts->name, cpu,
+	      number, found.end, found.matches, found.emitted, natively.end, natively.matches, natively.emitted);
+	CHECK(parts->state_bytes == 0 || memcmp(parts->translated.state, parts->native.state, parts->state_bytes) == 0,
+	      "%s for %s: record %lu: another state than natively", parts->name, cpu, number);
+	return found.matches;
 }
 
 static void
 check_records(const struct records *records, const char *folder, const char *cpu)
 {
 	void *library = open_library(folder, cpu, records->name), *control = open_library(folder, "native", records->name);
-	struct program translated = open_program(library, "csd_0_program", "csd_0_parameters", "csd_0_state");
-	struct program native = open_program(control, records->name, "csd_parameters", "csd_state");
 	uint8_t *input = malloc((uint64_t)records->bytes * records->count);
+	struct parts parts = open_parts(records, library, control, input);
 	uint64_t answer[64] = {0}, kept = 0;
 
-	begin(&translated, records);
-	begin(&native, records);
+	parts_begin(&parts, &parts.translated);
+	parts_begin(&parts, &parts.native);
 	chance_begin(1, 0);
 	for (uint64_t i = 0; i < records->count; i++) {
 		uint8_t *record = input + i * records->bytes;
-		uint32_t verdict, control_verdict;
 
 		for (uint32_t k = 0; records->fill == NULL && k < records->bytes; k++) {
 			record[k] = chance() >> 8;
@@ -271,20 +271,16 @@ check_records(const struct records *records, const char *folder, const char *cpu
 		if (records->fill != NULL) {
 			records->fill(record, i);
 		}
-		verdict = translated.function((uint64_t)record, 0, 0, 0, 0);
-		control_verdict = native.function((uint64_t)record, 0, 0, 0, 0);
-		CHECK(verdict == control_verdict, "%s for %s: record %lu: verdict %u, natively %u", records->name, cpu, i, verdict,
-		      control_verdict);
-		CHECK(records->state_bytes == 0 || memcmp(translated.state, native.state, records->state_bytes) == 0,
-		      "%s for %s: record %lu: another state than natively", records->name, cpu, i);
-		kept += verdict & CSD_KEEP;
+		kept += check_record(&parts, cpu, record, i);
 	}
 	if (records->answer != NULL) {
 		CHECK_EQUAL(kept, records->answer(input, records->count, &records->parameters, answer));
-		CHECK(records->state_bytes == 0 || memcmp(translated.state, answer, records->state_bytes) == 0,
+		CHECK(records->state_bytes == 0 || memcmp(parts.translated.state, answer, records->state_bytes) == 0,
 		      "%s for %s: another state than plain C finds", records->name, cpu);
 	}
-	check_parts(records, library, control, &translated, &native, input);
+	for (uint64_t seed = 0; seed < 3; seed++) {
+		count_of_parts += parts_compare(&parts, seed);
+	}
 	free(input);
 	dlclose(library);
 	dlclose(control);

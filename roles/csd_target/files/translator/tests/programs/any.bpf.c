@@ -12,6 +12,7 @@ struct any {
 struct seen {
 	__u64 records;
 	__u64 hash;
+	__u64 longest;		/* of records: shorter ones have zeros behind */
 };
 
 CSD_RECORD_STATE(struct any, sizeof(struct any), CSD_EMIT_RECORD, struct seen);
@@ -22,7 +23,9 @@ int any(const struct any *record)
 	__u64 hash = 0xcbf29ce484222325ull, bytes = csd_parameters.record_bytes;
 	int verdict;
 
-	for (__u64 i = 0; i < bytes; i++)
+	if (csd_state.longest < bytes)
+		csd_state.longest = bytes;
+	for (__u64 i = 0; i < csd_state.longest; i++)
 		hash = (hash ^ record->bytes[i]) * 0x100000001b3ull;
 	csd_state.records++;
 	csd_state.hash = csd_state.hash * 31 + hash;

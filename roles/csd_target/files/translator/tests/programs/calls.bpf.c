@@ -57,7 +57,8 @@ int calls(const struct request *request)
 {
 	struct sum sum = {.request = request, .of = csd_state.sum};
 	void *function = request->what & 1 ? (void *)add : request->what & 2 ? (void *)until : (void *)outer;
-	long order = bpf_strncmp(request->text, request->split & 7, request->split & 8 ? "\x7f" "word" : "\x20");
+	/* Behind its end a text is not looked at. */
+	long order = bpf_strncmp(request->text, request->split & 7, request->split & 8 ? "\x7f" "word" : "\0word");
 
 	csd_state.turns += bpf_loop(request->turns, function, &sum, 0);
 	csd_state.turns += bpf_loop(3, add, &sum, 0);
