@@ -14,11 +14,19 @@
 
 #include "chance.h"
 
+/* What a compiler knows nothing about: words of the context. */
+static void
+bomb_unknown(void)
+{
+	puts("r2 = *(u64 *)(r1 + 16)\nr3 = *(u64 *)(r1 + 24)\nr4 = *(u64 *)(r1 + 40)\nr5 = *(u64 *)(r1 + 48)");
+}
+
 static void
 bomb_jumps(unsigned int count)
 {
 	static const char *const compared[] = {">", "<", "==", "!=", "s>", "s<="};
 
+	bomb_unknown();
 	for (unsigned int i = 0; i + 1 < count; i++) {
 		unsigned int a = below(6), b = below(6);
 
@@ -34,6 +42,7 @@ bomb_jumps(unsigned int count)
 static void
 bomb_switch(unsigned int cases)
 {
+	bomb_unknown();
 	for (unsigned int i = 0; i < cases; i++) {
 		printf("if r2 == %u goto .L%u\n", i * 7, i);
 	}
@@ -47,14 +56,17 @@ bomb_deep(unsigned int operations)
 {
 	static const char *const operators[] = {"+=", "*=", "^=", "-=", ">>=", "|="};
 
+	bomb_unknown();
 	for (unsigned int i = 0; i < operations; i++) {
 		printf("r0 %s r%u\n", operators[below(6)], 2 + (unsigned int)below(3));
 	}
+	puts("*(u64 *)(r1 + 64) = r0");	/* all of it counts */
 }
 
 static void
 bomb_zeros(unsigned int megabytes)
 {
+	bomb_unknown();
 	printf("r1 = zeros ll\nr1 += r2\nr0 = *(u64 *)(r1 + 0)\n");
 	printf(".section .rodata.zeros,\"a\",@nobits\n.globl zeros\n.type zeros,@object\nzeros: .zero %u\n.size zeros, %u\n"
 	       ".section csd/buffer\n", megabytes << 20, megabytes << 20);
