@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -275,9 +276,9 @@ def test_a_buffer_program_sees_each_line_whole(target: WorkerTarget) -> None:
 @pytest.mark.parametrize(
     ("cparam1", "status", "words"),
     [
-        (1, FAULT, "the program ended by signal 11 at address 0x123456789000, instruction "),
-        (2, TIME, "the program took too long; it was at instruction "),
-        (3, FAULT, "the program ended by signal 11 at address "),
+        (1, FAULT, "the program ended: memory that it has not at address 0x123456789000, by instruction "),
+        (2, TIME, "the program took too long; it was at "),
+        (3, FAULT, "the program ended: memory that it has not at address "),
     ],
     ids=["reads memory that it has not", "loops for ever", "recurses for ever"],
 )
@@ -299,6 +300,21 @@ def test_what_a_program_does_wrong_hurts_its_own_command_alone(
         counted(host)
         counted(host, pind=1)
     assert target.running
+
+
+def test_a_fault_is_told_by_its_line(target: WorkerTarget) -> None:
+    """Of an object that clang made with -g."""
+    source = target.folder / "wrong.bpf.c"
+    source.write_text(WRONG)
+    target.load(0, compile_program(source, target.folder, "-g"))
+    with target.host() as host:
+        write(host, bytes(64))
+        assert host.io(commands.scan(COMPUTE, 0, DATA, 0, 64, room=4096, cparam1=1)).status == FAULT
+    line = next(number for number, text in enumerate(WRONG.splitlines(), 1) if "0x123456789000" in text)
+    place = (
+        rf"of csd/record, in wrong: wrong\.bpf\.c:{line}: csd_state\.found = \*\(volatile __u64 \*\)0x123456789000ULL;"
+    )
+    assert re.search(place, target.log_text())
 
 
 def test_a_looping_program_is_aborted_at_once(patient: PatientTarget) -> None:

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "csd_check.h"
+#include "csd_source.h"
 #include "csd_workers.h"
 
 /* A csd/buffer program is given at least so much of its input, if there is as much: no line may be longer. */
@@ -41,21 +42,61 @@ loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
 static int
 loaded_compile(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
 {
-	static struct csd_object object;	/* of the one thread that loads */
-	int rc = csd_object_read(loaded->bytes, loaded->length, &object, reason);
+	struct csd_object *object = calloc(1, sizeof(*object));
+	int rc = object == NULL ? -ENOMEM : csd_object_read(loaded->bytes, loaded->length, object, reason);
 
+	if (rc != 0) {
+		free(object);
+		return rc;
+	}
+	loaded->object = object;
+	rc = csd_check(object, reason);
+	if (rc == 0 &&
+	    csd_workers_compile(loaded->bytes, loaded->length, &loaded->blob, &loaded->header, reason) != CSD_BLOB_READY) {
+		rc = -EINVAL;
+	}
 	if (rc == 0) {
-		rc = csd_check(&object, reason);
-		if (rc == 0 && csd_workers_compile(loaded->bytes, loaded->length, &loaded->blob, &loaded->header, reason) !=
-			       CSD_BLOB_READY) {
-			rc = -EINVAL;
-		}
-		if (rc == 0) {
-			loaded_describe(loaded, &object);
-		}
-		csd_object_free(&object);
+		loaded_describe(loaded, object);
 	}
 	return rc;
+}
+
+void
+csd_loaded_place(const struct csd_loaded *loaded, int64_t instruction, char place[CSD_PLACE_BYTES])
+{
+	const struct csd_function *function = instruction < 0 || instruction > UINT32_MAX ? NULL :
+					      csd_object_function(loaded->object, (uint32_t)instruction);
+	struct csd_source source;
+	const char *file;
+	size_t used;
+
+	if (function == NULL) {
+		snprintf(place, CSD_PLACE_BYTES, "an unknown instruction");
+		return;
+	}
+	snprintf(place, CSD_PLACE_BYTES, "instruction %u of %s, in %s", (uint32_t)instruction - function->section_begin,
+		 function->section, function->name);
+	if (csd_source_find(loaded->bytes, loaded->length, loaded->object, (uint32_t)instruction, &source)) {
+		file = strrchr(source.file, '/');
+		used = strlen(place);
+		snprintf(place + used, CSD_PLACE_BYTES - used, ": %s:%u: %s", file != NULL ? file + 1 : source.file, source.line,
+			 source.text);
+	}
+}
+
+static void
+loaded_free(struct csd_loaded *loaded)
+{
+	if (loaded->program != NULL) {
+		csd_program_unload(loaded->program);
+	}
+	if (loaded->object != NULL) {
+		csd_object_free(loaded->object);
+		free(loaded->object);
+	}
+	csd_memory_put(loaded->blob);
+	free(loaded->bytes);
+	free(loaded);
 }
 
 /* A bare stream of instructions, or what is to be interpreted, has no place but in this process. */
@@ -95,8 +136,7 @@ csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options
 	} else if (reason[0] == '\0') {
 		snprintf(reason, CSD_REASON_BYTES, "no memory for the program");
 	}
-	free(bytes);
-	free(loaded);
+	loaded_free(loaded);
 	return NULL;
 }
 
@@ -113,12 +153,7 @@ csd_loaded_put(struct csd_loaded *loaded)
 	if (loaded == NULL || __atomic_sub_fetch(&loaded->references, 1, __ATOMIC_ACQ_REL) > 0) {
 		return;
 	}
-	if (loaded->program != NULL) {
-		csd_program_unload(loaded->program);
-	}
-	csd_memory_put(loaded->blob);
-	free(loaded->bytes);
-	free(loaded);
+	loaded_free(loaded);
 }
 
 void

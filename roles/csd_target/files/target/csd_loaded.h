@@ -10,6 +10,7 @@
 #include "csd_blob.h"
 #include "csd_engine.h"
 #include "csd_memory.h"
+#include "csd_object.h"
 
 #define CSD_SHA256_BYTES	32
 
@@ -21,6 +22,7 @@ struct csd_loaded {
 	struct csd_memory *blob;	/* in workers */
 	struct csd_blob_header header;
 	struct csd_program_info worker_info;
+	struct csd_object *object;	/* its functions, for whoever looks for a place in it */
 	struct csd_load_options options;
 	uint8_t *bytes;			/* as loaded, for the saved configuration */
 	uint32_t length;
@@ -33,6 +35,13 @@ struct csd_loaded {
  */
 struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
 				     char reason[CSD_REASON_BYTES]);
+
+/*
+ * In words, for a log: "instruction 12 of csd/record, in above: above.bpf.c:16: return reading->value > limit". An
+ * instruction below 0 is none that is known.
+ */
+#define CSD_PLACE_BYTES	320
+void csd_loaded_place(const struct csd_loaded *loaded, int64_t instruction, char place[CSD_PLACE_BYTES]);
 
 struct csd_loaded *csd_loaded_get(struct csd_loaded *loaded);
 void csd_loaded_put(struct csd_loaded *loaded);		/* NULL is fine */

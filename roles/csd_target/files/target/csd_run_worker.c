@@ -38,17 +38,38 @@ csd_run_worker_leave(struct csd_run *run)
 	}
 }
 
+static const char *
+csd_run_worker_signal(uint32_t number)
+{
+	switch (number) {
+	case 0:
+		return "it left its process";
+	case SIGSEGV:
+	case SIGBUS:
+		return "memory that it has not";
+	case SIGILL:
+	case SIGTRAP:
+		return "a rule that it broke";
+	case SIGSYS:
+		return "a system call";
+	default:
+		return "a signal";
+	}
+}
+
 static void
 csd_run_worker_gone(struct csd_run *run)
 {
 	const struct csd_worker *worker = run->wait.worker;
 	const struct csd_ring_fault *fault = &worker->fault;
-	int64_t instruction = csd_blob_instruction(run->loaded->blob->base, &run->loaded->header, fault->instruction);
+	char place[CSD_PLACE_BYTES];
 
+	csd_loaded_place(run->loaded, csd_blob_instruction(run->loaded->blob->base, &run->loaded->header, fault->instruction),
+			 place);
 	switch (worker->end) {
 	case CSD_WORKER_END_FAULT:
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program ended by signal %u at address %#" PRIx64 ", instruction %" PRId64
-			      "\n", run->pind, fault->signal, fault->address, instruction);
+		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program ended: %s at address %#" PRIx64 ", by %s\n", run->pind,
+			      csd_run_worker_signal(fault->signal), fault->address, place);
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
 		break;
 	case CSD_WORKER_END_FORGED:
@@ -56,8 +77,7 @@ csd_run_worker_gone(struct csd_run *run)
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
 		break;
 	case CSD_WORKER_END_TIME:
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program took too long; it was at instruction %" PRId64 "\n", run->pind,
-			      instruction);
+		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program took too long; it was at %s\n", run->pind, place);
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_TIME);
 		break;
 	case CSD_WORKER_END_START:
