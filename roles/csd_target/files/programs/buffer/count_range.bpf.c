@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* How many records have a number from cparam1 to cparam2: struct csd_count_range. */
+#include "csd_programs.h"
+#include "words.h"
+
+CSD_STATE(struct csd_count_range_state);
+
+/* The type's least or greatest number, if the given one is beyond it. `flip` makes signed numbers comparable as unsigned ones. */
+static inline __u64 clamp(__u64 value, __u64 flip, __u64 least, __u64 greatest)
+{
+	if ((value ^ flip) > (greatest ^ flip))
+		return greatest;
+	return (value ^ flip) < (least ^ flip) ? least : value;
+}
+
+/* False: no number of the type is in the range. */
+static inline int bounds(__u32 type, __u64 *from, __u64 *to)
+{
+	__u64 greatest = ~0ULL >> (64 - (8 << (type & 3))), least = 0, flip = 0, first = *from, last = *to;
+
+	if (type >= CSD_S8) {
+		greatest >>= 1;
+		least = ~greatest;
+		flip = 1ULL << 63;
+	}
+	*from = clamp(first, flip, least, greatest);
+	*to = clamp(last, flip, least, greatest);
+	return (first ^ flip) <= (last ^ flip) && (first ^ flip) <= (*from ^ flip) && (last ^ flip) >= (*to ^ flip);
+}
+
+/*
+ * Signed or not: in the type's own width, what lies in the range is at most so far above its least number. Numbers that lie
+ * side by side have a loop of their own, as that one becomes vectors.
+ */
+#define COUNT(bits, load) \
+static __attribute__((noinline)) __u64 count_##bits(const __u8 *at, __u64 records, __u64 stride, __u##bits least, __u##bits span) \
+{ \
+	__u64 count = 0; \
+\
+	if (stride == sizeof(__u##bits)) { \
+		for (__u64 i = 0; i < records; i++) \
+			count += (__u##bits)(load(at + i * sizeof(__u##bits)) - least) <= span; \
+		return count; \
+	} \
+	for (__u64 i = 0; i < records; i++, at += stride) \
+		count += (__u##bits)(load(at) - least) <= span; \
+	return count; \
+}
+#define LOAD_8(address)	(*(address))
+COUNT(8, LOAD_8)
+COUNT(16, WORDS_LOAD_16)
+COUNT(32, WORDS_LOAD_32)
+COUNT(64, CSD_LOAD_64)
+
+static inline __u64 count(const __u8 *at, __u64 records, __u64 stride, __u32 type, __u64 least, __u64 span)
+{
+	switch (type & 3) {
+	case 0: return count_8(at, records, stride, least, span);
+	case 1: return count_16(at, records, stride, least, span);
+	case 2: return count_32(at, records, stride, least, span);
+	default: return count_64(at, records, stride, least, span);
+	}
+}
+
+CSD_BUFFER_PROGRAM
+int count_range(struct csd_context *context)
+{
+	const struct csd_count_range *given = (const struct csd_count_range *)context->data;
+	__u64 bytes = context->end - context->begin, stride = 8, offset = 0, records;
+	__u64 from = csd_parameters.cparam1, to = csd_parameters.cparam2;
+	__u32 type = CSD_S64;
+
+	context->consumed = 0;
+	if (context->data_bytes > 0) {
+		if (context->data_bytes < sizeof(*given)) {
+			csd_state.error = CSD_PROGRAM_DATA_SHORT;
+			return CSD_STOP;
+		}
+		stride = given->stride_bytes;
+		offset = given->offset;
+		type = given->type;
+		if (type >= CSD_INTEGERS || stride > CSD_MOST_STRIDE || offset + (1 << (type & 3)) > stride || given->reserved != 0) {
+			csd_state.error = CSD_PROGRAM_DATA_VALUE;
+			return CSD_STOP;
+		}
+	}
+	records = bytes / stride;
+	if (bounds(type, &from, &to))
+		csd_state.in_range += count(context->begin + offset, records, stride, type, from, to - from);
+	csd_state.records += records;
+	context->consumed = records * stride;
+	if (context->flags & CSD_LAST) {
+		csd_state.rest_bytes = bytes - records * stride;
+		context->consumed = bytes;
+	}
+	return 0;
+}

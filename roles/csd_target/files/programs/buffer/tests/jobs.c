@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include <string.h>
+
+#include "csd_programs.h"
+#include "jobs.h"
+#include "samples.h"
+
+static void
+job_count_range(struct job *job, uint8_t *input)
+{
+	static const struct csd_count_range given = {.stride_bytes = 4, .type = CSD_U32};
+
+	sample_numbers(input, job->bytes);
+	job->cparam1 = 1000000000;
+	job->cparam2 = 3000000000;
+	job->data = &given;
+	job->data_bytes = sizeof(given);
+}
+
+static const struct {
+	const char *name;
+	void (*make)(struct job *job, uint8_t *input);
+} jobs[] = {
+	{"count_range", job_count_range},
+};
+
+bool
+job_make(const char *name, uint64_t bytes, uint8_t *input, struct job *job)
+{
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+		if (strcmp(jobs[i].name, name) == 0) {
+			*job = (struct job) {.input = input, .bytes = bytes};
+			jobs[i].make(job, input);
+			return true;
+		}
+	}
+	return false;
+}
