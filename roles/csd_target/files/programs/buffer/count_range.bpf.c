@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* How many records have a number from cparam1 to cparam2: struct csd_count_range. */
-#include "csd_programs.h"
-#include "words.h"
+#include "records.h"
 
 CSD_STATE(struct csd_count_range_state);
 
@@ -66,7 +65,7 @@ CSD_BUFFER_PROGRAM
 int count_range(struct csd_context *context)
 {
 	const struct csd_count_range *given = (const struct csd_count_range *)context->data;
-	__u64 bytes = context->end - context->begin, stride = 8, offset = 0, records;
+	__u64 stride = 8, offset = 0, records;
 	__u64 from = csd_parameters.cparam1, to = csd_parameters.cparam2;
 	__u32 type = CSD_S64;
 
@@ -79,19 +78,15 @@ int count_range(struct csd_context *context)
 		stride = given->stride_bytes;
 		offset = given->offset;
 		type = given->type;
-		if (type >= CSD_INTEGERS || stride > CSD_MOST_STRIDE || offset + (1 << (type & 3)) > stride || given->reserved != 0) {
+		if (!records_have(stride, offset, type) || given->reserved != 0) {
 			csd_state.error = CSD_PROGRAM_DATA_VALUE;
 			return CSD_STOP;
 		}
 	}
-	records = bytes / stride;
+	records = (context->end - context->begin) / stride;
 	if (bounds(type, &from, &to))
 		csd_state.in_range += count(context->begin + offset, records, stride, type, from, to - from);
 	csd_state.records += records;
-	context->consumed = records * stride;
-	if (context->flags & CSD_LAST) {
-		csd_state.rest_bytes = bytes - records * stride;
-		context->consumed = bytes;
-	}
+	context->consumed = records_consumed(context, records * stride, &csd_state.rest_bytes);
 	return 0;
 }

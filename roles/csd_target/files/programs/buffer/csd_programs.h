@@ -46,4 +46,103 @@ struct csd_count_range_state {
 	__u64 rest_bytes;
 };
 
+/*
+ * --- crc32c_scrub: CRC-32C (Castagnoli, RFC 3720 section 12.1) of each block ---
+ *
+ * cparam1: bytes of a block, 4 .. CSD_CRC32C_MOST_BLOCK, 0 counts as 4096. The last one may be shorter.
+ * cparam2: enum csd_crc32c_mode. Without data.
+ */
+#define CSD_CRC32C_MOST_BLOCK	65536
+
+enum csd_crc32c_mode {
+	CSD_CRC32C_GIVE = 0,	/* emits each block's CRC: __u32 */
+	CSD_CRC32C_BEHIND = 1,	/* a block's last 4 bytes are the CRC of those before. Emits the offset of each bad block: __u64 */
+	CSD_CRC32C_RANGE = 2,	/* memory range 0 is the CRCs, __u32 for each block of the input. Emits as above */
+};
+
+struct csd_crc32c_state {
+	__u64 error;
+	__u64 blocks;
+	__u64 bad;		/* of a block of fewer than 4 bytes nothing can be right: CSD_CRC32C_BEHIND */
+	__u64 unchecked;	/* blocks beyond the memory range: CSD_CRC32C_RANGE */
+};
+
+/*
+ * --- rle_decode: PackBits (TIFF 6.0, section 9) ---
+ *
+ * A run is a signed byte n, and behind it: n + 1 bytes as they are (0 .. 127), or one byte that stands for 1 - n of it
+ * (-127 .. -1), or nothing (-128). A run is emitted as a whole: give room for 128 bytes. No parameters, no data.
+ */
+struct csd_rle_state {
+	__u64 error;
+	__u64 runs;		/* of all kinds */
+	__u64 empty;		/* of them: -128 */
+	__u64 decoded_bytes;
+	__u64 rest_bytes;	/* of a run that the input ends in: it is dropped */
+};
+
+/*
+ * --- group_by: numbers by the value of another one, in records of a fixed size ---
+ *
+ * What comes out is struct csd_group for each group, in the order in which groups were first met. It comes with the input's
+ * last part alone.
+ */
+#define CSD_GROUPS	49152	/* at most; records of further groups are counted and left out */
+
+struct csd_group_by {
+	__u32 stride_bytes;	/* from one record to the next: 1 .. CSD_MOST_STRIDE */
+	__u32 key_offset;	/* in the record */
+	__u32 key_type;		/* enum csd_integer */
+	__u32 value_offset;
+	__u32 value_type;
+	__u32 reserved;
+};
+
+struct csd_group {
+	__u64 key;		/* extended to 64 bits as its type says */
+	__u64 count;
+	__u64 sum;		/* of values; wraps */
+	__u64 least;		/* signed if the value's type is */
+	__u64 greatest;
+};
+
+struct csd_group_by_state {
+	__u64 error;
+	__u64 records;
+	__u64 groups;
+	__u64 overflow;		/* records that are in no group */
+	__u64 rest_bytes;
+};
+
+/*
+ * --- nearest: the k records whose features are nearest to a point, by the square of the Euclidean distance ---
+ *
+ * Integers alone: eBPF has no floating point. Scale features to fit.
+ */
+#define CSD_NEAREST_FEATURES	255
+#define CSD_NEAREST_MOST	64
+
+struct csd_nearest {
+	__u32 stride_bytes;	/* from one record to the next: 1 .. CSD_MOST_STRIDE */
+	__u32 offset;		/* of the features in the record, side by side */
+	__u16 features;		/* 1 .. CSD_NEAREST_FEATURES */
+	__u8 type;		/* CSD_S8 or CSD_S16 */
+	__u8 k;			/* 1 .. CSD_NEAREST_MOST */
+	__u32 reserved;
+	__s16 point[CSD_NEAREST_FEATURES + 1];	/* within the type's limits; the last is reserved, those that are no feature are ignored */
+};
+
+struct csd_neighbour {
+	__u64 distance;		/* squared */
+	__u64 offset;		/* of the record in the input */
+};
+
+struct csd_nearest_state {
+	__u64 error;
+	__u64 records;
+	__u64 found;		/* k, or fewer where there are no more records */
+	__u64 rest_bytes;
+	struct csd_neighbour neighbours[CSD_NEAREST_MOST];	/* the nearest first; of equals the one that was first in the input */
+};
+
 #endif

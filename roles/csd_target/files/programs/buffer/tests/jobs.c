@@ -17,11 +17,47 @@ job_count_range(struct job *job, uint8_t *input)
 	job->data_bytes = sizeof(given);
 }
 
+static void
+job_crc32c_scrub(struct job *job, uint8_t *input)
+{
+	sample_numbers(input, job->bytes);
+}
+
+static void
+job_group_by(struct job *job, uint8_t *input)
+{
+	static const struct csd_group_by given = {16, 0, CSD_U64, 8, CSD_S64, 0};
+
+	sample_sales(input, job->bytes);
+	job->data = &given;
+	job->data_bytes = sizeof(given);
+}
+
+static void
+job_nearest(struct job *job, uint8_t *input)
+{
+	static const struct csd_nearest given = {.stride_bytes = 256, .offset = 1, .features = 255, .type = CSD_S8, .k = 10};
+
+	sample_numbers(input, job->bytes);
+	job->data = &given;
+	job->data_bytes = sizeof(given);
+}
+
+static void
+job_rle_decode(struct job *job, uint8_t *input)
+{
+	sample_packbits(input, job->bytes);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct job *job, uint8_t *input);
 } jobs[] = {
 	{"count_range", job_count_range},
+	{"crc32c_scrub", job_crc32c_scrub},
+	{"group_by", job_group_by},
+	{"nearest", job_nearest},
+	{"rle_decode", job_rle_decode},
 };
 
 bool

@@ -3,22 +3,6 @@
 
 #include "reference.h"
 
-/* Any number of any type, without loss. */
-static __int128
-count_range_number(const uint8_t *at, uint32_t type)
-{
-	uint32_t bytes = 1 << (type & 3);
-	__int128 number = 0;
-
-	for (uint32_t i = 0; i < bytes; i++) {
-		number |= (__int128)at[i] << 8 * i;
-	}
-	if (type >= CSD_S8 && (at[bytes - 1] & 0x80) != 0) {
-		number -= (__int128)1 << 8 * bytes;
-	}
-	return number;
-}
-
 void
 reference_count_range(const struct job *job, struct result *wanted)
 {
@@ -41,7 +25,7 @@ reference_count_range(const struct job *job, struct result *wanted)
 	least = given.type >= CSD_S8 ? (__int128)(int64_t)job->cparam1 : (__int128)job->cparam1;
 	greatest = given.type >= CSD_S8 ? (__int128)(int64_t)job->cparam2 : (__int128)job->cparam2;
 	for (uint64_t at = 0; job->bytes - at >= given.stride_bytes; at += given.stride_bytes) {
-		__int128 number = count_range_number(job->input + at + given.offset, given.type);
+		__int128 number = reference_number(job->input + at + given.offset, given.type);
 
 		state->records++;
 		state->in_range += number >= least && number <= greatest;

@@ -5,7 +5,13 @@
 
 #include <stdint.h>
 
-/* Bytes of any value, many of them small. */
+/* Bytes of any value. */
 void sample_numbers(uint8_t *to, uint64_t bytes);
+
+/* PackBits of a page of text as a fax has it: white, strokes, and noise. */
+void sample_packbits(uint8_t *to, uint64_t bytes);
+
+/* {__u64 customer, __s64 amount}: few customers buy much. */
+void sample_sales(uint8_t *to, uint64_t bytes);
 
 #endif

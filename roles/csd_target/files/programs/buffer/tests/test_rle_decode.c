@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include "chance.h"
+#include "reference.h"
+#include "samples.h"
+#include "test.h"
+
+#define BYTES	(128 * 1024)
+
+static const struct program program = {"rle_decode", reference_rle_decode, sizeof(struct csd_rle_state), 129, 128};
+
+/* Each written out: a count that is too small, none, all; what the input ends in. */
+static void
+check_runs(void)
+{
+	static const struct {
+		uint8_t bytes[8];
+		uint64_t length;
+		const char *out;
+		struct csd_rle_state state;
+	} cases[] = {
+		{{0}, 0, "", {0, 0, 0, 0, 0}},
+		{{0, 'a'}, 2, "a", {0, 1, 0, 1, 0}},
+		{{2, 'a', 'b', 'c', 0xff, 'd'}, 6, "abcdd", {0, 2, 0, 5, 0}},
+		{{0x80}, 1, "", {0, 1, 1, 0, 0}},
+		{{0x80, 0x80, 0xfe, 'x', 0x80}, 5, "xxx", {0, 4, 3, 3, 0}},
+		{{0}, 1, "", {0, 0, 0, 0, 1}},
+		{{0xff}, 1, "", {0, 0, 0, 0, 1}},
+		{{0, 'a', 3, 'b', 'c', 'd'}, 6, "a", {0, 1, 0, 1, 4}},
+		{{0, 'a', 0x81}, 3, "a", {0, 1, 0, 1, 1}},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct job job = {.input = cases[i].bytes, .bytes = cases[i].length};
+		struct result result;
+
+		run_check(&program, &job, 10, "runs", &result);
+		CHECK(result.emitted == strlen(cases[i].out) && (result.emitted == 0 || memcmp(result.out, cases[i].out, result.emitted) == 0) &&
+		      memcmp(result.state, &cases[i].state, sizeof(cases[i].state)) == 0, "case %zu", i);
+		free(result.out);
+	}
+}
+
+/* A picture, as the format is made for, and bytes of any kind. */
+int
+main(int argc, char **argv)
+{
+	static uint8_t input[BYTES];
+	struct job job = {.input = input, .bytes = BYTES};
+
+	run_begin(argc, argv);
+	check_runs();
+	sample_packbits(input, BYTES);
+	run_check(&program, &job, 6, "picture", NULL);
+	for (uint64_t bytes = BYTES; bytes > BYTES - 40; bytes--) {
+		job.input = input + 100000;
+		job.bytes = bytes - 100000;
+		run_check(&program, &job, 1, "picture's end", NULL);
+	}
+	sample_numbers(input, BYTES);
+	job = (struct job) {.input = input, .bytes = BYTES};
+	run_check(&program, &job, 4, "any bytes", NULL);
+	return run_end(program.name);
+}
