@@ -49,6 +49,12 @@ job_rle_decode(struct job *job, uint8_t *input)
 	sample_packbits(input, job->bytes);
 }
 
+static void
+job_tpch(struct job *job, uint8_t *input)
+{
+	sample_lineitem(input, job->bytes);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct job *job, uint8_t *input);
@@ -58,6 +64,8 @@ static const struct {
 	{"group_by", job_group_by},
 	{"nearest", job_nearest},
 	{"rle_decode", job_rle_decode},
+	{"tpch_q1", job_tpch},
+	{"tpch_q6", job_tpch},
 };
 
 bool

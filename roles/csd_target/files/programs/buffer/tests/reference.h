@@ -11,6 +11,8 @@ void reference_crc32c_scrub(const struct job *job, struct result *wanted);
 void reference_group_by(const struct job *job, struct result *wanted);
 void reference_nearest(const struct job *job, struct result *wanted);
 void reference_rle_decode(const struct job *job, struct result *wanted);
+void reference_tpch_q1(const struct job *job, struct result *wanted);
+void reference_tpch_q6(const struct job *job, struct result *wanted);
 
 /* A number of a type, without loss. */
 __int128 reference_number(const uint8_t *at, uint32_t type);

@@ -144,7 +144,7 @@ run_once(const char *way, const struct program *program, const struct job *job, 
 		at += call.consumed;
 		parts++;
 		done = call.end == CSD_CALL_STOPPED || (call.end == CSD_CALL_USED && bytes == left);
-		CHECK(call.end != CSD_CALL_USED || bytes != left || at == job->bytes, "%s, %s, %s: leaves %lu bytes", program->name, way, what,
+		CHECK(call.end != CSD_CALL_USED || bytes != left || job->bytes - at <= program->most_rest, "%s, %s, %s: leaves %lu bytes", program->name, way, what,
 		      job->bytes - at);
 		CHECK(call.end != CSD_CALL_USED || call.consumed > 0 || bytes < program->most_part || bytes == left,
 		      "%s, %s, %s: needs more than %lu bytes", program->name, way, what, bytes);

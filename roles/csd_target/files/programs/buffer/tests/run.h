@@ -40,6 +40,7 @@ struct program {
 	uint32_t state_bytes;
 	uint64_t most_part;		/* bytes that it may need to go on */
 	uint64_t item_bytes;		/* about what it emits at once */
+	uint64_t most_rest;		/* bytes that it may leave at the end: of a record that is not whole, csd/record */
 };
 
 /* Of main(): FOLDER WAY..., the libraries are FOLDER/WAY/NAME.so. */

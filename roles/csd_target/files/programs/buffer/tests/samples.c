@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "chance.h"
+#include "lineitem.h"
 #include "samples.h"
 
 void
@@ -48,5 +49,62 @@ sample_sales(uint8_t *to, uint64_t bytes)
 		uint64_t sale[2] = {0x5eed000000000000ULL + below(limit) * 977, below(100000) - 5000};
 
 		memcpy(to + at, sale, bytes - at < 16 ? bytes - at : 16);
+	}
+}
+
+#define START_DAY	8035	/* 1992-01-01 */
+#define END_DAY		10591	/* 1998-12-31 */
+#define CURRENT_DAY	9298	/* 1995-06-17 */
+#define PARTS		200000
+#define SUPPLIERS	10000
+
+static void
+sample_text(uint8_t *to, uint64_t bytes, const char *text)
+{
+	memset(to, 0, bytes);
+	memcpy(to, text, strlen(text));
+}
+
+static struct csd_lineitem
+sample_line(uint64_t order, uint32_t number, uint32_t order_day)
+{
+	static const char *const instructs[] = {"DELIVER IN PERSON", "COLLECT COD", "NONE", "TAKE BACK RETURN"};
+	static const char *const modes[] = {"REG AIR", "AIR", "RAIL", "SHIP", "TRUCK", "MAIL", "FOB"};
+	struct csd_lineitem line = {0};
+	uint64_t part = 1 + below(PARTS), quantity = 1 + below(50);
+
+	line.orderkey = order / 8 * 32 + order % 8 + 1;
+	line.partkey = part;
+	line.suppkey = (part + below(4) * (SUPPLIERS / 4 + (part - 1) / SUPPLIERS)) % SUPPLIERS + 1;
+	line.linenumber = number;
+	line.quantity = quantity * 100;
+	line.extendedprice = quantity * (90000 + part / 10 % 20001 + 100 * (part % 1000));
+	line.discount = below(11);
+	line.tax = below(9);
+	line.shipdate = order_day + 1 + below(121);
+	line.commitdate = order_day + 30 + below(61);
+	line.receiptdate = line.shipdate + 1 + below(30);
+	line.returnflag = line.receiptdate <= CURRENT_DAY ? "RA"[below(2)] : 'N';
+	line.linestatus = line.shipdate > CURRENT_DAY ? 'O' : 'F';
+	sample_text(line.shipinstruct, sizeof(line.shipinstruct), instructs[below(4)]);
+	sample_text(line.shipmode, sizeof(line.shipmode), modes[below(7)]);
+	sample_text(line.comment, sizeof(line.comment), "carefully final deposits detect slyly");
+	return line;
+}
+
+void
+sample_lineitem(uint8_t *to, uint64_t bytes)
+{
+	uint64_t at = 0;
+
+	chance_begin(11, 3);
+	for (uint64_t order = 0; at < bytes; order++) {
+		uint32_t day = START_DAY + below(END_DAY - 151 - START_DAY + 1), lines = 1 + below(7);
+
+		for (uint32_t number = 1; number <= lines && at < bytes; number++, at += sizeof(struct csd_lineitem)) {
+			struct csd_lineitem line = sample_line(order, number, day);
+
+			memcpy(to + at, &line, bytes - at < sizeof(line) ? bytes - at : sizeof(line));
+		}
 	}
 }

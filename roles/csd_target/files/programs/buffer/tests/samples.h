@@ -14,4 +14,7 @@ void sample_packbits(uint8_t *to, uint64_t bytes);
 /* {__u64 customer, __s64 amount}: few customers buy much. */
 void sample_sales(uint8_t *to, uint64_t bytes);
 
+/* struct csd_lineitem, scale factor 1, as section 4.2.3 of TPC-H's specification has it, but for the comments' words. */
+void sample_lineitem(uint8_t *to, uint64_t bytes);
+
 #endif

@@ -7,7 +7,8 @@
 #define BYTES	(256 * 1024 + 13)
 
 static const struct program program = {
-	"count_range", reference_count_range, sizeof(struct csd_count_range_state), CSD_MOST_STRIDE, 1,
+	.name = "count_range", .reference = reference_count_range, .state_bytes = sizeof(struct csd_count_range_state),
+	.most_part = CSD_MOST_STRIDE, .item_bytes = 1,
 };
 
 /* All types, packed and in records, with bounds at, within and beyond the ends of the type. */

@@ -7,7 +7,8 @@
 #define BYTES	(200 * 1024 + 77)
 
 static const struct program program = {
-	"crc32c_scrub", reference_crc32c_scrub, sizeof(struct csd_crc32c_state), CSD_CRC32C_MOST_BLOCK, 8,
+	.name = "crc32c_scrub", .reference = reference_crc32c_scrub, .state_bytes = sizeof(struct csd_crc32c_state),
+	.most_part = CSD_CRC32C_MOST_BLOCK, .item_bytes = 8,
 };
 
 /* What RFC 3720, appendix B.4, says. */

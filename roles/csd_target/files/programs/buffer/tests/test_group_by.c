@@ -7,7 +7,8 @@
 #define BYTES	(128 * 1024 + 5)
 
 static const struct program program = {
-	"group_by", reference_group_by, sizeof(struct csd_group_by_state), CSD_MOST_STRIDE, sizeof(struct csd_group),
+	.name = "group_by", .reference = reference_group_by, .state_bytes = sizeof(struct csd_group_by_state),
+	.most_part = CSD_MOST_STRIDE, .item_bytes = sizeof(struct csd_group),
 };
 
 static void

@@ -6,7 +6,10 @@
 
 #define BYTES	(128 * 1024 + 100)
 
-static const struct program program = {"nearest", reference_nearest, sizeof(struct csd_nearest_state), CSD_MOST_STRIDE, 1};
+static const struct program program = {
+	.name = "nearest", .reference = reference_nearest, .state_bytes = sizeof(struct csd_nearest_state),
+	.most_part = CSD_MOST_STRIDE, .item_bytes = 1,
+};
 
 static void
 check_shapes(const uint8_t *input)

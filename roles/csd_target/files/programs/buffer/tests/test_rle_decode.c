@@ -6,7 +6,10 @@
 
 #define BYTES	(128 * 1024)
 
-static const struct program program = {"rle_decode", reference_rle_decode, sizeof(struct csd_rle_state), 129, 128};
+static const struct program program = {
+	.name = "rle_decode", .reference = reference_rle_decode, .state_bytes = sizeof(struct csd_rle_state),
+	.most_part = 129, .item_bytes = 128,
+};
 
 /* Each written out: a count that is too small, none, all; what the input ends in. */
 static void
