@@ -145,4 +145,40 @@ struct csd_nearest_state {
 	struct csd_neighbour neighbours[CSD_NEAREST_MOST];	/* the nearest first; of equals the one that was first in the input */
 };
 
+/*
+ * --- lines: grep, csv_filter, json_filter ---
+ *
+ * A line ends with a line feed, which belongs to it; the last one may have none. It comes out as it stands in the input. Give
+ * room for the longest one that may come out. Lines of more than CSD_LINE_BYTES are counted and skipped.
+ */
+#define CSD_LINE_BYTES	65536
+
+/*
+ * --- grep: lines that have at least one of some strings ---
+ *
+ * Behind the struct: each string, as __u16 bytes and these, 1 .. CSD_GREP_STRING_BYTES, without line feeds. cparam1: the run ends
+ * behind so many selected lines; 0: it does not.
+ */
+#define CSD_GREP_STRINGS	64
+#define CSD_GREP_STRING_BYTES	255
+
+enum csd_grep_flag {
+	CSD_GREP_IGNORE_CASE = 0x1,	/* of ASCII letters */
+	CSD_GREP_INVERT = 0x2,		/* select the other lines */
+	CSD_GREP_NUMBERS = 0x4,		/* "7:" before the seventh line of the input */
+	CSD_GREP_COUNT = 0x8,		/* nothing comes out */
+};
+
+struct csd_grep {
+	__u32 strings;		/* 1 .. CSD_GREP_STRINGS */
+	__u32 flags;		/* enum csd_grep_flag */
+};
+
+struct csd_grep_state {
+	__u64 error;
+	__u64 lines;		/* all, those that are too long included */
+	__u64 selected;
+	__u64 too_long;		/* never selected */
+};
+
 #endif

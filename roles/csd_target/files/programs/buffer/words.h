@@ -78,11 +78,24 @@ static inline const __u8 *words_behind_last(const __u8 *begin, const __u8 *end, 
 	return end;
 }
 
-/* How many such bytes there are. */
+/* How many such bytes there are: each byte of a word counts those in its place, for as long as it can. */
 static inline __u64 words_count(const __u8 *at, const __u8 *end, __u8 byte)
 {
-	__u64 count = 0;
+	__u64 wanted = byte * WORDS_ONES, count = 0;
 
+	while (end - at >= 8) {
+		__u64 words = (__u64)(end - at) / 8, counts = 0;
+
+		words = words < 255 ? words : 255;
+		for (__u64 i = 0; i < words; i++) {
+			__u64 other = CSD_LOAD_64(at + 8 * i) ^ wanted;
+
+			counts += WORDS_ALL_ZEROS(other) >> 7;
+		}
+		counts = (counts & 0x00ff00ff00ff00ffULL) + (counts >> 8 & 0x00ff00ff00ff00ffULL);
+		count += counts * 0x0001000100010001ULL >> 48;
+		at += 8 * words;
+	}
 	for (; at < end; at++)
 		count += *at == byte;
 	return count;

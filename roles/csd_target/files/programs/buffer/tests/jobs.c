@@ -24,6 +24,16 @@ job_crc32c_scrub(struct job *job, uint8_t *input)
 }
 
 static void
+job_grep(struct job *job, uint8_t *input)
+{
+	static const uint8_t given[] = "\2\0\0\0\0\0\0\0\7\0refused\5\0ERROR";
+
+	sample_log(input, job->bytes);
+	job->data = given;
+	job->data_bytes = sizeof(given) - 1;
+}
+
+static void
 job_group_by(struct job *job, uint8_t *input)
 {
 	static const struct csd_group_by given = {16, 0, CSD_U64, 8, CSD_S64, 0};
@@ -61,6 +71,7 @@ static const struct {
 } jobs[] = {
 	{"count_range", job_count_range},
 	{"crc32c_scrub", job_crc32c_scrub},
+	{"grep", job_grep},
 	{"group_by", job_group_by},
 	{"nearest", job_nearest},
 	{"rle_decode", job_rle_decode},

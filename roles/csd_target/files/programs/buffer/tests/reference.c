@@ -15,3 +15,14 @@ reference_number(const uint8_t *at, uint32_t type)
 	}
 	return number;
 }
+
+uint64_t
+reference_line(const struct job *job, uint64_t at)
+{
+	uint64_t end = at;
+
+	while (end < job->bytes && job->input[end] != '\n') {
+		end++;
+	}
+	return end - at + (end < job->bytes);
+}

@@ -6,7 +6,8 @@
 #include "run.h"
 #include "test.h"
 
-#define PAGE	4096
+#define PAGE		4096
+#define MOST_ROOM	(4 * 1024 * 1024)
 
 static const char *folder;
 static char **ways;
@@ -32,10 +33,17 @@ guarded_map(uint64_t bytes)
 	return memory;
 }
 
+/* The same memory again, if it is large enough. */
 static void
-guarded_unmap(const struct guarded *memory)
+guarded_need(struct guarded *memory, uint64_t bytes)
 {
-	munmap(memory->map, memory->bytes + 2 * PAGE);
+	if (memory->map != NULL && memory->bytes >= bytes) {
+		return;
+	}
+	if (memory->map != NULL) {
+		munmap(memory->map, memory->bytes + 2 * PAGE);
+	}
+	*memory = guarded_map(bytes);
 }
 
 /* So many bytes, which end where the memory does, or begin where it does. */
@@ -107,13 +115,18 @@ static void
 run_once(const char *way, const struct program *program, const struct job *job, bool cut, const char *what, struct result *result)
 {
 	struct loaded loaded = load(folder, way, program->name, job);
-	struct guarded input = guarded_map(job->bytes), out = guarded_map(1 << 22), data = guarded_map(job->data_bytes);
-	struct guarded range = guarded_map(job->range_bytes);
-	struct csd_call_range ranges = {(uint64_t)guarded_place(&range, job->range_bytes, true), job->range_bytes};
-	uint8_t *data_at = guarded_place(&data, job->data_bytes, true);
+	static struct guarded input, out, data, range;
+	struct csd_call_range ranges = {.bytes = job->range_bytes};
 	uint64_t at = 0, least = 0, least_room = 0;
+	uint8_t *data_at;
 	bool done = false;
 
+	guarded_need(&input, job->bytes);
+	guarded_need(&out, MOST_ROOM);
+	guarded_need(&data, job->data_bytes);
+	guarded_need(&range, job->range_bytes);
+	ranges.address = (uint64_t)guarded_place(&range, job->range_bytes, true);
+	data_at = guarded_place(&data, job->data_bytes, true);
 	if (job->data_bytes > 0) {
 		memcpy(data_at, job->data, job->data_bytes);
 	}
@@ -150,14 +163,10 @@ run_once(const char *way, const struct program *program, const struct job *job, 
 		      "%s, %s, %s: needs more than %lu bytes", program->name, way, what, bytes);
 		least = call.end == CSD_CALL_USED && call.consumed == 0 ? bytes * 2 + 1 : 0;
 		least_room = call.end == CSD_CALL_FULL && call.consumed == 0 && call.emitted == 0 ? room * 2 + 1 : 0;
-		CHECK(least_room < 1 << 22, "%s, %s, %s: %lu bytes are no room", program->name, way, what, room);
+		CHECK(least_room <= MOST_ROOM, "%s, %s, %s: %lu bytes are no room", program->name, way, what, room);
 	}
 	memcpy(result->state, loaded.state, program->state_bytes);
 	runs++;
-	guarded_unmap(&input);
-	guarded_unmap(&out);
-	guarded_unmap(&data);
-	guarded_unmap(&range);
 	dlclose(loaded.library);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "chance.h"
@@ -106,5 +107,40 @@ sample_lineitem(uint8_t *to, uint64_t bytes)
 
 			memcpy(to + at, &line, bytes - at < sizeof(line) ? bytes - at : sizeof(line));
 		}
+	}
+}
+
+/* --- text --- */
+
+/* A line, or the begin of it where no more fits. */
+static uint64_t
+sample_put(uint8_t *to, uint64_t left, const char *line)
+{
+	uint64_t bytes = strlen(line);
+
+	bytes = bytes < left ? bytes : left;
+	memcpy(to, line, bytes);
+	return bytes;
+}
+
+void
+sample_log(uint8_t *to, uint64_t bytes)
+{
+	static const char *const levels[] = {"INFO", "INFO", "INFO", "INFO", "DEBUG", "DEBUG", "WARN", "ERROR"};
+	static const char *const messages[] = {
+		"request served in %u ms", "connection to 10.0.%u.7 refused", "user %u logged in from Z\xc3\xbcrich",
+		"disk sd%u: write cache enabled", "timeout after %u ms, will try again", "compaction of segment %u finished, 81920 keys kept",
+		"GET /api/v2/orders/%u HTTP/1.1 200", "heartbeat %u", "",
+	};
+
+	chance_begin(11, 4);
+	for (uint64_t at = 0, second = 0; at < bytes; second += below(3)) {
+		char message[128], line[256];
+
+		snprintf(message, sizeof(message), messages[below(9)], (unsigned int)below(256));
+		snprintf(line, sizeof(line), "2026-11-27T%02lu:%02lu:%02lu.%03luZ storage-%02lu nvmed[%lu]: %s %s%s\n", second / 3600 % 24,
+			 second / 60 % 60, second % 60, below(1000), below(12), 900 + below(40), levels[below(8)], message,
+			 below(50) == 0 ? "\r" : "");
+		at += sample_put(to + at, bytes - at, below(60) == 0 ? "\n" : line);
 	}
 }

@@ -17,4 +17,7 @@ void sample_sales(uint8_t *to, uint64_t bytes);
 /* struct csd_lineitem, scale factor 1, as section 4.2.3 of TPC-H's specification has it, but for the comments' words. */
 void sample_lineitem(uint8_t *to, uint64_t bytes);
 
+/* A server's log. */
+void sample_log(uint8_t *to, uint64_t bytes);
+
 #endif
