@@ -38,7 +38,8 @@ BUFFER_TESTS := $(BUFFER_NAMES:%=$(BUILD)/buffer/test_%)
 $(BUILD)/buffer/checked/%.o: $(BUFFER)/tests/%.c $(BUFFER_TEST_HEADERS) | $(BUILD)/buffer/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(BUFFER_INCLUDES) -c $< -o $@
 
-$(BUILD)/buffer/test_%: $(addprefix $(BUILD)/buffer/checked/,test_%.o reference_%.o reference.o run.o samples.o)
+BUFFER_SHARED := reference.o reference_filter.o ask_filter.o run.o samples.o
+$(BUILD)/buffer/test_%: $(addprefix $(BUILD)/buffer/checked/,test_%.o reference_%.o $(BUFFER_SHARED))
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
 .PHONY: check_buffer

@@ -181,4 +181,67 @@ struct csd_grep_state {
 	__u64 too_long;		/* never selected */
 };
 
+/*
+ * --- csv_filter, json_filter: records in which a field compares with an operand in a certain way ---
+ *
+ * Behind the struct: the name, then the operand. A field that is missing, or that cannot be compared, keeps no record, whatever
+ * `keep` says.
+ *
+ * Text compares byte by byte, and what is longer is greater if the rest is the same. Numbers are decimal, with sign, fraction and
+ * exponent: 64-bit integers and decimals alike compare exactly, by up to 38 significant digits; further ones count as zeros. An
+ * exponent beyond 10 digits is as good as one of 10.
+ */
+enum csd_order {
+	CSD_LESS = 0x1,
+	CSD_EQUAL = 0x2,
+	CSD_GREATER = 0x4,
+};
+
+enum csd_filter_as {
+	CSD_AS_TEXT = 0,
+	CSD_AS_NUMBER = 1,
+};
+
+#define CSD_FILTER_HEADER	0x1	/* flag, CSV: the first record has the names of fields. It comes out, and counts as no record */
+#define CSD_FILTER_NAMES	8	/* in a path */
+
+struct csd_filter {
+	__u32 field;		/* CSV: its number, from 0, if there is no name; else 0 */
+	__u8 keep;		/* sum of enum csd_order: what the field may be, beside the operand. CSD_LESS | CSD_GREATER: not equal */
+	__u8 as;		/* enum csd_filter_as */
+	__u8 delimiter;		/* CSV: between fields; 0 counts as a comma. No quote, no line's end */
+	__u8 flags;		/* CSD_FILTER_HEADER */
+	__u16 name_bytes;	/* CSV, only with CSD_FILTER_HEADER. JSON: at least 1; a path of names with zero bytes between them */
+	__u16 operand_bytes;	/* of a number at most 64 */
+	__u32 reserved;
+};
+
+/*
+ * CSV is RFC 4180's: a field whose first byte is a quote ends at the next quote that is not doubled, and may have delimiters and
+ * line feeds in it. Fields that begin otherwise are taken as they stand, quotes included. A carriage return before a record's end
+ * belongs to its end; a byte order mark at the begin of the input to none. Empty lines are no records. Around numbers there may be
+ * blanks and tabs.
+ *
+ * Malformed, and never kept: bytes between a closing quote and the delimiter (the record goes on to its end as if the field were
+ * without quotes), and a quote that is still open where the input ends. Where it is open for CSD_LINE_BYTES the record is too
+ * long, and the next one begins behind the first line feed after these bytes.
+ *
+ * JSON lines: each is a value of RFC 8259, at most 64 containers deep. The first member with the path is the field. A line is looked
+ * at up to the comma or brace behind its field, so what is malformed further on is not seen; the whole of it where the field is
+ * missing. A string compares by its characters as UTF-8, escapes decoded, a surrogate alone as U+FFFD; what is no escape is taken as it
+ * stands. Numbers, true, false and null compare as text by how they are written. As number only numbers compare; objects and
+ * arrays never do. Lines of blanks alone are no records.
+ */
+struct csd_filter_state {
+	__u64 error;
+	__u64 records;		/* all but those that are too long */
+	__u64 kept;
+	__u64 missing;		/* without the field */
+	__u64 malformed;
+	__u64 not_comparable;
+	__u64 too_long;
+	__u64 field;		/* CSV: the field's number; CSD_FILTER_NOWHERE: the header has no such name, or is not read yet */
+};
+#define CSD_FILTER_NOWHERE	(~0ULL)
+
 #endif

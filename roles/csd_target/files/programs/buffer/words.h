@@ -62,6 +62,22 @@ static inline const __u8 *words_find(const __u8 *at, const __u8 *end, __u8 byte)
 	return at;
 }
 
+/* Of either byte. */
+static inline const __u8 *words_find_either(const __u8 *at, const __u8 *end, __u8 byte, __u8 another)
+{
+	__u64 wanted = byte * WORDS_ONES, others = another * WORDS_ONES;
+
+	for (; end - at >= 8; at += 8) {
+		__u64 one = CSD_LOAD_64(at) ^ wanted, other = CSD_LOAD_64(at) ^ others, marks = WORDS_ZEROS(one) | WORDS_ZEROS(other);
+
+		if (marks != 0)
+			return at + WORDS_FIRST(marks);
+	}
+	while (at < end && *at != byte && *at != another)
+		at++;
+	return at;
+}
+
 /* Behind the last such byte; `begin`: there is none. */
 static inline const __u8 *words_behind_last(const __u8 *begin, const __u8 *end, __u8 byte)
 {

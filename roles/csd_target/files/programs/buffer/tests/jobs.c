@@ -23,6 +23,34 @@ job_crc32c_scrub(struct job *job, uint8_t *input)
 	sample_numbers(input, job->bytes);
 }
 
+static const struct csd_filter csv_given = {.field = 3, .keep = CSD_GREATER, .as = CSD_AS_NUMBER, .flags = CSD_FILTER_HEADER, .operand_bytes = 6};
+static const struct csd_filter json_given = {.keep = CSD_EQUAL, .name_bytes = 5, .operand_bytes = 5};
+
+static void
+job_filter(struct job *job, const struct csd_filter *given, const char *behind)
+{
+	static uint8_t data[256];
+
+	memcpy(data, given, sizeof(*given));
+	memcpy(data + sizeof(*given), behind, strlen(behind));
+	job->data = data;
+	job->data_bytes = sizeof(*given) + strlen(behind);
+}
+
+static void
+job_csv_filter(struct job *job, uint8_t *input)
+{
+	sample_csv(input, job->bytes);
+	job_filter(job, &csv_given, "4500.5");
+}
+
+static void
+job_json_filter(struct job *job, uint8_t *input)
+{
+	sample_json(input, job->bytes);
+	job_filter(job, &json_given, "levelerror");
+}
+
 static void
 job_grep(struct job *job, uint8_t *input)
 {
@@ -71,6 +99,8 @@ static const struct {
 } jobs[] = {
 	{"count_range", job_count_range},
 	{"crc32c_scrub", job_crc32c_scrub},
+	{"csv_filter", job_csv_filter},
+	{"json_filter", job_json_filter},
 	{"grep", job_grep},
 	{"group_by", job_group_by},
 	{"nearest", job_nearest},

@@ -98,7 +98,7 @@ result_compare(const struct program *program, const char *way, const char *what,
 static void
 run_cut(const struct program *program, bool cut, uint64_t left, uint64_t least, uint64_t least_room, uint64_t *bytes, uint64_t *room)
 {
-	uint64_t much = below(4) == 0 ? 300 : 20000;
+	uint64_t much = left < 2000 && below(2) == 0 ? 9 : below(4) == 0 ? 300 : 20000;
 
 	*bytes = left;
 	*room = 1 << 20;

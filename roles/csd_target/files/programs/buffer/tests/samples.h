@@ -20,4 +20,10 @@ void sample_lineitem(uint8_t *to, uint64_t bytes);
 /* A server's log. */
 void sample_log(uint8_t *to, uint64_t bytes);
 
+/* Orders as a shop exports them: id,customer,city,amount,date,comment. */
+void sample_csv(uint8_t *to, uint64_t bytes);
+
+/* Events: {"ts":..., "level":..., "user":{"id":..., "name":...}, "tags":[...], "value":...} */
+void sample_json(uint8_t *to, uint64_t bytes);
+
 #endif
