@@ -43,8 +43,14 @@ static inline __u8 json_escape(__u8 letter)
 	}
 }
 
-/* From behind its opening quote to its closing one. `escapes` is set if there are any. */
-static inline const __u8 *json_string(const __u8 *at, const __u8 *end, __u32 *escapes)
+/*
+ * Set by json_string() where a string has escapes, and never cleared by it. No argument: a function that hands out an address in its
+ * frame has the frame filled with zeros at each call.
+ */
+static __u64 json_escapes;
+
+/* From behind its opening quote to its closing one. */
+static inline const __u8 *json_string(const __u8 *at, const __u8 *end)
 {
 	for (;;) {
 		for (; end - at >= 8; at += 8) {
@@ -62,7 +68,7 @@ static inline const __u8 *json_string(const __u8 *at, const __u8 *end, __u32 *es
 		if (*at == '"')
 			return at;
 		if (*at == '\\') {
-			*escapes = 1;
+			json_escapes = 1;
 			at++;
 			if (at == end || (*at == 'u' ? json_hex(at + 1, end) > 0xffff : json_escape(*at) == 0))
 				return 0;

@@ -44,19 +44,19 @@ struct json {
 static __attribute__((noinline)) long look_at_value(const __u8 *begin, const __u8 *limit)
 {
 	const __u8 *end;
-	__u32 escapes = 0;
 	long found;
 
 	switch (begin < limit ? *begin : 0) {
 	case '{': case '[':
 		return FILTER_NOT_COMPARABLE;
 	case '"':
-		end = json_string(begin + 1, limit, &escapes);
+		json_escapes = 0;
+		end = json_string(begin + 1, limit);
 		if (end == 0)
 			return FILTER_MALFORMED;
 		if (filter.given->as == CSD_AS_NUMBER)
 			found = FILTER_NOT_COMPARABLE;
-		else if (escapes)
+		else if (json_escapes)
 			found = json_compare(begin + 1, end, filter.operand, filter.given->operand_bytes);
 		else
 			found = filter_compare(begin + 1, end);
@@ -81,7 +81,6 @@ enum next { MALFORMED, MEMBER, VALUE, BEHIND, FIELD };
 /* At a value that is not the field. Goes into containers. */
 static inline enum next value(struct json *json)
 {
-	__u32 escapes = 0;
 	__u8 first;
 
 	if (json->at == json->end)
@@ -100,7 +99,7 @@ static inline enum next value(struct json *json)
 		return BEHIND;	/* which closes it */
 	}
 	if (first == '"') {
-		json->at = json_string(json->at + 1, json->end, &escapes);
+		json->at = json_string(json->at + 1, json->end);
 		json->at += json->at != 0;
 	} else if (first == 't' || first == 'f' || first == 'n') {
 		json->at = json_literal(json->at, json->end);
@@ -117,20 +116,20 @@ static inline enum next value(struct json *json)
 static inline enum next member(struct json *json)
 {
 	const __u8 *name, *end;
-	__u32 escapes = 0;
 	int same = 0;
 
 	if (json->at == json->end || *json->at != '"')
 		return MALFORMED;
 	name = json->at + 1;
-	end = json_string(name, json->end, &escapes);
+	json_escapes = 0;
+	end = json_string(name, json->end);
 	if (end == 0)
 		return MALFORMED;
 	if (json->depth == json->matched + 1) {
 		const __u8 *wanted = names[json->matched].begin;
 		__u64 bytes = names[json->matched].bytes;
 
-		if (escapes)
+		if (json_escapes)
 			same = json_compare(name, end, wanted, bytes) == 0;
 		else
 			same = (__u64)(end - name) == bytes && filter_compare_text(name, bytes, wanted, bytes) == 0;
