@@ -38,7 +38,7 @@ BUFFER_TESTS := $(BUFFER_NAMES:%=$(BUILD)/buffer/test_%)
 $(BUILD)/buffer/checked/%.o: $(BUFFER)/tests/%.c $(BUFFER_TEST_HEADERS) | $(BUILD)/buffer/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(BUFFER_INCLUDES) -c $< -o $@
 
-BUFFER_SHARED := reference.o reference_filter.o ask_filter.o run.o samples.o
+BUFFER_SHARED := reference.o reference_filter.o ask_filter.o run.o sample_btree.o samples.o
 $(BUILD)/buffer/test_%: $(addprefix $(BUILD)/buffer/checked/,test_%.o reference_%.o $(BUFFER_SHARED))
 	$(CC) $(SANITIZE) $^ -ldl -o $@
 
@@ -56,7 +56,7 @@ $(BUILD)/buffer/native/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADE
 		-I$(BUFFER) -Iworker $(if $(filter $*,$(BUFFER_RECORDS)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' \
 		$(BUFFER)/native.c -o $@
 
-$(BUILD)/csd_buffer_bench: $(BUFFER)/csd_buffer_bench.c $(addprefix $(BUFFER)/tests/,jobs.c samples.c) $(BUFFER_TEST_HEADERS) \
+$(BUILD)/csd_buffer_bench: $(BUFFER)/csd_buffer_bench.c $(addprefix $(BUFFER)/tests/,jobs.c sample_btree.c samples.c) $(BUFFER_TEST_HEADERS) \
 		translator/translator.mk
 	$(CC) $(CFLAGS) $(WARNINGS) $(BUFFER_INCLUDES) -DBENCH_PROGRAMS='"$(BUFFER_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' \
 		-DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $(filter %.c,$^) -ldl -lm -o $@

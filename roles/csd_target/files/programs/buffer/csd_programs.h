@@ -244,4 +244,50 @@ struct csd_filter_state {
 };
 #define CSD_FILTER_NOWHERE	(~0ULL)
 
+/*
+ * --- btree_lookup: entries of a B+ tree in memory range 0, by ranges of keys ---
+ *
+ * The input is struct csd_btree_request, one behind the other. For each, in their order, every entry whose key is in the range comes
+ * out, by rising keys: struct csd_btree_entry. Equal keys do not exist.
+ *
+ * The tree is whatever was read into the range, so nothing in it is trusted: a page that is not what it must be ends its request
+ * (`corrupt`); what came out before stays. So does a key that is not above the one that came before it: no loop of pages lasts.
+ */
+#define CSD_BTREE_MOST_LEVEL	15
+#define CSD_BTREE_MAGIC		0x65657274	/* "tree" */
+
+/* Program data. */
+struct csd_btree {
+	__u64 root;		/* offset of its page in the range */
+	__u32 page_bytes;	/* 32 .. 65536, a multiple of 16; each page's offset in the range is a multiple of it */
+	__u32 reserved;
+};
+
+struct csd_btree_request {
+	__u64 first, last;	/* keys, unsigned, both included; first > last: none */
+};
+
+struct csd_btree_entry {
+	__u64 key;
+	__u64 value;		/* of a leaf; above it the offset of the page that has the keys from `key` to below the next entry's */
+};
+
+/* A page; behind the head its entries, by rising keys. */
+struct csd_btree_page {
+	__u32 magic;
+	__u16 level;		/* 0: a leaf; a page is one above those that its entries lead to */
+	__u16 count;		/* of entries, at least 1 */
+	__u64 reserved;
+	struct csd_btree_entry entries[];
+};
+
+struct csd_btree_state {
+	__u64 error;		/* CSD_PROGRAM_RANGE: there is no range 0 */
+	__u64 requests;
+	__u64 found;		/* entries */
+	__u64 missing;		/* requests without any entry, whose pages were good */
+	__u64 corrupt;		/* requests that a page ended */
+	__u64 rest_bytes;	/* of the input: less than a request */
+};
+
 #endif

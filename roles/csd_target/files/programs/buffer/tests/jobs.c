@@ -1,9 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include <string.h>
 
+#include "chance.h"
 #include "csd_programs.h"
 #include "jobs.h"
+#include "sample_btree.h"
 #include "samples.h"
+
+/* Keys of a tree of half a million, in any order. */
+static void
+job_btree_lookup(struct job *job, uint8_t *input)
+{
+	static uint8_t range[16 * 1024 * 1024] __attribute__((aligned(64)));
+	static struct csd_btree tree = {.page_bytes = 4096};
+
+	tree.root = sample_btree(range, sizeof(range), tree.page_bytes, 500000, false);
+	chance_begin(11, 8);
+	for (uint64_t at = 0; at + 16 <= job->bytes; at += 16) {
+		uint64_t key = SAMPLE_BTREE_FIRST + below(500000) * SAMPLE_BTREE_STEP, request[2] = {key, key};
+
+		memcpy(input + at, request, 16);
+	}
+	job->data = &tree;
+	job->data_bytes = sizeof(tree);
+	job->range = range;
+	job->range_bytes = sizeof(range);
+}
 
 static void
 job_count_range(struct job *job, uint8_t *input)
@@ -97,6 +119,7 @@ static const struct {
 	const char *name;
 	void (*make)(struct job *job, uint8_t *input);
 } jobs[] = {
+	{"btree_lookup", job_btree_lookup},
 	{"count_range", job_count_range},
 	{"crc32c_scrub", job_crc32c_scrub},
 	{"csv_filter", job_csv_filter},

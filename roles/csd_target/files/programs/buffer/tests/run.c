@@ -177,7 +177,11 @@ run_check(const struct program *program, const struct job *job, uint32_t cuts, c
 
 	wanted.emitted = 0;
 	memset(wanted.state, 0, sizeof(wanted.state));
-	program->reference(job, &wanted);
+	if (program->reference != NULL) {
+		program->reference(job, &wanted);
+	} else {
+		run_once(ways[0], program, job, false, what, &wanted);
+	}
 	for (int way = 0; way < way_count; way++) {
 		for (uint32_t cut = 0; cut <= cuts; cut++) {
 			chance_begin(cut + 1, job->bytes);

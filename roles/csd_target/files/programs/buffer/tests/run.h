@@ -36,7 +36,7 @@ typedef void (*reference)(const struct job *job, struct result *wanted);
 
 struct program {
 	const char *name;
-	reference reference;
+	reference reference;		/* NULL: what the first way gives at once, the others give, too */
 	uint32_t state_bytes;
 	uint64_t most_part;		/* bytes that it may need to go on */
 	uint64_t item_bytes;		/* about what it emits at once */
