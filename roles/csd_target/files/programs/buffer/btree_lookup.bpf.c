@@ -23,13 +23,13 @@ static __u64 last_key;			/* ... the key of the last one */
 
 enum found { FOUND, NONE, CORRUPT };
 
-static inline const struct csd_btree_entry *entries_at(__u64 offset)
+static inline const struct csd_btree_entry *btree_entries(__u64 offset)
 {
 	return ((const struct csd_btree_page *)(range_begin + offset))->entries;
 }
 
 /* The way goes through this page, by its first entry. Each field is read once, as it may change. False: it is no good page. */
-static inline int enter(__u64 offset, __u32 level)
+static inline int btree_enter(__u64 offset, __u32 level)
 {
 	const struct csd_btree_page *page = (const struct csd_btree_page *)(range_begin + offset);
 	__u32 count;
@@ -47,7 +47,7 @@ static inline int enter(__u64 offset, __u32 level)
 }
 
 /* How many of so many entries have a key of at most this one: by halves. */
-static inline __u32 count_up_to(const struct csd_btree_entry *entries, __u32 count, __u64 key)
+static inline __u32 btree_count_up_to(const struct csd_btree_entry *entries, __u32 count, __u64 key)
 {
 	__u32 from = 0;
 
@@ -61,20 +61,20 @@ static inline __u32 count_up_to(const struct csd_btree_entry *entries, __u32 cou
 }
 
 /* From this page down to a leaf: to the first entry. */
-static enum found descend(__u64 offset, __u32 level)
+static enum found btree_descend(__u64 offset, __u32 level)
 {
 	for (;;) {
-		if (!enter(offset, level))
+		if (!btree_enter(offset, level))
 			return CORRUPT;
 		if (level == 0)
 			return FOUND;
-		offset = entries_at(offset)->value;
+		offset = btree_entries(offset)->value;
 		level--;
 	}
 }
 
 /* From the root to the first entry of a key, or of what is above it: perhaps behind the last one of its leaf. */
-static enum found seek(__u64 offset, __u64 key)
+static enum found btree_seek(__u64 offset, __u64 key)
 {
 	__u32 level, at;
 
@@ -85,11 +85,11 @@ static enum found seek(__u64 offset, __u64 key)
 		return CORRUPT;
 	root_level = level;
 	for (;;) {
-		const struct csd_btree_entry *entries = entries_at(offset);
+		const struct csd_btree_entry *entries = btree_entries(offset);
 
-		if (!enter(offset, level))
+		if (!btree_enter(offset, level))
 			return CORRUPT;
-		at = count_up_to(entries, way[level].count, key);
+		at = btree_count_up_to(entries, way[level].count, key);
 		/* A key below the first one of a page above leaves belongs to the first, too. */
 		if (at > 0 && (level > 0 || entries[at - 1].key == key))
 			at--;
@@ -102,7 +102,7 @@ static enum found seek(__u64 offset, __u64 key)
 }
 
 /* Behind the last entry of a leaf: the first one of the next leaf. */
-static enum found next_leaf(void)
+static enum found btree_next_leaf(void)
 {
 	__u32 level = 1;
 
@@ -111,36 +111,36 @@ static enum found next_leaf(void)
 	if (level > root_level)
 		return NONE;
 	way[level].at++;
-	return descend(entries_at(way[level].offset)[way[level].at].value, level - 1);
+	return btree_descend(btree_entries(way[level].offset)[way[level].at].value, level - 1);
 }
 
 /* The entry that the way leads to: FOUND if it is in the request's range. */
-static inline enum found look(const struct csd_btree_request *request, struct csd_btree_entry *entry)
+static inline enum found btree_look(const struct csd_btree_request *request, struct csd_btree_entry *entry)
 {
 	if (way[0].at >= way[0].count) {
-		enum found found = next_leaf();
+		enum found found = btree_next_leaf();
 
 		if (found != FOUND)
 			return found;
 	}
-	*entry = entries_at(way[0].offset)[way[0].at];
+	*entry = btree_entries(way[0].offset)[way[0].at];
 	if (entry->key < request->first || (came_out > 0 && entry->key <= last_key))
 		return CORRUPT;
 	return entry->key <= request->last ? FOUND : NONE;
 }
 
 /* False: there is no room for an entry of the request. */
-static int take(const struct csd_btree_request *request, __u64 root)
+static int btree_take(const struct csd_btree_request *request, __u64 root)
 {
 	struct csd_btree_entry entry;
 	enum found found = FOUND;
 
 	if (!going_on) {
 		came_out = 0;
-		found = request->first <= request->last ? seek(root, request->first) : NONE;
+		found = request->first <= request->last ? btree_seek(root, request->first) : NONE;
 	}
 	while (found == FOUND) {
-		found = look(request, &entry);
+		found = btree_look(request, &entry);
 		if (found != FOUND)
 			break;
 		if (csd_emit(&entry, sizeof(entry)) != 0) {
@@ -187,7 +187,7 @@ int btree_lookup(struct csd_context *context)
 	range_bytes = context->ranges[0].bytes;
 	page_bytes = given->page_bytes;
 	while ((__u64)(context->end - at) >= sizeof(struct csd_btree_request)) {
-		if (!take((const struct csd_btree_request *)at, given->root))
+		if (!btree_take((const struct csd_btree_request *)at, given->root))
 			break;
 		at += sizeof(struct csd_btree_request);
 	}

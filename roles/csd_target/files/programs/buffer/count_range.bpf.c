@@ -5,7 +5,7 @@
 CSD_STATE(struct csd_count_range_state);
 
 /* The type's least or greatest number, if the given one is beyond it. `flip` makes signed numbers comparable as unsigned ones. */
-static inline __u64 clamp(__u64 value, __u64 flip, __u64 least, __u64 greatest)
+static inline __u64 range_clamp(__u64 value, __u64 flip, __u64 least, __u64 greatest)
 {
 	if ((value ^ flip) > (greatest ^ flip))
 		return greatest;
@@ -13,7 +13,7 @@ static inline __u64 clamp(__u64 value, __u64 flip, __u64 least, __u64 greatest)
 }
 
 /* False: no number of the type is in the range. */
-static inline int bounds(__u32 type, __u64 *from, __u64 *to)
+static inline int range_bounds(__u32 type, __u64 *from, __u64 *to)
 {
 	__u64 greatest = ~0ULL >> (64 - (8 << (type & 3))), least = 0, flip = 0, first = *from, last = *to;
 
@@ -22,8 +22,8 @@ static inline int bounds(__u32 type, __u64 *from, __u64 *to)
 		least = ~greatest;
 		flip = 1ULL << 63;
 	}
-	*from = clamp(first, flip, least, greatest);
-	*to = clamp(last, flip, least, greatest);
+	*from = range_clamp(first, flip, least, greatest);
+	*to = range_clamp(last, flip, least, greatest);
 	return (first ^ flip) <= (last ^ flip) && (first ^ flip) <= (*from ^ flip) && (last ^ flip) >= (*to ^ flip);
 }
 
@@ -31,8 +31,8 @@ static inline int bounds(__u32 type, __u64 *from, __u64 *to)
  * Signed or not: in the type's own width, what lies in the range is at most so far above its least number. Numbers that lie
  * side by side have a loop of their own, as that one becomes vectors.
  */
-#define COUNT(bits, load) \
-static __attribute__((noinline)) __u64 count_##bits(const __u8 *at, __u64 records, __u64 stride, __u##bits least, __u##bits span) \
+#define RANGE_COUNT(bits, load) \
+static __attribute__((noinline)) __u64 range_count_##bits(const __u8 *at, __u64 records, __u64 stride, __u##bits least, __u##bits span) \
 { \
 	__u64 count = 0; \
 \
@@ -45,19 +45,19 @@ static __attribute__((noinline)) __u64 count_##bits(const __u8 *at, __u64 record
 		count += (__u##bits)(load(at) - least) <= span; \
 	return count; \
 }
-#define LOAD_8(address)	(*(address))
-COUNT(8, LOAD_8)
-COUNT(16, WORDS_LOAD_16)
-COUNT(32, WORDS_LOAD_32)
-COUNT(64, CSD_LOAD_64)
+#define RANGE_LOAD_8(address)	(*(address))
+RANGE_COUNT(8, RANGE_LOAD_8)
+RANGE_COUNT(16, WORDS_LOAD_16)
+RANGE_COUNT(32, WORDS_LOAD_32)
+RANGE_COUNT(64, CSD_LOAD_64)
 
-static inline __u64 count(const __u8 *at, __u64 records, __u64 stride, __u32 type, __u64 least, __u64 span)
+static inline __u64 range_count(const __u8 *at, __u64 records, __u64 stride, __u32 type, __u64 least, __u64 span)
 {
 	switch (type & 3) {
-	case 0: return count_8(at, records, stride, least, span);
-	case 1: return count_16(at, records, stride, least, span);
-	case 2: return count_32(at, records, stride, least, span);
-	default: return count_64(at, records, stride, least, span);
+	case 0: return range_count_8(at, records, stride, least, span);
+	case 1: return range_count_16(at, records, stride, least, span);
+	case 2: return range_count_32(at, records, stride, least, span);
+	default: return range_count_64(at, records, stride, least, span);
 	}
 }
 
@@ -84,8 +84,8 @@ int count_range(struct csd_context *context)
 		}
 	}
 	records = (context->end - context->begin) / stride;
-	if (bounds(type, &from, &to))
-		csd_state.in_range += count(context->begin + offset, records, stride, type, from, to - from);
+	if (range_bounds(type, &from, &to))
+		csd_state.in_range += range_count(context->begin + offset, records, stride, type, from, to - from);
 	csd_state.records += records;
 	context->consumed = records_consumed(context, records * stride, &csd_state.rest_bytes);
 	return 0;

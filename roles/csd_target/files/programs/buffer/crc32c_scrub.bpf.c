@@ -12,7 +12,7 @@ CSD_STATE(struct csd_crc32c_state);
 
 static __u32 tables[PLACES][256];
 
-static __attribute__((noinline)) void fill_tables(void)
+static __attribute__((noinline)) void crc_fill_tables(void)
 {
 	for (__u32 i = 0; i < 256; i++) {
 		__u32 rest = i;
@@ -33,7 +33,7 @@ static __attribute__((noinline)) void fill_tables(void)
 	 tables[(place) - 3][(word) >> 24 & 255] ^ tables[(place) - 4][(word) >> 32 & 255] ^ \
 	 tables[(place) - 5][(word) >> 40 & 255] ^ tables[(place) - 6][(word) >> 48 & 255] ^ tables[(place) - 7][(word) >> 56])
 
-static __attribute__((noinline)) __u32 crc(const __u8 *at, __u64 bytes)
+static __attribute__((noinline)) __u32 crc_sum(const __u8 *at, __u64 bytes)
 {
 	__u32 rest = ~0u;
 
@@ -50,27 +50,27 @@ static __attribute__((noinline)) __u32 crc(const __u8 *at, __u64 bytes)
 enum found { GOOD, BAD, UNCHECKED };
 
 /* By mode: whether what is known of the block is right. */
-static inline enum found look(const struct csd_context *context, __u64 number, const __u8 *block, __u64 bytes)
+static inline enum found crc_look(const struct csd_context *context, __u64 number, const __u8 *block, __u64 bytes)
 {
 	if (csd_parameters.cparam2 == CSD_CRC32C_BEHIND)
-		return bytes < 4 || crc(block, bytes - 4) != WORDS_LOAD_32(block + bytes - 4) ? BAD : GOOD;
+		return bytes < 4 || crc_sum(block, bytes - 4) != WORDS_LOAD_32(block + bytes - 4) ? BAD : GOOD;
 	if (number >= context->ranges[0].bytes / 4)
 		return UNCHECKED;
-	return crc(block, bytes) != WORDS_LOAD_32(context->ranges[0].begin + number * 4) ? BAD : GOOD;
+	return crc_sum(block, bytes) != WORDS_LOAD_32(context->ranges[0].begin + number * 4) ? BAD : GOOD;
 }
 
 /* False: there is no room. */
-static inline int take(const struct csd_context *context, const __u8 *block, __u64 bytes, __u64 block_bytes)
+static inline int crc_take(const struct csd_context *context, const __u8 *block, __u64 bytes, __u64 block_bytes)
 {
 	__u64 offset = context->offset + (block - context->begin);
 	enum found found;
 
 	if (csd_parameters.cparam2 == CSD_CRC32C_GIVE) {
-		__u32 value = crc(block, bytes);
+		__u32 value = crc_sum(block, bytes);
 
 		return csd_emit(&value, sizeof(value)) == 0;
 	}
-	found = look(context, offset / block_bytes, block, bytes);
+	found = crc_look(context, offset / block_bytes, block, bytes);
 	if (found == BAD && csd_emit(&offset, sizeof(offset)) != 0)
 		return 0;
 	csd_state.bad += found == BAD;
@@ -94,14 +94,14 @@ int crc32c_scrub(struct csd_context *context)
 		return CSD_STOP;
 	}
 	if (tables[0][1] == 0)
-		fill_tables();
+		crc_fill_tables();
 	while (at < context->end) {
 		__u64 bytes = context->end - at;
 
 		if (bytes < block_bytes && !(context->flags & CSD_LAST))
 			break;
 		bytes = bytes < block_bytes ? bytes : block_bytes;
-		if (!take(context, at, bytes, block_bytes))
+		if (!crc_take(context, at, bytes, block_bytes))
 			break;
 		csd_state.blocks++;
 		at += bytes;

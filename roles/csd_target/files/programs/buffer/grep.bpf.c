@@ -35,7 +35,7 @@ static __u32 folded;			/* bits that are set in blocks, so that case makes no dif
 static __u64 ready;
 static __u64 numbered;			/* the number of the next line has come out already */
 
-static inline __u32 hash(__u32 block)
+static inline __u32 grep_hash(__u32 block)
 {
 	return ((block & mask) | folded) * 0x9e3779b1u >> (32 - HASH_BITS);
 }
@@ -43,7 +43,7 @@ static inline __u32 hash(__u32 block)
 /* --- the strings --- */
 
 /* 0, else enum csd_program_error. */
-static __attribute__((noinline)) __u64 take_strings(const struct csd_context *context)
+static __attribute__((noinline)) __u64 grep_take_strings(const struct csd_context *context)
 {
 	const struct csd_grep *given = (const struct csd_grep *)context->data;
 	const __u8 *at = context->data + sizeof(*given), *end = context->data + context->data_bytes;
@@ -73,9 +73,9 @@ static __attribute__((noinline)) __u64 take_strings(const struct csd_context *co
 	return 0;
 }
 
-static void add_place(__u32 string, __u32 offset)
+static void grep_add_place(__u32 string, __u32 offset)
 {
-	__u32 slot = hash(WORDS_LOAD_32(strings[string] + offset));
+	__u32 slot = grep_hash(WORDS_LOAD_32(strings[string] + offset));
 	struct place *place = &places[place_count++];
 
 	place->next = heads[slot];
@@ -85,7 +85,7 @@ static void add_place(__u32 string, __u32 offset)
 }
 
 /* Longer blocks are rarer in the text, shorter ones make longer steps. */
-static __attribute__((noinline)) void fill_table(const struct csd_grep *given)
+static __attribute__((noinline)) void grep_fill_table(const struct csd_grep *given)
 {
 	__u32 shortest = MOST_PREFIX, block;
 
@@ -97,14 +97,14 @@ static __attribute__((noinline)) void fill_table(const struct csd_grep *given)
 	folded = given->flags & CSD_GREP_IGNORE_CASE ? 0x20202020 & mask : 0;
 	for (__u32 i = 0; i < given->strings; i++) {
 		for (__u32 offset = 0; offset < step; offset++)
-			add_place(i, offset);
+			grep_add_place(i, offset);
 	}
 }
 
 /* --- search --- */
 
 /* NULL: none of the strings that have this hash is around `at` and within the lines. */
-static __attribute__((noinline)) const __u8 *compare(__u32 place, const __u8 *at, const __u8 *begin, const __u8 *stop)
+static __attribute__((noinline)) const __u8 *grep_compare(__u32 place, const __u8 *at, const __u8 *begin, const __u8 *stop)
 {
 	for (; place != 0; place = places[place - 1].next) {
 		__u64 offset = places[place - 1].offset, string = places[place - 1].string, bytes = lengths[string], same = 0;
@@ -121,30 +121,30 @@ static __attribute__((noinline)) const __u8 *compare(__u32 place, const __u8 *at
 }
 
 /* The first of the lines begin .. stop that has a string: some place in it. NULL: there is none. */
-static __attribute__((noinline)) const __u8 *find(const __u8 *begin, const __u8 *stop)
+static __attribute__((noinline)) const __u8 *grep_find(const __u8 *begin, const __u8 *stop)
 {
 	const __u8 *at = begin, *found;
 	__u64 by = step;
 
 	/* Four at a time, as mostly there is none. */
 	while (stop - at >= (__s64)(3 * by + 4)) {
-		__u32 any = heads[hash(WORDS_LOAD_32(at))] | heads[hash(WORDS_LOAD_32(at + by))] |
-			    heads[hash(WORDS_LOAD_32(at + 2 * by))] | heads[hash(WORDS_LOAD_32(at + 3 * by))];
+		__u32 any = heads[grep_hash(WORDS_LOAD_32(at))] | heads[grep_hash(WORDS_LOAD_32(at + by))] |
+			    heads[grep_hash(WORDS_LOAD_32(at + 2 * by))] | heads[grep_hash(WORDS_LOAD_32(at + 3 * by))];
 
 		for (const __u8 *end = at + 4 * by; any != 0 && at < end; at += by) {
-			__u32 place = heads[hash(WORDS_LOAD_32(at))];
+			__u32 place = heads[grep_hash(WORDS_LOAD_32(at))];
 
-			found = place != 0 ? compare(place, at, begin, stop) : 0;
+			found = place != 0 ? grep_compare(place, at, begin, stop) : 0;
 			if (found != 0)
 				return found;
 		}
 		at += any == 0 ? 4 * by : 0;
 	}
 	for (; stop - at >= 4; at += by) {
-		__u32 place = heads[hash(WORDS_LOAD_32(at))];
+		__u32 place = heads[grep_hash(WORDS_LOAD_32(at))];
 
 		if (place != 0) {
-			found = compare(place, at, begin, stop);
+			found = grep_compare(place, at, begin, stop);
 			if (found != 0)
 				return found;
 		}
@@ -155,8 +155,8 @@ static __attribute__((noinline)) const __u8 *find(const __u8 *begin, const __u8 
 
 		for (__u32 i = 0; i < (__u64)(stop - at); i++)
 			block |= (__u32)at[i] << 8 * i;
-		place = heads[hash(block)];
-		found = place != 0 ? compare(place, at, begin, stop) : 0;
+		place = heads[grep_hash(block)];
+		found = place != 0 ? grep_compare(place, at, begin, stop) : 0;
 		if (found != 0)
 			return found;
 	}
@@ -165,7 +165,7 @@ static __attribute__((noinline)) const __u8 *find(const __u8 *begin, const __u8 
 
 /* --- lines --- */
 
-static long emit_number(__u64 number)
+static long grep_emit_number(__u64 number)
 {
 	__u8 text[24];
 	__u32 at = sizeof(text);
@@ -177,12 +177,12 @@ static long emit_number(__u64 number)
 }
 
 /* 0: it came out. */
-static long emit_line(const __u8 *line, const __u8 *end, __u32 flags)
+static long grep_emit_line(const __u8 *line, const __u8 *end, __u32 flags)
 {
 	if (flags & CSD_GREP_COUNT)
 		return 0;
 	if ((flags & CSD_GREP_NUMBERS) && !numbered) {
-		if (emit_number(csd_state.lines + 1) != 0)
+		if (grep_emit_number(csd_state.lines + 1) != 0)
 			return -1;
 		numbered = 1;
 	}
@@ -195,13 +195,13 @@ static long emit_line(const __u8 *line, const __u8 *end, __u32 flags)
 enum next { GO_ON, NO_ROOM, ENOUGH };
 
 /* The lines from lines->at to `to`, of which all are selected. */
-static enum next take_selected(struct lines *lines, const __u8 *to, __u32 flags)
+static enum next grep_take_selected(struct lines *lines, const __u8 *to, __u32 flags)
 {
 	while (lines->at < to) {
 		const __u8 *end = words_find(lines->at, to, '\n');
 
 		end += end < to;
-		if (emit_line(lines->at, end, flags) != 0)
+		if (grep_emit_line(lines->at, end, flags) != 0)
 			return NO_ROOM;
 		lines->at = end;
 		csd_state.lines++;
@@ -211,7 +211,7 @@ static enum next take_selected(struct lines *lines, const __u8 *to, __u32 flags)
 	return GO_ON;
 }
 
-static void take_others(struct lines *lines, const __u8 *to)
+static void grep_take_others(struct lines *lines, const __u8 *to)
 {
 	if (lines->at == to)
 		return;
@@ -220,7 +220,7 @@ static void take_others(struct lines *lines, const __u8 *to)
 }
 
 /* Some lines, and the one behind them that has a string; found is NULL: no other has one. */
-static enum next take(struct lines *lines, const __u8 *found, __u32 flags)
+static enum next grep_take(struct lines *lines, const __u8 *found, __u32 flags)
 {
 	const __u8 *begin = found != 0 ? words_behind_last(lines->at, found, '\n') : lines->stop, *end = begin;
 
@@ -229,14 +229,14 @@ static enum next take(struct lines *lines, const __u8 *found, __u32 flags)
 		end += end < lines->stop;
 	}
 	if (flags & CSD_GREP_INVERT) {
-		enum next next = take_selected(lines, begin, flags);
+		enum next next = grep_take_selected(lines, begin, flags);
 
 		if (next == GO_ON)
-			take_others(lines, end);
+			grep_take_others(lines, end);
 		return next;
 	}
-	take_others(lines, begin);
-	return take_selected(lines, end, flags);
+	grep_take_others(lines, begin);
+	return grep_take_selected(lines, end, flags);
 }
 
 CSD_BUFFER_PROGRAM
@@ -248,10 +248,10 @@ int grep(struct csd_context *context)
 
 	context->consumed = 0;
 	if (!ready) {
-		csd_state.error = take_strings(context);
+		csd_state.error = grep_take_strings(context);
 		if (csd_state.error != 0)
 			return CSD_STOP;
-		fill_table(given);
+		grep_fill_table(given);
 		ready = 1;
 	}
 	lines_begin(&lines, context);
@@ -264,7 +264,7 @@ int grep(struct csd_context *context)
 		if (!more)
 			break;
 		while (next == GO_ON && lines.at < lines.stop)
-			next = take(&lines, find(lines.at, lines.stop), given->flags);
+			next = grep_take(&lines, grep_find(lines.at, lines.stop), given->flags);
 	}
 	context->consumed = lines.at - context->begin;
 	return next == ENOUGH ? CSD_STOP : 0;

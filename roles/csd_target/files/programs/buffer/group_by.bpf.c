@@ -16,7 +16,7 @@ static struct csd_group groups[CSD_GROUPS];
 static __u64 given_out;		/* groups */
 
 /* NULL: there is no more room for groups. */
-static inline struct csd_group *find(__u64 key)
+static inline struct csd_group *group_find(__u64 key)
 {
 	__u64 slot = key * 0x9e3779b97f4a7c15ULL >> (64 - SLOT_BITS);
 	struct csd_group *group;
@@ -35,7 +35,7 @@ static inline struct csd_group *find(__u64 key)
 	return group;
 }
 
-static inline void add(struct csd_group *group, __u64 value, __u64 flip)
+static inline void group_add(struct csd_group *group, __u64 value, __u64 flip)
 {
 	if (group->count == 0 || (value ^ flip) < (group->least ^ flip))
 		group->least = value;
@@ -47,16 +47,16 @@ static inline void add(struct csd_group *group, __u64 value, __u64 flip)
 
 /* The types are constants to the compiler where they are the most usual ones. */
 static inline __attribute__((always_inline)) void
-go_through(const __u8 *at, __u64 records, const struct csd_group_by *given, __u32 key_type, __u32 value_type)
+group_records(const __u8 *at, __u64 records, const struct csd_group_by *given, __u32 key_type, __u32 value_type)
 {
 	__u64 flip = value_type >= CSD_S8 ? 1ULL << 63 : 0;	/* signed numbers compare as unsigned ones then */
 	__u64 stride = given->stride_bytes, key_offset = given->key_offset, value_offset = given->value_offset, overflow = 0;
 
 	for (; records > 0; records--, at += stride) {
-		struct csd_group *group = find(records_number(at + key_offset, key_type));
+		struct csd_group *group = group_find(records_number(at + key_offset, key_type));
 
 		if (group != 0)
-			add(group, records_number(at + value_offset, value_type), flip);
+			group_add(group, records_number(at + value_offset, value_type), flip);
 		else
 			overflow++;
 	}
@@ -82,11 +82,11 @@ int group_by(struct csd_context *context)
 	stride = given->stride_bytes;
 	records = (context->end - context->begin) / stride;
 	if (given->key_type == CSD_U64 && given->value_type == CSD_S64)
-		go_through(context->begin, records, given, CSD_U64, CSD_S64);
+		group_records(context->begin, records, given, CSD_U64, CSD_S64);
 	else if (given->key_type == CSD_U32 && given->value_type == CSD_S32)
-		go_through(context->begin, records, given, CSD_U32, CSD_S32);
+		group_records(context->begin, records, given, CSD_U32, CSD_S32);
 	else
-		go_through(context->begin, records, given, given->key_type, given->value_type);
+		group_records(context->begin, records, given, given->key_type, given->value_type);
 	csd_state.records += records;
 	context->consumed = records_consumed(context, records * stride, &csd_state.rest_bytes);
 	/* Where there is no room, the drive calls again: with nothing but the rest of the groups to give. */

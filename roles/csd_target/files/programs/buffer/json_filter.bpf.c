@@ -13,7 +13,7 @@ static struct {
 static __u64 name_count;
 
 /* False: there are too many. */
-static int take_names(void)
+static int json_take_names(void)
 {
 	const __u8 *at = filter.name, *end = at + filter.given->name_bytes;
 
@@ -41,7 +41,7 @@ struct json {
 };
 
 /* The field's value; `limit`: the line's end. Not by the struct: whose address is handed out, it cannot be in registers. */
-static __attribute__((noinline)) long look_at_value(const __u8 *begin, const __u8 *limit)
+static __attribute__((noinline)) long json_look_at_value(const __u8 *begin, const __u8 *limit)
 {
 	const __u8 *end;
 	long found;
@@ -79,7 +79,7 @@ static __attribute__((noinline)) long look_at_value(const __u8 *begin, const __u
 enum next { MALFORMED, MEMBER, VALUE, BEHIND, FIELD };
 
 /* At a value that is not the field. Goes into containers. */
-static inline enum next value(struct json *json)
+static inline enum next json_value(struct json *json)
 {
 	__u8 first;
 
@@ -113,7 +113,7 @@ static inline enum next value(struct json *json)
 }
 
 /* At a member's name. */
-static inline enum next member(struct json *json)
+static inline enum next json_member(struct json *json)
 {
 	const __u8 *name, *end;
 	int same = 0;
@@ -147,7 +147,7 @@ static inline enum next member(struct json *json)
 }
 
 /* Behind a value, in a container: a comma, or its end. */
-static inline enum next behind(struct json *json)
+static inline enum next json_behind(struct json *json)
 {
 	__u8 found;
 
@@ -166,7 +166,7 @@ static inline enum next behind(struct json *json)
 	return BEHIND;
 }
 
-static __attribute__((noinline)) long look(const __u8 *line, const __u8 *end)
+static __attribute__((noinline)) long json_look(const __u8 *line, const __u8 *end)
 {
 	struct json json = {.at = line, .end = end};
 	enum next next = VALUE;
@@ -174,18 +174,18 @@ static __attribute__((noinline)) long look(const __u8 *line, const __u8 *end)
 	for (;;) {
 		switch (next) {
 		case VALUE:
-			next = value(&json);
+			next = json_value(&json);
 			break;
 		case MEMBER:
-			next = member(&json);
+			next = json_member(&json);
 			break;
 		case BEHIND:
 			if (json.depth == 0)
 				return json.at == end ? FILTER_MISSING : FILTER_MALFORMED;
-			next = behind(&json);
+			next = json_behind(&json);
 			break;
 		case FIELD:
-			return look_at_value(json.at, end);
+			return json_look_at_value(json.at, end);
 		default:
 			return FILTER_MALFORMED;
 		}
@@ -202,7 +202,7 @@ int json_filter(struct csd_context *context)
 	csd_state.error = filter_begin(context);
 	if (csd_state.error == 0 &&
 	    (filter.given->name_bytes == 0 || filter.given->field > 0 || filter.given->flags != 0 || filter.given->delimiter != 0 ||
-	     !take_names()))
+	     !json_take_names()))
 		csd_state.error = CSD_PROGRAM_DATA_VALUE;
 	if (csd_state.error != 0)
 		return CSD_STOP;
@@ -213,7 +213,7 @@ int json_filter(struct csd_context *context)
 			const __u8 *next = end + (end < lines.stop);
 
 			if (text < end)
-				full = filter_take(look(text, end), lines.at, next);
+				full = filter_take(json_look(text, end), lines.at, next);
 			lines.at = full == 0 ? next : lines.at;
 		}
 	}

@@ -15,7 +15,7 @@ static __u8 point_8[CSD_NEAREST_FEATURES];
 static __u16 point_16[CSD_NEAREST_FEATURES];
 static __u32 counts[BLOCK];		/* all bits, or none */
 
-static __attribute__((noinline)) void take_point(const struct csd_nearest *given)
+static __attribute__((noinline)) void nearest_take_point(const struct csd_nearest *given)
 {
 	for (__u32 i = 0; i < given->features; i++) {
 		point_8[i] = given->point[i] + 0x80;
@@ -26,7 +26,7 @@ static __attribute__((noinline)) void take_point(const struct csd_nearest *given
 }
 
 /* As 16 bits, which the difference is of 8 bits: gcc has an instruction for sums of such products. */
-static inline __u32 square_8(const __u8 *at, __u32 i, __u32 of)
+static inline __u32 nearest_square_8(const __u8 *at, __u32 i, __u32 of)
 {
 	__u32 apart = (at[i] ^ 0x80) - point_8[of];
 
@@ -34,7 +34,7 @@ static inline __u32 square_8(const __u8 *at, __u32 i, __u32 of)
 	return (__s32)(__s16)apart * (__s16)apart;
 }
 
-static inline __u32 square_16(const __u8 *at, __u32 i, __u32 of)
+static inline __u32 nearest_square_16(const __u8 *at, __u32 i, __u32 of)
 {
 	__u32 apart = (WORDS_LOAD_16(at + 2 * i) ^ 0x8000) - point_16[of];
 
@@ -42,24 +42,24 @@ static inline __u32 square_16(const __u8 *at, __u32 i, __u32 of)
 }
 
 #define DISTANCE(bits, sum_type) \
-static __attribute__((noinline)) __u64 distance_##bits(const __u8 *at, __u32 features) \
+static __attribute__((noinline)) __u64 nearest_distance_##bits(const __u8 *at, __u32 features) \
 { \
 	__u32 whole = features / BLOCK * BLOCK; \
 	sum_type sum = 0; \
 \
 	for (__u32 i = 0; i < whole; i++) \
-		sum += square_##bits(at, i, i); \
+		sum += nearest_square_##bits(at, i, i); \
 	if (whole == features) \
 		return sum; \
 	if (whole == 0) { \
 		for (__u32 i = 0; i < features; i++) \
-			sum += square_##bits(at, i, i); \
+			sum += nearest_square_##bits(at, i, i); \
 		return sum; \
 	} \
 	at += (features - BLOCK) * (bits / 8); \
 	WORDS_ROLLED \
 	for (__u32 i = 0; i < BLOCK; i++) \
-		sum += square_##bits(at, i, features - BLOCK + i) & counts[i]; \
+		sum += nearest_square_##bits(at, i, features - BLOCK + i) & counts[i]; \
 	return sum; \
 }
 /* At most 255 times 255 * 255: 32 bits hold it. And of 16 bits: a difference is at most 65535, and its square 32 bits. */
@@ -67,7 +67,7 @@ DISTANCE(8, __u32)
 DISTANCE(16, __u64)
 
 /* It is nearer than the last one, or there are fewer than k. */
-static __attribute__((noinline)) void insert(__u64 distance, __u64 offset, __u64 k)
+static __attribute__((noinline)) void nearest_insert(__u64 distance, __u64 offset, __u64 k)
 {
 	struct csd_neighbour *neighbours = csd_state.neighbours;
 	__u64 place;
@@ -81,7 +81,7 @@ static __attribute__((noinline)) void insert(__u64 distance, __u64 offset, __u64
 	neighbours[place].offset = offset;
 }
 
-static inline int wrong(const struct csd_nearest *given)
+static inline int nearest_wrong(const struct csd_nearest *given)
 {
 	__u64 stride = given->stride_bytes, offset = given->offset, features = given->features;
 	__s16 least = given->type == CSD_S8 ? -128 : -32768, greatest = given->type == CSD_S8 ? 127 : 32767;
@@ -109,22 +109,22 @@ int nearest(struct csd_context *context)
 		csd_state.error = CSD_PROGRAM_DATA_SHORT;
 		return CSD_STOP;
 	}
-	if (wrong(given)) {
+	if (nearest_wrong(given)) {
 		csd_state.error = CSD_PROGRAM_DATA_VALUE;
 		return CSD_STOP;
 	}
-	take_point(given);
+	nearest_take_point(given);
 	stride = given->stride_bytes;
 	records = (context->end - context->begin) / stride;
 	k = given->k;
 	/* No distance reaches ~0. */
 	limit = csd_state.found < k ? ~0ULL : csd_state.neighbours[k - 1].distance;
 	for (__u64 i = 0; i < records; i++, record += stride) {
-		__u64 distance = given->type == CSD_S8 ? distance_8(record + given->offset, given->features)
-						       : distance_16(record + given->offset, given->features);
+		__u64 distance = given->type == CSD_S8 ? nearest_distance_8(record + given->offset, given->features)
+						       : nearest_distance_16(record + given->offset, given->features);
 
 		if (distance < limit) {
-			insert(distance, context->offset + i * stride, k);
+			nearest_insert(distance, context->offset + i * stride, k);
 			limit = csd_state.found < k ? ~0ULL : csd_state.neighbours[k - 1].distance;
 		}
 	}

@@ -11,7 +11,7 @@ CSD_STATE(struct csd_rle_state);
 static __u64 same[MOST / 8];
 
 /* 0: there is room for the run, which is at `at` as a whole. */
-static inline long give(const __u8 *at, __u64 length)
+static inline long rle_give(const __u8 *at, __u64 length)
 {
 	__u64 word;
 
@@ -42,7 +42,7 @@ int rle_decode(struct csd_context *context)
 		}
 		if (first == EMPTY)
 			empty++;
-		else if (give(at, length) != 0)
+		else if (rle_give(at, length) != 0)
 			break;
 		else
 			decoded += length;

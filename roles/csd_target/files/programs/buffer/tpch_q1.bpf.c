@@ -11,7 +11,7 @@
 CSD_RECORD_STATE(struct csd_lineitem, sizeof(struct csd_lineitem), CSD_EMIT_NOTHING, struct csd_q1_state);
 
 /* GROUPS or more: none. */
-static inline __u32 group_of(const struct csd_lineitem *line)
+static inline __u32 q1_group_of(const struct csd_lineitem *line)
 {
 	__u32 flag = line->returnflag == 'A' ? 0 : line->returnflag == 'N' ? 2 : line->returnflag == 'R' ? 4 : GROUPS;
 
@@ -19,7 +19,7 @@ static inline __u32 group_of(const struct csd_lineitem *line)
 }
 
 /* All wraps, rather than overflows. */
-static inline void add(struct csd_q1_group *group, const struct csd_lineitem *line)
+static inline void q1_add(struct csd_q1_group *group, const struct csd_lineitem *line)
 {
 	__u64 price = line->extendedprice, discount = (__s64)line->discount, tax = (__s64)line->tax;
 	__u64 discounted = price * (100 - discount), charge = discounted * (100 + tax);
@@ -46,9 +46,9 @@ int tpch_q1(const struct csd_lineitem *line)
 	csd_state.records++;
 	if (line->shipdate > LAST_DAY - delta)
 		return CSD_DROP;
-	group = group_of(line);
+	group = q1_group_of(line);
 	if (group < GROUPS)
-		add(&csd_state.groups[group], line);
+		q1_add(&csd_state.groups[group], line);
 	else
 		csd_state.unknown++;
 	return CSD_DROP;

@@ -5,7 +5,7 @@
 
 /* Bit by bit: RFC 3720, section 12.1, and appendix B.4 for what comes out. */
 static uint32_t
-crc32c(const uint8_t *at, uint64_t bytes)
+crc32c_scrub_sum(const uint8_t *at, uint64_t bytes)
 {
 	uint32_t rest = 0xffffffff;
 
@@ -34,7 +34,7 @@ reference_crc32c_scrub(const struct job *job, struct result *wanted)
 	}
 	for (uint64_t at = 0; at < job->bytes; at += block) {
 		uint64_t bytes = job->bytes - at < block ? job->bytes - at : block, number = state->blocks++;
-		uint32_t value = crc32c(job->input + at, bytes), known = 0;
+		uint32_t value = crc32c_scrub_sum(job->input + at, bytes), known = 0;
 		bool bad = false;
 
 		if (job->cparam2 == CSD_CRC32C_GIVE) {
@@ -45,7 +45,7 @@ reference_crc32c_scrub(const struct job *job, struct result *wanted)
 			if (bytes >= 4) {
 				memcpy(&known, job->input + at + bytes - 4, 4);
 			}
-			bad = bytes < 4 || known != crc32c(job->input + at, bytes - 4);
+			bad = bytes < 4 || known != crc32c_scrub_sum(job->input + at, bytes - 4);
 		} else if ((number + 1) * 4 > job->range_bytes) {
 			state->unchecked++;
 		} else {

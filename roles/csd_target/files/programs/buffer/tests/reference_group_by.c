@@ -11,7 +11,7 @@ struct entry {
 };
 
 static bool
-wrong(const struct csd_group_by *given)
+group_by_wrong(const struct csd_group_by *given)
 {
 	return given->stride_bytes == 0 || given->stride_bytes > CSD_MOST_STRIDE || given->key_type > CSD_S64 || given->value_type > CSD_S64 ||
 	       given->reserved != 0 || (uint64_t)given->key_offset + (1 << (given->key_type & 3)) > given->stride_bytes ||
@@ -20,7 +20,7 @@ wrong(const struct csd_group_by *given)
 
 /* A search tree, without any balance: records come by chance. NULL: full. */
 static struct csd_group *
-group_of(struct entry *entries, __u64 *count, uint64_t key)
+group_by_find(struct entry *entries, __u64 *count, uint64_t key)
 {
 	uint64_t at = *count > 0 ? 1 : 0, *link = NULL;
 
@@ -56,7 +56,7 @@ reference_group_by(const struct job *job, struct result *wanted)
 		return;
 	}
 	memcpy(&given, job->data, sizeof(given));
-	if (wrong(&given)) {
+	if (group_by_wrong(&given)) {
 		state->error = CSD_PROGRAM_DATA_VALUE;
 		return;
 	}
@@ -64,7 +64,7 @@ reference_group_by(const struct job *job, struct result *wanted)
 	for (uint64_t at = 0; job->bytes - at >= given.stride_bytes; at += given.stride_bytes) {
 		__int128 key = reference_number(job->input + at + given.key_offset, given.key_type);
 		__int128 value = reference_number(job->input + at + given.value_offset, given.value_type);
-		struct csd_group *group = group_of(entries, &state->groups, (uint64_t)key);
+		struct csd_group *group = group_by_find(entries, &state->groups, (uint64_t)key);
 		bool is_signed = given.value_type >= CSD_S8;
 
 		state->records++;

@@ -5,7 +5,7 @@
 #include "reference.h"
 
 static int
-closer(const void *a, const void *b)
+nearest_compare(const void *a, const void *b)
 {
 	const struct csd_neighbour *x = a, *y = b;
 
@@ -16,7 +16,7 @@ closer(const void *a, const void *b)
 }
 
 static bool
-wrong(const struct csd_nearest *given)
+nearest_wrong(const struct csd_nearest *given)
 {
 	uint64_t width = given->type == CSD_S8 ? 1 : 2;
 
@@ -46,7 +46,7 @@ reference_nearest(const struct job *job, struct result *wanted)
 		return;
 	}
 	memcpy(&given, job->data, sizeof(given));
-	if (wrong(&given)) {
+	if (nearest_wrong(&given)) {
 		state->error = CSD_PROGRAM_DATA_VALUE;
 		return;
 	}
@@ -64,7 +64,7 @@ reference_nearest(const struct job *job, struct result *wanted)
 			all[i].distance += apart * apart;
 		}
 	}
-	qsort(all, state->records, sizeof(*all), closer);
+	qsort(all, state->records, sizeof(*all), nearest_compare);
 	memcpy(state->neighbours, all, state->found * sizeof(*all));
 	free(all);
 }
