@@ -82,6 +82,7 @@ check_escapes(void)
 		{"{\"a\":\"\\ud83d\"}", 'O'}, {"{\"a\":\"\\ude00\\ud83d\"}", 'O'}, {"{\"a\":\"\\ud83d\\u\"}", 'L'}, {"{\"a\":\"\\ud83dx\\ude00\"}", 'O'});
 	CHECK_LINES(ask_filter(text_equal, "a", "\xef\xbf\xbd"), {"{\"a\":\"\\ud83d\"}", 'E'}, {"{\"a\":\"\\udc00\"}", 'E'}, {"{\"a\":\"\\ufffd\"}", 'E'},
 		{"{\"a\":\"\\ud83d\\ud83d\"}", 'O'});
+	CHECK_LINES(ask_filter(text_equal, "a", "\xef\xbf\xbd\xef\xbf\xbd"), {"{\"a\":\"\\ude00\\ude00\"}", 'E'}, {"{\"a\":\"\\ud83d\\ud83d\"}", 'E'});
 	CHECK_LINES(ask_filter(text_equal, "a", "\xef\xbf\xbd" "A"), {"{\"a\":\"\\ud83d\\u0041\"}", 'E'}, {"{\"a\":\"\\ud83dA\"}", 'E'});
 	CHECK_LINES(ask_filter(text_equal, "caf\xc3\xa9", "\xe2\x82\xac"), {"{\"caf\\u00e9\":\"\\u20ac\"}", 'E'}, {"{\"caf\xc3\xa9\":\"\\u20AC\"}", 'E'}, {"{\"cafe\":\"\\u20ac\"}", 'M'});
 }
@@ -93,7 +94,8 @@ check_paths(void)
 		{"{\"a\":{\"b\":1,\"b\":{\"c\":\"x\"}}}", 'E'}, {"{\"a\":{},\"a\":{\"b\":{\"c\":\"x\"}}}", 'E'}, {"{\"a\":{\"b\":{}},\"b\":{\"c\":\"x\"},\"c\":\"x\"}", 'M'},
 		{"{\"a\":[{\"b\":{\"c\":\"x\"}}]}", 'M'}, {"{\"a\":{\"b\":[{\"c\":\"x\"}]}}", 'M'}, {"{\"z\":{\"a\":{\"b\":{\"c\":\"x\"}}}}", 'M'},
 		{"{\"a\":{\"q\":{\"b\":{\"c\":\"x\"}},\"b\":{\"q\":[[{}]],\"c\":\"x\"}}}", 'E'}, {"{\"a/b/c\":\"x\"}", 'M'}, {"{\"a\":\"b\",\"c\":\"x\"}", 'M'},
-		{"{\"a\":{\"b\":{\"c\":{\"c\":\"x\"}}}}", 'N'});
+		{"{\"a\":{\"b\":{\"c\":{\"c\":\"x\"}}}}", 'N'}, {"{\"a\":{},\"z\":{\"b\":{\"c\":\"x\"}}}", 'M'},
+		{"{\"a\":{\"b\":{}},\"z\":{\"z\":{\"c\":\"x\"}}}", 'M'}, {"{\"a\":{\"b\":{},\"c\":\"x\",\"z\":{\"c\":\"x\"}}}", 'M'});
 	CHECK_LINES(ask_filter(text_equal, "a/", "x"), {"{\"a\":{\"\":\"x\"}}", 'E'}, {"{\"a\":\"x\"}", 'M'});
 	CHECK_LINES(ask_filter(text_equal, "1/2/3/4/5/6/7/8", "x"), {"{\"1\":{\"2\":{\"3\":{\"4\":{\"5\":{\"6\":{\"7\":{\"8\":\"x\"}}}}}}}}", 'E'});
 }
@@ -122,6 +124,11 @@ check_depth(void)
 		strcat(line, ",\"a\":\"x\"}");
 		run_check_text(&program, ask_filter(text_equal, "a", "x"), line, depth <= 64 ? line : "", "depth", &result);
 		state = (struct csd_filter_state *)result.state;
+		CHECK_EQUAL(state->malformed, depth > 64);
+		memset(line, '[', depth);
+		memset(line + depth, ']', depth);
+		line[2 * depth] = '\0';
+		run_check_text(&program, ask_filter(text_equal, "a", "x"), line, "", "arrays", &result);
 		CHECK_EQUAL(state->malformed, depth > 64);
 	}
 }
