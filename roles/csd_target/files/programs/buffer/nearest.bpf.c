@@ -5,15 +5,21 @@
 CSD_STATE(struct csd_nearest_state);
 
 /*
- * The point, its least possible value being 0. What is read without a sign needs no widening, for which eBPF has no instruction
- * below v4: so the loops below become vectors. They take whole blocks; the last features, those that fill no block, come with
- * the ones before them once more, and `counts` says which of that block count.
+ * Loops that become vectors, also from eBPF:
+ *
+ * - The point is kept with its least possible value as 0, and features are made so: below v4, eBPF has no instruction that widens
+ *   what has a sign.
+ * - Squares go through memory that is as narrow as they are, which says to gcc how few bits they have: a difference of bytes has a
+ *   square of 16 bits, and of 16 bits one of 32.
+ * - Behind the last square are zeros, so that the sum takes whole blocks.
  */
 #define BLOCK	16u
+#define MOST	((CSD_NEAREST_FEATURES + BLOCK - 1) / BLOCK * BLOCK)
 
-static __u8 point_8[CSD_NEAREST_FEATURES];
-static __u16 point_16[CSD_NEAREST_FEATURES];
-static __u32 counts[BLOCK];		/* all bits, or none */
+static __u8 point_8[MOST];
+static __u16 point_16[MOST];
+static __u16 squares_8[MOST];
+static __u32 squares_16[MOST];
 
 static __attribute__((noinline)) void nearest_take_point(const struct csd_nearest *given)
 {
@@ -21,48 +27,27 @@ static __attribute__((noinline)) void nearest_take_point(const struct csd_neares
 		point_8[i] = given->point[i] + 0x80;
 		point_16[i] = given->point[i] + 0x8000;
 	}
-	for (__u32 i = 0; i < BLOCK; i++)
-		counts[i] = i >= BLOCK - given->features % BLOCK ? ~0u : 0;
 }
 
-/* As 16 bits, which the difference is of 8 bits: gcc has an instruction for sums of such products. */
-static inline __u32 nearest_square_8(const __u8 *at, __u32 i, __u32 of)
-{
-	__u32 apart = (at[i] ^ 0x80) - point_8[of];
-
-	WORDS_HIDE(apart);
-	return (__s32)(__s16)apart * (__s16)apart;
-}
-
-static inline __u32 nearest_square_16(const __u8 *at, __u32 i, __u32 of)
-{
-	__u32 apart = (WORDS_LOAD_16(at + 2 * i) ^ 0x8000) - point_16[of];
-
-	return apart * apart;
-}
+#define FEATURE_8(address)	((__u32)*(address) ^ 0x80)
+#define FEATURE_16(address)	((__u32)WORDS_LOAD_16(address) ^ 0x8000)
 
 #define DISTANCE(bits, sum_type) \
 static __attribute__((noinline)) __u64 nearest_distance_##bits(const __u8 *at, __u32 features) \
 { \
-	__u32 whole = features / BLOCK * BLOCK; \
+	__u32 padded = (features + BLOCK - 1) / BLOCK * BLOCK; \
 	sum_type sum = 0; \
 \
-	for (__u32 i = 0; i < whole; i++) \
-		sum += nearest_square_##bits(at, i, i); \
-	if (whole == features) \
-		return sum; \
-	if (whole == 0) { \
-		for (__u32 i = 0; i < features; i++) \
-			sum += nearest_square_##bits(at, i, i); \
-		return sum; \
+	for (__u32 i = 0; i < features; i++) { \
+		__u32 apart = FEATURE_##bits(at + i * (bits / 8)) - point_##bits[i]; \
+\
+		squares_##bits[i] = apart * apart; \
 	} \
-	at += (features - BLOCK) * (bits / 8); \
-	WORDS_ROLLED \
-	for (__u32 i = 0; i < BLOCK; i++) \
-		sum += nearest_square_##bits(at, i, features - BLOCK + i) & counts[i]; \
+	for (__u32 i = 0; i < padded; i++) \
+		sum += squares_##bits[i]; \
 	return sum; \
 }
-/* At most 255 times 255 * 255: 32 bits hold it. And of 16 bits: a difference is at most 65535, and its square 32 bits. */
+/* 255 squares of 16 bits are less than 32 bits. */
 DISTANCE(8, __u32)
 DISTANCE(16, __u64)
 

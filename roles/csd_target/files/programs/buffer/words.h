@@ -29,23 +29,6 @@ typedef __u32 __attribute__((may_alias, aligned(1))) words_32;
 #define WORDS_FIRST(marks)	((((marks) & -(marks)) >> 7) * 0x0001020304050607ULL >> 56)
 #define WORDS_COUNT(marks)	(((marks) >> 7) * WORDS_ONES >> 56)
 
-/* Before a loop that clang would unroll: the one that gcc gets as a loop becomes vectors. */
-#ifdef __bpf__
-#define WORDS_ROLLED	_Pragma("clang loop unroll(disable)")
-#else
-#define WORDS_ROLLED
-#endif
-
-/*
- * clang forgets what it knows of a variable, so that a conversion behind this stays in the eBPF, and gcc sees how few bits the
- * value has. Natively gcc sees that by itself.
- */
-#ifdef __bpf__
-#define WORDS_HIDE(variable)	CSD_OPAQUE(variable)
-#else
-#define WORDS_HIDE(variable)
-#endif
-
 /* Where the first such byte is; `end`: nowhere. */
 static inline const __u8 *words_find(const __u8 *at, const __u8 *end, __u8 byte)
 {
