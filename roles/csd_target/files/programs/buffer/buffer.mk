@@ -56,8 +56,8 @@ $(BUILD)/buffer/native/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADE
 		-I$(BUFFER) -Iworker $(if $(filter $*,$(BUFFER_RECORDS)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' \
 		$(BUFFER)/native.c -o $@
 
-$(BUILD)/csd_buffer_bench: $(BUFFER)/csd_buffer_bench.c $(addprefix $(BUFFER)/tests/,jobs.c sample_btree.c samples.c) $(BUFFER_TEST_HEADERS) \
-		translator/translator.mk
+$(BUILD)/csd_buffer_bench: $(BUFFER)/csd_buffer_bench.c $(addprefix $(BUFFER)/tests/,jobs.c sample_btree.c samples.c) \
+		$(BUFFER_TEST_HEADERS) translator/translator.mk
 	$(CC) $(CFLAGS) $(WARNINGS) $(BUFFER_INCLUDES) -DBENCH_PROGRAMS='"$(BUFFER_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' \
 		-DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $(filter %.c,$^) -ldl -lm -o $@
 

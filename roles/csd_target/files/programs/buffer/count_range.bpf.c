@@ -32,7 +32,8 @@ static inline int range_bounds(__u32 type, __u64 *from, __u64 *to)
  * side by side have a loop of their own, as that one becomes vectors.
  */
 #define RANGE_COUNT(bits, load) \
-static __attribute__((noinline)) __u64 range_count_##bits(const __u8 *at, __u64 records, __u64 stride, __u##bits least, __u##bits span) \
+static __attribute__((noinline)) __u64 \
+range_count_##bits(const __u8 *at, __u64 records, __u64 stride, __u##bits least, __u##bits span) \
 { \
 	__u64 count = 0; \
 \

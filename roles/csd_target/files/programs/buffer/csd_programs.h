@@ -226,11 +226,11 @@ struct csd_filter {
  * without quotes), and a quote that is still open where the input ends. Where it is open for CSD_LINE_BYTES the record is too
  * long, and the next one begins behind the first line feed after these bytes.
  *
- * JSON lines: each is a value of RFC 8259, at most 64 containers deep. The first member with the path is the field. A line is looked
- * at up to the comma or brace behind its field, so what is malformed further on is not seen; the whole of it where the field is
- * missing. A string compares by its characters as UTF-8, escapes decoded, a surrogate alone as U+FFFD; what is no escape is taken as it
- * stands. Numbers, true, false and null compare as text by how they are written. As number only numbers compare; objects and
- * arrays never do. Lines of blanks alone are no records.
+ * JSON lines: each is a value of RFC 8259, at most 64 containers deep. The first member with the path is the field. A line is
+ * looked at up to the comma or brace behind its field, so what is malformed further on is not seen; the whole of it where the
+ * field is missing. A string compares by its characters as UTF-8, escapes decoded, a surrogate alone as U+FFFD; bytes that are
+ * no escape are taken as they stand. Numbers, true, false and null compare as text by how they are written. As number only
+ * numbers compare; objects and arrays never do. Lines of blanks alone are no records.
  */
 struct csd_filter_state {
 	__u64 error;
@@ -247,8 +247,8 @@ struct csd_filter_state {
 /*
  * --- btree_lookup: entries of a B+ tree in memory range 0, by ranges of keys ---
  *
- * The input is struct csd_btree_request, one behind the other. For each, in their order, every entry whose key is in the range comes
- * out, by rising keys: struct csd_btree_entry. Equal keys do not exist.
+ * The input is struct csd_btree_request, one behind the other. For each, in their order, every entry whose key is in the range
+ * comes out, by rising keys: struct csd_btree_entry. Equal keys do not exist.
  *
  * The tree is whatever was read into the range, so nothing in it is trusted: a page that is not what it must be ends its request
  * (`corrupt`); what came out before stays. So does a key that is not above the one that came before it: no loop of pages lasts.

@@ -183,7 +183,8 @@ static inline enum next csv_record(struct lines *lines, const struct csd_context
 	const __u8 *end = words_find_either(lines->at, csv.limit, '\n', '"');
 	long found;
 
-	if (context->offset == 0 && lines->at == context->begin && left >= 3 && csv.at[0] == 0xef && csv.at[1] == 0xbb && csv.at[2] == 0xbf)
+	if (context->offset == 0 && lines->at == context->begin && left >= 3 && csv.at[0] == 0xef && csv.at[1] == 0xbb &&
+		csv.at[2] == 0xbf)
 		csv.at += 3;
 	if (filter.given->flags && !header_done) {
 		__u64 malformed;

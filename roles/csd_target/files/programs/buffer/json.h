@@ -44,8 +44,8 @@ static inline __u8 json_escape(__u8 letter)
 }
 
 /*
- * Set by json_string() where a string has escapes, and never cleared by it. No argument: a function that hands out an address in its
- * frame has the frame filled with zeros at each call.
+ * Set by json_string() where a string has escapes, and never cleared by it. No argument: a function that hands out an address in
+ * its frame has the frame filled with zeros at each call.
  */
 static __u64 json_escapes;
 

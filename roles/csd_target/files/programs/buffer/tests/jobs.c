@@ -45,7 +45,8 @@ job_crc32c_scrub(struct job *job, uint8_t *input)
 	sample_numbers(input, job->bytes);
 }
 
-static const struct csd_filter csv_given = {.field = 3, .keep = CSD_GREATER, .as = CSD_AS_NUMBER, .flags = CSD_FILTER_HEADER, .operand_bytes = 6};
+static const struct csd_filter csv_given = {.field = 3, .keep = CSD_GREATER, .as = CSD_AS_NUMBER, .flags = CSD_FILTER_HEADER,
+	.operand_bytes = 6};
 static const struct csd_filter json_given = {.keep = CSD_EQUAL, .name_bytes = 5, .operand_bytes = 5};
 
 static void

@@ -13,7 +13,8 @@ struct entry {
 static bool
 group_by_wrong(const struct csd_group_by *given)
 {
-	return given->stride_bytes == 0 || given->stride_bytes > CSD_MOST_STRIDE || given->key_type > CSD_S64 || given->value_type > CSD_S64 ||
+	return given->stride_bytes == 0 || given->stride_bytes > CSD_MOST_STRIDE || given->key_type > CSD_S64 ||
+		given->value_type > CSD_S64 ||
 	       given->reserved != 0 || (uint64_t)given->key_offset + (1 << (given->key_type & 3)) > given->stride_bytes ||
 	       (uint64_t)given->value_offset + (1 << (given->value_type & 3)) > given->stride_bytes;
 }

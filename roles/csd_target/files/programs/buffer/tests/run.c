@@ -96,7 +96,8 @@ result_compare(const struct program *program, const char *way, const char *what,
 
 /* How long a part is, and how much room it has. */
 static void
-run_cut(const struct program *program, bool cut, uint64_t left, uint64_t least, uint64_t least_room, uint64_t *bytes, uint64_t *room)
+run_cut(const struct program *program, bool cut, uint64_t left, uint64_t least, uint64_t least_room, uint64_t *bytes,
+	uint64_t *room)
 {
 	uint64_t much = left < 2000 && below(2) == 0 ? 9 : below(4) == 0 ? 300 : 20000;
 
@@ -157,7 +158,8 @@ run_once(const char *way, const struct program *program, const struct job *job, 
 		at += call.consumed;
 		parts++;
 		done = call.end == CSD_CALL_STOPPED || (call.end == CSD_CALL_USED && bytes == left);
-		CHECK(call.end != CSD_CALL_USED || bytes != left || job->bytes - at <= program->most_rest, "%s, %s, %s: leaves %lu bytes", program->name, way, what,
+		CHECK(call.end != CSD_CALL_USED || bytes != left || job->bytes - at <= program->most_rest, "%s, %s, %s: leaves %lu bytes",
+			program->name, way, what,
 		      job->bytes - at);
 		CHECK(call.end != CSD_CALL_USED || call.consumed > 0 || bytes < program->most_part || bytes == left,
 		      "%s, %s, %s: needs more than %lu bytes", program->name, way, what, bytes);

@@ -148,17 +148,20 @@ sample_log(uint8_t *to, uint64_t bytes)
 void
 sample_csv(uint8_t *to, uint64_t bytes)
 {
-	static const char *const names[] = {"Smith", "\"Meyer, Jr.\"", "M\xc3\xbcller", "O'Brien", "\"Jo \"\"the boss\"\" Doe\"", "Nguyen", "Li"};
+	static const char *const names[] = {"Smith", "\"Meyer, Jr.\"", "M\xc3\xbcller", "O'Brien", "\"Jo \"\"the boss\"\" Doe\"",
+		"Nguyen", "Li"};
 	static const char *const cities[] = {"Berlin", "New York", "\"Washington, D.C.\"", "Z\xc3\xbcrich", "Hanoi", "", "Lima"};
 	static const char *const comments[] = {
-		"", "", "ok", "leave at the door", "\"two\nlines\"", "\"first, second\"", "gift", "6\" pipe", "\"\"", "call before delivery please",
+		"", "", "ok", "leave at the door", "\"two\nlines\"", "\"first, second\"", "gift", "6\" pipe", "\"\"",
+			"call before delivery please",
 	};
 
 	chance_begin(11, 5);
 	for (uint64_t at = sample_put(to, bytes, "id,customer,city,amount,date,comment\n"), id = 1; at < bytes; id += 1 + below(3)) {
 		char line[512];
 
-		snprintf(line, sizeof(line), "%lu,%s,%s,%s%lu.%02lu,2026-%02lu-%02lu,%s%s\n", id, names[below(200) < 190 ? below(4) & ~1 : below(7)],
+		snprintf(line, sizeof(line), "%lu,%s,%s,%s%lu.%02lu,2026-%02lu-%02lu,%s%s\n", id,
+			names[below(200) < 190 ? below(4) & ~1 : below(7)],
 			 cities[below(20) > 0 ? below(2) : below(7)], below(12) == 0 ? "-" : "", below(5000), below(100), 1 + below(12),
 			 1 + below(28), comments[below(below(8) == 0 ? 10 : 4)], below(300) == 0 ? "\r" : "");
 		at += sample_put(to + at, bytes - at, below(400) == 0 ? "\n" : line);
@@ -178,7 +181,8 @@ sample_json(uint8_t *to, uint64_t bytes)
 		if (below(10) > 0) {
 			snprintf(value, sizeof(value), below(9) == 0 ? "%ld.%03lue%lu" : "%ld.%03lu", (long)below(3000) - 500, below(1000), below(4));
 		}
-		snprintf(line, sizeof(line), "{\"ts\":%lu,\"level\":\"%s\",%s\"user\":{\"id\":%lu,\"name\":\"%s\"},\"tags\":[\"a\",{\"value\":1},[%lu]],"
+		snprintf(line, sizeof(line), "{\"ts\":%lu,\"level\":\"%s\",%s\"user\":{\"id\":%lu,\"name\":\"%s\"},"
+			 "\"tags\":[\"a\",{\"value\":1},[%lu]],"
 			 "\"path\":\"/var/lib/data/segment-%06lu.log\"%s,\"value\":%s}%s\n", time, levels[below(6)], below(5) == 0 ? " " : "",
 			 below(400), names[below(6)], below(10), below(1000000), below(9) == 0 ? ", \"retry\" : true" : "", value,
 			 below(200) == 0 ? "\r" : "");

@@ -35,7 +35,8 @@ fill_requests(uint64_t entries)
 }
 
 static struct csd_btree_state
-check(const struct program *how, const struct csd_btree *tree, const uint8_t *range, uint64_t range_bytes, uint32_t cuts, const char *what)
+check(const struct program *how, const struct csd_btree *tree, const uint8_t *range, uint64_t range_bytes, uint32_t cuts,
+	const char *what)
 {
 	struct job job = {
 		.data = tree, .data_bytes = sizeof(*tree), .input = (const uint8_t *)requests, .bytes = sizeof(requests) - 5, .range = range,

@@ -53,7 +53,8 @@ check_by_hand(void)
 		{0, "error|failure|warning", "an error\nA Failure\na warning\nerro\nwarnin\nfailure", "an error\na warning\nfailure"},
 		{CSD_GREP_IGNORE_CASE, "eRRor|failure", "an Error\nFAILURE\nerr@r\nERROr[\n", "an Error\nFAILURE\nERROr[\n"},
 		{CSD_GREP_IGNORE_CASE, "a[{", "A[{\na{{\na[[\nA[{", "A[{\nA[{"},
-		{CSD_GREP_INVERT | CSD_GREP_NUMBERS, "longer than eight", "x\nis longer than eight\ny\nlonger than eigh\n", "1:x\n3:y\n4:longer than eigh\n"},
+		{CSD_GREP_INVERT | CSD_GREP_NUMBERS, "longer than eight", "x\nis longer than eight\ny\nlonger than eigh\n",
+			"1:x\n3:y\n4:longer than eigh\n"},
 		{0, "stra\xc3\x9f" "e", "Stra\xc3\x9f" "e\nstra\xc3\x9f" "e\n", "stra\xc3\x9f" "e\n"},
 	};
 

@@ -56,7 +56,8 @@ static void
 check_wrong_data(const uint8_t *input)
 {
 	static const struct csd_group_by wrong[] = {
-		{0, 0, 0, 0, 0, 0}, {8, 0, CSD_INTEGERS, 0, 0, 0}, {8, 0, 0, 0, CSD_INTEGERS, 0}, {8, 5, CSD_U32, 0, 0, 0}, {8, 0, 0, 5, CSD_S32, 0},
+		{0, 0, 0, 0, 0, 0}, {8, 0, CSD_INTEGERS, 0, 0, 0}, {8, 0, 0, 0, CSD_INTEGERS, 0}, {8, 5, CSD_U32, 0, 0, 0}, {8, 0, 0, 5,
+			CSD_S32, 0},
 		{CSD_MOST_STRIDE + 1, 0, 0, 0, 0, 0}, {8, 0xfffffffc, CSD_U64, 0, 0, 0}, {8, 0, 0, 0, 0, 1},
 	};
 
