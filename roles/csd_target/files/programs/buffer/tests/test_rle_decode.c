@@ -43,6 +43,23 @@ check_runs(void)
 	}
 }
 
+/* The example of Apple's technical note 1023. */
+static void
+check_known(void)
+{
+	static const uint8_t packed[] = {0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x03, 0x80, 0x00, 0x2a, 0x22, 0xf7, 0xaa};
+	static const uint8_t unpacked[] = {
+		0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0x00, 0x2a, 0x22, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+		0xaa, 0xaa, 0xaa, 0xaa,
+	};
+	struct job job = {.input = packed, .bytes = sizeof(packed)};
+	struct result result;
+
+	run_check(&program, &job, 20, "known", &result);
+	CHECK(result.emitted == sizeof(unpacked) && memcmp(result.out, unpacked, sizeof(unpacked)) == 0, "technical note 1023");
+	free(result.out);
+}
+
 /* A picture, as the format is made for, and bytes of any kind. */
 int
 main(int argc, char **argv)
@@ -52,6 +69,7 @@ main(int argc, char **argv)
 
 	run_begin(argc, argv);
 	check_runs();
+	check_known();
 	sample_packbits(input, BYTES);
 	run_check(&program, &job, 6, "picture", NULL);
 	for (uint64_t bytes = BYTES; bytes > BYTES - 40; bytes--) {
