@@ -69,25 +69,24 @@ static enum csv_end csv_field(struct csv *csv)
 	return end < csv->limit ? CSV_RECORD : CSV_LIMIT;
 }
 
-/* In a record without quotes: the field with this number, counted from 0. False: the record ends before. */
-static inline int csv_skip(struct csv *csv, __u64 number)
+/* In a record without quotes: where the field with this number begins, counted from 0. NULL: the record ends before. */
+static inline const __u8 *csv_skip(const __u8 *at, const __u8 *end, __u8 delimiter, __u64 number)
 {
-	__u64 delimiters = csv->delimiter * WORDS_ONES;
+	__u64 delimiters = delimiter * WORDS_ONES;
 
-	for (; number > 0 && csv->limit - csv->at >= 8; csv->at += 8) {
-		__u64 other = CSD_LOAD_64(csv->at) ^ delimiters, marks = WORDS_ALL_ZEROS(other), count = WORDS_COUNT(marks);
+	for (; number > 0 && end - at >= 8; at += 8) {
+		__u64 other = CSD_LOAD_64(at) ^ delimiters, marks = WORDS_ALL_ZEROS(other), count = WORDS_COUNT(marks);
 
 		if (count >= number) {
 			for (; number > 1; number--)
 				marks &= marks - 1;
-			csv->at += WORDS_FIRST(marks) + 1;
-			return 1;
+			return at + WORDS_FIRST(marks) + 1;
 		}
 		number -= count;
 	}
-	for (; number > 0 && csv->at < csv->limit; csv->at++)
-		number -= *csv->at == csv->delimiter;
-	return number == 0;
+	for (; number > 0 && at < end; at++)
+		number -= *at == delimiter;
+	return number == 0 ? at : 0;
 }
 
 /* --- comparison --- */
@@ -107,12 +106,10 @@ static __attribute__((noinline)) long csv_compare_quoted(const __u8 *at, const _
 	return same < bytes ? -1 : 0;
 }
 
-static long csv_compare(const struct csv *csv)
+static long csv_compare(const __u8 *at, const __u8 *end, int quoted)
 {
-	const __u8 *at = csv->text, *end = csv->text_end;
-
 	if (filter.given->as == CSD_AS_TEXT)
-		return csv->quoted ? csv_compare_quoted(at, end, filter.operand, filter.given->operand_bytes) : filter_compare(at, end);
+		return quoted ? csv_compare_quoted(at, end, filter.operand, filter.given->operand_bytes) : filter_compare(at, end);
 	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
 	while (at < end && (end[-1] == ' ' || end[-1] == '\t'))
@@ -132,20 +129,25 @@ static __attribute__((noinline)) int csv_look_quoted(struct csv *csv, int ends, 
 	do {
 		end = csv_field(csv);
 		if (number++ == csd_state.field)
-			*found = csv_compare(csv);
+			*found = csv_compare(csv->text, csv->text_end, csv->quoted);
 	} while (end == CSV_FIELD);
 	if (csv->malformed)
 		*found = FILTER_MALFORMED;
 	return end == CSV_RECORD || ends;
 }
 
-/* One that has none: csv->limit is its end. */
-static inline long csv_look_plain(struct csv *csv)
+/* One that has none, and no line feed: from `at` to `end`. */
+static inline long csv_look_plain(const __u8 *at, const __u8 *end, __u8 delimiter)
 {
-	if (!csv_skip(csv, csd_state.field))
+	const __u8 *text_end;
+
+	at = csv_skip(at, end, delimiter, csd_state.field);
+	if (at == 0)
 		return FILTER_MISSING;
-	csv_field(csv);
-	return csv_compare(csv);
+	text_end = words_find(at, end, delimiter);
+	if (text_end == end && end > at && end[-1] == '\r')
+		text_end--;
+	return csv_compare(at, text_end, 0);
 }
 
 /* The header: which field has the name. */
@@ -184,7 +186,7 @@ static inline enum next csv_record(struct lines *lines, const struct csd_context
 	long found;
 
 	if (context->offset == 0 && lines->at == context->begin && left >= 3 && csv.at[0] == 0xef && csv.at[1] == 0xbb &&
-		csv.at[2] == 0xbf)
+	    csv.at[2] == 0xbf)
 		csv.at += 3;
 	if (filter.given->flags && !header_done) {
 		__u64 malformed;
@@ -206,9 +208,8 @@ static inline enum next csv_record(struct lines *lines, const struct csd_context
 	} else {
 		if (end == csv.limit && !ends)
 			goto more;
-		csv.limit = end;
+		found = csv_look_plain(csv.at, end, csv.delimiter);
 		end += end < lines->end && *end == '\n';
-		found = csv_look_plain(&csv);
 	}
 	if (filter_take(found, lines->at, end) != 0)
 		return NO_ROOM;

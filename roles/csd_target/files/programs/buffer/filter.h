@@ -17,6 +17,7 @@ static struct {
 	const __u8 *name;
 	const __u8 *operand;
 	struct decimal number;		/* the operand, CSD_AS_NUMBER */
+	struct decimal field;		/* the number at hand: in a function's frame it would have the frame cleared each time */
 } filter;
 
 /* What a field is beside the operand: its order, from -1 to 1, or what keeps it from having one. */
@@ -64,11 +65,9 @@ static inline long filter_compare_text(const __u8 *a, __u64 a_bytes, const __u8 
 /* Text as it stands. */
 static inline long filter_compare(const __u8 *at, const __u8 *end)
 {
-	struct decimal number;
-
 	if (filter.given->as == CSD_AS_TEXT)
 		return filter_compare_text(at, end - at, filter.operand, filter.given->operand_bytes);
-	return decimal_parse(at, end, &number) ? decimal_compare(&number, &filter.number) : FILTER_NOT_COMPARABLE;
+	return decimal_parse(at, end, &filter.field) ? decimal_compare(&filter.field, &filter.number) : FILTER_NOT_COMPARABLE;
 }
 
 /* 0: the record is done with. Else there is no room for it. */
