@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* Query 6 of TPC-H: lineitem.h. Records are taken or not by a mask: which ones, no processor can foresee. */
+/* Query 6 of TPC-H: lineitem.h. The sum goes by a mask: which records count, no processor can foresee. */
 #include "csd_bpf.h"
 #include "csd_programs.h"
 #include "lineitem.h"
