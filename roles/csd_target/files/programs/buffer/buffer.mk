@@ -2,7 +2,7 @@
 #
 # The programs of the second engine (docs/engine.md), which no target runs yet: neither `all` nor `install` makes them.
 #
-#   make check_buffer          each beside its reference
+#   make check_buffer          each beside its reference; BUFFER_SEED=7 for other chances
 #   make csd_buffer_bench      then build/csd_buffer_bench build/buffer [MEGABYTES [REPEATS]]
 BUFFER := programs/buffer
 BUFFER_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard $(BUFFER)/*.bpf.c)))

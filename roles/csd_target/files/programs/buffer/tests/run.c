@@ -186,7 +186,7 @@ run_check(const struct program *program, const struct job *job, uint32_t cuts, c
 	}
 	for (int way = 0; way < way_count; way++) {
 		for (uint32_t cut = 0; cut <= cuts; cut++) {
-			chance_begin(cut + 1, job->bytes);
+			chance_begin(run_seed() * 1000 + cut + 1, job->bytes);
 			found.emitted = 0;
 			run_once(ways[way], program, job, cut > 0, what, &found);
 			result_compare(program, ways[way], what, cut, &found, &wanted);
@@ -223,6 +223,14 @@ run_begin(int argc, char **argv)
 	folder = argv[1];
 	ways = argv + 2;
 	way_count = argc - 2;
+}
+
+uint64_t
+run_seed(void)
+{
+	const char *seed = getenv("BUFFER_SEED");
+
+	return seed != NULL ? strtoull(seed, NULL, 10) : 0;
 }
 
 int

@@ -53,6 +53,9 @@ void run_check(const struct program *program, const struct job *job, uint32_t cu
 void run_check_text(const struct program *program, struct job job, const char *text, const char *wanted, const char *what,
 		    struct result *result);
 
+/* BUFFER_SEED of the environment: what else chance decides. */
+uint64_t run_seed(void);
+
 /* Of main(): says how much was done. */
 int run_end(const char *name);
 

@@ -19,7 +19,7 @@ static struct csd_btree_request requests[REQUESTS];
 static void
 fill_requests(uint64_t entries)
 {
-	chance_begin(6, entries);
+	chance_begin(run_seed(), entries);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
 		uint64_t span = entries * SAMPLE_BTREE_STEP + 50, key = SAMPLE_BTREE_FIRST - 25 + below(span);
 
@@ -137,7 +137,7 @@ check_chaos(uint8_t *range)
 		uint64_t root = sample_btree(range, RANGE, tree.page_bytes, 3000, false);
 
 		fill_requests(3000);
-		chance_begin(i, 9);
+		chance_begin(run_seed() * 100 + i, 9);
 		for (uint32_t flips = 0; flips < 2000 * (i / 4); flips++) {
 			uint64_t at = below(RANGE / 8) * 8, word;
 

@@ -183,7 +183,7 @@ main(int argc, char **argv)
 	job.bytes = BYTES;
 	run_check(&program, &job, 3, "orders by name", NULL);
 	/* Quotes and ends of lines anywhere. */
-	chance_begin(4, 4);
+	chance_begin(run_seed(), 4);
 	for (uint64_t at = 0; at < BYTES; at++) {
 		input[at] = below(40) == 0 ? "\",\n\r"[below(4)] : input[at];
 	}

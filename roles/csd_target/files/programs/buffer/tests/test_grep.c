@@ -185,6 +185,15 @@ main(int argc, char **argv)
 		run_check(&program, &job, 2, strings[i % 7], NULL);
 	}
 	check_many(input);
+	/* Few letters, so that much almost is there. */
+	chance_begin(run_seed(), 4);
+	for (uint64_t at = 0; at < BYTES; at++) {
+		input[at] = below(50) == 0 ? '\n' : "abAb"[below(4)];
+	}
+	job = ask(CSD_GREP_IGNORE_CASE * (run_seed() & 1), "abbabaab|babbabab|aabaabaabaabaab|bbbbbbbb");
+	job.input = input;
+	job.bytes = BYTES / 4;
+	run_check(&program, &job, 3, "few letters", NULL);
 	sample_numbers(input, BYTES);
 	job = ask(0, "\x01\x02|ab");
 	job.input = input;

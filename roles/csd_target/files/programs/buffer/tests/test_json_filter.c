@@ -189,7 +189,7 @@ check_damaged(uint8_t *input)
 {
 	struct job job = ask_filter((struct csd_filter) {.keep = KEEP_LEAST}, "user/name", "D");
 
-	chance_begin(4, 4);
+	chance_begin(run_seed(), 4);
 	for (uint64_t at = 0; at < BYTES; at++) {
 		input[at] = below(100) == 0 ? "\",:{}[]\\\n\r u0-e\x01\xff"[below(17)] : input[at];
 	}
