@@ -165,7 +165,7 @@ struct csd_nearest_state {
 enum csd_grep_flag {
 	CSD_GREP_IGNORE_CASE = 0x1,	/* of ASCII letters */
 	CSD_GREP_INVERT = 0x2,		/* select the other lines */
-	CSD_GREP_NUMBERS = 0x4,		/* "7:" before the seventh line of the input */
+	CSD_GREP_NUMBERS = 0x4,		/* "7:" before the seventh line of the input; a pause may lie between them */
 	CSD_GREP_COUNT = 0x8,		/* nothing comes out */
 };
 
@@ -224,7 +224,8 @@ struct csd_filter {
  *
  * Malformed, and never kept: bytes between a closing quote and the delimiter (the record goes on to its end as if the field were
  * without quotes), and a quote that is still open where the input ends. Where it is open for CSD_LINE_BYTES the record is too
- * long, and the next one begins behind the first line feed after these bytes.
+ * long, and the next one begins behind the first line feed after these bytes. A header that is malformed comes out and is
+ * counted, and no field has the name.
  *
  * JSON lines: each is a value of RFC 8259, at most 64 containers deep. The first member with the path is the field. A line is
  * looked at up to the comma or brace behind its field, so what is malformed further on is not seen; the whole of it where the
