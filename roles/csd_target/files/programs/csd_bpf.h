@@ -129,7 +129,7 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
 	}
 
 /*
- * What stands below is the second engine's (docs/engine.md), which no target runs yet: programs that see the input as it
+ * What stands below is the second engine's (docs/engine.md), for csd_tgt --workers: programs that see the input as it
  * is, with loops, calls and data of their own, and functions of the drive.
  *
  * A program of kind csd/buffer gets the input part by part:
