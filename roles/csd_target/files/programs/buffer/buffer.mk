@@ -32,7 +32,7 @@ $(BUILD)/buffer/strict/%.so: $(BUILD)/buffer/v3/%.tr.c translator/translator.mk 
 # The same source natively: for the bench, and under AddressSanitizer, which sees what leaves a program's own variables. Of
 # data at any address, which a drive takes, UBSan says nothing.
 BUFFER_RECORDS := $(patsubst $(BUFFER)/%.bpf.c,%,$(shell grep -l '^CSD_PROGRAM$$' $(BUFFER)/*.bpf.c))
-BUFFER_NATIVE = -std=gnu11 -Wall -Wextra -Werror -fPIC -fno-semantic-interposition -shared $(INCLUDES) -I$(BUFFER) -Iworker \
+BUFFER_NATIVE = -std=gnu11 -Wall -Wextra -Werror -fPIC -fno-semantic-interposition -shared -DCSD_NATIVE $(INCLUDES) -I$(BUFFER) -Iworker \
 	$(if $(filter $*,$(BUFFER_RECORDS)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' $(BUFFER)/native.c
 
 $(BUILD)/buffer/native/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADERS) worker/csd_call.h | $(BUILD)/buffer/native
