@@ -194,12 +194,12 @@ class CsdTarget:
             Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
 
-def compile_program(source: Path, folder: Path) -> bytes:
+def compile_program(source: Path, folder: Path, *options: str) -> bytes:
     """A program of the role, or one that a test wrote, as clang makes it."""
     made = folder / f"{source.name.removesuffix('.c')}.o"
     multiarch = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
     clang = shutil.which("clang") or pytest.fail("no clang: run the ebpf_toolchain role first")
-    flags = ["-O2", "-target", "bpf", "-mcpu=v2", f"-I{PROGRAMS}", f"-I/usr/include/{multiarch}"]
+    flags = [*options, "-O2", "-target", "bpf", "-mcpu=v2", f"-I{PROGRAMS}", f"-I/usr/include/{multiarch}"]
     subprocess.run([clang, *flags, "-c", str(source), "-o", str(made)], check=True)
     return made.read_bytes()
 

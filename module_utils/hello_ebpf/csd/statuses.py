@@ -68,6 +68,8 @@ STATUSES = {
     0x281: Status("Unrecovered Read Error", "look at the target's log: the data's device failed"),
     0x286: Status("Access Denied", "run it as a host that may"),
     0x371: Status("Command Aborted By Host", "the connection broke; connect again"),
+    0x7C0: Status("Program Fault", "look at the target's log: it says what the program did, and at which instruction"),
+    0x7C1: Status("Program Time", "let the program do less: it took more CPU time than a command may"),
 }
 
 _TYPES = {0: "generic", 1: "command specific", 2: "media", 3: "path", 7: "vendor specific"}

@@ -128,4 +128,120 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
 		.emit = CSD_EMIT_OFFSET, .flags = CSD_POSITIONS, \
 	}
 
+/*
+ * What stands below is the second engine's (docs/engine.md), for csd_tgt --workers: programs that see the input as it
+ * is, with loops, calls and data of their own, and functions of the drive.
+ *
+ * A program of kind csd/buffer gets the input part by part:
+ *
+ *	struct totals { __u64 lines; };
+ *
+ *	CSD_STATE(struct totals);
+ *
+ *	CSD_BUFFER_PROGRAM
+ *	int lines(struct csd_context *context)
+ *	{
+ *		context->consumed = 0;
+ *		for (const __u8 *at = context->begin; at < context->end; at++) {
+ *			if (*at != '\n')
+ *				continue;
+ *			csd_state.lines++;
+ *			context->consumed = at + 1 - context->begin;
+ *		}
+ *		return 0;
+ *	}
+ *
+ * It says how much of a part it is done with; the next part begins there. So a line that ends behind a part is whole in the
+ * next one, which is longer if it must be. It returns 0, or CSD_STOP: the run ends.
+ */
+#define CSD_BUFFER_PROGRAM	CSD_SECTION("csd/buffer")
+
+/*
+ * Of a csd/buffer program: what is handed in and comes back with the command, at most CSD_MAX_STATE_BYTES. All other
+ * variables keep their values over the parts of a run, too; they begin each run anew, and nobody sees them.
+ */
+#define CSD_STATE(type)		type csd_state CSD_SECTION(".csd_state")
+
+/* Memory of the drive that the command named; the program may write to it. */
+struct csd_range {
+	__u8 *begin;
+	__u64 bytes;
+};
+
+struct csd_context {
+	const __u8 *begin;	/* the part: from here ... */
+	const __u8 *end;	/* ... up to here */
+	__u64 offset;		/* of its first byte in the whole input */
+	__u64 flags;		/* CSD_FIRST, CSD_LAST */
+	const struct csd_range *ranges;
+	__u64 range_count;
+	const __u8 *data;	/* given with the command: all of it, csd_parameters has but the first bytes */
+	__u64 data_bytes;
+	__u64 consumed;		/* the program's: bytes it is done with. All, unless it says less; more is a fault */
+};
+
+#define CSD_FIRST	0x1	/* part of its run */
+#define CSD_LAST	0x2	/* the input ends with this part */
+
+/*
+ * What the drive does for a program. Each returns what it does in Linux, where it is from there (bpf-helpers(7)).
+ *
+ * csd_emit: appends to the output; for csd/buffer, and for csd/record with CSD_EMIT_NOTHING. 0, or negative: there is no
+ * room. Then nothing more is taken, and the run pauses behind this call of the program, until the host has taken what there
+ * is. A csd/buffer program then says in `consumed` what it wants to see again. A csd/record program sees the same record
+ * again, and what it had emitted for it is dropped; so emit before you count.
+ *
+ * bpf_ktime_get_ns: when the part at hand was handed over, the same for all of it.
+ * bpf_loop: at most 8388608 turns.
+ * bpf_printk: a line for who looks for the program's faults; up to three arguments. %d %i %u %x %X %c %s %p, with l or ll
+ * for 64 bits, a width, and the flags 0 - + and space.
+ * bpf_map_..., bpf_for_each_map_elem: maps as libbpf declares them, BPF_MAP_TYPE_HASH and BPF_MAP_TYPE_ARRAY; compile with -g.
+ * They are the program's own, like its variables, and empty when a run begins.
+ *
+ *	struct {
+ *		__uint(type, BPF_MAP_TYPE_HASH);
+ *		__uint(max_entries, 1000);
+ *		__type(key, __u64);
+ *		__type(value, struct group);
+ *	} groups CSD_SECTION(".maps");
+ */
+#if defined(__bpf__) || defined(CSD_NATIVE)
+#ifndef __uint
+#define __uint(name, value)	int (*name)[value]
+#define __type(name, value)	typeof(value) *name
+#endif
+#endif
+#if defined(__bpf__)
+static long (*const csd_emit)(const void *pointer, __u64 bytes) = (void *)65540;
+#ifndef __BPF_HELPERS__		/* libbpf's header, which has the others */
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static long (*const bpf_trace_printk)(const char *format, __u32 format_bytes, ...) = (void *)6;
+static long (*const bpf_for_each_map_elem)(void *map, void *function, void *context, __u64 flags) = (void *)164;
+static long (*const bpf_trace_vprintk)(const char *format, __u32 format_bytes, const void *arguments,
+				       __u32 argument_bytes) = (void *)177;
+static long (*const bpf_loop)(__u32 turns, void *function, void *context, __u64 flags) = (void *)181;
+static long (*const bpf_strncmp)(const char *text, __u32 text_bytes, const char *other) = (void *)182;
+#endif
+#elif defined(CSD_NATIVE)	/* a program that is compiled natively: who links it has them */
+extern long csd_emit(const void *pointer, __u64 bytes);
+extern void *bpf_map_lookup_elem(void *map, const void *key);
+extern long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags);
+extern long bpf_map_delete_elem(void *map, const void *key);
+extern __u64 bpf_ktime_get_ns(void);
+extern long bpf_trace_printk(const char *format, __u32 format_bytes, ...);
+extern long bpf_for_each_map_elem(void *map, void *function, void *context, __u64 flags);
+extern long bpf_trace_vprintk(const char *format, __u32 format_bytes, const void *arguments, __u32 argument_bytes);
+extern long bpf_loop(__u32 turns, void *function, void *context, __u64 flags);
+extern long bpf_strncmp(const char *text, __u32 text_bytes, const char *other);
+#endif
+#ifndef __BPF_HELPERS__
+#define bpf_printk(format, ...)	({ \
+	static const char csd_format[] = format; \
+	bpf_trace_printk(csd_format, sizeof(csd_format), ##__VA_ARGS__); \
+})
+#endif
+
 #endif

@@ -71,6 +71,11 @@ enum nvme_csd_status {
 	NVME_SC_PROGRAM_TOO_BIG = 0x9b,
 };
 
+/* Vendor specific status (SCT 7h): how a program that runs in a process of its own ended its command */
+#define CSD_SCT_VENDOR		0x7
+#define CSD_SC_PROGRAM_FAULT	0xc0	/* it did what it may not: the target's log says what and where */
+#define CSD_SC_PROGRAM_TIME	0xc1	/* it took more CPU time than a command may */
+
 /*
  * PTYPE of eBPF: the standard names none, so it is a vendor specific one, and configurable. 01h, which this target took
  * before, is taken too. Log 83h lists both, the configured one first.

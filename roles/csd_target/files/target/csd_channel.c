@@ -18,6 +18,14 @@ struct csd_idle_instance {
 
 TAILQ_HEAD(csd_idle_instances, csd_idle_instance);
 
+/* Workers of a program, as long as it is in its slot. */
+struct csd_channel_pool {
+	struct csd_loaded *loaded;
+	struct csd_pool *pool;
+	uint32_t runs;
+	TAILQ_ENTRY(csd_channel_pool) link;
+};
+
 struct csd_channel {
 	struct spdk_io_channel *work;
 	struct spdk_poller *sweeper;
@@ -27,6 +35,8 @@ struct csd_channel {
 	struct csd_idle_instances idle;
 	uint32_t idle_count;
 	uint8_t *sink;
+	struct spdk_io_channel *workers;	/* NULL: programs run in this process */
+	TAILQ_HEAD(, csd_channel_pool) pools;
 };
 
 static void
@@ -76,6 +86,61 @@ csd_channel_keep_instance(struct csd_channel *channel, struct csd_loaded *loaded
 	}
 }
 
+static void
+csd_channel_close_pool(struct csd_channel *channel, struct csd_channel_pool *pool)
+{
+	TAILQ_REMOVE(&channel->pools, pool, link);
+	csd_workers_close(channel->workers, pool->pool);
+	csd_loaded_put(pool->loaded);
+	free(pool);
+}
+
+static struct csd_channel_pool *
+csd_channel_find_pool(struct csd_channel *channel, const struct csd_loaded *loaded)
+{
+	struct csd_channel_pool *pool;
+
+	TAILQ_FOREACH(pool, &channel->pools, link) {
+		if (pool->loaded == loaded) {
+			break;
+		}
+	}
+	return pool;
+}
+
+static struct csd_pool *
+csd_channel_take_pool(struct csd_channel *channel, struct csd_loaded *loaded)
+{
+	struct csd_channel_pool *pool = csd_channel_find_pool(channel, loaded);
+
+	if (pool == NULL) {
+		pool = calloc(1, sizeof(*pool));
+		if (pool == NULL) {
+			return NULL;
+		}
+		pool->pool = csd_workers_open(channel->workers, loaded->blob, &loaded->header);
+		if (pool->pool == NULL) {
+			free(pool);
+			return NULL;
+		}
+		pool->loaded = csd_loaded_get(loaded);
+		TAILQ_INSERT_HEAD(&channel->pools, pool, link);
+	}
+	pool->runs++;
+	return pool->pool;
+}
+
+static void
+csd_channel_put_pool(struct csd_channel *channel, const struct csd_loaded *loaded)
+{
+	struct csd_channel_pool *pool = csd_channel_find_pool(channel, loaded);
+
+	pool->runs--;
+	if (pool->runs == 0 && csd_loaded_is_retired(loaded)) {
+		csd_channel_close_pool(channel, pool);
+	}
+}
+
 static struct csd_run *
 csd_channel_run_of(struct csd_waiter *waiter)
 {
@@ -112,6 +177,7 @@ csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 	struct spdk_io_channel *io_channel = run->io_channel;
 	struct csd_instance *instance = run->instance;
 	struct csd_loaded *loaded = csd_loaded_get(run->loaded);
+	bool in_pool = run->wait.pool != NULL;
 
 	TAILQ_REMOVE(&channel->runs, run, link);
 	csd_shares_leave(&channel->shares, &run->waiter);
@@ -120,23 +186,37 @@ csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 	if (instance != NULL) {
 		csd_channel_keep_instance(channel, loaded, instance);
 	}
+	if (in_pool) {
+		csd_channel_put_pool(channel, loaded);
+	}
 	csd_loaded_put(loaded);
 	csd_channel_admit(channel);
 	spdk_put_io_channel(io_channel);
+}
+
+/* What runs the program. False: no memory for it. */
+static bool
+csd_channel_equip(struct csd_channel *channel, struct csd_run *run)
+{
+	if (run->loaded->blob == NULL) {
+		run->instance = csd_channel_take_instance(channel, run->loaded);
+		return run->instance != NULL;
+	}
+	run->workers = channel->workers;
+	run->wait.pool = csd_channel_take_pool(channel, run->loaded);
+	return run->wait.pool != NULL;
 }
 
 /* In a turn of its own, for an instance may have to be made first. */
 static void
 csd_channel_begin(struct csd_channel *channel, struct csd_run *run)
 {
-	struct csd_instance *instance = csd_channel_take_instance(channel, run->loaded);
-
-	if (instance == NULL) {
+	if (!csd_channel_equip(channel, run)) {
 		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 	} else {
 		run->started = true;
 		run->input.buffers = &channel->buffers;
-		csd_run_start(run, instance, channel->sink, csd_channel_notified);
+		csd_run_start(run, channel->sink, csd_channel_notified);
 	}
 	csd_work_ready(&run->work);
 }
@@ -261,6 +341,9 @@ csd_channel_free(struct csd_channel *channel)
 	if (channel->work != NULL) {
 		spdk_put_io_channel(channel->work);
 	}
+	if (channel->workers != NULL) {
+		spdk_put_io_channel(channel->workers);
+	}
 	csd_reader_buffers_free(&channel->buffers);
 	free(channel->sink);
 }
@@ -273,11 +356,14 @@ csd_channel_create(void *io_device, void *ctx)
 	(void)io_device;
 	TAILQ_INIT(&channel->runs);
 	TAILQ_INIT(&channel->idle);
+	TAILQ_INIT(&channel->pools);
 	csd_shares_init(&channel->shares);
 	channel->sink = malloc(CSD_SINK_BYTES);
 	channel->work = csd_work_hold();
+	channel->workers = csd_workers_enabled() ? csd_workers_hold() : NULL;
 	channel->sweeper = SPDK_POLLER_REGISTER(csd_channel_sweep, channel, SWEEP_MICROSECONDS);
-	if (channel->sink == NULL || channel->work == NULL || channel->sweeper == NULL) {
+	if (channel->sink == NULL || channel->work == NULL || channel->sweeper == NULL ||
+	    (csd_workers_enabled() && channel->workers == NULL)) {
 		csd_channel_free(channel);
 		return -ENOMEM;
 	}
@@ -294,6 +380,9 @@ csd_channel_destroy(void *io_device, void *ctx)
 	assert(TAILQ_EMPTY(&channel->runs));
 	while (!TAILQ_EMPTY(&channel->idle)) {
 		csd_channel_destroy_idle(channel, TAILQ_FIRST(&channel->idle));
+	}
+	while (!TAILQ_EMPTY(&channel->pools)) {
+		csd_channel_close_pool(channel, TAILQ_FIRST(&channel->pools));
 	}
 	csd_channel_free(channel);
 }
@@ -326,10 +415,16 @@ csd_channel_purge(struct spdk_io_channel_iter *iter)
 {
 	struct csd_channel *channel = spdk_io_channel_get_ctx(spdk_io_channel_iter_get_channel(iter));
 	struct csd_idle_instance *idle, *next;
+	struct csd_channel_pool *pool, *next_pool;
 
 	TAILQ_FOREACH_SAFE(idle, &channel->idle, link, next) {
 		if (csd_loaded_is_retired(idle->loaded)) {
 			csd_channel_destroy_idle(channel, idle);
+		}
+	}
+	TAILQ_FOREACH_SAFE(pool, &channel->pools, link, next_pool) {
+		if (pool->runs == 0 && csd_loaded_is_retired(pool->loaded)) {
+			csd_channel_close_pool(channel, pool);
 		}
 	}
 	spdk_for_each_channel_continue(iter, 0);

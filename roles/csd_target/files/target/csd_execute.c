@@ -49,7 +49,7 @@ parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal
 }
 
 static int
-resolve(struct csd_run *run, const struct execute *execute, struct csd_memory memory[NVME_CSD_MAX_RANGES],
+resolve(struct csd_run *run, const struct execute *execute, struct csd_range_memory memory[NVME_CSD_MAX_RANGES],
 	uint32_t *count, struct csd_refusal *refusal)
 {
 	struct nvme_memory_range ranges[NVME_CSD_MAX_RANGES];
@@ -83,7 +83,7 @@ answer(struct csd_run *run, const struct csd_result *result)
 static int
 prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
 {
-	struct csd_memory memory[NVME_CSD_MAX_RANGES];
+	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
 	const struct csd_program_info *info;
 	struct execute execute;
 	uint32_t count, descriptors;

@@ -1,10 +1,117 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_loaded.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <string.h>
+
 #include <openssl/evp.h>
+
+#include "csd_check.h"
+#include "csd_source.h"
+#include "csd_workers.h"
+
+/* A csd/buffer program is given at least so much of its input, if there is as much: no line may be longer. */
+#define LOADED_BUFFER_BYTES	CSD_MAX_RECORD_BYTES
+
+static void
+loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
+{
+	const struct csd_geometry *geometry = &object->geometry;
+	bool records = strcmp(object->kind, "csd/record") == 0;
+
+	loaded->worker_info = (struct csd_program_info) {
+		.engine = "worker",
+		.kind = records ? "csd/record" : "csd/buffer",
+		.jit = true,
+		.record_bytes = records ? geometry->record_bytes : LOADED_BUFFER_BYTES,
+		.stride_bytes = records ? geometry->stride_bytes : 1,
+		.state_bytes = (uint32_t)object->areas[CSD_AREA_STATE].length,
+		.emit = records ? geometry->emit : CSD_EMIT_NOTHING,
+		.emit_bytes = !records || geometry->emit == CSD_EMIT_NOTHING ? 0 : geometry->emit == CSD_EMIT_RECORD ?
+			      geometry->record_bytes : sizeof(uint64_t),
+		.instructions = object->count,
+		.jit_bytes = (uint32_t)loaded->header.code_bytes,
+		.longest_ns = 1,
+	};
+	loaded->info = &loaded->worker_info;
+}
+
+static int
+loaded_compile(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
+{
+	struct csd_object *object = calloc(1, sizeof(*object));
+	int rc = object == NULL ? -ENOMEM : csd_object_read(loaded->bytes, loaded->length, object, reason);
+
+	if (rc != 0) {
+		free(object);
+		return rc;
+	}
+	loaded->object = object;
+	rc = csd_check(object, reason);
+	if (rc == 0 &&
+	    csd_workers_compile(loaded->bytes, loaded->length, &loaded->blob, &loaded->header, reason) != CSD_BLOB_READY) {
+		rc = -EINVAL;
+	}
+	if (rc == 0) {
+		loaded_describe(loaded, object);
+	}
+	return rc;
+}
+
+void
+csd_loaded_place(const struct csd_loaded *loaded, int64_t instruction, char place[CSD_PLACE_BYTES])
+{
+	const struct csd_function *function = instruction < 0 || instruction > UINT32_MAX ? NULL :
+					      csd_object_function(loaded->object, (uint32_t)instruction);
+	struct csd_source source;
+	const char *file;
+	size_t used;
+
+	if (function == NULL) {
+		snprintf(place, CSD_PLACE_BYTES, "an unknown instruction");
+		return;
+	}
+	snprintf(place, CSD_PLACE_BYTES, "instruction %u of %s, in %s", (uint32_t)instruction - function->section_begin,
+		 function->section, function->name);
+	if (csd_source_find(loaded->bytes, loaded->length, loaded->object, (uint32_t)instruction, &source)) {
+		file = strrchr(source.file, '/');
+		used = strlen(place);
+		snprintf(place + used, CSD_PLACE_BYTES - used, ": %s:%u: %s", file != NULL ? file + 1 : source.file, source.line,
+			 source.text);
+	}
+}
+
+static void
+loaded_free(struct csd_loaded *loaded)
+{
+	if (loaded->program != NULL) {
+		csd_program_unload(loaded->program);
+	}
+	if (loaded->object != NULL) {
+		csd_object_free(loaded->object);
+		free(loaded->object);
+	}
+	csd_memory_put(loaded->blob);
+	free(loaded->bytes);
+	free(loaded);
+}
+
+/* A bare stream of instructions, or what is to be interpreted, has no place but in this process. */
+static int
+loaded_load(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
+{
+	int rc;
+
+	if (csd_workers_enabled() && !loaded->options.interpret && loaded->length >= SELFMAG && memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0) {
+		return loaded_compile(loaded, reason);
+	}
+	rc = csd_program_load(loaded->bytes, loaded->length, &loaded->options, &loaded->program, reason);
+	loaded->info = rc == 0 ? csd_program_info(loaded->program) : NULL;
+	return rc;
+}
 
 struct csd_loaded *
 csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
@@ -24,14 +131,12 @@ csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options
 	loaded->options = *options;
 	if (EVP_Digest(bytes, length, loaded->sha256, NULL, EVP_sha256(), NULL) != 1) {
 		snprintf(reason, CSD_REASON_BYTES, "libcrypto has no SHA-256");
-	} else if (csd_program_load(bytes, length, options, &loaded->program, reason) == 0) {
-		loaded->info = csd_program_info(loaded->program);
+	} else if (loaded_load(loaded, reason) == 0) {
 		return loaded;
 	} else if (reason[0] == '\0') {
 		snprintf(reason, CSD_REASON_BYTES, "no memory for the program");
 	}
-	free(bytes);
-	free(loaded);
+	loaded_free(loaded);
 	return NULL;
 }
 
@@ -48,9 +153,7 @@ csd_loaded_put(struct csd_loaded *loaded)
 	if (loaded == NULL || __atomic_sub_fetch(&loaded->references, 1, __ATOMIC_ACQ_REL) > 0) {
 		return;
 	}
-	csd_program_unload(loaded->program);
-	free(loaded->bytes);
-	free(loaded);
+	loaded_free(loaded);
 }
 
 void

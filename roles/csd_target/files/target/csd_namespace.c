@@ -2,6 +2,7 @@
 /* The bdev module `csd`: bdevs that stand for namespaces and serve no block I/O. */
 #include "csd_namespace.h"
 #include "csd_work.h"
+#include "csd_workers.h"
 #include "csd_rights.h"
 
 #include "spdk/string.h"
@@ -31,12 +32,14 @@ module_init(void)
 {
 	spdk_io_device_register(&g_namespaces, module_channel_create, module_channel_destroy, 0, "csd");
 	csd_work_init();
+	csd_workers_init();
 	return 0;
 }
 
 static void
 module_fini(void)
 {
+	csd_workers_fini();
 	csd_work_fini();
 	spdk_io_device_unregister(&g_namespaces, NULL);
 }

@@ -25,7 +25,7 @@ csd_range_sets_fini(struct csd_range_sets *sets)
 
 static int
 resolve_one(struct spdk_nvmf_request *req, const struct nvme_memory_range *range, uint32_t index,
-	    struct csd_memory *memory, struct csd_refusal *refusal)
+	    struct csd_range_memory *memory, struct csd_refusal *refusal)
 {
 	struct csd_namespace *ns = csd_namespace_in_request(req, range->nsid);
 	uint64_t size = 0;
@@ -53,7 +53,7 @@ resolve_one(struct spdk_nvmf_request *req, const struct nvme_memory_range *range
 
 int
 csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_range *ranges, uint32_t count,
-		   struct csd_memory *memory, struct csd_refusal *refusal)
+		   struct csd_range_memory *memory, struct csd_refusal *refusal)
 {
 	uint32_t i, j;
 
@@ -159,7 +159,7 @@ csd_range_sets_create(struct csd_range_sets *sets, struct spdk_nvmf_request *req
 		      const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid,
 		      struct csd_refusal *refusal)
 {
-	struct csd_memory memory[NVME_CSD_MAX_RANGES];
+	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
 	int rc;
 
 	if (csd_ranges_resolve(req, ranges, count, memory, refusal)) {
@@ -203,7 +203,7 @@ csd_range_sets_delete(struct csd_range_sets *sets, uint16_t rsid, struct csd_ref
 
 int
 csd_range_sets_acquire(struct csd_range_sets *sets, struct spdk_nvmf_request *req, uint16_t rsid,
-		       struct csd_memory memory[NVME_CSD_MAX_RANGES], uint32_t *count,
+		       struct csd_range_memory memory[NVME_CSD_MAX_RANGES], uint32_t *count,
 		       struct csd_refusal *refusal)
 {
 	struct nvme_memory_range ranges[NVME_CSD_MAX_RANGES];

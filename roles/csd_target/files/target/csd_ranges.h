@@ -40,14 +40,14 @@ int csd_range_sets_init(struct csd_range_sets *sets, uint16_t size);
 void csd_range_sets_fini(struct csd_range_sets *sets);
 
 /* Memory that a range stands for. */
-struct csd_memory {
+struct csd_range_memory {
 	uint8_t *bytes;
 	uint64_t length;
 };
 
 /* Checks ranges as one set: each within its SLM namespace, none overlapping another; and says where they are. */
 int csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_range *ranges, uint32_t count,
-		       struct csd_memory *memory, struct csd_refusal *refusal);
+		       struct csd_range_memory *memory, struct csd_refusal *refusal);
 
 int csd_range_sets_create(struct csd_range_sets *sets, struct spdk_nvmf_request *req,
 			  const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid,
@@ -58,7 +58,7 @@ int csd_range_sets_delete(struct csd_range_sets *sets, uint16_t rsid, struct csd
 
 /* For a command that uses the set: it stays until csd_range_sets_release(). */
 int csd_range_sets_acquire(struct csd_range_sets *sets, struct spdk_nvmf_request *req, uint16_t rsid,
-			   struct csd_memory memory[NVME_CSD_MAX_RANGES], uint32_t *count,
+			   struct csd_range_memory memory[NVME_CSD_MAX_RANGES], uint32_t *count,
 			   struct csd_refusal *refusal);
 void csd_range_sets_release(struct csd_range_sets *sets, uint16_t rsid);	/* 0: nothing to do */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-#include "csd_run.h"
+#include "csd_run_worker.h"
 
 #include "spdk/env.h"
 #include "spdk/util.h"
@@ -45,13 +45,13 @@ csd_run_most_records(const struct csd_run *run)
 }
 
 void
-csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink, void (*notify)(void *run))
+csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run))
 {
-	run->instance = instance;
 	run->step_records = spdk_min(FIRST_STEP_RECORDS, csd_run_most_records(run));
 	run->sink = sink;
 	csd_count(&run->slots->slot[run->pind].statistics.runs, 1);
-	if (csd_instance_begin(instance, &run->parameters) != 0) {
+	if (run->instance == NULL ? csd_run_worker_begin(run, notify) != 0 :
+				    csd_instance_begin(run->instance, &run->parameters) != 0) {
 		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		return;
 	}
@@ -65,7 +65,7 @@ csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
 	}
 }
 
-static void
+void
 csd_run_end(struct csd_run *run, enum csd_result_end how)
 {
 	run->end = how;
@@ -144,8 +144,7 @@ csd_run_region(struct csd_run *run, uint64_t left, bool last_window)
 	}
 }
 
-/* The window that holds the next record is at hand. */
-static bool
+bool
 csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 {
 	uint32_t record_bytes = run->loaded->info->record_bytes;
@@ -198,10 +197,15 @@ csd_run_slice(struct csd_run *run)
 	if (run->aborted || run->unwanted) {
 		run->ended = true;
 	}
-	if (!run->ended) {
+	if (!run->ended && run->instance == NULL && run->started) {
+		if (csd_run_worker_slice(run)) {
+			return CSD_RUN_WAITS;
+		}
+	} else if (!run->ended) {
 		csd_run_do_slice(run);
 	}
 	if (run->ended) {
+		csd_run_worker_leave(run);
 		if (run->reader != NULL && !csd_reader_close(run->reader)) {
 			return CSD_RUN_WAITS;
 		}
@@ -243,7 +247,7 @@ csd_run_count(const struct csd_run *run, const struct csd_result *result)
 static void
 csd_run_write_result(struct csd_run *run, const struct csd_result *result)
 {
-	const void *state = csd_instance_state(run->instance);
+	const void *state = run->instance != NULL ? csd_instance_state(run->instance) : run->worker_state;
 
 	if (run->has_output) {
 		csd_output_write(&run->output, 0, result, sizeof(*result));
@@ -264,6 +268,7 @@ csd_run_discard(struct csd_run *run)
 		csd_range_sets_release(run->sets, run->rsid);
 	}
 	free(run->output.bounce);
+	free(run->worker_state);
 	free(run);
 }
 

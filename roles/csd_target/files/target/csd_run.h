@@ -13,6 +13,7 @@
 #include "csd_shares.h"
 #include "csd_slots.h"
 #include "csd_work.h"
+#include "csd_workers.h"
 
 struct csd_channel;
 
@@ -45,9 +46,11 @@ struct csd_run {
 	struct csd_waiter waiter;
 	bool started;
 	bool aborted;				/* by the host */
-	struct csd_instance *instance;
+	struct csd_instance *instance;		/* of a program that runs in this process; NULL: */
+	struct spdk_io_channel *workers;	/* of one that runs in workers, */
+	struct csd_workers_wait wait;		/* with its pool, and its worker as soon as it has one */
 
-	/* and by csd_run.c. */
+	/* and by csd_run.c and csd_run_worker.c. */
 	struct csd_reader *reader;
 	uint8_t *sink;				/* of the channel, for what only counts */
 	uint64_t next;				/* byte of the input: the next record */
@@ -55,6 +58,12 @@ struct csd_run {
 	uint64_t records;
 	uint64_t matches;
 	uint64_t ticks;
+	uint64_t asked_at;			/* ticks; 0: no part is with the worker: */
+	uint64_t asked_bytes;
+	uint64_t asked_room;
+	bool asked_last;
+	bool begun;				/* by the worker */
+	uint8_t *worker_state;			/* as it is at the end of the run */
 	enum csd_result_end end;
 	bool ended;
 	bool unwanted;
@@ -68,9 +77,8 @@ struct csd_run {
 
 struct csd_run *csd_run_create(struct spdk_nvmf_request *req);
 
-/* The instance is there: begins. A run that cannot be begun fails, and is ended like any other. */
-void csd_run_start(struct csd_run *run, struct csd_instance *instance, uint8_t *sink,
-		   void (*notify)(void *run));
+/* Instance, or pool, is there: begins. A run that cannot be begun fails, and is ended like any other. */
+void csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run));
 
 /* It ends with this status. */
 void csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code);

@@ -79,7 +79,7 @@ find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *ref
 static int
 find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
 {
-	struct csd_memory memory[NVME_CSD_MAX_RANGES];
+	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
 	uint32_t state_bytes = run->loaded->info->state_bytes;
 	uint64_t bytes;
 	uint32_t count;

@@ -1,21 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's. */
+/*
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and
+ * --workers (csd_workers.h).
+ */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
 
+#include <getopt.h>
+
 #include "csd_nvmf.h"
+#include "csd_workers.h"
+
+/* No letters, and none of SPDK's numbers. */
+#define OPTION_WORKERS		1000
+#define OPTION_CPU_MILLISECONDS	1001
+
+static struct option tgt_options[] = {
+	{"workers", required_argument, NULL, OPTION_WORKERS},
+	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{NULL, 0, NULL, 0},
+};
 
 static void
 usage(void)
 {
+	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
+	printf("     --program-cpu-milliseconds <number>\n"
+	       "                           that a command's program may take in a worker (default 10000)\n");
 }
 
 static int
 parse_argument(int option, char *argument)
 {
-	(void)option;
-	(void)argument;
-	return -EINVAL;
+	switch (option) {
+	case OPTION_WORKERS:
+		return csd_workers_configure(argument);
+	case OPTION_CPU_MILLISECONDS:
+		return csd_workers_set_cpu_milliseconds(argument);
+	default:
+		return -EINVAL;
+	}
 }
 
 static void
@@ -37,7 +61,7 @@ main(int argc, char **argv)
 	 * socket in /tmp that anybody could have left there before.
 	 */
 	options.env_context = "--in-memory --no-telemetry";
-	rc = spdk_app_parse_args(argc, argv, &options, "", NULL, parse_argument, usage);
+	rc = spdk_app_parse_args(argc, argv, &options, "", tgt_options, parse_argument, usage);
 	if (rc != SPDK_APP_PARSE_ARGS_SUCCESS) {
 		return rc == SPDK_APP_PARSE_ARGS_HELP ? 0 : 1;
 	}

@@ -8,7 +8,10 @@ TARGET_SOURCES := $(wildcard target/csd_*.c)
 TARGET_OBJECTS := $(TARGET_SOURCES:%.c=$(BUILD)/%.o)
 TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
 ENGINE_CHECKED := $(ENGINE_OBJECTS:$(BUILD)/%=$(BUILD)/checked/%)
-TARGET_INCLUDES = $(INCLUDES) $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
+# What a target has of programs in workers: knows nothing of SPDK either.
+TARGET_WORKERS := csd_blob csd_executor csd_memory csd_ring csd_spawner_link csd_blob_get csd_cache csd_btf csd_check csd_helper \
+	csd_object csd_object_maps csd_object_read csd_source
+TARGET_INCLUDES = $(INCLUDES) -Iworker -Icompiler -Itranslator $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
 TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target) -lcrypto
 
 .PHONY: csd_tgt csd_tgt_checked check_target install_target
@@ -28,7 +31,7 @@ $(TARGET_CHECKED): $(BUILD)/checked/%.o: %.c
 	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(TARGET_INCLUDES) -MMD -MP -c $< -o $@
 
 # The engine's objects rather than its library, which would hide that two functions share a name.
-$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(ENGINE_OBJECTS) $(LIBRTE_BPF)
+$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(ENGINE_OBJECTS) $(TARGET_WORKERS:%=$(BUILD)/compiler/%.o) $(LIBRTE_BPF)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
 $(BUILD)/checked/engine/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
@@ -36,7 +39,7 @@ $(BUILD)/checked/engine/%.o: engine/%.c $(ENGINE_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
 
-$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(ENGINE_CHECKED) $(LIBRTE_BPF)
+$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(ENGINE_CHECKED) $(TARGET_WORKERS:%=$(BUILD)/compiler/checked/%.o) $(LIBRTE_BPF)
 	$(CC) $(SANITIZE) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
 # ---- tests: each test/x_test.c with the sources that it names

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "csd_check.h"
 #include "csd_helper.h"
@@ -135,7 +136,7 @@ check_ld_imm64(const struct checker *checker, uint32_t at)
 	const struct csd_insn *insn = &checker->object->insns[at];
 
 	if (insn->src != 0) {
-		return REFUSE(at, "64-bit immediate of kind %u: numbers (0) and relocated addresses are known, no maps", insn->src);
+		return REFUSE(at, "64-bit immediate of kind %u: numbers (0) and relocated addresses are known", insn->src);
 	}
 	if (at + 1 >= checker->function->end) {
 		return REFUSE(at, "the second half of a 64-bit immediate is missing");
@@ -180,6 +181,24 @@ check_memory(const struct checker *checker, uint32_t at)
 }
 
 static int
+check_helper(const struct checker *checker, uint32_t at)
+{
+	const struct csd_insn *insn = &checker->object->insns[at];
+	const struct csd_geometry *geometry = &checker->object->geometry;
+
+	if (csd_helper_numbered(insn->imm) == NULL) {
+		return REFUSE(at, "calls helper %d: this drive has none of this number", insn->imm);
+	}
+	/* What the drive emits for a record and what the program does would come out mixed. */
+	if (insn->imm == CSD_HELPER_EMIT && strcmp(checker->object->kind, "csd/record") == 0 &&
+	    geometry->emit != CSD_EMIT_NOTHING) {
+		return REFUSE(at, "calls csd_emit, while the drive emits for it (emit %u): CSD_EMIT_NOTHING lets the program do it",
+			      geometry->emit);
+	}
+	return check_unused(checker, at, IMM);
+}
+
+static int
 check_call(const struct checker *checker, uint32_t at)
 {
 	const struct csd_insn *insn = &checker->object->insns[at];
@@ -188,8 +207,7 @@ check_call(const struct checker *checker, uint32_t at)
 
 	switch (insn->src) {
 	case CSD_CALL_HELPER:
-		return csd_helper_numbered(insn->imm) != NULL ? check_unused(checker, at, IMM) :
-		       REFUSE(at, "calls helper %d: this drive has none of this number", insn->imm);
+		return check_helper(checker, at);
 	case CSD_CALL_LOCAL:
 		break;
 	case CSD_CALL_BTF:

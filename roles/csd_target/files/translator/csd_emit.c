@@ -1,22 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "csd_emit.h"
+#include "csd_emit_buffer.h"
 #include "csd_emit_insn.h"
+#include "csd_emit_maps.h"
 #include "csd_emit_records.h"
+#include "csd_helper.h"
 #include "csd_isa.h"
 #include "csd_narrow.h"
 
-/* csd_prelude.h as it stands. */
+/* csd_prelude.h and what follows it, as they stand. */
 static const char prelude[] =
 #include "csd_prelude.inc"
 ;
 
+/* What they know from headers that they cannot include. */
+static const struct {
+	const char *name;
+	size_t value;
+} constants[] = {
+	{"CSD_KEEP", CSD_KEEP},
+	{"CSD_STOP", CSD_STOP},
+	{"CSD_EMIT_RECORD", CSD_EMIT_RECORD},
+	{"CSD_EMIT_OFFSET", CSD_EMIT_OFFSET},
+	{"CSD_RECORD_BYTES_AT", offsetof(struct csd_parameters, record_bytes)},
+	{"CSD_RECORDS_AHEAD", CSD_RECORDS_AHEAD},
+};
+
 void
 csd_emit_prelude(FILE *out)
 {
+	for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+		fprintf(out, "#define %s %zu\n", constants[i].name, constants[i].value);
+	}
 	fputs(prelude, out);
 }
 
@@ -47,7 +67,7 @@ emit_area(FILE *out, const struct csd_area_content *content, uint32_t id, enum c
 static void
 emit_head(FILE *out, uint32_t id, uint32_t function)
 {
-	fprintf(out, "static u64\ncsd_%u_f%u(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)", id, function);
+	fprintf(out, "static u64 csd_%u_f%u(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)", id, function);
 }
 
 static bool
@@ -75,16 +95,21 @@ emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_tar
 			is_target[csd_jump_target(insn, at)] = 1;
 		}
 	}
+	/*
+	 * A line for each instruction: what debuggers and compilers say of a line, they say of this instruction. The way into
+	 * the function is one line, its first instruction's.
+	 */
+	fprintf(out, "#line %u \"ebpf\"\n", function->begin + 1);
 	emit_head(out, emitter->id, index);
-	fputs("\n{\n\tu64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0;\n"
-	      "\tu32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;\n", out);
+	fputs(" { u64 r0 = 0, r6 = 0, r7 = 0, r8 = 0, r9 = 0; "
+	      "u32 w0 = 0, w1 = r1, w2 = r2, w3 = r3, w4 = r4, w5 = r5, w6 = 0, w7 = 0, w8 = 0, w9 = 0;", out);
 	if (emit_uses_frame(object, function)) {
 		/* Zeros: a program finds nothing there that others left, and the same each time. */
-		fputs("\tu64 frame[64] __attribute__((aligned(16))) = {0};\n\tconst u64 r10 = (u64)(frame + 64);\n"
-		      "\tconst u32 w10 = r10;\n", out);
+		fputs(" u64 frame[64] __attribute__((aligned(16))) = {0}; const u64 r10 = (u64)(frame + 64); "
+		      "const u32 w10 = r10;", out);
 	}
+	fputc('\n', out);
 	for (uint32_t at = function->begin; at < function->end; at++) {
-		/* A line for each instruction: what debuggers and compilers say of a line, they say of this instruction. */
 		fprintf(out, "#line %u \"ebpf\"\n", at + 1);
 		if (is_target[at]) {
 			fprintf(out, "l%u:", at);
@@ -93,7 +118,31 @@ emit_function(const struct csd_emitter *emitter, uint32_t index, uint8_t *is_tar
 		csd_emit_insn(emitter, at);
 		at += object->insns[at].code == CSD_LD_IMM64;
 	}
-	fputs("}\n\n", out);
+	/* The way out of the function belongs to its last instruction. */
+	fprintf(out, "#line %u \"ebpf\"\n}\n\n", function->end);
+}
+
+/* What helpers call that call back: the functions whose address the program takes, by their numbers. */
+static void
+emit_callbacks(FILE *out, const struct csd_object *object, uint32_t id)
+{
+	uint8_t taken[CSD_TRANSLATOR_FUNCTIONS] = {0};
+
+	if (!csd_object_calls(object, CSD_HELPER_LOOP) && !csd_object_calls(object, CSD_HELPER_EACH)) {
+		return;
+	}
+	for (uint32_t at = 0; at < object->count; at++) {
+		if (object->area[at] == CSD_AREA_FUNCTION) {
+			taken[object->insns[at].imm - 1] = 1;
+		}
+	}
+	fprintf(out, "CSD_COPY u64\ncsd_%u_back(u64 function, u64 r1, u64 r2, u64 r3, u64 r4)\n{\n\tswitch (function) {\n", id);
+	for (uint32_t i = 0; i < object->function_count; i++) {
+		if (taken[i]) {
+			fprintf(out, "\tcase %u:\n\t\treturn csd_%u_f%u(r1, r2, r3, r4, 0);\n", i + 1, id, i);
+		}
+	}
+	fprintf(out, "\tdefault:\n\t\tcsd_fault();\n\t}\n}\nCSD_LOOP(csd_%u_loop, csd_%u_back)\n\n", id, id);
 }
 
 static int
@@ -112,9 +161,19 @@ emit_functions(const struct csd_emitter *emitter)
 			emit_function(&narrowed, i, is_target);
 		}
 	}
+	/* What follows stands for no instruction. */
+	fputs("#line 1 \"drive\"\n", emitter->out);
 	free(is_target);
 	free(narrow);
 	return rc;
+}
+
+/* A program of no kind. One of a kind has its way in alone: a second caller would be a second copy of small programs. */
+static void
+emit_bare(FILE *out, const struct csd_object *object, uint32_t id)
+{
+	fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
+		"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
 }
 
 int
@@ -131,11 +190,18 @@ csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id)
 		fputs(";\n", out);
 	}
 	fputc('\n', out);
+	emit_callbacks(out, object, id);
+	csd_emit_maps(out, object, id);
 	rc = emit_functions(&emitter);
-	if (rc == 0) {
-		fprintf(out, "CSD_EXPORT u64\ncsd_%u_program(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)\n{\n"
-			"\treturn csd_%u_f%u(r1, r2, r3, r4, r5);\n}\n\n", id, id, object->entry);
-		csd_emit_records(out, object, id);
+	if (rc != 0) {
+		return rc;
 	}
-	return rc;
+	if (strcmp(object->kind, "csd/record") == 0) {
+		csd_emit_records(out, object, id);
+	} else if (strcmp(object->kind, "csd/buffer") == 0) {
+		csd_emit_buffer(out, object, id);
+	} else {
+		emit_bare(out, object, id);
+	}
+	return 0;
 }

@@ -14,10 +14,11 @@
 void csd_emit_prelude(FILE *out);
 
 /*
- * A program that csd_check() took. Several can stand in a file, told apart by `id`. Visible outside are
+ * A program that csd_check() took. Several can stand in a file, told apart by `id`. Visible outside are its way in,
+ *	void csd_ID_call(struct csd_call *call);
+ * as csd_call.h describes it, and the memory that it has, where it is not empty: csd_ID_parameters, csd_ID_state,
+ * csd_ID_globals, csd_ID_constants. An object of no kind, as tests make them, has the bare function instead:
  *	uint64_t csd_ID_program(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5);
- * for kind csd/record its loop (csd_emit_records.h), and the memory that it has, where it is not empty: csd_ID_parameters,
- * csd_ID_state, csd_ID_globals, csd_ID_constants.
  * 0 or -ENOMEM. Errors of `out` are its owner's to look for (ferror).
  */
 int csd_emit_program(FILE *out, const struct csd_object *object, uint32_t id);

@@ -195,6 +195,8 @@ emit_ld_imm64(const struct csd_emitter *emitter, uint32_t at)
 	if (area == CSD_AREA_NONE) {
 		fprintf(out, "0x%llxULL;\n",
 			(unsigned long long)((uint64_t)(uint32_t)insn[1].imm << 32 | (uint32_t)insn[0].imm));
+	} else if (area == CSD_AREA_FUNCTION || area == CSD_AREA_MAP) {
+		fprintf(out, "%uU;\n", (uint32_t)insn->imm);
 	} else if (object->areas[area].length == 0) {
 		/* There is nothing, so no byte of it either: an address that is nobody's. */
 		fputs("0;\n", out);
@@ -260,13 +262,29 @@ emit_condition(const struct csd_emitter *emitter, uint32_t at)
 }
 
 static void
+emit_helper(const struct csd_emitter *emitter, const struct csd_helper *helper)
+{
+	FILE *out = emitter->out;
+
+	if (helper->own) {
+		fprintf(out, "w0 = r0 = csd_%u_%s(", emitter->id, helper->function);
+	} else {
+		fprintf(out, "w0 = r0 = %s(", helper->function);
+	}
+	for (uint32_t i = 1; i <= helper->arguments; i++) {
+		fprintf(out, "%sr%u", i > 1 ? ", " : "", i);
+	}
+	fputs(");\n", out);
+}
+
+static void
 emit_call(const struct csd_emitter *emitter, uint32_t at)
 {
 	const struct csd_object *object = emitter->object;
 	const struct csd_insn *insn = &object->insns[at];
 
 	if (insn->src == CSD_CALL_HELPER) {
-		fprintf(emitter->out, "w0 = r0 = csd_%s(r1, r2, r3);\n", csd_helper_numbered(insn->imm)->name);
+		emit_helper(emitter, csd_helper_numbered(insn->imm));
 	} else {
 		fprintf(emitter->out, "w0 = r0 = csd_%u_f%u(r1, r2, r3, r4, r5);\n", emitter->id,
 			(uint32_t)(csd_object_function(object, (int64_t)at + 1 + insn->imm) - object->functions));

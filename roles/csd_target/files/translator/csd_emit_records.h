@@ -15,10 +15,8 @@
 #define CSD_RECORDS_LINE	64
 
 /*
- * The loop over records around a program of kind csd/record, which then is compiled into it, with stride and emission as
- * constants:
- *	void csd_ID_records(struct csd_loop_cursor *cursor);
- * as csd_loop.h describes it. None for a program with CSD_POSITIONS or CSD_EMIT_OFFSET: their loops do more.
+ * The way into a program of kind csd/record (csd_call.h), with the loop over records around it: csd_prelude_records.h has
+ * it, here come the constants.
  */
 void csd_emit_records(FILE *out, const struct csd_object *object, uint32_t id);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "csd_isa.h"
 #include "csd_object.h"
 
 void
@@ -32,6 +33,20 @@ csd_object_function(const struct csd_object *object, uint32_t at)
 		}
 	}
 	return low < object->function_count ? &object->functions[low] : NULL;
+}
+
+bool
+csd_object_calls(const struct csd_object *object, int32_t helper)
+{
+	for (uint32_t at = 0; at < object->count; at++) {
+		const struct csd_insn *insn = &object->insns[at];
+
+		if (insn->code == (BPF_JMP | BPF_CALL) && insn->src == CSD_CALL_HELPER && insn->imm == helper) {
+			return true;
+		}
+		at += insn->code == CSD_LD_IMM64;
+	}
+	return false;
 }
 
 int

@@ -13,6 +13,10 @@
 #define CSD_TRANSLATOR_FUNCTIONS	256
 #define CSD_AREA_BYTES			(16 * 1024 * 1024)
 #define CSD_AREA_ALIGNMENT		64
+#define CSD_TRANSLATOR_MAPS		64
+#define CSD_MAP_KEY_BYTES		512
+#define CSD_MAP_VALUE_BYTES		(1024 * 1024)
+#define CSD_MAP_ENTRIES			(1 << 24)
 
 enum csd_area {
 	CSD_AREA_NONE,		/* a number, no address */
@@ -21,6 +25,8 @@ enum csd_area {
 	CSD_AREA_GLOBALS,	/* what the object may write: .data, .bss */
 	CSD_AREA_CONSTANTS,	/* what it may not: .rodata, string literals */
 	CSD_AREAS,
+	CSD_AREA_FUNCTION = CSD_AREAS,	/* no address either: which function, counted from 1 */
+	CSD_AREA_MAP,			/* which map, the same way */
 };
 
 struct csd_function {
@@ -28,6 +34,19 @@ struct csd_function {
 	char section[CSD_ELF_NAME_BYTES];
 	uint32_t section_begin;		/* instruction at which its section begins: disassemblers count from there */
 	uint32_t begin, end;		/* instructions */
+};
+
+enum csd_map_type {		/* as Linux counts them */
+	CSD_MAP_HASH = 1,
+	CSD_MAP_ARRAY = 2,
+};
+
+struct csd_map {
+	uint64_t declared;		/* byte of section .maps */
+	uint32_t type;			/* enum csd_map_type */
+	uint32_t key_bytes, value_bytes, entries;
+	uint32_t buckets;		/* of a hash: a power of two; else 0 */
+	uint64_t bytes;			/* that it takes: multiple of 8 */
 };
 
 struct csd_area_content {
@@ -46,6 +65,8 @@ struct csd_object {
 	uint32_t function_count;
 	uint32_t entry;			/* the function that is the program */
 	struct csd_area_content areas[CSD_AREAS];
+	struct csd_map maps[CSD_TRANSLATOR_MAPS];
+	uint32_t map_count;
 };
 
 /*
@@ -57,6 +78,9 @@ void csd_object_free(struct csd_object *object);
 
 /* The function in which an instruction lies; NULL beyond the last. */
 const struct csd_function *csd_object_function(const struct csd_object *object, uint32_t at);
+
+/* Whether any instruction calls this helper. */
+bool csd_object_calls(const struct csd_object *object, int32_t helper);
 
 /* Refuses because of an instruction, named as a disassembler shows it. */
 int csd_object_refuse(const struct csd_object *object, uint32_t at, char reason[CSD_REASON_BYTES], const char *format, ...)

@@ -9,9 +9,13 @@
 
 #include "csd_elf.h"
 #include "csd_helper.h"
-#include "csd_object.h"
+#include "csd_object_maps.h"
 
 #define TEXT		".text"
+#define STATE		".csd_state"
+#define MAPS		".maps"
+#define RECORD		"csd/record"
+#define BUFFER		"csd/buffer"
 #define INSN_BYTES	sizeof(struct csd_insn)
 #define LD_IMM64	0x18
 #define CALL		0x85
@@ -20,7 +24,7 @@
 
 /* What became of a section. */
 struct placed {
-	enum {ELSEWHERE, CODE, DATA} kind;
+	enum {ELSEWHERE, CODE, DATA, MAP} kind;
 	enum csd_area area;	/* of DATA */
 	uint64_t begin;		/* CODE: its first instruction; DATA: byte of the area */
 	uint64_t length;	/* the same units */
@@ -205,13 +209,19 @@ object_place_data(struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
-	enum csd_area area = header->sh_flags & SHF_WRITE ? CSD_AREA_GLOBALS : CSD_AREA_CONSTANTS;
+	bool is_state = strcmp(name.text, STATE) == 0;
+	enum csd_area area = is_state ? CSD_AREA_STATE : header->sh_flags & SHF_WRITE ? CSD_AREA_GLOBALS : CSD_AREA_CONSTANTS;
 	struct csd_area_content *content = &reader->object->areas[area];
 	uint64_t alignment = header->sh_addralign > 0 ? header->sh_addralign : 1;
 	uint64_t length = object_size_of(reader, section), begin;
 
-	if (strcmp(name.text, ".maps") == 0) {
-		return csd_refuse(reader->reason, "ELF: section .maps: this drive has no maps yet");
+	if (is_state && strcmp(reader->object->kind, BUFFER) != 0) {
+		return csd_refuse(reader->reason, "ELF: section %s: CSD_STATE is for %s, the state of %s belongs to its geometry",
+				  STATE, BUFFER, reader->object->kind);
+	}
+	if (is_state && length > CSD_MAX_STATE_BYTES - content->length) {
+		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes; at most %u are possible", STATE,
+				  object_wide(length), CSD_MAX_STATE_BYTES);
 	}
 	if (alignment > CSD_AREA_ALIGNMENT) {
 		return csd_refuse(reader->reason, "ELF: section %s is aligned to %llu; at most %u is possible", name.text,
@@ -238,7 +248,7 @@ object_is_data(const struct reader *reader, uint32_t section)
 
 	return (header->sh_type == SHT_PROGBITS || header->sh_type == SHT_NOBITS) && (header->sh_flags & SHF_ALLOC) &&
 	       !(header->sh_flags & SHF_EXECINSTR) && strcmp(name.text, "csd_geometry") != 0 &&
-	       strcmp(name.text, ".eh_frame") != 0;
+	       strcmp(name.text, MAPS) != 0 && strcmp(name.text, ".eh_frame") != 0;
 }
 
 /* What has bytes in the file comes first, so that zeros need not be kept. */
@@ -280,6 +290,20 @@ object_read_data(struct reader *reader)
 	return 0;
 }
 
+static int
+object_find_maps(struct reader *reader)
+{
+	int rc = 0;
+
+	for (uint32_t i = 1; rc == 0 && i < reader->elf.header.e_shnum; i++) {
+		if (strcmp(csd_elf_section_name(&reader->elf, i).text, MAPS) == 0 && reader->placed[i].kind == ELSEWHERE) {
+			reader->placed[i] = (struct placed) {.kind = MAP};
+			rc = csd_object_read_maps(&reader->elf, reader->symbols, i, reader->object);
+		}
+	}
+	return rc;
+}
+
 /* --- relocations --- */
 
 /* A relocation, its symbol, and a name for it. */
@@ -290,6 +314,53 @@ struct relocation {
 	struct csd_elf_name name;
 	const struct placed *placed;	/* where the symbol lies; NULL: not in a section */
 };
+
+/* The function that begins so many instructions behind a section's begin; NULL: none does. */
+static const struct csd_function *
+object_function_at(const struct reader *reader, const struct placed *placed, uint64_t target)
+{
+	const struct csd_function *function;
+
+	if (target >= placed->length) {
+		return NULL;
+	}
+	function = csd_object_function(reader->object, placed->begin + target);
+	return function != NULL && function->begin == placed->begin + target ? function : NULL;
+}
+
+/* `offset`: in bytes, of what the instruction asks for in its section. */
+static int
+object_relocate_function(struct reader *reader, const struct relocation *relocation, uint64_t offset)
+{
+	struct csd_object *object = reader->object;
+	const struct csd_function *function = object_function_at(reader, relocation->placed, offset / INSN_BYTES);
+
+	if (offset % INSN_BYTES != 0 || function == NULL) {
+		return csd_object_refuse(object, relocation->at, reader->reason,
+					 "takes an address in %s where no function begins", relocation->name.text);
+	}
+	object->area[relocation->at] = CSD_AREA_FUNCTION;
+	object->insns[relocation->at].imm = function - object->functions + 1;
+	object->insns[relocation->at + 1].imm = 0;
+	return 0;
+}
+
+static int
+object_relocate_map(struct reader *reader, const struct relocation *relocation, uint64_t offset)
+{
+	struct csd_object *object = reader->object;
+
+	for (uint32_t i = 0; i < object->map_count; i++) {
+		if (object->maps[i].declared == offset) {
+			object->area[relocation->at] = CSD_AREA_MAP;
+			object->insns[relocation->at].imm = i + 1;
+			object->insns[relocation->at + 1].imm = 0;
+			return 0;
+		}
+	}
+	return csd_object_refuse(object, relocation->at, reader->reason, "uses byte %llu of %s, where no map is declared",
+				 object_wide(offset), MAPS);
+}
 
 static int
 object_relocate_address(struct reader *reader, const struct relocation *relocation)
@@ -303,6 +374,11 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 		return csd_object_refuse(object, relocation->at, reader->reason,
 					 "the address of %s is asked of an instruction that loads none", relocation->name.text);
 	}
+	if (relocation->symbol.st_shndx == SHN_UNDEF && relocation->name.valid && object->areas[CSD_AREA_STATE].length == 0 &&
+	    strcmp(relocation->name.text, "csd_state") == 0) {
+		return csd_object_refuse(object, relocation->at, reader->reason,
+					 "uses csd_state, and has none: CSD_RECORD_STATE or CSD_STATE makes it");
+	}
 	if (relocation->symbol.st_shndx == SHN_UNDEF) {
 		area = !relocation->name.valid ? CSD_AREA_NONE :
 		       strcmp(relocation->name.text, "csd_parameters") == 0 ? CSD_AREA_PARAMETERS :
@@ -314,10 +390,7 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 	} else if (relocation->placed != NULL && relocation->placed->kind == DATA) {
 		area = relocation->placed->area;
 		begin = relocation->placed->begin;
-	} else if (relocation->placed != NULL && relocation->placed->kind == CODE) {
-		return csd_object_refuse(object, relocation->at, reader->reason,
-					 "takes the address of function %s: functions are called by name only", relocation->name.text);
-	} else {
+	} else if (relocation->placed == NULL || relocation->placed->kind == ELSEWHERE) {
 		return csd_object_refuse(object, relocation->at, reader->reason,
 					 "uses %s, which lies in no section of data", relocation->name.text);
 	}
@@ -325,6 +398,12 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 	offset = (uint32_t)insn[0].imm | (uint64_t)(uint32_t)insn[1].imm << 32;
 	if (relocation->symbol.st_shndx != SHN_UNDEF) {
 		offset += relocation->symbol.st_value;
+	}
+	if (relocation->placed != NULL && relocation->placed->kind == CODE) {
+		return object_relocate_function(reader, relocation, offset);
+	}
+	if (relocation->placed != NULL && relocation->placed->kind == MAP) {
+		return object_relocate_map(reader, relocation, offset);
 	}
 	if (relocation->placed != NULL && offset > relocation->placed->length) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "%s has no byte %llu: its section has %llu",
@@ -370,10 +449,8 @@ object_relocate_call(struct reader *reader, const struct relocation *relocation)
 	}
 	/* The immediate counts instructions from the one behind the call: -1 is the symbol itself. */
 	target = relocation->symbol.st_value / INSN_BYTES + (uint64_t)((int64_t)insn->imm + 1);
-	function = target < relocation->placed->length ?
-		   csd_object_function(object, relocation->placed->begin + target) : NULL;
-	if (relocation->symbol.st_value % INSN_BYTES != 0 || function == NULL ||
-	    function->begin != relocation->placed->begin + target) {
+	function = object_function_at(reader, relocation->placed, target);
+	if (relocation->symbol.st_value % INSN_BYTES != 0 || function == NULL) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "calls into %s where no function begins",
 					 relocation->name.text);
 	}
@@ -506,18 +583,18 @@ object_read_kind(struct reader *reader)
 		return -EINVAL;
 	}
 	strcpy(object->kind, csd_elf_section_name(&reader->elf, reader->program).text);
-	if (strcmp(object->kind, "csd/record") == 0) {
+	if (strcmp(object->kind, RECORD) == 0) {
 		int rc = csd_elf_read_geometry(&reader->elf, &object->geometry);
 
 		object->areas[CSD_AREA_PARAMETERS].length = sizeof(struct csd_parameters);
 		object->areas[CSD_AREA_STATE].length = object->geometry.state_bytes;
 		return rc;
 	}
-	if (strcmp(object->kind, "csd/buffer") == 0) {
+	if (strcmp(object->kind, BUFFER) == 0) {
 		object->areas[CSD_AREA_PARAMETERS].length = sizeof(struct csd_parameters);
 		return 0;
 	}
-	return csd_refuse(reader->reason, "section %s: programs are csd/record or csd/buffer", object->kind);
+	return csd_refuse(reader->reason, "section %s: programs are " RECORD " or " BUFFER, object->kind);
 }
 
 static int
@@ -540,6 +617,9 @@ object_read_all(struct reader *reader, const void *bytes, size_t length)
 	}
 	if (rc == 0) {
 		rc = object_read_data(reader);
+	}
+	if (rc == 0) {
+		rc = object_find_maps(reader);
 	}
 	if (rc == 0) {
 		rc = object_refuse_core(reader);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Stands at the head of each translated program (csd_emit.c), which includes no other file: a compiler that is shut in
- * needs none. Nothing here or behind it may be undefined behaviour of C for a program that keeps to its memory.
+ * needs none. csd_call.h and the other csd_prelude_*.h follow it, as translator.mk says. Nothing here or behind it may be
+ * undefined behaviour of C for a program that keeps to its memory.
  */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "programs are little endian, and so is what they run on"
@@ -15,6 +16,7 @@ typedef __INT8_TYPE__ s8;
 typedef __INT16_TYPE__ s16;
 typedef __INT32_TYPE__ s32;
 typedef __INT64_TYPE__ s64;
+typedef u64 uint64_t;	/* as csd_call.h says it */
 
 /* What a program's addresses point at may have any type and lie anywhere. */
 #define CSD_ANYWHERE	__attribute__((may_alias, aligned(1)))
@@ -28,6 +30,9 @@ typedef u64 __attribute__((may_alias)) a64;
 /* Seen from outside, and yet not replaceable from there: calls and addresses stay direct. */
 #define CSD_EXPORT	__attribute__((visibility("protected"), used))
 #define CSD_AREA	__attribute__((visibility("protected"), used, aligned(64)))
+
+/* What each program has a copy of, made for it: gcc knows the arguments. */
+#define CSD_COPY	static inline __attribute__((always_inline))
 
 /* A program that broke a rule ends here, by a signal. */
 #define csd_fault()	__builtin_trap()
@@ -45,15 +50,6 @@ static inline u64 csd_sdiv64(u64 a, u64 b) { return b == 0 ? 0 : b == -1ULL ? 0 
 static inline u64 csd_smod64(u64 a, u64 b) { return b == 0 ? a : b == -1ULL ? 0 : (u64)((s64)a % (s64)b); }
 static inline u64 csd_sdiv32(u32 a, u32 b) { return b == 0 ? 0 : b == -1U ? (u32)(0 - a) : (u32)((s32)a / (s32)b); }
 static inline u64 csd_smod32(u32 a, u32 b) { return b == 0 ? a : b == -1U ? 0 : (u32)((s32)a % (s32)b); }
-
-/* A record that is kept. Small ones are moved in registers; of larger ones gcc would ask a library. */
-#define EMIT(to, from, bytes) do { \
-	if ((bytes) <= 256) { \
-		__builtin_memcpy((void *)(to), (const void *)(from), (bytes)); \
-	} else { \
-		csd_memcpy((to), (from), (bytes)); \
-	} \
-} while (0)
 
 /* Atomics: at an address that is no multiple of their width they would not be atomic. */
 static inline a32 *
@@ -116,65 +112,3 @@ CSD_FETCH(64, add, +)
 CSD_FETCH(64, or, |)
 CSD_FETCH(64, and, &)
 CSD_FETCH(64, xor, ^)
-
-/* The helpers. Byte by byte they would be slow, and a library's are not there. */
-static inline u64
-csd_memcmp(u64 a, u64 b, u64 bytes)
-{
-	for (; bytes >= 8; a += 8, b += 8, bytes -= 8) {
-		u64 x = LOAD(m64, a), y = LOAD(m64, b);
-
-		if (x != y) {
-			return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1ULL : 1;
-		}
-	}
-	for (; bytes > 0; a++, b++, bytes--) {
-		if (LOAD(m8, a) != LOAD(m8, b)) {
-			return LOAD(m8, a) < LOAD(m8, b) ? -1ULL : 1;
-		}
-	}
-	return 0;
-}
-
-static inline u64
-csd_memcpy(u64 to, u64 from, u64 bytes)
-{
-	u64 at = 0;
-
-	for (; bytes - at >= 8; at += 8) {
-		STORE(m64, to + at, LOAD(m64, from + at));
-	}
-	for (; at < bytes; at++) {
-		STORE(m8, to + at, LOAD(m8, from + at));
-	}
-	return to;
-}
-
-static inline u64
-csd_memmove(u64 to, u64 from, u64 bytes)
-{
-	if (to - from >= bytes) {
-		return csd_memcpy(to, from, bytes);
-	}
-	for (; bytes >= 8; bytes -= 8) {
-		STORE(m64, to + bytes - 8, LOAD(m64, from + bytes - 8));
-	}
-	for (; bytes > 0; bytes--) {
-		STORE(m8, to + bytes - 1, LOAD(m8, from + bytes - 1));
-	}
-	return to;
-}
-
-static inline u64
-csd_memset(u64 to, u64 value, u64 bytes)
-{
-	u64 word = (u8)value * 0x0101010101010101ULL, at = 0;
-
-	for (; bytes - at >= 8; at += 8) {
-		STORE(m64, to + at, word);
-	}
-	for (; at < bytes; at++) {
-		STORE(m8, to + at, word);
-	}
-	return to;
-}

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "bench.h"
+#include "csd_call.h"
 #include "csd_engine.h"
-#include "csd_loop.h"
 #include "csd_native.h"
 #include "csd_record.h"
 
@@ -32,7 +32,7 @@ struct found {
 };
 
 struct translated {
-	void (*loop)(struct csd_loop_cursor *cursor);
+	void (*call)(struct csd_call *call);
 	struct csd_parameters *parameters;
 	void *state;
 };
@@ -75,10 +75,10 @@ bench_translated(const char *folder, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s.so", folder, name);
 	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (library == NULL || dlsym(library, "csd_0_records") == NULL) {
+	if (library == NULL || dlsym(library, "csd_0_call") == NULL) {
 		bench_fail("%s; make csd_records_bench makes them", dlerror());
 	}
-	translated.loop = (void (*)(struct csd_loop_cursor *))dlsym(library, "csd_0_records");
+	translated.call = (void (*)(struct csd_call *))dlsym(library, "csd_0_call");
 	translated.parameters = dlsym(library, "csd_0_parameters");
 	translated.state = dlsym(library, "csd_0_state");
 	return translated;
@@ -114,16 +114,18 @@ bench_run_translated(const struct translated *translated, const struct work *wor
 	*found = (struct found) {0};
 	memset(translated->parameters, 0, sizeof(*translated->parameters));
 	translated->parameters->cparam1 = work->cparam1;
-	translated->parameters->record_bytes = CSD_RECORD_BYTES;
 	if (state_bytes > 0) {
 		memset(translated->state, 0, state_bytes);
 	}
 	for (uint64_t at = 0; at < input_bytes; at += SLICE_BYTES) {
-		struct csd_loop_cursor cursor = {.record = input + at, .left = bench_slice(at) / CSD_RECORD_BYTES, .out = out};
+		struct csd_call call = {
+			.input = (uint64_t)(input + at), .input_bytes = bench_slice(at), .input_offset = at, .out = (uint64_t)out,
+			.out_bytes = sizeof(out), .flags = at + SLICE_BYTES >= input_bytes ? CSD_CALL_LAST : 0,
+		};
 
-		translated->loop(&cursor);
-		found->matches += cursor.matches;
-		found->emitted_bytes += cursor.out - out;
+		translated->call(&call);
+		found->matches += call.matches;
+		found->emitted_bytes += call.emitted;
 	}
 	if (state_bytes > 0) {
 		memcpy(found->state, translated->state, state_bytes);

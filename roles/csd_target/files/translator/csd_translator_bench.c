@@ -13,33 +13,33 @@
 
 #include "bench.h"
 #include "data.h"
-
-typedef uint64_t (*bench_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+#include "run.h"
 
 struct memory {
 	uint8_t *numbers, *text, *out;
 	uint64_t bytes;
 };
 
-static bench_function
-bench_open(const char *folder, const char *kind, const char *name, const char *function)
+static struct loop
+bench_open(const char *folder, const char *kind, const char *name)
 {
 	char path[512];
+	struct loop loop;
 	void *library;
 
 	snprintf(path, sizeof(path), "%s/%s/%s.so", folder, kind, name);
 	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (library == NULL || dlsym(library, function) == NULL) {
+	if (library == NULL || !loop_open(&loop, library, name, strcmp(kind, "native") == 0)) {
 		bench_fail("%s; make csd_translator_bench makes them", dlerror());
 	}
-	return (bench_function)dlsym(library, function);
+	return loop;
 }
 
 static uint64_t
-bench_run(bench_function function, const uint8_t *data, const struct memory *memory, struct samples *samples)
+bench_run(const struct loop *loop, const uint8_t *data, const struct memory *memory, struct samples *samples)
 {
 	double start = bench_now();
-	uint64_t result = function((uint64_t)data, memory->bytes, (uint64_t)memory->out, 0, 0);
+	uint64_t result = loop_run(loop, data, memory->bytes, memory->out);
 
 	samples->seconds[samples->count++] = bench_now() - start;
 	return result;
@@ -49,14 +49,14 @@ bench_run(bench_function function, const uint8_t *data, const struct memory *mem
 static double
 bench_loop(const char *folder, const char *name, const struct memory *memory, uint32_t repeats)
 {
-	bench_function translated = bench_open(folder, "v3", name, "csd_0_program"), native = bench_open(folder, "native", name, name);
+	struct loop translated = bench_open(folder, "v3", name), native = bench_open(folder, "native", name);
 	bool text = strcmp(name, "csv_column") == 0 || strcmp(name, "json_lines") == 0 || strcmp(name, "substring") == 0;
 	const uint8_t *data = text ? memory->text : memory->numbers;
 	static struct samples ours, theirs;
 	double ratio;
 
 	for (uint32_t i = 0; i <= repeats; i++) {
-		uint64_t result = bench_run(translated, data, memory, &ours), wanted = bench_run(native, data, memory, &theirs);
+		uint64_t result = bench_run(&translated, data, memory, &ours), wanted = bench_run(&native, data, memory, &theirs);
 
 		if (result != wanted) {
 			bench_fail("%s: %#lx, natively %#lx", name, result, wanted);

@@ -62,6 +62,20 @@ mutate_insn(uint8_t *bytes)
 	memcpy(bytes, &insn, sizeof(insn));
 }
 
+/* BTF is read with care only where there are maps: where it is, it is changed more often than its length says. */
+static const Elf64_Shdr *
+mutate_where(const struct file *original, const Elf64_Ehdr *header, const Elf64_Shdr *sections)
+{
+	const char *names = (const char *)original->bytes + sections[header->e_shstrndx].sh_offset;
+
+	for (uint32_t i = 1; i < header->e_shnum; i++) {
+		if (strcmp(names + sections[i].sh_name, ".BTF") == 0 && below(2) == 0) {
+			return &sections[i];
+		}
+	}
+	return &sections[1 + below(header->e_shnum - 1)];
+}
+
 /* The original is clang's, and may be believed; a mutant may have lost its own headers. */
 static void
 mutate(uint8_t *bytes, size_t *length, const struct file *original)
@@ -70,7 +84,7 @@ mutate(uint8_t *bytes, size_t *length, const struct file *original)
 	const Elf64_Shdr *sections = (const Elf64_Shdr *)(original->bytes + header->e_shoff);
 
 	for (uint64_t i = 1 + below(3); i > 0; i--) {
-		const Elf64_Shdr *section = &sections[1 + below(header->e_shnum - 1)];
+		const Elf64_Shdr *section = mutate_where(original, header, sections);
 		size_t within = section->sh_type == SHT_NOBITS || section->sh_size == 0 ? 0 : below(section->sh_size);
 
 		switch (below(10)) {
@@ -109,13 +123,19 @@ mutate(uint8_t *bytes, size_t *length, const struct file *original)
 
 /* The words of a translation, digits as #. */
 static const char *const words[] = {
-	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_EXPORT", "EMIT", "LOAD", "STORE", "__attribute__", "__builtin_bswap#",
-	"__builtin_prefetch", "aligned", "const", "csd_#_constants", "csd_#_f#", "csd_#_globals", "csd_#_parameters",
-	"csd_#_program", "csd_#_records", "csd_#_state", "csd_compare_exchange#", "csd_div#", "csd_fetch_add#", "csd_fetch_and#",
-	"csd_fetch_or#", "csd_fetch_xor#", "csd_memcmp", "csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#",
-	"csd_sdiv#", "csd_smod#", "cursor", "do", "ebpf", "exchange_n", "fetch_add", "fetch_and", "fetch_or", "fetch_xor",
-	"frame", "goto", "if", "l#", "left", "line", "m#", "matches", "out", "r#", "record", "return", "s#", "static",
-	"u#", "verdict", "void", "w#", "while",
+	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_COPY", "CSD_EACH", "CSD_EXPORT", "CSD_LOOP", "LOAD", "STORE",
+	"__attribute__", "__builtin_bswap#", "aligned", "call", "case", "const", "context", "csd_#_array_each",
+	"csd_#_back", "csd_#_call", "csd_#_constants", "csd_#_delete", "csd_#_each", "csd_#_f#", "csd_#_globals",
+	"csd_#_hash_each", "csd_#_lookup", "csd_#_loop", "csd_#_map#", "csd_#_map#_delete", "csd_#_map#_each",
+	"csd_#_map#_lookup", "csd_#_map#_update", "csd_#_parameters", "csd_#_state", "csd_#_tail", "csd_#_update",
+	"csd_array_delete", "csd_array_lookup", "csd_array_update", "csd_begin", "csd_call", "csd_compare_exchange#",
+	"csd_div#", "csd_emit", "csd_end_buffer", "csd_fault", "csd_fetch_add#", "csd_fetch_and#", "csd_fetch_or#",
+	"csd_fetch_xor#", "csd_hash_delete", "csd_hash_lookup", "csd_hash_update", "csd_ktime_get_ns", "csd_memcmp",
+	"csd_memcpy", "csd_memmove", "csd_memset", "csd_mod#", "csd_positions", "csd_records", "csd_sdiv#", "csd_smod#",
+	"csd_strncmp", "csd_trace_printk", "csd_trace_vprintk", "data", "data_bytes", "default", "drive", "ebpf", "exchange_n",
+	"fetch_add", "fetch_and", "fetch_or", "fetch_xor", "flags", "frame", "function", "goto", "if", "input",
+	"input_bytes", "input_offset", "l#", "line", "m#", "map", "r#", "range_count", "ranges", "return", "s#", "static",
+	"struct", "switch", "u#", "verdict", "void", "w#",
 };
 
 #define WORDS	(sizeof(words) / sizeof(words[0]))

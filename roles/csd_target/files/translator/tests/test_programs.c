@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Programs in C, compiled by clang for each eBPF that it knows, translated by csd_translate and compiled: over the same
- * data they do what the same source does natively, record by record; and the ones that users wrote first give what plain C
- * here says.
+ * data they do what the same source does natively, record by record and in parts (parts.h); and the ones that users wrote first
+ * give what plain C here says.
  *
- *	test_programs FOLDER CPU...	FOLDER/CPU/NAME.so translated, FOLDER/native/NAME.so not
- *
- * Parameters and state are this test's, and so are what csd/buffer gets in r1 to r3: its context does not exist yet.
+ *	test_programs FOLDER WAY...	FOLDER/WAY/NAME.so translated, FOLDER/native/NAME.so not
  */
 #include <dlfcn.h>
 
 #include "chance.h"
 #include "csd_bpf.h"
-#include "csd_loop.h"
 #include "data.h"
+#include "parts.h"
+#include "run.h"
 #include "test.h"
 
 #define LOOP_BYTES	(1 << 20)
-
-typedef uint64_t (*program_function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-
-/* What the drive gives a program, and its ways in. */
-struct program {
-	program_function function;
-	struct csd_parameters *parameters;
-	void *state;
-};
+#define PARTS_RECORDS	5000
 
 struct records {
 	const char *name;
@@ -34,6 +25,7 @@ struct records {
 	void (*fill)(uint8_t *record, uint64_t number);		/* NULL: chance */
 	/* What plain C finds: the state, and how many are kept. NULL: the native program alone says. */
 	uint64_t (*answer)(const uint8_t *records, uint64_t count, const struct csd_parameters *parameters, uint64_t *state);
+	uint64_t emits;		/* bytes that the program itself may emit for a record */
 };
 
 /* --- the ones that users wrote first --- */
@@ -162,25 +154,32 @@ answer_error_line(const uint8_t *records, uint64_t count, const struct csd_param
 static const uint32_t wanted[] = {3, 17, 999, 4096, 4999, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110};
 
 static struct records all_records[] = {
-	{"day_hours", 16, 100000, 192, {.cparam1 = 0}, fill_visit, answer_day_hours},
-	{"over_limit", 64, 50000, 8, {.cparam1 = 1073741823}, NULL, answer_over_limit},
-	{"one_of", 8, 200000, 0, {.data_bytes = sizeof(wanted)}, fill_item, answer_one_of},
-	{"closest", 1032, 2000, 24, {.cparam1 = 1000}, fill_vector, answer_closest},
-	{"error_line", 64, 100000, 0, {.cparam1 = 0}, fill_line, answer_error_line},
-	{"all_kinds", 64, 20000, 64, {.cparam1 = 0}, NULL, NULL},
-	{"helpers", 64, 50000, 160, {.cparam1 = 0}, NULL, NULL},
+	{"day_hours", 16, 100000, 192, {.cparam1 = 0}, fill_visit, answer_day_hours, 0},
+	{"over_limit", 64, 50000, 8, {.cparam1 = 1073741823}, NULL, answer_over_limit, 0},
+	{"one_of", 8, 200000, 0, {.data_bytes = sizeof(wanted)}, fill_item, answer_one_of, 0},
+	{"closest", 1032, 2000, 24, {.cparam1 = 1000}, fill_vector, answer_closest, 0},
+	{"error_line", 64, 100000, 0, {.cparam1 = 0}, fill_line, answer_error_line, 0},
+	{"all_kinds", 64, 20000, 64, {.cparam1 = 0}, NULL, NULL, 0},
+	{"calls", 32, 20000, 64, {.cparam1 = 0}, NULL, NULL, 0},
+	{"emits", 32, 20000, 24, {.cparam1 = 0}, NULL, NULL, 81},
+	{"maps", 8, 60000, 72, {.cparam1 = 0}, NULL, NULL, 0},
+	{"trace", 24, 20000, 16, {.cparam1 = 0}, NULL, NULL, 0},
+	{"any", 24, 20000, 24, {.cparam1 = 3, .cparam2 = 100, .record_bytes = 24}, NULL, NULL, 0},
+	{"helpers", 64, 50000, 160, {.cparam1 = 0}, NULL, NULL, 0},
 	/* The shipped ones. */
-	{"threshold", 64, 20000, 0, {.cparam1 = 5}, NULL, NULL},
-	{"search", 79, 5000, 0, {.data_bytes = 2, .record_bytes = 79, .data = {7, 7}}, NULL, NULL},
-	{"aggregate", 64, 20000, 24, {.cparam1 = 0}, NULL, NULL},
-	{"histogram", 64, 20000, 512, {.cparam1 = 28ULL << 32 | 0x80000000}, NULL, NULL},
-	{"sample", 64, 20000, 8, {.cparam1 = 3}, NULL, NULL},
-	{"top", 64, 20000, 72, {.cparam1 = 0}, NULL, NULL},
+	{"threshold", 64, 20000, 0, {.cparam1 = 5}, NULL, NULL, 0},
+	{"search", 79, 5000, 0, {.data_bytes = 2, .record_bytes = 79, .data = {7, 7}}, NULL, NULL, 0},
+	{"aggregate", 64, 20000, 24, {.cparam1 = 0}, NULL, NULL, 0},
+	{"histogram", 64, 20000, 512, {.cparam1 = 28ULL << 32 | 0x80000000}, NULL, NULL, 0},
+	{"sample", 64, 20000, 8, {.cparam1 = 3}, NULL, NULL, 0},
+	{"top", 64, 20000, 72, {.cparam1 = 0}, NULL, NULL, 0},
 };
 
 static const char *const loops[] = {
 	"count_range", "extremes", "filter", "byte_histogram", "csv_column", "json_lines", "substring", "crc32c", "group_by", "kmeans",
 };
+
+static uint64_t count_of_parts;
 
 static void *
 open_library(const char *folder, const char *cpu, const char *name)
@@ -194,89 +193,77 @@ open_library(const char *folder, const char *cpu, const char *name)
 	return library;
 }
 
-static struct program
-open_program(void *library, const char *function, const char *parameters, const char *state)
+static void *
+find(void *library, const char *name)
 {
-	struct program program = {
-		.function = (program_function)dlsym(library, function), .parameters = dlsym(library, parameters),
-		.state = dlsym(library, state),
+	void *address = dlsym(library, name);
+
+	CHECK(address != NULL, "%s", dlerror());
+	return address;
+}
+
+/* Both sides of a program; its input are the first records, and a piece of one. */
+static struct parts
+open_parts(const struct records *records, void *library, void *control, const uint8_t *input)
+{
+	uint64_t count = records->count < PARTS_RECORDS ? records->count : PARTS_RECORDS;
+	struct parts parts = {
+		.name = records->name,
+		.translated = {
+			.call = (void (*)(struct csd_call *))find(library, "csd_0_call"), .parameters = find(library, "csd_0_parameters"),
+		},
+		.native = {
+			.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))find(control, records->name),
+			.parameters = find(control, "csd_parameters"), .state = find(control, "csd_state"),
+		},
+		.beside = find(control, "csd_beside"), .geometry = find(control, "csd_program_geometry"),
+		.parameters = &records->parameters, .state_bytes = records->state_bytes, .input = input,
+		.bytes = (uint64_t)records->bytes * count - records->bytes / 3, .most_out = records->emits * count,
+		.keeps_more = dlsym(library, "csd_0_globals"),
 	};
 
-	CHECK(program.function != NULL, "%s", dlerror());
-	return program;
-}
-
-static void
-begin(struct program *program, const struct records *records)
-{
-	CHECK(program->parameters != NULL, "no parameters");
-	*program->parameters = records->parameters;
 	if (records->state_bytes > 0) {
-		CHECK(program->state != NULL, "no state");
-		memset(program->state, 0, records->state_bytes);
+		parts.translated.state = find(library, "csd_0_state");
 	}
+	CHECK(parts.geometry->record_bytes == records->bytes && parts.geometry->state_bytes == records->state_bytes, "%s: geometry",
+	      records->name);
+	return parts;
 }
 
-/*
- * The loop that is compiled in, over all records: as many matches, the same bytes out, state and end as calling the native
- * program for each gives.
- */
-static void
-check_record_loop(const struct records *records, const char *cpu, void *library, bool emits, struct program *translated,
-		  struct program *native, const uint8_t *input)
+/* One record, given alone: whether it was kept. */
+static uint64_t
+check_record(const struct parts *parts, const char *cpu, const uint8_t *record, uint64_t number)
 {
-	void (*loop)(struct csd_loop_cursor *cursor) = (void (*)(struct csd_loop_cursor *))dlsym(library, "csd_0_records");
-	uint64_t bytes = (uint64_t)records->bytes * records->count, matches = 0;
-	uint8_t *out = malloc(bytes), *wanted_out = malloc(bytes);
-	struct csd_loop_cursor cursor = {.record = input, .left = records->count, .out = out};
-	uint32_t verdict = 0;
+	static uint8_t out[2][2048];
+	struct csd_call found = {.input = (uint64_t)record, .input_bytes = parts->geometry->record_bytes, .out_bytes = sizeof(out[0])};
+	struct csd_call natively = found;
 
-	CHECK((loop == NULL) == (strcmp(records->name, "search") == 0), "%s: a loop, or none", records->name);
-	begin(translated, records);
-	begin(native, records);
-	while (loop != NULL && cursor.left > 0) {
-		uint64_t before = cursor.left;
-
-		loop(&cursor);
-		for (uint64_t i = records->count - before; i < records->count - cursor.left; i++) {
-			CHECK(!(verdict & CSD_STOP) || i == records->count - before, "%s for %s: goes on behind record %lu", records->name,
-			      cpu, i);
-			verdict = native->function((uint64_t)(input + i * records->bytes), 0, 0, 0, 0);
-			if (verdict & CSD_KEEP) {
-				memcpy(wanted_out + matches * records->bytes, input + i * records->bytes, records->bytes);
-				matches++;
-			}
-		}
-		CHECK(cursor.left == 0 || (verdict & CSD_STOP), "%s for %s: stops before record %lu", records->name, cpu,
-		      records->count - cursor.left);
-		CHECK_EQUAL(cursor.matches, matches);
-		CHECK_EQUAL(cursor.verdict & 3, verdict & 3);
-		CHECK(cursor.record == input + (records->count - cursor.left) * records->bytes, "%s: another place", records->name);
-	}
-	CHECK(loop == NULL || (cursor.out == out + (emits ? matches * records->bytes : 0) &&
-			       memcmp(out, wanted_out, cursor.out - out) == 0), "%s for %s: other bytes out", records->name, cpu);
-	CHECK(loop == NULL || records->state_bytes == 0 || memcmp(translated->state, native->state, records->state_bytes) == 0,
-	      "%s for %s: another state behind the loop", records->name, cpu);
-	free(out);
-	free(wanted_out);
+	found.out = (uint64_t)out[0];
+	natively.out = (uint64_t)out[1];
+	parts->translated.call(&found);
+	parts_reference(parts, &natively);
+	CHECK(found.end == natively.end && found.consumed == natively.consumed && found.matches == natively.matches &&
+	      found.emitted == natively.emitted && memcmp(out[0], out[1], natively.emitted) == 0,
+	      "%s for %s: record %lu: end %lu, %lu matches, %lu bytes; natively %lu, %lu, %lu, or other bytes", parts->name, cpu,
+	      number, found.end, found.matches, found.emitted, natively.end, natively.matches, natively.emitted);
+	CHECK(parts->state_bytes == 0 || memcmp(parts->translated.state, parts->native.state, parts->state_bytes) == 0,
+	      "%s for %s: record %lu: another state than natively", parts->name, cpu, number);
+	return found.matches;
 }
 
 static void
 check_records(const struct records *records, const char *folder, const char *cpu)
 {
 	void *library = open_library(folder, cpu, records->name), *control = open_library(folder, "native", records->name);
-	struct program translated = open_program(library, "csd_0_program", "csd_0_parameters", "csd_0_state");
-	struct program native = open_program(control, records->name, "csd_parameters", "csd_state");
 	uint8_t *input = malloc((uint64_t)records->bytes * records->count);
-	const struct csd_geometry *geometry;
+	struct parts parts = open_parts(records, library, control, input);
 	uint64_t answer[64] = {0}, kept = 0;
 
-	begin(&translated, records);
-	begin(&native, records);
+	parts_begin(&parts, &parts.translated);
+	parts_begin(&parts, &parts.native);
 	chance_begin(1, 0);
 	for (uint64_t i = 0; i < records->count; i++) {
 		uint8_t *record = input + i * records->bytes;
-		uint32_t verdict, control_verdict;
 
 		for (uint32_t k = 0; records->fill == NULL && k < records->bytes; k++) {
 			record[k] = chance() >> 8;
@@ -284,22 +271,16 @@ check_records(const struct records *records, const char *folder, const char *cpu
 		if (records->fill != NULL) {
 			records->fill(record, i);
 		}
-		verdict = translated.function((uint64_t)record, 0, 0, 0, 0);
-		control_verdict = native.function((uint64_t)record, 0, 0, 0, 0);
-		CHECK(verdict == control_verdict, "%s for %s: record %lu: verdict %u, natively %u", records->name, cpu, i, verdict,
-		      control_verdict);
-		CHECK(records->state_bytes == 0 || memcmp(translated.state, native.state, records->state_bytes) == 0,
-		      "%s for %s: record %lu: another state than natively", records->name, cpu, i);
-		kept += verdict & CSD_KEEP;
+		kept += check_record(&parts, cpu, record, i);
 	}
 	if (records->answer != NULL) {
 		CHECK_EQUAL(kept, records->answer(input, records->count, &records->parameters, answer));
-		CHECK(records->state_bytes == 0 || memcmp(translated.state, answer, records->state_bytes) == 0,
+		CHECK(records->state_bytes == 0 || memcmp(parts.translated.state, answer, records->state_bytes) == 0,
 		      "%s for %s: another state than plain C finds", records->name, cpu);
 	}
-	geometry = dlsym(control, "csd_program_geometry");
-	CHECK(geometry != NULL && geometry->record_bytes == records->bytes, "%s: no geometry", records->name);
-	check_record_loop(records, cpu, library, geometry->emit == CSD_EMIT_RECORD, &translated, &native, input);
+	for (uint64_t seed = 0; seed < 3; seed++) {
+		count_of_parts += parts_compare(&parts, seed);
+	}
 	free(input);
 	dlclose(library);
 	dlclose(control);
@@ -309,15 +290,14 @@ static void
 check_loop(const char *name, const char *folder, const char *cpu)
 {
 	void *library = open_library(folder, cpu, name), *control = open_library(folder, "native", name);
-	struct program translated = open_program(library, "csd_0_program", "csd_0_parameters", "csd_0_state");
-	struct program native = open_program(control, name, "csd_parameters", "csd_state");
 	uint8_t *data = malloc(LOOP_BYTES), *out = calloc(LOOP_BYTES, 1), *native_out = calloc(LOOP_BYTES, 1);
+	struct loop translated, native;
 
+	CHECK(loop_open(&translated, library, name, false) && loop_open(&native, control, name, true), "%s", dlerror());
 	for (int text = 0; text < 2; text++) {
 		loop_fill(data, LOOP_BYTES, text != 0);
 		for (uint64_t bytes = 0; bytes <= LOOP_BYTES; bytes = bytes * 2 + 64) {
-			uint64_t result = translated.function((uint64_t)data, bytes, (uint64_t)out, 0, 0);
-			uint64_t wanted_result = native.function((uint64_t)data, bytes, (uint64_t)native_out, 0, 0);
+			uint64_t result = loop_run(&translated, data, bytes, out), wanted_result = loop_run(&native, data, bytes, native_out);
 
 			CHECK(result == wanted_result, "%s for %s: %lu bytes: %#lx, natively %#lx", name, cpu, bytes, result,
 			      wanted_result);
@@ -335,7 +315,7 @@ check_loop(const char *name, const char *folder, const char *cpu)
 int
 main(int argc, char **argv)
 {
-	CHECK(argc > 2, "usage: test_programs FOLDER CPU...");
+	CHECK(argc > 2, "usage: test_programs FOLDER WAY...");
 	for (size_t i = 0; i < sizeof(all_records) / sizeof(all_records[0]); i++) {
 		if (strcmp(all_records[i].name, "one_of") == 0) {
 			memcpy(all_records[i].parameters.data, wanted, sizeof(wanted));
@@ -349,7 +329,7 @@ main(int argc, char **argv)
 			check_loop(loops[i], argv[1], argv[cpu]);
 		}
 	}
-	printf("test_programs: %zu record programs and %zu loops, each for %d eBPFs, passed\n",
-	       sizeof(all_records) / sizeof(all_records[0]), sizeof(loops) / sizeof(loops[0]), argc - 2);
+	printf("test_programs: %zu record programs, in %lu parts, and %zu loops, each for %d ways, passed\n",
+	       sizeof(all_records) / sizeof(all_records[0]), count_of_parts, sizeof(loops) / sizeof(loops[0]), argc - 2);
 	return 0;
 }

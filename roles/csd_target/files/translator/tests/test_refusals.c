@@ -3,7 +3,7 @@
  * What the translator refuses, each reason by its words: instructions, objects that are changed at one place, and
  * programs that clang makes of C.
  *
- *	test_refusals closest.bpf.o FOLDER-OF-BAD-OBJECTS
+ *	test_refusals closest.bpf.o maps.bpf.o FOLDER-OF-BAD-OBJECTS
  */
 #include <elf.h>
 #include <errno.h>
@@ -157,10 +157,11 @@ test_flow(void)
 static void
 test_calls(void)
 {
-	REFUSED("calls helper 5: this drive has none of this number", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 5), EXIT);
+	REFUSED("calls helper 35: this drive has none of this number", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 35), EXIT);
 	REFUSED("calls helper -1: this drive", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, -1), EXIT);
-	REFUSED("calls helper 65540: this drive", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10004), EXIT);
+	REFUSED("calls helper 65541: this drive", INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10005), EXIT);
 	TAKEN(INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 0x10003), EXIT);
+	TAKEN(INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 5), INSN(BPF_JMP | BPF_CALL, 0, 0, 0, 181), EXIT);
 	REFUSED("calls kernel function 7: there is no kernel", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_BTF, 0, 7), EXIT);
 	REFUSED("a call of kind 3", INSN(BPF_JMP | BPF_CALL, 0, 3, 0, 0), EXIT);
 	REFUSED("calls +1 instructions away, where no function begins", INSN(BPF_JMP | BPF_CALL, 0, CSD_CALL_LOCAL, 0, 0),
@@ -347,7 +348,12 @@ test_relocations(void)
 	CHANGED("csd_state has no byte 25: it has 24",
 		insn_at(&o, PROGRAM, relocation(&o, PROGRAM, R_BPF_64_64)[2].r_offset)->imm = 25);
 	CHANGED("uses csd_parameters, which lies in no section of data", symbol(&o, "csd_parameters")->st_shndx = SHN_COMMON);
-	CHANGED("takes the address of function csd_parameters", symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections);
+	CHANGED("takes an address in csd_parameters where no function begins",
+		symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections; symbol(&o, "csd_parameters")->st_value = 8);
+	CHANGED("takes an address in csd_parameters where no function begins",
+		symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections; symbol(&o, "csd_parameters")->st_value = 4);
+	CHANGED("takes an address in csd_parameters where no function begins",
+		symbol(&o, "csd_parameters")->st_shndx = section(&o, TEXT) - o.sections; symbol(&o, "csd_parameters")->st_value = -8ULL);
 	CHANGED("calls into .text where no function begins",
 		insn_at(&o, PROGRAM, relocation(&o, PROGRAM, R_BPF_64_32)->r_offset)->imm = 0);
 	CHANGED("calls into .text where no function begins",
@@ -363,22 +369,67 @@ test_relocations(void)
 		insn_at(&o, TEXT, relocation(&o, TEXT, R_BPF_64_64)->r_offset)->src = 4);
 }
 
+static void
+test_maps(void)
+{
+	Elf64_Rel *relocations;
+	Elf64_Shdr *btf = section(&(struct elf) {
+		.bytes = original.bytes, .header = (Elf64_Ehdr *)original.bytes,
+		.sections = (Elf64_Shdr *)(original.bytes + ((Elf64_Ehdr *)original.bytes)->e_shoff),
+	}, ".BTF");
+	uint64_t at = btf->sh_offset;
+	char reason[CSD_REASON_BYTES] = "";
+
+	CHECK(read_object(original.bytes, original.length, reason) == 0, "%s", reason);
+	/* Of its header: magic, version, header length, where types and strings lie and how long they are. */
+	CHANGED("section .BTF is not as clang makes it", o.bytes[at]++);
+	CHANGED("section .BTF is not as clang makes it", o.bytes[at + 2]++);
+	CHANGED("section .BTF is not as clang makes it", o.bytes[at + 4] = 20);
+	CHANGED("section .BTF is not as clang makes it", memset(o.bytes + at + 4, 0xff, 4));
+	for (uint64_t field = 8; field < 24; field += 4) {
+		CHANGED("section .BTF is not as clang makes it", memset(o.bytes + at + field, 0xff, 4));
+		CHANGED("section .BTF is not as clang makes it", o.bytes[at + field + 3] = 0x7f);
+	}
+	CHANGED("section .BTF is not as clang makes it", section(&o, ".BTF")->sh_size = 23);
+	CHANGED("section .BTF is not as clang makes it", section(&o, ".BTF")->sh_size--);
+	/* Of the first type: a kind that nobody knows. */
+	CHANGED("section .BTF is not as clang makes it", o.bytes[at + 24 + 7] = 0x1f);
+	CHANGED("BTF has no structure for it", symbol(&o, "by_bytes")->st_name = symbol(&o, "maps")->st_name);
+	CHANGED("of .maps, where no map is declared",
+		relocations = (Elf64_Rel *)(o.bytes + section(&o, ".relcsd/record")->sh_offset);
+		for (uint32_t i = 0; i < section(&o, ".relcsd/record")->sh_size / sizeof(*relocations); i++) {
+			if (ELF64_R_TYPE(relocations[i].r_info) == R_BPF_64_64) {
+				insn_at(&o, PROGRAM, relocations[i].r_offset)->imm += 2;
+			}
+		});
+}
+
 /* What clang makes of C that the drive does not run. */
 static void
 test_programs(const char *folder)
 {
 	static const char *const bad[][2] = {
 		{"alignment", "section .bss is aligned to 4096; at most 64 is possible"},
+		{"emit", "in emit: calls csd_emit, while the drive emits for it (emit 0): CSD_EMIT_NOTHING"},
 		{"core", "CO-RE relocations in .BTF.ext"},
-		{"functions", "takes the address of function"},
+		{"functions", "in functions: opcode 8dh is none of RFC 9669's base groups"},
 		{"globals", "section .bss has 16777280 bytes; all of its kind may have 16777216"},
-		{"helper", "in helper: calls helper 5: this drive has none of this number"},
+		{"helper", "in helper: calls helper 35: this drive has none of this number"},
 		{"instructions", "ELF: 65539 instructions up to section csd/record; at most 65536 are possible"},
 		{"kind", "section csd/stream: programs are csd/record or csd/buffer"},
 		{"many", "ELF: more than 256 functions"},
-		{"maps", "section .maps: this drive has no maps yet"},
+		{"maps", "section .maps without .BTF, which says what maps are declared: compile with -g"},
+		{"map_type", "map map: type 6: this drive knows hashes (1) and arrays (2)"},
+		{"map_key", "map map: keys of 8 bytes; those of an array have 4"},
+		{"map_empty", "map map: 0 entries; 1 to 16777216 are possible"},
+		{"map_large", "map map takes 29360136 bytes; all maps and variables may take 16777216"},
+		{"map_value", "map map: value is no type with a size"},
+		{"map_pinned", "map map: this drive knows type, max_entries, key, value, key_size, value_size and map_flags, nothing else"},
 		{"pointers", "holds addresses, put in at load: not supported"},
 		{"section", "code in section apart: a program is one csd/... function and those of .text"},
+		{"state", "section .csd_state: CSD_STATE is for csd/buffer, the state of csd/record belongs to its geometry"},
+		{"state_bytes", "section .csd_state has 4097 bytes; at most 4096 are possible"},
+		{"no_state", "in no_state: uses csd_state, and has none: CSD_RECORD_STATE or CSD_STATE makes it"},
 		{"two", "several functions in section csd/record (first is the first)"},
 		{"undefined", "in undefined: calls elsewhere, which is defined nowhere"},
 		{"variable", "in variable: uses nobody, which is defined nowhere: only csd_parameters and csd_state"},
@@ -398,7 +449,7 @@ test_programs(const char *folder)
 int
 main(int argc, char **argv)
 {
-	CHECK(argc == 3, "usage: test_refusals closest.bpf.o FOLDER-OF-BAD-OBJECTS");
+	CHECK(argc == 4, "usage: test_refusals closest.bpf.o maps.bpf.o FOLDER-OF-BAD-OBJECTS");
 	test_encodings();
 	test_unused_fields();
 	test_registers();
@@ -408,7 +459,10 @@ main(int argc, char **argv)
 	original = read_whole(argv[1]);
 	test_objects();
 	test_relocations();
-	test_programs(argv[2]);
+	free(original.bytes);
+	original = read_whole(argv[2]);
+	test_maps();
+	test_programs(argv[3]);
 	free(original.bytes);
 	printf("test_refusals: %lu refusals passed\n", refusals);
 	return 0;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* A map. */
+/* A map, compiled without the debug information that describes it. */
 #include "csd_bpf.h"
 
 CSD_RECORD(__u64, 8, CSD_EMIT_RECORD);
 
-static struct {
-	int (*type)[2];
-	int (*max_entries)[16];
+struct {
+	__uint(type, 1);
+	__uint(max_entries, 16);
+	__type(key, __u64);
+	__type(value, __u64);
 } map CSD_SECTION(".maps");
 
 CSD_PROGRAM
 int maps(const __u64 *record)
 {
-	return *record & 1;
+	return bpf_map_lookup_elem(&map, record) != 0;
 }

@@ -4,8 +4,7 @@
 
 static __u64 bins[256];
 
-LOOP
-__u64 byte_histogram(const __u8 *data, __u64 bytes, __u64 *out)
+LOOP(byte_histogram, __u8, __u64)
 {
 	__u64 result = 0;
 

@@ -2,8 +2,7 @@
 /* How many numbers lie in a range. */
 #include "loop.h"
 
-LOOP
-__u64 count_range(const __u32 *data, __u64 bytes, __u8 *out)
+LOOP(count_range, __u32, __u8)
 {
 	__u64 count = 0;
 

@@ -4,8 +4,7 @@
 
 static __u32 table[256];
 
-LOOP
-__u64 crc32c(const __u8 *data, __u64 bytes, __u8 *out)
+LOOP(crc32c, __u8, __u8)
 {
 	__u32 crc = ~0u;
 

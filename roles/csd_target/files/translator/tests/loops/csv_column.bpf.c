@@ -2,8 +2,7 @@
 /* Lines of numbers with commas between: the sum of the second column. */
 #include "loop.h"
 
-LOOP
-__u64 csv_column(const char *data, __u64 bytes, __u8 *out)
+LOOP(csv_column, char, __u8)
 {
 	__u64 sum = 0, number = 0, column = 0;
 

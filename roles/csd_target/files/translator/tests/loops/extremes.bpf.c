@@ -2,8 +2,7 @@
 /* Sum, least and greatest. */
 #include "loop.h"
 
-LOOP
-__u64 extremes(const __u32 *data, __u64 bytes, __u8 *out)
+LOOP(extremes, __u32, __u8)
 {
 	__u32 least = ~0u, greatest = 0;
 	__u64 sum = 0;

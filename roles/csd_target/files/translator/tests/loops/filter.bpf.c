@@ -7,8 +7,7 @@ struct row {
 	__u64 value;
 };
 
-LOOP
-__u64 filter(const struct row *data, __u64 bytes, struct row *out)
+LOOP(filter, struct row, struct row)
 {
 	__u64 kept = 0;
 

@@ -17,8 +17,7 @@ struct group {
 
 static struct group groups[SLOTS];
 
-LOOP
-__u64 group_by(const struct sale *data, __u64 bytes, __u8 *out)
+LOOP(group_by, struct sale, __u8)
 {
 	__u64 result = 0;
 

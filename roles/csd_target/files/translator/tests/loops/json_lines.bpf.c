@@ -4,8 +4,7 @@
 
 static const char name[] = "level";
 
-LOOP
-__u64 json_lines(const char *data, __u64 bytes, __u8 *out)
+LOOP(json_lines, char, __u8)
 {
 	__u64 found = 0, at = 0;
 

@@ -26,8 +26,7 @@ distance(const struct point *a, const struct point *b)
 	return sum;
 }
 
-LOOP
-__u64 kmeans(const struct point *data, __u64 bytes, __u8 *out)
+LOOP(kmeans, struct point, __u8)
 {
 	__u64 result = 0;
 

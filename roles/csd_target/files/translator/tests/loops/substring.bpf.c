@@ -4,8 +4,7 @@
 
 static const char word[] = "failure";
 
-LOOP
-__u64 substring(const char *data, __u64 bytes, __u8 *out)
+LOOP(substring, char, __u8)
 {
 	__u64 found = 0;
 

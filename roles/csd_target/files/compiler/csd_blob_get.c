@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#define _GNU_SOURCE	/* memfd_create(), posix_spawn_file_actions_addclosefrom_np() */
+#include "csd_blob_get.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "csd_cache.h"
+#include "csd_now.h"
+
+#define MOST_ARGUMENTS	30
+#define MOST_BLOB	(CSD_BLOB_MAX_CODE + CSD_BLOB_MAX_DATA + CSD_BLOB_MAX_LINES * sizeof(struct csd_blob_line) + CSD_BLOB_PAGE)
+#define IDENTITY_BYTES	4096
+/* For csd_compile to end all that it has started, once it is asked to. */
+#define END_SECONDS	15
+
+struct csd_blob_maker {
+	struct csd_blob_options options;
+	struct csd_cache cache;
+	bool has_cache;
+	pthread_mutex_t lock;		/* of the cache */
+	char identity[IDENTITY_BYTES];
+};
+
+/* What one csd_compile reads and writes. */
+struct get_files {
+	int in, out, words;
+};
+
+static enum csd_blob_end
+get_fail(char reason[CSD_REASON_BYTES], const char *what, int error)
+{
+	csd_refuse(reason, "%s: %s", what, strerror(error));
+	return CSD_BLOB_FAILED;
+}
+
+static int
+get_spawn(const struct csd_blob_maker *maker, const char *first, const struct get_files *files, pid_t *pid)
+{
+	char *arguments[MOST_ARGUMENTS + 3] = {"csd_compile"}, *const environment[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, every;
+	int count = 1, rc;
+
+	if (first != NULL) {
+		arguments[count++] = (char *)first;
+	}
+	for (int i = 0; maker->options.arguments != NULL && maker->options.arguments[i] != NULL; i++) {
+		if (i == MOST_ARGUMENTS) {
+			return E2BIG;
+		}
+		arguments[count++] = (char *)maker->options.arguments[i];
+	}
+	rc = posix_spawn_file_actions_init(&actions);
+	if (rc != 0) {
+		return rc;
+	}
+	rc = posix_spawnattr_init(&attributes);
+	if (rc != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return rc;
+	}
+	sigemptyset(&none);
+	sigfillset(&every);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &every);
+	/* In a group of its own: Ctrl-C is for the starter. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	rc = posix_spawn_file_actions_adddup2(&actions, files->in, STDIN_FILENO);
+	rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&actions, files->out, STDOUT_FILENO);
+	rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&actions, files->words, STDERR_FILENO);
+	rc = rc != 0 ? rc : posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	rc = rc != 0 ? rc : posix_spawn(pid, maker->options.compile, &actions, &attributes, arguments, environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return rc;
+}
+
+/* Whether the process has ended within so many seconds. It is not reaped. */
+static bool
+get_ended(pid_t pid, uint32_t seconds)
+{
+	uint64_t deadline = csd_now() + seconds * 1000000000ULL, now;
+	int handle = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd look = {.fd = handle, .events = POLLIN};
+	bool ended = false;
+
+	while (handle >= 0 && !ended && (now = csd_now()) < deadline) {
+		ended = poll(&look, 1, (int)((deadline - now) / 1000000) + 1) > 0;
+	}
+	if (handle >= 0) {
+		close(handle);
+	}
+	return ended;
+}
+
+static int
+get_wait(pid_t pid, uint32_t seconds)
+{
+	int status;
+
+	if (!get_ended(pid, seconds)) {
+		kill(pid, SIGTERM);
+		if (!get_ended(pid, END_SECONDS)) {
+			kill(pid, SIGKILL);
+		}
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR) {
+			return -1;
+		}
+	}
+	return status;
+}
+
+/* The first line that it wrote to stderr, and no byte of it that a log would take for anything but text. */
+static void
+get_words(int file, char reason[CSD_REASON_BYTES])
+{
+	ssize_t count = pread(file, reason, CSD_REASON_BYTES - 1, 0);
+	char *end;
+
+	reason[count > 0 ? count : 0] = '\0';
+	end = strchr(reason, '\n');
+	if (end != NULL) {
+		*end = '\0';
+	}
+	for (char *c = reason; *c != '\0'; c++) {
+		*c = *c >= ' ' && *c <= '~' ? *c : '?';
+	}
+}
+
+static enum csd_blob_end
+get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, char reason[CSD_REASON_BYTES])
+{
+	pid_t pid;
+	int rc = get_spawn(maker, first, files, &pid), status;
+
+	if (rc != 0) {
+		return get_fail(reason, maker->options.compile, rc);
+	}
+	status = get_wait(pid, maker->options.seconds);
+	get_words(files->words, reason);
+	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) <= CSD_BLOB_FAILED) {
+		return (enum csd_blob_end)WEXITSTATUS(status);
+	}
+	csd_refuse(reason, "%s ended with wait status %#x", maker->options.compile, status);
+	return CSD_BLOB_FAILED;
+}
+
+static void
+get_close(struct get_files *files)
+{
+	int *const all[] = {&files->in, &files->out, &files->words};
+
+	for (size_t i = 0; i < 3; i++) {
+		if (*all[i] >= 0) {
+			close(*all[i]);
+		}
+	}
+}
+
+static int
+get_memory_file(const void *bytes, size_t length)
+{
+	int file = memfd_create("csd-compile", MFD_CLOEXEC);
+
+	for (size_t written = 0; file >= 0 && written < length;) {
+		ssize_t count = pwrite(file, (const uint8_t *)bytes + written, length - written, (off_t)written);
+
+		if (count < 0 && errno != EINTR) {
+			close(file);
+			return -1;
+		}
+		written += count > 0 ? (size_t)count : 0;
+	}
+	return file;
+}
+
+static enum csd_blob_end
+get_open(struct get_files *files, const void *object, size_t length, char reason[CSD_REASON_BYTES])
+{
+	*files = (struct get_files) {get_memory_file(object, length), get_memory_file(NULL, 0), get_memory_file(NULL, 0)};
+	if (files->in < 0 || files->out < 0 || files->words < 0) {
+		enum csd_blob_end end = get_fail(reason, "no memory for a compiler's files", errno);
+
+		get_close(files);
+		return end;
+	}
+	return CSD_BLOB_READY;
+}
+
+/* Of what lies in a file: one that nobody can change. The file may be anybody's: its bytes are copied, then checked. */
+static enum csd_blob_end
+get_blob(int file, struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+{
+	struct stat status;
+	void *bytes;
+	int rc;
+
+	if (fstat(file, &status) != 0 || status.st_size <= 0 || (uint64_t)status.st_size > MOST_BLOB) {
+		csd_refuse(reason, "what the compiler wrote is no program: its size");
+		return CSD_BLOB_FAILED;
+	}
+	bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+	if (bytes == MAP_FAILED) {
+		return get_fail(reason, "a compiled program", errno);
+	}
+	rc = csd_memory_create_from("csd-blob", bytes, (size_t)status.st_size, blob);
+	munmap(bytes, (size_t)status.st_size);
+	if (rc != 0) {
+		return get_fail(reason, "a compiled program", -rc);
+	}
+	if (csd_blob_check((*blob)->base, (*blob)->length, header) != 0) {
+		csd_memory_put(*blob);
+		csd_refuse(reason, "what the compiler wrote is no program");
+		return CSD_BLOB_FAILED;
+	}
+	return CSD_BLOB_READY;
+}
+
+struct csd_blob_maker *
+csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_REASON_BYTES])
+{
+	struct csd_blob_maker *maker = calloc(1, sizeof(*maker));
+	struct get_files files;
+	enum csd_blob_end end;
+	int rc = 0;
+
+	if (maker == NULL) {
+		get_fail(reason, "compiler", ENOMEM);
+		return NULL;
+	}
+	maker->options = *options;
+	pthread_mutex_init(&maker->lock, NULL);
+	end = get_open(&files, NULL, 0, reason);
+	if (end == CSD_BLOB_READY) {
+		end = get_run(maker, "--identity", &files, reason);
+		if (end == CSD_BLOB_READY && pread(files.out, maker->identity, sizeof(maker->identity) - 1, 0) <= 0) {
+			csd_refuse(reason, "%s does not say what it is", options->compile);
+			end = CSD_BLOB_FAILED;
+		}
+		get_close(&files);
+	}
+	if (end == CSD_BLOB_READY && options->cache != NULL) {
+		rc = csd_cache_open(&maker->cache, options->cache, options->cache_bytes);
+		maker->has_cache = rc == 0;
+	}
+	if (rc != 0) {
+		end = get_fail(reason, options->cache, -rc);
+	}
+	if (end != CSD_BLOB_READY) {
+		csd_blob_maker_free(maker);
+		return NULL;
+	}
+	return maker;
+}
+
+void
+csd_blob_maker_free(struct csd_blob_maker *maker)
+{
+	if (maker->has_cache) {
+		csd_cache_close(&maker->cache);
+	}
+	pthread_mutex_destroy(&maker->lock);
+	free(maker);
+}
+
+static bool
+get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **blob, struct csd_blob_header *header,
+	   char reason[CSD_REASON_BYTES])
+{
+	enum csd_blob_end end = CSD_BLOB_FAILED;
+	int file;
+
+	pthread_mutex_lock(&maker->lock);
+	file = csd_cache_get(&maker->cache, name);
+	pthread_mutex_unlock(&maker->lock);
+	if (file >= 0) {
+		end = get_blob(file, blob, header, reason);
+		close(file);
+	}
+	return end == CSD_BLOB_READY;
+}
+
+enum csd_blob_end
+csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, struct csd_memory **blob,
+	     struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+{
+	char name[CSD_CACHE_NAME];
+	struct get_files files;
+	enum csd_blob_end end;
+
+	if (maker->has_cache) {
+		int rc = csd_cache_name(name, maker->identity, object, length);
+
+		if (rc != 0) {
+			return get_fail(reason, "SHA-256", -rc);
+		}
+		if (get_cached(maker, name, blob, header, reason)) {
+			return CSD_BLOB_READY;
+		}
+	}
+	end = get_open(&files, object, length, reason);
+	if (end != CSD_BLOB_READY) {
+		return end;
+	}
+	end = get_run(maker, NULL, &files, reason);
+	if (end == CSD_BLOB_READY) {
+		end = get_blob(files.out, blob, header, reason);
+	}
+	/* A cache that cannot be written costs time, not the program. */
+	if (end == CSD_BLOB_READY && maker->has_cache) {
+		pthread_mutex_lock(&maker->lock);
+		csd_cache_put(&maker->cache, name, files.out);
+		pthread_mutex_unlock(&maker->lock);
+	}
+	get_close(&files);
+	return end;
+}

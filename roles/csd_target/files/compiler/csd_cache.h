@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * Blobs that were compiled before, by what they were made of. For the one who starts csd_compile: the folder is its own,
+ * nobody else writes there, and the compiler never sees it. One process at a time has a cache.
+ *
+ * An entry is a blob and, behind it, the SHA-256 of its bytes. It appears under its name when it is whole. What is found
+ * altered or cut off is removed, and counts as not found.
+ */
+#ifndef CSD_CACHE_H
+#define CSD_CACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CSD_CACHE_NAME	65	/* 64 hexadecimal digits and a zero */
+
+struct csd_cache {
+	int folder;
+	uint64_t most_bytes;	/* of all entries; the ones that were longest not used go */
+};
+
+/* Makes the folder, but not those above it; removes what an interrupted write left. 0 or -errno. */
+int csd_cache_open(struct csd_cache *cache, const char *path, uint64_t most_bytes);
+void csd_cache_close(struct csd_cache *cache);
+
+/* Of an object, and of what `csd_compile --identity` prints. 0, or -ENOTSUP: libcrypto has no SHA-256. */
+int csd_cache_name(char name[CSD_CACHE_NAME], const char *identity, const void *object, size_t length);
+
+/*
+ * A descriptor (a memfd, sealed: nobody changes it any more) of the blob; -ENOENT: not there, or no longer; -errno. A blob
+ * that csd_blob_check() takes, and the one that was put there.
+ */
+int csd_cache_get(const struct csd_cache *cache, const char *name);
+
+/* What lies in a file from its begin on. 0, -EINVAL: no blob, -EFBIG: more than the whole cache may have, or -errno. */
+int csd_cache_put(const struct csd_cache *cache, const char *name, int blob);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * The one who starts csd_compile: what it gives, keeps, and says when that goes wrong. Compilers that misbehave are scripts
+ * that this test writes.
+ *
+ *	test_blob_get FOLDER CSD_COMPILE PROGRAM.bpf.o REFUSED.bpf.o	FOLDER: this test's own
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "csd_blob_get.h"
+#include "csd_now.h"
+#include "test.h"
+
+#define THREADS	4
+
+static char folder[4096], compile[4096], runs[4200], cache[4200];
+static struct file program;
+
+/* A compiler that is this script. */
+static const char *
+get_script(const char *name, const char *body)
+{
+	static char path[4400];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "w");
+	CHECK(file != NULL, "%s", path);
+	fprintf(file, "#!/bin/sh\n[ \"$1\" = --identity ] && { echo script; exit 0; }\n%s\n", body);
+	CHECK(fclose(file) == 0 && chmod(path, 0755) == 0, "%s", path);
+	return path;
+}
+
+static struct csd_blob_maker *
+get_maker(const char *path, const char *cached, uint32_t seconds)
+{
+	static struct csd_blob_options options;
+	char reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_maker *maker;
+
+	options = (struct csd_blob_options) {.compile = path, .cache = cached, .cache_bytes = 1 << 20, .seconds = seconds};
+	maker = csd_blob_maker_create(&options, reason);
+	CHECK(maker != NULL, "%s", reason);
+	return maker;
+}
+
+static uint32_t
+get_runs(void)
+{
+	FILE *file = fopen(runs, "r");
+	uint32_t count = 0;
+	int c;
+
+	while (file != NULL && (c = fgetc(file)) != EOF) {
+		count += c == '\n';
+	}
+	if (file != NULL) {
+		fclose(file);
+	}
+	return count;
+}
+
+static void
+get_right(struct csd_blob_maker *maker)
+{
+	char reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_header header;
+	struct csd_memory *blob;
+
+	CHECK(csd_blob_get(maker, program.bytes, program.length, &blob, &header, reason) == CSD_BLOB_READY, "%s", reason);
+	CHECK(header.code_bytes >= CSD_BLOB_PAGE && header.line_count > 0, "no code");
+	CHECK(memcmp(blob->base, CSD_BLOB_MAGIC, 8) == 0, "no blob");
+	csd_memory_put(blob);
+}
+
+/* Every entry of the cache gets another byte. */
+static void
+get_alter(void)
+{
+	DIR *entries = opendir(cache);
+	struct dirent *one;
+	uint32_t count = 0;
+
+	CHECK(entries != NULL, "%s", cache);
+	while ((one = readdir(entries)) != NULL) {
+		char path[4600];
+		FILE *file;
+
+		if (one->d_name[0] == '.') {
+			continue;
+		}
+		snprintf(path, sizeof(path), "%s/%s", cache, one->d_name);
+		file = fopen(path, "r+");
+		CHECK(file != NULL && fseek(file, 200, SEEK_SET) == 0 && fputc('!', file) != EOF && fclose(file) == 0, "%s", path);
+		count++;
+	}
+	closedir(entries);
+	CHECK_EQUAL(count, 1);
+}
+
+static void
+get_from_cache(void)
+{
+	char body[8500];
+	struct csd_blob_maker *maker;
+
+	snprintf(body, sizeof(body), "echo run >>%s\nexec %s \"$@\"", runs, compile);
+	maker = get_maker(get_script("counts", body), cache, 60);
+	get_right(maker);
+	CHECK_EQUAL(get_runs(), 1);
+	get_right(maker);
+	CHECK_EQUAL(get_runs(), 1);
+	get_alter();
+	get_right(maker);
+	CHECK_EQUAL(get_runs(), 2);
+	csd_blob_maker_free(maker);
+	/* Another process, later: the same entry. */
+	maker = get_maker(get_script("counts", body), cache, 60);
+	get_right(maker);
+	CHECK_EQUAL(get_runs(), 2);
+	csd_blob_maker_free(maker);
+	/* Without a cache, each time. */
+	maker = get_maker(get_script("counts", body), NULL, 60);
+	get_right(maker);
+	get_right(maker);
+	CHECK_EQUAL(get_runs(), 4);
+	csd_blob_maker_free(maker);
+}
+
+static void
+get_wrong(const char *path, const void *object, size_t length, uint32_t seconds, enum csd_blob_end wanted, const char *words)
+{
+	struct csd_blob_maker *maker = get_maker(path, NULL, seconds);
+	char reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_header header;
+	struct csd_memory *blob;
+	enum csd_blob_end end = csd_blob_get(maker, object, length, &blob, &header, reason);
+
+	CHECK(end == wanted, "%s: ended %d: %s", path, end, reason);
+	CHECK(strstr(reason, words) != NULL, "%s: not '%s' but '%s'", path, words, reason);
+	csd_blob_maker_free(maker);
+}
+
+static void
+get_all_wrong(const char *refused)
+{
+	struct file file = read_whole(refused);
+	const struct csd_blob_options missing = {.compile = "/nowhere/csd_compile", .seconds = 5};
+	char reason[CSD_REASON_BYTES] = "";
+	uint64_t before;
+
+	CHECK(csd_blob_maker_create(&missing, reason) == NULL, "made with no compiler");
+	CHECK(strcmp(reason, "/nowhere/csd_compile: No such file or directory") == 0, "%s", reason);
+	get_wrong(compile, file.bytes, file.length, 60, CSD_BLOB_REFUSED, "calls helper 35: this drive has none of this number");
+	get_wrong(compile, "no object", 9, 60, CSD_BLOB_REFUSED, "");
+	get_wrong(get_script("garbage", "echo no blob at all"), program.bytes, program.length, 60, CSD_BLOB_FAILED,
+		  "what the compiler wrote is no program");
+	get_wrong(get_script("nothing", "exit 0"), program.bytes, program.length, 60, CSD_BLOB_FAILED, "its size");
+	get_wrong(get_script("words", "printf 'two\\001 words\\033[2J\\nand more' >&2; exit 2"), program.bytes, program.length, 60,
+		  CSD_BLOB_OVER, "two? words?[2J");
+	get_wrong(get_script("strange", "exit 77"), program.bytes, program.length, 60, CSD_BLOB_FAILED, "wait status 0x4d00");
+	get_wrong(get_script("killed", "kill -9 $$"), program.bytes, program.length, 60, CSD_BLOB_FAILED, "wait status 0x9");
+	before = csd_now();
+	get_wrong(get_script("hangs", "exec sleep 1000"), program.bytes, program.length, 1, CSD_BLOB_FAILED, "wait status 0xf");
+	CHECK(csd_now() - before < 10 * 1000000000ULL, "waited for what hangs");
+	free(file.bytes);
+}
+
+static void *
+get_thread(void *maker)
+{
+	get_right(maker);
+	return NULL;
+}
+
+static void
+get_many(void)
+{
+	struct csd_blob_maker *maker = get_maker(compile, cache, 60);
+	pthread_t threads[THREADS];
+
+	for (uint32_t i = 0; i < THREADS; i++) {
+		CHECK(pthread_create(&threads[i], NULL, get_thread, maker) == 0, "no thread");
+	}
+	for (uint32_t i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	csd_blob_maker_free(maker);
+}
+
+static uint32_t
+get_descriptors(void)
+{
+	DIR *all = opendir("/proc/self/fd");
+	uint32_t count = 0;
+
+	CHECK(all != NULL, "/proc/self/fd");
+	while (readdir(all) != NULL) {
+		count++;
+	}
+	closedir(all);
+	return count;
+}
+
+int
+main(int argc, char **argv)
+{
+	uint32_t descriptors = get_descriptors();
+
+	CHECK(argc == 5, "usage: test_blob_get FOLDER CSD_COMPILE PROGRAM.bpf.o REFUSED.bpf.o");
+	CHECK(realpath(argv[1], folder) != NULL && realpath(argv[2], compile) != NULL, "%s, %s", argv[1], argv[2]);
+	snprintf(runs, sizeof(runs), "%s/runs", folder);
+	snprintf(cache, sizeof(cache), "%s/cache", folder);
+	program = read_whole(argv[3]);
+	get_from_cache();
+	get_all_wrong(argv[4]);
+	get_many();
+	CHECK_EQUAL(get_descriptors(), descriptors);
+	free(program.bytes);
+	printf("test_blob_get: passed\n");
+	return 0;
+}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# The programs of the second engine (docs/engine.md): csd_tgt --workers runs them; neither `all` nor `install` makes them.
+#
+#   make check_buffer          each beside its reference; BUFFER_SEED=7 for other chances
+#   make csd_buffer_bench      then build/csd_buffer_bench build/buffer [MEGABYTES [REPEATS]]
+BUFFER := programs/buffer
+BUFFER_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard $(BUFFER)/*.bpf.c)))
+BUFFER_HEADERS := $(wildcard $(BUFFER)/*.h) programs/csd_bpf.h
+BUFFER_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -I$(BUFFER)
+
+# For each eBPF that clang 14 knows; and of v3 what gcc makes under UBSan, without the flags that define what C does not.
+BUFFER_CPUS := v1 v2 v3
+$(BUFFER_CPUS:%=$(BUILD)/buffer/%) $(addprefix $(BUILD)/buffer/,strict native checked):
+	mkdir -p $@
+
+define BUFFER_CPU
+$(BUILD)/buffer/$(1)/%.bpf.o: $(BUFFER)/%.bpf.c $(BUFFER_HEADERS) | $(BUILD)/buffer/$(1)
+	$$(CLANG) $$(BUFFER_BPF) -mcpu=$(1) -c $$< -o $$@
+endef
+$(foreach cpu,$(BUFFER_CPUS),$(eval $(call BUFFER_CPU,$(cpu))))
+
+$(BUILD)/buffer/%.tr.c: $(BUILD)/buffer/%.bpf.o $(BUILD)/csd_translate
+	$(BUILD)/csd_translate $< -o $@
+
+$(BUILD)/buffer/%.so: $(BUILD)/buffer/%.tr.c translator/translator.mk
+	$(TRANSLATED_COMPILE) -shared $< -o $@
+
+$(BUILD)/buffer/strict/%.so: $(BUILD)/buffer/v3/%.tr.c translator/translator.mk | $(BUILD)/buffer/strict
+	$(CC) $(TRANSLATED_STRICT) -shared $< -o $@
+
+# The same source natively: for the bench, and under AddressSanitizer, which sees what leaves a program's own variables. Of
+# data at any address, which a drive takes, UBSan says nothing.
+BUFFER_RECORDS := $(patsubst $(BUFFER)/%.bpf.c,%,$(shell grep -l '^CSD_PROGRAM$$' $(BUFFER)/*.bpf.c))
+BUFFER_NATIVE = -std=gnu11 -Wall -Wextra -Werror -fPIC -fno-semantic-interposition -shared -DCSD_NATIVE $(INCLUDES) -I$(BUFFER) -Iworker \
+	$(if $(filter $*,$(BUFFER_RECORDS)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' $(BUFFER)/native.c
+
+$(BUILD)/buffer/native/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADERS) worker/csd_call.h | $(BUILD)/buffer/native
+	$(CC) $(CFLAGS) $(BUFFER_NATIVE) -o $@
+
+$(BUILD)/buffer/checked/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADERS) worker/csd_call.h | $(BUILD)/buffer/checked
+	$(CC) $(SANITIZE) -fno-sanitize=alignment $(BUFFER_NATIVE) -o $@
+
+# --- tests
+BUFFER_INCLUDES := $(INCLUDES) -I$(BUFFER) -I$(BUFFER)/tests -Iworker -Itranslator -Itranslator/tests -Iengine/tests
+BUFFER_TEST_HEADERS := $(BUFFER_HEADERS) $(wildcard $(BUFFER)/tests/*.h) worker/csd_call.h translator/bench.h \
+	translator/tests/chance.h engine/tests/test.h
+BUFFER_WAYS := $(BUFFER_CPUS) strict checked
+BUFFER_TESTS := $(BUFFER_NAMES:%=$(BUILD)/buffer/test_%)
+
+$(BUILD)/buffer/checked/%.o: $(BUFFER)/tests/%.c $(BUFFER_TEST_HEADERS) | $(BUILD)/buffer/checked
+	$(CC) $(SANITIZE) $(WARNINGS) $(BUFFER_INCLUDES) -c $< -o $@
+
+BUFFER_SHARED := reference.o reference_filter.o ask_filter.o run.o sample_btree.o samples.o
+$(BUILD)/buffer/test_%: $(addprefix $(BUILD)/buffer/checked/,test_%.o reference_%.o $(BUFFER_SHARED))
+	$(CC) $(SANITIZE) $^ -ldl -o $@
+
+.PHONY: check_buffer
+check_buffer: $(BUFFER_TESTS) $(foreach way,$(BUFFER_WAYS),$(BUFFER_NAMES:%=$(BUILD)/buffer/$(way)/%.so))
+	for name in $(BUFFER_NAMES); do $(BUILD)/buffer/test_$$name $(BUILD)/buffer $(BUFFER_WAYS) || exit 1; done
+
+CHECKS += check_buffer
+
+# --- by turns with the same source, compiled natively
+$(BUILD)/csd_buffer_bench: $(BUFFER)/csd_buffer_bench.c $(addprefix $(BUFFER)/tests/,jobs.c sample_btree.c samples.c) \
+		$(BUFFER_TEST_HEADERS) translator/translator.mk
+	$(CC) $(CFLAGS) $(WARNINGS) $(BUFFER_INCLUDES) -DBENCH_PROGRAMS='"$(BUFFER_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' \
+		-DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $(filter %.c,$^) -ldl -lm -o $@
+
+.PHONY: csd_buffer_bench
+csd_buffer_bench: $(BUILD)/csd_buffer_bench $(foreach way,v3 native,$(BUFFER_NAMES:%=$(BUILD)/buffer/$(way)/%.so))

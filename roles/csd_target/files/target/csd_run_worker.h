@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* A run whose program is in a worker: part by part through its window, answered through its output. */
+#ifndef CSD_RUN_WORKER_H
+#define CSD_RUN_WORKER_H
+
+#include "csd_run.h"
+
+/* 0, or -ENOMEM. `notify` as csd_run_start() has it. */
+int csd_run_worker_begin(struct csd_run *run, void (*notify)(void *run));
+
+/* True: it waits for its worker, and will be notified. False: for another slice, for its input, or it has ended. */
+bool csd_run_worker_slice(struct csd_run *run);
+
+/* The run has ended, well or badly: lets go of the worker, which ends if it still works. Twice does no harm. */
+void csd_run_worker_leave(struct csd_run *run);
+
+/* What csd_run.c does for both kinds. */
+void csd_run_end(struct csd_run *run, enum csd_result_end how);
+/* The window that holds the next record is at hand. */
+bool csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window);
+
+#endif

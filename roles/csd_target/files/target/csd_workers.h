@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/*
+ * Programs in processes of their own, when csd_tgt was started with --workers FOLDER: where csd_worker, csd_spawner and
+ * csd_compile are. Then each ELF program runs there; without, in the target, by the engine of csd_engine.h.
+ */
+#ifndef CSD_WORKERS_H
+#define CSD_WORKERS_H
+
+#include "spdk/stdinc.h"
+#include "spdk/thread.h"
+
+#include "csd_blob_get.h"
+#include "csd_executor.h"
+
+/* Of a worker: input at a time, with room behind it for the state and data that a run begins with; and output. */
+#define CSD_WORKERS_INPUT	(1u << 20)
+#define CSD_WORKERS_BEGIN	8192
+#define CSD_WORKERS_OUTPUT	(256u << 10)
+
+/* Before SPDK starts. 0, or -errno: there is no such program in the folder. */
+int csd_workers_configure(const char *folder);
+/* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
+int csd_workers_set_cpu_milliseconds(const char *text);
+bool csd_workers_enabled(void);
+
+/* Between them csd_workers_hold(). */
+void csd_workers_init(void);
+void csd_workers_fini(void);
+
+/* Compiles; waits for that, so not on a reactor. As csd_blob_get(). */
+enum csd_blob_end csd_workers_compile(const void *object, size_t length, struct csd_memory **blob,
+				      struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
+
+/* This thread's executor, as long as the channel is not put; NULL: no memory, or no spawner. */
+struct spdk_io_channel *csd_workers_hold(void);
+
+/* A pool on this thread for a program. NULL: no memory. */
+struct csd_pool *csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const struct csd_blob_header *header);
+/* Nobody runs it any more: it goes when its workers have ended. */
+void csd_workers_close(struct spdk_io_channel *held, struct csd_pool *pool);
+
+/* Who waits for a worker of a pool, or for the one that it has. */
+struct csd_workers_wait {
+	struct csd_pool *pool;
+	uint64_t owner;
+	struct csd_worker *worker;	/* NULL: for one */
+	/* Once, on this thread, from a poller: there is one, or news of it; or 5 ms have passed. */
+	void (*notify)(void *ctx);
+	void *ctx;
+	bool waits;
+	TAILQ_ENTRY(csd_workers_wait) link;
+};
+void csd_workers_wait(struct spdk_io_channel *held, struct csd_workers_wait *wait);
+void csd_workers_forget(struct spdk_io_channel *held, struct csd_workers_wait *wait);
+
+/* A host as an owner: 64 bits of the SHA-256 of its name. */
+uint64_t csd_workers_owner(const char *host_nqn);
+
+#endif
