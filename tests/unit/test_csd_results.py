@@ -136,5 +136,6 @@ def test_every_status_of_the_command_sets_has_a_name_and_something_to_do() -> No
     assert all(0x100 | code in STATUSES for code in command_specific)
     assert describe(0x198) == "Program Not Activated (01h/98h)"
     assert fix_for(0x198) == "activate it first (csd activate)"
-    assert describe(0x7C1) == "a vendor specific status without a name here (07h/C1h)"
-    assert fix_for(0x7C1) == "look at the target's log"
+    assert describe(0x7C1) == "Program Time (07h/C1h)"
+    assert describe(0x7C9) == "a vendor specific status without a name here (07h/C9h)"
+    assert fix_for(0x7C9) == "look at the target's log"
