@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
@@ -49,7 +49,7 @@ class ComputeTarget:
         self.log = folder / "csd_tgt.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> ComputeTarget:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
