@@ -51,7 +51,7 @@ blobs_call(struct csd_call *call)
 {
 	bool first = blobs.parameters.record_bytes == 0;
 	struct csd_ring_request request = {
-		.flags = (uint32_t)call->flags | (first ? CSD_CALL_FIRST : 0), .input_offset = call->input_offset,
+		.flags = (uint32_t)(call->flags & CSD_CALL_LAST) | (first ? CSD_CALL_FIRST : 0), .input_offset = call->input_offset,
 		.input = {blobs.worker->window_number, 0, call->input_bytes},
 		.output = {blobs.worker->output_number, 0, call->out_bytes},
 		.cparam1 = blobs.parameters.cparam1, .cparam2 = blobs.parameters.cparam2,
