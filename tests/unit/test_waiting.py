@@ -43,6 +43,7 @@ EXCEPTIONS = {
     ("tests/fuzz/host.c", "usleep"): "between two tries to connect, until ANSWER_S have passed",
     ("tests/fuzz/link.c", "usleep"): "between two looks at CSTS",
     ("tests/fuzz/guests.c", "usleep"): "a guest that stays for a while; whatever it sees or misses fails nothing",
+    ("roles/csd_target/files/compiler/tests/test_compile.c", "nanosleep"): "between two looks at /proc, 20 s at most",
     ("tests/integration/aio_watch.c", "usleep"): "a device that stays slow until a file has gone",
 }
 

@@ -6,6 +6,7 @@
  *	test_kills FOLDER ROUNDS SEED [UID]
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -130,7 +131,7 @@ kills_gone(const char *name)
 
 	while ((found = lab_processes(name)) != 0) {
 		CHECK(csd_now() < deadline, "%u processes of %s are left", found, name);
-		usleep(1000);
+		sched_yield();
 	}
 }
 
