@@ -16,7 +16,7 @@
 #define CSD_SPAWNER_SOCKET	3
 #define CSD_SPAWNER_CHILDREN	256
 /* Between a worker's being asked where it is, by SIGXCPU, and its end. */
-#define CSD_SPAWNER_ASKED_MS	100
+#define CSD_SPAWNER_ASKED_MS	1000
 
 enum csd_spawner_order {
 	CSD_SPAWNER_START,	/* descriptors: blob, ring, data, memories */
