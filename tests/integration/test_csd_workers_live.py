@@ -318,12 +318,11 @@ def test_a_fault_is_told_by_its_line(target: WorkerTarget) -> None:
 
 
 def test_a_looping_program_is_aborted_at_once(patient: PatientTarget) -> None:
-    target = patient
-    load(target, 0, WRONG)
-    with target.host() as host:
+    load(patient, 0, WRONG)
+    with patient.host() as host:
         write(host, bytes(64 * 1000))
         looping = host.submit(commands.scan(COMPUTE, 0, DATA, 0, 64, room=4096, cparam1=2))
-        until("a worker works", lambda: target.stats(0)["runs"] == 1)
+        until("a worker works", lambda: patient.stats(0)["runs"] == 1)
         host.abort(looping)
         assert host.wait(looping).status == ABORTED
         counted(host)
@@ -331,16 +330,15 @@ def test_a_looping_program_is_aborted_at_once(patient: PatientTarget) -> None:
 
 def test_who_leaves_takes_a_looping_program_along(patient: PatientTarget) -> None:
     """Nobody waits for it: its process ends, and the slot can be emptied."""
-    target = patient
-    load(target, 0, WRONG)
-    with target.host() as host:
+    load(patient, 0, WRONG)
+    with patient.host() as host:
         write(host, bytes(64 * 1000))
         host.submit(commands.scan(COMPUTE, 0, DATA, 0, 64, room=4096, cparam1=2))
-        until("a worker works", lambda: target.stats(0)["runs"] == 1)
-    until("the command ended", lambda: target.stats(0)["aborted"] == 1)
-    target.call("csd_deactivate_program", name="csd0_compute", pind=0)
-    target.call("csd_unload_program", name="csd0_compute", pind=0)
-    until("its workers are gone", lambda: processes(target, "csd_worker") == [])
+        until("a worker works", lambda: patient.stats(0)["runs"] == 1)
+    until("the command ended", lambda: patient.stats(0)["aborted"] == 1)
+    patient.call("csd_deactivate_program", name="csd0_compute", pind=0)
+    patient.call("csd_unload_program", name="csd0_compute", pind=0)
+    until("its workers are gone", lambda: processes(patient, "csd_worker") == [])
 
 
 @pytest.mark.timeout(300)
@@ -349,13 +347,15 @@ def test_killed_workers_and_spawners_lose_nothing(target: WorkerTarget) -> None:
     load(target, 0, WRONG)
     dice = random.Random(3)
     interrupted = 0
+    killed = {"csd_spawner": 0, "csd_worker": 0}
     with target.host() as host:
         write(host, bytes(64 * 100_000))
         for turn in range(40):
             tags = [host.submit(commands.scan(COMPUTE, 0, DATA, 0, 64 * 100_000, room=4096)) for _ in range(4)]
             name = "csd_spawner" if turn % 8 == 7 else "csd_worker"
-            for pid in dice.sample(processes(target, name), 1) if processes(target, name) else []:
-                kill(pid)
+            if found := processes(target, name):
+                kill(dice.choice(found))
+                killed[name] += 1
             for completion in [host.wait(tag) for tag in tags]:
                 if completion.status == INTERRUPTED:
                     interrupted += 1
@@ -364,7 +364,8 @@ def test_killed_workers_and_spawners_lose_nothing(target: WorkerTarget) -> None:
                     assert results.result(completion.data).records == 100_000
             until("a command is answered", lambda: answers(host))
         counted(host)
-    print(f"{interrupted} of 160 commands were interrupted")
+    print(f"{interrupted} of 160 commands were interrupted; killed: {killed}")
+    assert all(killed.values())
     assert target.running
     until("one spawner is there", lambda: len(processes(target, "csd_spawner")) == 1)
 

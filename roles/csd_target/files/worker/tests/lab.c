@@ -128,14 +128,13 @@ lab_take(struct lab *lab, struct csd_pool *pool, uint64_t owner)
 }
 
 void
-lab_ask(const struct lab *lab, struct csd_worker *worker, uint64_t what, uint64_t with, uint8_t fill)
+lab_ask(struct csd_worker *worker, uint64_t what, uint64_t with, uint8_t fill)
 {
 	struct csd_ring_request request = {
 		.flags = CSD_CALL_FIRST | CSD_CALL_LAST, .input = {worker->window_number, 0, LAB_WINDOW_BYTES},
 		.output = {worker->output_number, 0, LAB_OUTPUT_BYTES}, .cparam1 = what, .cparam2 = with,
 	};
 
-	(void)lab;
 	memset(worker->window->base, fill, LAB_WINDOW_BYTES);
 	memset(worker->output->base, 0, 8);
 	/* It may be gone already: then its command is over without an answer. */
@@ -168,7 +167,7 @@ lab_run(struct lab *lab, struct csd_pool *pool, uint64_t owner, uint64_t what, u
 	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
 	struct outcome outcome = {.began = csd_now()};
 
-	lab_ask(lab, worker, what, with, 7);
+	lab_ask(worker, what, with, 7);
 	while (!lab_over(lab, worker, &outcome)) {
 		lab_wait(lab, deadline, "a command ends");
 	}

@@ -48,7 +48,7 @@ void lab_pool_close(struct lab *lab, struct csd_pool *pool);
 
 struct csd_worker *lab_take(struct lab *lab, struct csd_pool *pool, uint64_t owner);
 /* Asks for one run over all of the window, whose bytes are `fill`. */
-void lab_ask(const struct lab *lab, struct csd_worker *worker, uint64_t what, uint64_t with, uint8_t fill);
+void lab_ask(struct csd_worker *worker, uint64_t what, uint64_t with, uint8_t fill);
 /* Whether its command is over, with the answer or without. Takes what it needs from the worker and releases it. */
 bool lab_over(const struct lab *lab, struct csd_worker *worker, struct outcome *outcome);
 

@@ -47,7 +47,7 @@ kills_advance(struct lab *lab, struct command *command)
 	if (command->worker == NULL) {
 		command->worker = csd_pool_take(command->pool, command->owner);
 		if (command->worker != NULL) {
-			lab_ask(lab, command->worker, HOSTILE_NOT, ++command->number, (uint8_t)command->owner);
+			lab_ask(command->worker, HOSTILE_NOT, ++command->number, (uint8_t)command->owner);
 		}
 		return;
 	}

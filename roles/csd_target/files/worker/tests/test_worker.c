@@ -43,7 +43,7 @@ test_beside(struct test *test)
 	if (test->beside == NULL) {
 		test->beside = csd_pool_take(test->other, 77);
 		if (test->beside != NULL) {
-			lab_ask(&test->lab, test->beside, HOSTILE_NOT, test->beside_done, 3);
+			lab_ask(test->beside, HOSTILE_NOT, test->beside_done, 3);
 		}
 	}
 }
@@ -60,7 +60,7 @@ test_run(struct test *test, uint64_t owner, uint64_t what, uint64_t with)
 		lab_wait(&test->lab, deadline, "a worker is ready");
 	}
 	outcome.began = csd_now();
-	lab_ask(&test->lab, worker, what, with, 7);
+	lab_ask(worker, what, with, 7);
 	while (!lab_over(&test->lab, worker, &outcome)) {
 		test_beside(test);
 		lab_wait(&test->lab, deadline, "a command ends");
@@ -235,7 +235,7 @@ test_aborted(struct test *test)
 	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL, asked;
 	struct outcome outcome;
 
-	lab_ask(&test->lab, worker, HOSTILE_LOOP, 0, 7);
+	lab_ask(worker, HOSTILE_LOOP, 0, 7);
 	asked = csd_now();
 	csd_worker_end(worker);
 	while (!lab_over(&test->lab, worker, &outcome)) {
