@@ -201,7 +201,7 @@ SCENARIOS = (
         {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}]},
         error="Asked: bdev csd0_data: 32 MiB (65536 blocks of 512). "
         f"Found: malloc bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
         "(its data is lost).",
         before=LAB_RPCS,
     ),
@@ -210,7 +210,7 @@ SCENARIOS = (
         {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}], "recreate": "keep_data"},
         error="Asked: bdev csd0_data: 32 MiB (65536 blocks of 512). "
         f"Found: malloc bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
         "(its data is lost).",
         before=LAB_RPCS,
     ),
@@ -230,7 +230,7 @@ SCENARIOS = (
         lab(serial="HELLOEBPF0000002"),
         error=f"Asked: subsystem {NQN}: serial 'HELLOEBPF0000002'. "
         "Found: it has serial 'HELLOEBPF0000001', which SPDK cannot alter. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: keep_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: keep_data "
         "(hosts are disconnected, no data is lost).",
         before=LAB_RPCS,
     ),
@@ -254,7 +254,7 @@ SCENARIOS = (
         },
         error=f"Asked: namespace 1 of {NQN}: bdev 'second'. "
         "Found: it has bdev 'csd0_data', and hosts that use it would lose it. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: keep_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: keep_data "
         "(hosts are disconnected, no data is lost).",
         before=LAB_RPCS,
     ),
