@@ -297,3 +297,68 @@ SCENARIOS = (
         "deleted may be had again only after a restart.",
     ),
 )
+
+RAM = {**BDEV, "type": "csd_ram"}
+RAM_LAB = {**LAB, "bdevs": [RAM]}
+RAM_RPCS: tuple[tuple[str, Params], ...] = (
+    ("bdev_csd_ram_create", {"name": "csd0_data", "num_blocks": 32768, "block_size": 512, "uuid": BDEV_UUID}),
+    *LAB_RPCS[1:],
+)
+# What csd_tgt alone can do; live only.
+DRIVE_SCENARIOS = (
+    Scenario(
+        "ram_fresh",
+        RAM_LAB,
+        ["create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)", *LAB_ACTIONS[1:]],
+    ),
+    Scenario("ram_in_place", RAM_LAB, before=RAM_RPCS),
+    Scenario(
+        "ram_of_a_lab_of_before",
+        RAM_LAB,
+        error="Asked: bdev csd0_data: type 'csd_ram'. "
+        f"Found: malloc bdev csd0_data has type 'malloc'; it is namespace 1 of {NQN}. "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
+        "(its data is lost).",
+        before=LAB_RPCS,
+    ),
+    Scenario(
+        "ram_of_a_lab_of_before_lose_data",
+        {**RAM_LAB, "recreate": "lose_data"},
+        [
+            f"remove namespace 1 (bdev csd0_data) from {NQN}",
+            "delete malloc bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+            "create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)",
+            f"add namespace 1 (bdev csd0_data) to {NQN}",
+        ],
+        before=LAB_RPCS,
+    ),
+    Scenario(
+        "ram_of_other_blocks",
+        {**RAM_LAB, "bdevs": [{**RAM, "block_size": 4096}]},
+        error="Asked: bdev csd0_data: 16 MiB (4096 blocks of 4096). "
+        f"Found: csd_ram bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
+        "(its data is lost).",
+        before=RAM_RPCS,
+    ),
+    Scenario(
+        "ram_of_other_blocks_lose_data",
+        {**RAM_LAB, "bdevs": [{**RAM, "block_size": 4096}], "recreate": "lose_data"},
+        [
+            f"remove namespace 1 (bdev csd0_data) from {NQN}",
+            "delete csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+            "create csd_ram bdev csd0_data, 16 MiB (4096 blocks of 4096)",
+            f"add namespace 1 (bdev csd0_data) to {NQN}",
+        ],
+        before=RAM_RPCS,
+    ),
+    Scenario(
+        "ram_absent",
+        {**RAM_LAB, "state": "absent"},
+        [
+            f"delete subsystem {NQN} with 1 namespace(s)",
+            "delete csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+        ],
+        before=(*RAM_RPCS, *FOREIGN_RPCS),
+    ),
+)

@@ -71,7 +71,7 @@ def start(config_file: Path, declared: Tree, recreate: str) -> Start:
 
 def _renewed(call: saved.SavedCall, anew: Mapping[str, Call]) -> saved.SavedCall:
     """A saved call, or where it makes one of these bdevs, the call that makes it as declared."""
-    name = (call.get("params") or {}).get("name")
-    if name not in anew or call.get("method") not in CREATES:
+    wanted = anew.get(str((call.get("params") or {}).get("name")))
+    if wanted is None or call.get("method") not in CREATES:
         return call
-    return {"method": anew[name].method, "params": dict(anew[name].params)}
+    return {"method": wanted.method, "params": dict(wanted.params)}
