@@ -300,16 +300,21 @@ SCENARIOS = (
 
 RAM = {**BDEV, "type": "csd_ram"}
 RAM_LAB = {**LAB, "bdevs": [RAM]}
+# One target is brought to all of these: its transport is there already, for nothing removes one.
+MALLOC_RPCS = tuple(one for one in LAB_RPCS if one[0] != "nvmf_create_transport")
 RAM_RPCS: tuple[tuple[str, Params], ...] = (
     ("bdev_csd_ram_create", {"name": "csd0_data", "num_blocks": 32768, "block_size": 512, "uuid": BDEV_UUID}),
-    *LAB_RPCS[1:],
+    *MALLOC_RPCS[1:],
 )
 # What csd_tgt alone can do; live only.
 DRIVE_SCENARIOS = (
     Scenario(
         "ram_fresh",
         RAM_LAB,
-        ["create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)", *LAB_ACTIONS[1:]],
+        [
+            "create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)",
+            *(action for action in LAB_ACTIONS[1:] if not action.startswith("create transport")),
+        ],
     ),
     Scenario("ram_in_place", RAM_LAB, before=RAM_RPCS),
     Scenario(
@@ -319,7 +324,7 @@ DRIVE_SCENARIOS = (
         f"Found: malloc bdev csd0_data has type 'malloc'; it is namespace 1 of {NQN}. "
         "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
         "(its data is lost).",
-        before=LAB_RPCS,
+        before=MALLOC_RPCS,
     ),
     Scenario(
         "ram_of_a_lab_of_before_lose_data",
@@ -330,7 +335,7 @@ DRIVE_SCENARIOS = (
             "create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)",
             f"add namespace 1 (bdev csd0_data) to {NQN}",
         ],
-        before=LAB_RPCS,
+        before=MALLOC_RPCS,
     ),
     Scenario(
         "ram_of_other_blocks",

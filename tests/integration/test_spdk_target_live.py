@@ -59,10 +59,12 @@ def target(tmp_path: Path) -> Iterator[LiveTarget]:
         yield live
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveTarget]:
-    """A csd_tgt of our own, emptied by each test that uses it."""
+    """A csd_tgt that each test leaves empty."""
     with LiveTarget(tmp_path_factory.mktemp("drive"), CSD_TGT) as live:
+        with Client(str(live.socket)) as client:
+            client.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
         yield live
 
 
@@ -167,13 +169,15 @@ def test_scenario(scenario: Scenario, target: LiveTarget, tmp_path: Path) -> Non
     over_check_run_and_run_again(scenario, target, tmp_path)
 
 
-@pytest.mark.parametrize("scenario", DRIVE_SCENARIOS, ids=lambda scenario: scenario.name)
-def test_scenario_of_csd_tgt(scenario: Scenario, drive: LiveTarget, tmp_path: Path) -> None:
+class TestCsdTgt:
     """Data in memory that programs read where it lies."""
-    try:
-        over_check_run_and_run_again(scenario, drive, tmp_path)
-    finally:
-        declare(drive, {"purge": True})
+
+    @pytest.mark.parametrize("scenario", DRIVE_SCENARIOS, ids=lambda scenario: scenario.name)
+    def test_scenario(self, scenario: Scenario, drive: LiveTarget, tmp_path: Path) -> None:
+        try:
+            over_check_run_and_run_again(scenario, drive, tmp_path)
+        finally:
+            declare(drive, {"purge": True})
 
 
 def over_check_run_and_run_again(scenario: Scenario, target: LiveTarget, tmp_path: Path) -> None:

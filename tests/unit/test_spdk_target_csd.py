@@ -276,6 +276,10 @@ def refusal(bdev: dict[str, Any]) -> str:
             {**RAM, "block_size": 8192},
             "data of type csd_ram with block_size 8192. Found: its blocks have 512 or 4096 bytes. Do: use one of ",
         ),
+        (
+            {**RAM, "size_megabytes": 32769},
+            "data of type csd_ram of 34360786944 bytes. Found: one can have 32768 MiB at most. Do: declare several of ",
+        ),
         ({**RAM, "size_megabytes": None}, "data of type csd_ram. Found: no size. Do: give size_megabytes or blocks."),
         ({**SLM, "slots": 4}, "memory of type csd_slm with slots 4. Found: slots is for csd_compute. Do: drop it."),
         ({**SLM, "size_megabytes": None}, "memory of type csd_slm. Found: no size. Do: give size_megabytes or blocks."),

@@ -18,6 +18,7 @@ from .model import (
     LOAD,
     MIB,
     RAM_BLOCKS,
+    RAM_MEGABYTES,
     RUN,
     SLM_BLOCK,
     Bdev,
@@ -121,6 +122,12 @@ def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
             "use one of these",
         )
     blocks = _blocks(item, block_size, what)
+    if kind == "csd_ram" and (blocks or 0) * block_size > RAM_MEGABYTES * MIB:
+        raise LabError(
+            f"{what} of type csd_ram of {(blocks or 0) * block_size} bytes",
+            f"one can have {RAM_MEGABYTES} MiB at most",
+            "declare several of them",
+        )
     identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
     if kind == "aio":
         return _aio(item, what, blocks, identifier, check=check)

@@ -28,6 +28,7 @@ OWN_MEMORY_TYPES = ("csd_ram", "csd_slm")
 LOST = {**dict.fromkeys(MEMORY_TYPES, "data"), "csd_compute": "programs"}
 SLM_BLOCK = 4096
 RAM_BLOCKS = (512, 4096)
+RAM_MEGABYTES = 32768  # as much as a worker maps of one bdev
 # What a host may do with programs: bring them in and take them out, or only run what is there.
 LOAD, RUN = "load", "run"
 COMPUTE_OPTIONS = (
