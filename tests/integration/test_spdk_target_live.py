@@ -20,13 +20,18 @@ from typing import Any
 
 import pytest
 import spdk_target
+import yaml
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError, RpcError
-from ansible.module_utils.hello_ebpf.spdk_target import reconcile
+from ansible.module_utils.hello_ebpf.spdk_target import reconcile, saved
+from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
+from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree
+from ansible.module_utils.hello_ebpf.target_start import start
 from spdk.rpc.client import JSONRPCClient, JSONRPCException  # type: ignore[import-untyped]
 
-from live_target import CSD_TGT, LiveTarget
+from conftest import ROOT
+from live_target import CSD_TGT, MEGABYTES, LiveTarget
 from module_run import run_module
 from nvme_wire import Wire
 from record_transcripts import placed
@@ -42,6 +47,7 @@ from spdk_target_scenarios import (
     RAM,
     RAM_LAB,
     SCENARIOS,
+    UUID,
     Scenario,
     lab,
     listen,
@@ -297,6 +303,39 @@ def test_csd_ram_comes_back_empty_after_a_crash(tmp_path: Path, port: int) -> No
             again = declare(drive, params, check=check)
             assert (again["changed"], again["actions"]) == (False, [])
         assert connect_status(port, HOST) == LET_IN
+
+
+def test_a_lab_of_before_comes_up_in_less_memory(tmp_path: Path) -> None:
+    """Its malloc bdev alone would take all that the start has (csd_target_memory_megabytes no longer covers data)."""
+    defaults = yaml.safe_load((ROOT / "roles/csd_target/defaults/main.yml").read_text())
+    file = tmp_path / "saved.json"
+    malloc = {"name": "csd0_data", "num_blocks": MEGABYTES << 11, "block_size": 512}
+    bdev = [{"method": "bdev_malloc_create", "params": malloc}]
+    nvmf = [
+        {"method": "nvmf_create_subsystem", "params": {"nqn": NQN}},
+        {
+            "method": "nvmf_subsystem_add_ns",
+            "params": {"nqn": NQN, "namespace": {"nsid": 1, "bdev_name": "csd0_data", "uuid": UUID}},
+        },
+    ]
+    saved.write_file(str(file), {"bdev": bdev, "nvmf": nvmf})
+    bdevs: list[dict[str, Any]] = defaults["csd_target_bdevs"]
+    asked = declared({"bdevs": [{**dict.fromkeys(BDEV), **one} for one in bdevs]}, check=True)
+    start(file, asked, "lose_data").write()
+    drive = LiveTarget(tmp_path, CSD_TGT)
+    drive.start("--json", str(file))
+    try:
+        names = {"transports": defaults["csd_target_transports"], "bdevs": bdevs}
+        done = declare(drive, names)
+        assert [call["method"] for call in done["rpcs"]] == [
+            "bdev_csd_slm_create",
+            "bdev_csd_compute_create",
+            "nvmf_create_transport",
+        ]
+        [subsystem] = done["tree"]["subsystems"]
+        assert [(one["bdev"], one["uuid"]) for one in subsystem["namespaces"]] == [("csd0_data", UUID)]
+    finally:
+        drive.stop()
 
 
 def test_nvmf_tgt_has_no_csd_ram(target: LiveTarget) -> None:
