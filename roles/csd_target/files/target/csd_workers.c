@@ -236,7 +236,7 @@ csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const st
 	const struct csd_pool_options options = {
 		.blob = blob, .blob_bytes = blob->length, .data_bytes = header->data_bytes,
 		.memories = memories, .memory_count = memory_count,
-		.window_bytes = CSD_WORKERS_INPUT + CSD_WORKERS_BEGIN, .output_bytes = CSD_WORKERS_OUTPUT, .spares = 1,
+		.window_bytes = CSD_WORKERS_INPUT + CSD_WORKERS_BEGIN, .output_bytes = CSD_WORKERS_PARTS * CSD_WORKERS_OUTPUT, .spares = 1,
 	};
 
 	return csd_pool_create(thread->executor, &options);

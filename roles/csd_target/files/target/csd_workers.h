@@ -13,11 +13,12 @@
 #include "csd_executor.h"
 
 /*
- * Of a worker: input at a time, where it is copied, with room behind it for the state and data that a run begins with; and output.
- * Input at a time that lies in a memory of its pool.
+ * Of a worker: input at a time, where it is copied, with room behind it for the state and data that a run begins with; and output,
+ * for each of the parts that may be under way. Input at a time that lies in a memory of its pool.
  */
 #define CSD_WORKERS_INPUT	(1u << 20)
 #define CSD_WORKERS_SHARED	(4u << 20)
+#define CSD_WORKERS_PARTS	2
 #define CSD_WORKERS_MEMORIES	(CSD_LAYOUT_MEMORIES - 2)
 #define CSD_WORKERS_BEGIN	8192
 #define CSD_WORKERS_OUTPUT	(256u << 10)
