@@ -430,8 +430,9 @@ check_layers(void)
 	compile(object, "", 3, "calls cannot be closed off by seccomp: Operation not supported\n");
 	unknown_call = SYS_close_range;
 	compile(object, "", 3, "descriptors cannot be closed: Operation not supported\n");
+	/* Who has no capability has none to give up. */
 	unknown_call = SYS_capset;
-	compile(object, "", 3, "privileges cannot be given up: Function not implemented\n");
+	compile(object, "", geteuid() == 0 ? 3 : 0, geteuid() == 0 ? "privileges cannot be given up: Function not implemented\n" : "");
 	unknown_call = 0;
 }
 
