@@ -75,6 +75,33 @@ def test_a_root_target_keeps_what_it_needs_and_no_more() -> None:
     assert pci["NoNewPrivileges"] == ["yes"]
 
 
+def test_what_it_starts_can_shut_itself_in_and_is_bounded() -> None:
+    worker = (Path("/opt/x/csd_worker"),)
+    seen = settings(replace(SERVICE, starts=worker, tasks=258))
+    shut_in = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+    assert seen["SystemCallFilter"] == ["@system-service", "~@privileged @keyring", shut_in]
+    assert (seen["TasksMax"], seen["KillMode"], seen["OOMPolicy"]) == (["258"], ["mixed"], ["continue"])
+    # Programs become memory that is then made executable; and a filter of paths would be one more than its own.
+    assert (
+        not {"MemoryDenyWriteExecute", "NoExecPaths", "ExecPaths", "MemoryMax", "LimitNPROC", "CPUAffinity"}
+        & seen.keys()
+    )
+    root = settings(replace(SERVICE, user="root", group="root", starts=worker, tasks=258))
+    assert root["SystemCallFilter"] == ["@system-service", "~@privileged @keyring", shut_in, "capset"]
+    assert settings(replace(SERVICE, user="root", pci=True, starts=worker))["SystemCallFilter"][-1] == shut_in
+    assert not {"TasksMax", "KillMode", "OOMPolicy"} & settings(SERVICE).keys()
+
+
+def test_what_it_starts_is_looked_at_like_itself(open_folder: Path) -> None:
+    path = open_folder / "csd_worker"
+    path.touch()
+    service = replace(SERVICE, starts=(path,))
+    with pytest.raises(LabError, match=rf"Asked: csd_test runs {path} as daemon\. Found: daemon may not\."):
+        check_access(service, check=False, sandboxed=False)
+    path.chmod(0o755)
+    check_access(service, check=False, sandboxed=False)
+
+
 def test_idle_priority_is_asked_for() -> None:
     assert "CPUSchedulingPolicy" not in settings(SERVICE)
     assert settings(replace(SERVICE, idle=True))["CPUSchedulingPolicy"] == ["idle"]
