@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and
- * --workers (csd_workers.h).
+ * those of csd_workers.h.
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
@@ -14,10 +14,12 @@
 /* No letters, and none of SPDK's numbers. */
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
+#define OPTION_CACHE		1002
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{"program-cache", required_argument, NULL, OPTION_CACHE},
 	{NULL, 0, NULL, 0},
 };
 
@@ -27,6 +29,8 @@ usage(void)
 	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
+	printf("     --program-cache <folder>\n"
+	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
 }
 
 static int
@@ -37,6 +41,8 @@ parse_argument(int option, char *argument)
 		return csd_workers_configure(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
+	case OPTION_CACHE:
+		return csd_workers_set_cache(argument);
 	default:
 		return -EINVAL;
 	}

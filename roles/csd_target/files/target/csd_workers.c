@@ -8,6 +8,7 @@
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
+#include "csd_cache.h"
 #include "csd_now.h"
 
 /* How often spares are started, idle workers end, and what takes too long is seen, while nobody waits. */
@@ -18,6 +19,7 @@
 #define MOST_CPU_MILLISECONDS	3600000
 #define START_NANOSECONDS	10000000000ULL
 #define COMPILE_SECONDS		75
+#define CACHE_BYTES		(256ULL << 20)
 #define MOST_WORKERS		64
 #define MOST_IDLE		4
 #define MOST_CPUS		64
@@ -45,9 +47,11 @@ static struct {
 	int cpus[MOST_CPUS];
 	uint32_t cpu_count;
 	uint64_t cpu_milliseconds;
-	struct csd_blob_maker *maker;	/* of the one thread that compiles */
+	const char *cache;		/* NULL: none */
+	pthread_mutex_t lock;		/* of the next: */
+	struct csd_blob_maker *maker;	/* of all threads that compile */
 	struct csd_blob_options blobs;
-} g_workers = {.cpu_milliseconds = CPU_MILLISECONDS};
+} g_workers = {.cpu_milliseconds = CPU_MILLISECONDS, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int
 csd_workers_program(char path[PATH_MAX], const char *folder, const char *name)
@@ -99,15 +103,45 @@ csd_workers_enabled(void)
 	return g_workers.enabled;
 }
 
-enum csd_blob_end
-csd_workers_compile(const void *object, size_t length, struct csd_memory **blob, struct csd_blob_header *header,
-		    char reason[CSD_REASON_BYTES])
+int
+csd_workers_set_cache(const char *folder)
 {
+	char reason[CSD_REASON_BYTES];
+	int rc = csd_cache_check(folder, reason);
+
+	if (rc != 0) {
+		fprintf(stderr, "csd_tgt: --program-cache %s: %s\n", folder, reason);
+		return rc;
+	}
+	g_workers.cache = folder;
+	return 0;
+}
+
+/* Made by the first who needs it: it starts csd_compile to learn what that is. NULL: it cannot be started, or no memory. */
+static struct csd_blob_maker *
+csd_workers_maker(char reason[CSD_REASON_BYTES])
+{
+	struct csd_blob_maker *maker;
+
+	pthread_mutex_lock(&g_workers.lock);
 	if (g_workers.maker == NULL) {
-		g_workers.blobs = (struct csd_blob_options) {.compile = g_workers.compile, .seconds = COMPILE_SECONDS};
+		g_workers.blobs = (struct csd_blob_options) {
+			.compile = g_workers.compile, .cache = g_workers.cache, .cache_bytes = CACHE_BYTES, .seconds = COMPILE_SECONDS,
+		};
 		g_workers.maker = csd_blob_maker_create(&g_workers.blobs, reason);
 	}
-	return g_workers.maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(g_workers.maker, object, length, blob, header, reason);
+	maker = g_workers.maker;
+	pthread_mutex_unlock(&g_workers.lock);
+	return maker;
+}
+
+enum csd_blob_end
+csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
+		    struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+{
+	struct csd_blob_maker *maker = csd_workers_maker(reason);
+
+	return maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(maker, object, length, unwanted, blob, header, reason);
 }
 
 uint64_t

@@ -51,6 +51,7 @@ $(BUILD)/test/csd_output_test: target/csd_output.c
 $(BUILD)/test/csd_effects_test: target/csd_effects.c
 $(BUILD)/test/csd_limit_test: target/csd_limit.c
 $(BUILD)/test/csd_turns_test: target/csd_turns.c
+$(BUILD)/test/csd_load_queue_test: target/csd_load_queue.c
 $(BUILD)/test/csd_shares_test: target/csd_shares.c
 $(BUILD)/test/csd_reachability_test: target/csd_reachability.c target/csd_changes.c
 
