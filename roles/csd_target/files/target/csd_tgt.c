@@ -71,6 +71,9 @@ main(int argc, char **argv)
 	if (rc != SPDK_APP_PARSE_ARGS_SUCCESS) {
 		return rc == SPDK_APP_PARSE_ARGS_HELP ? 0 : 1;
 	}
+	if (csd_workers_check() != 0) {
+		return 1;
+	}
 	csd_nvmf_register();
 	rc = spdk_app_start(&options, started, NULL);
 	spdk_app_fini();

@@ -97,6 +97,16 @@ csd_workers_set_cpu_milliseconds(const char *text)
 	return 0;
 }
 
+int
+csd_workers_check(void)
+{
+	if (g_workers.cache != NULL && !g_workers.enabled) {
+		fprintf(stderr, "csd_tgt: --program-cache %s: only programs in workers are compiled: give --workers, too\n", g_workers.cache);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 bool
 csd_workers_enabled(void)
 {

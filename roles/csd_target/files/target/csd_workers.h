@@ -23,6 +23,8 @@ int csd_workers_configure(const char *folder);
 int csd_workers_set_cache(const char *folder);
 /* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
 int csd_workers_set_cpu_milliseconds(const char *text);
+/* That what was set fits together: when all is. 0 or -EINVAL. */
+int csd_workers_check(void);
 bool csd_workers_enabled(void);
 
 /* Between them csd_workers_hold(). */
