@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 """csd_tgt --workers: many hosts that load programs, what is costly to compile, and the cache of compiled programs.
 
-The compiler is a script: it counts its runs, waits where a program's name says so, and has gcc work for one second at most.
+The compiler is a script: it counts its runs, waits where a program's name says so, and gives gcc one second.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ int %s(const struct record *record)
 }
 """
 # r0 = 0, exit: verified in csd_tgt, whatever is compiled.
-BARE = bytes.fromhex("b700000000000000" "9500000000000000")
+BARE = bytes.fromhex("b7000000000000009500000000000000")
 
 
 class LoadTarget(ComputeTarget):
