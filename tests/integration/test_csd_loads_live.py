@@ -181,7 +181,7 @@ def test_a_program_that_is_too_costly_is_refused_while_others_go_on(target: Load
     subprocess.run(["gcc", f"-I{FILES}/translator/tests", source, "-o", bomb], check=True)
     text = subprocess.run([bomb, "jumps", "4096"], capture_output=True, check=True).stdout
     made = target.folder / "bomb.o"
-    clang = ["clang", "-target", "bpf", "-mcpu=v3", "-x", "assembler", "-c", "-", "-o", made]
+    clang = ["clang", "-target", "bpf", "-mcpu=v3", "-x", "assembler", "-c", "-", "-o", str(made)]
     subprocess.run(clang, input=text, check=True)
     target.load(1, target.program("counts"))
     scans = 0
