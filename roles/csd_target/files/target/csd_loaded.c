@@ -103,7 +103,8 @@ loaded_free(struct csd_loaded *loaded)
 bool
 csd_loaded_compiles(const uint8_t *bytes, uint32_t length, const struct csd_load_options *options)
 {
-	return csd_workers_enabled() && !options->interpret && length >= SELFMAG && memcmp(bytes, ELFMAG, SELFMAG) == 0;
+	return csd_workers_enabled() && !options->interpret && !options->in_target && length >= SELFMAG &&
+	       memcmp(bytes, ELFMAG, SELFMAG) == 0;
 }
 
 static int

@@ -14,7 +14,7 @@
 /* No letters, and none of SPDK's numbers. */
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
-#define OPTION_CACHE		1002
+#define OPTION_CACHE		1003
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
