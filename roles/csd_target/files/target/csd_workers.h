@@ -40,7 +40,7 @@ void csd_workers_fini(void);
 enum csd_blob_end csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
 				      struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
 
-/* This thread's executor, as long as the channel is not put; NULL: no memory, or no spawner. */
+/* This thread's executor, as long as the channel is not put; NULL: no memory. */
 struct spdk_io_channel *csd_workers_hold(void);
 
 /* A pool on this thread for a program that sees these memories besides its own. NULL: no memory. */
