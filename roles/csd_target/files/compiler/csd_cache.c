@@ -94,13 +94,24 @@ cache_digest(const void *bytes, size_t length, unsigned char digest[DIGEST_BYTES
 
 /* --- the folder --- */
 
+/* 0, whether it was there or not; or -errno. */
+static int
+cache_make(const char *path)
+{
+	if (mkdir(path, 0700) == 0) {
+		return chmod(path, 0700) == 0 ? 0 : -errno;	/* whatever the umask is: a service's may take x */
+	}
+	return errno == EEXIST ? 0 : -errno;
+}
+
 int
 csd_cache_check(const char *path, char reason[CSD_REASON_BYTES])
 {
 	struct stat status;
+	int rc = cache_make(path);
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		int error = errno;
+	if (rc != 0) {
+		int error = -rc;
 
 		csd_refuse(reason, "it cannot be made: %s", strerror(error));
 		return -error;
@@ -131,9 +142,10 @@ int
 csd_cache_open(struct csd_cache *cache, const char *path, uint64_t most_bytes)
 {
 	struct stat status;
+	int rc = cache_make(path);
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		return -errno;
+	if (rc != 0) {
+		return rc;
 	}
 	*cache = (struct csd_cache) {.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .most_bytes = most_bytes};
 	if (cache->folder < 0) {

@@ -268,9 +268,12 @@ check_folder(const char *parent)
 {
 	char path[600], words[CSD_REASON_BYTES];
 	struct stat status;
+	mode_t mask;
 
 	snprintf(path, sizeof(path), "%s/own", parent);
+	mask = umask(0117);	/* as the service's is */
 	expect_folder(path, 0, "");
+	umask(mask);
 	CHECK(stat(path, &status) == 0 && (status.st_mode & 07777) == 0700, "made with mode %o", status.st_mode);
 	expect_folder(path, 0, "");
 	CHECK(chmod(path, 0750) == 0, "chmod");
