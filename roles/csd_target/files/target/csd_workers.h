@@ -28,6 +28,8 @@ int csd_workers_configure(const char *folder);
 int csd_workers_set_cache(const char *folder);
 /* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
 int csd_workers_set_cpu_milliseconds(const char *text);
+/* On which they run, as text: "1,3-5". Not called: all that no reactor has. 0 or -EINVAL. */
+int csd_workers_set_cpus(const char *text);
 /* That what was set fits together: when all is. 0 or -EINVAL. */
 int csd_workers_check(void);
 bool csd_workers_enabled(void);
