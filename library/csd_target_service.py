@@ -72,7 +72,7 @@ options:
     description:
       - Each program in a process of its own, of C(csd_worker), C(csd_spawner) and C(csd_compile) beside O(program),
         which has to be csd_tgt. Before a start it is seen that C(csd_compile) works for O(user); it needs gcc and
-        binutils.
+        binutils. What was compiled is kept in a folder of O(user) alone, C(/var/cache/hello_ebpf) and O(name).
     type: bool
     default: false
   worker_cpus:
@@ -174,7 +174,7 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
-from ansible.module_utils.hello_ebpf.target_workers import Workers
+from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
@@ -218,7 +218,8 @@ def main() -> None:
     workers = None
     if asked["workers"]:
         folder = Path(asked["program"]).parent
-        workers = Workers(folder, tuple(asked["worker_cpus"]), asked["program_cpu_milliseconds"])
+        cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
+        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache)
         argv += workers.arguments
     started = asked["state"] == "started"
     try:
@@ -240,6 +241,7 @@ def main() -> None:
         hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],
+        cache=workers.cache if workers else None,
         starts=workers.programs if workers else (),
         tasks=workers.tasks(cores) if workers else 0,
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",

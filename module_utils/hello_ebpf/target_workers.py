@@ -13,6 +13,9 @@ from pathlib import Path
 from .errors import LabError
 from .service_access import group_number
 
+# A service's compiled programs lie in a folder of its own below it, and there under these names (csd_cache.c).
+CACHES = Path("/var/cache/hello_ebpf")
+CACHE_FILES = ("[0-9a-f]" * 64, "identity", "unfinished")
 # They lie beside the target.
 PROGRAMS = ("csd_worker", "csd_spawner", "csd_compile")
 MOST_MILLISECONDS = 3_600_000
@@ -35,11 +38,13 @@ class Workers:
         folder: where csd_worker, csd_spawner and csd_compile lie.
         cpus: where they run; empty: on every CPU that no reactor has.
         cpu_milliseconds: CPU time that a command's program may take.
+        cache: where what was compiled is kept; None: nowhere.
     """
 
     folder: Path
     cpus: tuple[int, ...]
     cpu_milliseconds: int
+    cache: Path | None = None
 
     @property
     def programs(self) -> tuple[Path, ...]:
@@ -49,7 +54,9 @@ class Workers:
     def arguments(self) -> tuple[str, ...]:
         """Of the target's command line."""
         cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
-        return ("--workers", str(self.folder), *cpus, "--program-cpu-milliseconds", str(self.cpu_milliseconds))
+        time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
+        cache = ("--program-cache", str(self.cache)) if self.cache else ()
+        return ("--workers", str(self.folder), *cpus, *time, *cache)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.

@@ -6,7 +6,9 @@ How closed that is by systemd's own measure, the scenario `default` asks systemd
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,25 @@ def test_what_it_starts_is_looked_at_like_itself(open_folder: Path) -> None:
 def test_idle_priority_is_asked_for() -> None:
     assert "CPUSchedulingPolicy" not in settings(SERVICE)
     assert settings(replace(SERVICE, idle=True))["CPUSchedulingPolicy"] == ["idle"]
+
+
+def test_compiled_programs_are_kept_in_a_folder_of_its_user_alone(tmp_path: Path) -> None:
+    assert "CacheDirectory" not in settings(SERVICE)
+    seen = settings(replace(SERVICE, cache=Path("/var/cache/hello_ebpf/csd_test")))
+    assert (seen["CacheDirectory"], seen["CacheDirectoryMode"]) == (["hello_ebpf/csd_test"], ["0700"])
+    me, ours = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    cache, outside = tmp_path / "caches/csd_test", tmp_path / "outside"
+    outside.touch(mode=0o640)
+    without = replace(SERVICE, run_folder=tmp_path / "run", log=tmp_path / "log", user=me, group=ours)
+    for service in (without, replace(without, cache=cache), replace(without, cache=cache)):
+        Daemon(service)._make_places()
+        assert cache.exists() == (service.cache is not None)
+        if cache.exists():
+            assert (cache.stat().st_mode & 0o7777, cache.stat().st_uid) == (0o700, os.geteuid())
+            (cache / "identity").unlink(missing_ok=True)
+            (cache / "identity").symlink_to(outside)
+            cache.chmod(0o755)
+    assert outside.stat().st_mode & 0o7777 == 0o640
 
 
 def test_daemon_is_started_with_the_same_limits() -> None:
