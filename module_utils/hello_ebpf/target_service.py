@@ -24,6 +24,7 @@ from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
 from .target_memory import SYS, Memory, check_memory
 from .target_start import Start, start
+from .target_workers import CACHE_FILES, CACHES, Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
@@ -52,6 +53,7 @@ class Target:
         given_before: in check mode, files of its data that a task before would have given to its user.
         declared: the bdevs that it is to have; nothing starts anew only because they are others.
         recreate: which of them may be made anew, as spdk_target has it.
+        workers: programs run in processes of their own; None: inside the target.
     """
 
     rpc_socket: Path
@@ -64,6 +66,7 @@ class Target:
     given_before: tuple[Path, ...] = ()
     declared: Tree = field(default_factory=Tree)
     recreate: str = "never"
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,8 @@ class TargetService:
         """What the target makes where others could have made something before it."""
         service = self.supervisor.service
         logs = [] if self.supervisor.sandboxes else [service.log]
-        return [service.run_folder, self.target.config_file, *logs]
+        caches = [service.cache] if service.cache is not None else []
+        return [service.run_folder, self.target.config_file, *logs, *caches]
 
     def _unnoted(self, process: Process | None, definition: str | None) -> tuple[Path, ...]:
         """What our target runs with, or was told to: it is ours, though the notes of it were lost."""
@@ -323,6 +327,8 @@ class TargetService:
             if not self.check:
                 memory = coming.memory(self.target.memory)
                 check_memory(memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys)
+                if self.target.workers is not None:
+                    self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
         return coming
 
     def _check_place(self, found: Found) -> None:
@@ -350,7 +356,9 @@ class TargetService:
             raise LabError(
                 asked=f"{path} for {service.name}",
                 found="it is there, and the lab did not make it",
-                fix="move it away, or set csd_target_config_file and csd_target_log to other paths",
+                fix="move it away"
+                if path == service.cache
+                else "move it away, or set csd_target_config_file and csd_target_log to other paths",
             )
         if (other := self._other()) is not None:
             raise LabError(
@@ -461,9 +469,9 @@ class TargetService:
         for path in (path for path in leftovers if path not in folders):
             tidy(path)
         for folder in folders:
-            dpdk = folder.parent.name == "dpdk"
-            remove_named(folder, DPDK_FILES if dpdk else ())
-            if dpdk:
+            dpdk, cache = folder.parent.name == "dpdk", folder.parent == CACHES
+            remove_named(folder, DPDK_FILES if dpdk else CACHE_FILES if cache else ())
+            if dpdk or cache:
                 rmdir(folder.parent)
         for path in leftovers:
             self.made.forget(self.supervisor.service.name, path)
