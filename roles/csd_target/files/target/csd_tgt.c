@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and
- * --workers (csd_workers.h).
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's,
+ * --workers (csd_workers.h), and --programs-policy (csd_policy.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
@@ -9,15 +9,18 @@
 #include <getopt.h>
 
 #include "csd_nvmf.h"
+#include "csd_policy.h"
 #include "csd_workers.h"
 
 /* No letters, and none of SPDK's numbers. */
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
+#define OPTION_POLICY		1002
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
 };
 
@@ -27,6 +30,8 @@ usage(void)
 	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
+	printf("     --programs-policy <isolated|verified>\n"
+	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
 }
 
 static int
@@ -37,6 +42,8 @@ parse_argument(int option, char *argument)
 		return csd_workers_configure(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
+	case OPTION_POLICY:
+		return csd_policy_configure(argument);
 	default:
 		return -EINVAL;
 	}
