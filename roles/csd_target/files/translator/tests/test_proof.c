@@ -570,10 +570,10 @@ mutate(struct csd_object *object)
 	struct csd_insn *insn = &object->insns[at];
 
 	switch (below(7)) {
-	case 0: insn->off += (int16_t)below(17) - 8; break;
+	case 0: insn->off = (int16_t)(insn->off + (int)below(17) - 8); break;
 	case 1: insn->off = (int16_t)chance_number(); break;
 	case 2: insn->imm = (int32_t)chance_number(); break;
-	case 3: insn->imm += (int32_t)below(5) - 2; break;
+	case 3: insn->imm = (int32_t)((uint32_t)insn->imm + below(5) - 2); break;
 	case 4: insn->dst = below(11); break;
 	case 5: insn->src = below(11); break;
 	default: insn->code ^= 1 << below(8); break;
