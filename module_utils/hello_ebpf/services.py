@@ -27,6 +27,8 @@ class Service:
         hides: folders that are kept from it, where they are.
         idle: run only where nothing else wants the core.
         pci: it drives PCI devices.
+        starts: programs that it starts, each shut in by itself.
+        tasks: processes and threads that it may have where it starts any; itself included.
         dpdk_folder: what DPDK makes below /run for a program that keeps its pages in files.
     """
 
@@ -42,6 +44,8 @@ class Service:
     hides: tuple[Path, ...] = ()
     idle: bool = False
     pci: bool = False
+    starts: tuple[Path, ...] = ()
+    tasks: int = 0
     dpdk_folder: str = ""
 
     @property

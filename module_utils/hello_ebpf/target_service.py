@@ -22,6 +22,7 @@ from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
 from .target_memory import SYS, Memory, check_memory
+from .target_workers import Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
@@ -48,6 +49,7 @@ class Target:
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
         given_before: in check mode, files of its data that a task before would have given to its user.
+        workers: programs run in processes of their own; None: inside the target.
     """
 
     rpc_socket: Path
@@ -58,6 +60,7 @@ class Target:
     share_cores: bool
     state: str
     given_before: tuple[Path, ...] = ()
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True)
@@ -315,6 +318,8 @@ class TargetService:
                 check_memory(
                     self.target.memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys
                 )
+                if self.target.workers is not None:
+                    self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
 
     def _check_place(self, found: Found) -> None:
         """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""

@@ -35,6 +35,9 @@ CALLS = (
 )
 BEYOND = RECORD + "CSD_PROGRAM int beyond(const struct record *record) { return record->word[8] == 7; }\n"
 CALLS_WORDS = "of csd/record, in calls: calls a function (__always_inline helps)"
+POLICY_WORDS = (
+    "policy verified takes what is proved alone: change the program, or the policy to isolated; not proved: instruction "
+)
 BEYOND_WORDS = "instruction 0 of csd/record, in beyond: load of 8 bytes at offset 64 of a record of 64"
 
 
@@ -119,9 +122,7 @@ def test_verified_takes_what_is_proved_alone(tmp_path: Path) -> None:
         with target.host() as host:
             assert status_of_load(host, 9, calls) == REFUSED
             words = told(host, 9)
-            assert words.startswith(
-                "policy verified takes what is proved alone: change the program, or the policy to isolated; not proved: "
-            )
+            assert words.startswith(POLICY_WORDS)
             assert words.endswith(CALLS_WORDS)
             assert status_of_load(host, 10, compiled(BEYOND, tmp_path)) == REFUSED
             assert told(host, 10) == BEYOND_WORDS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's,
- * --workers (csd_workers.h), and --programs-policy (csd_policy.h).
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, those
+ * of csd_workers.h, and --programs-policy (csd_policy.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
@@ -15,10 +15,12 @@
 /* No letters, and none of SPDK's numbers. */
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
-#define OPTION_POLICY		1002
+#define OPTION_WORKER_CPUS	1002
+#define OPTION_POLICY		1003
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
+	{"worker-cpus", required_argument, NULL, OPTION_WORKER_CPUS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
 	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
@@ -28,6 +30,7 @@ static void
 usage(void)
 {
 	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
+	printf("     --worker-cpus <list>      on which they run, such as 1,3-5 (default: all that no reactor has)\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
 	printf("     --programs-policy <isolated|verified>\n"
@@ -40,6 +43,8 @@ parse_argument(int option, char *argument)
 	switch (option) {
 	case OPTION_WORKERS:
 		return csd_workers_configure(argument);
+	case OPTION_WORKER_CPUS:
+		return csd_workers_set_cpus(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
 	case OPTION_POLICY:

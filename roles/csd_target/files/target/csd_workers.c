@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#define _GNU_SOURCE	/* CPU sets */
 #include "csd_workers.h"
 
 #include <openssl/evp.h>
@@ -8,6 +9,8 @@
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
+#include "csd_confine.h"
+#include "csd_cpus.h"
 #include "csd_now.h"
 
 /* How often spares are started, idle workers end, and what takes too long is seen, while nobody waits. */
@@ -20,7 +23,6 @@
 #define COMPILE_SECONDS		75
 #define MOST_WORKERS		64
 #define MOST_IDLE		4
-#define MOST_CPUS		64
 
 TAILQ_HEAD(csd_workers_waits, csd_workers_wait);
 
@@ -41,9 +43,11 @@ struct csd_workers_thread {
 
 static struct {
 	bool enabled;
+	bool said;			/* which layers shut programs in */
 	char compile[PATH_MAX], spawner[PATH_MAX], worker[PATH_MAX];
-	int cpus[MOST_CPUS];
-	uint32_t cpu_count;
+	cpu_set_t usable;
+	int cpus[CSD_CPUS_MOST];
+	uint32_t cpu_count;		/* before SPDK starts: of those that were declared */
 	uint64_t cpu_milliseconds;
 	struct csd_blob_maker *maker;	/* of the one thread that compiles */
 	struct csd_blob_options blobs;
@@ -56,6 +60,19 @@ csd_workers_program(char path[PATH_MAX], const char *folder, const char *name)
 		return -ENAMETOOLONG;
 	}
 	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
+/* Before SPDK starts, while no thread has a core of its own. */
+static int
+csd_workers_find_usable(void)
+{
+	if (sched_getaffinity(0, sizeof(g_workers.usable), &g_workers.usable) != 0) {
+		int rc = -errno;
+
+		fprintf(stderr, "csd_tgt: which CPUs it may use: %s\n", strerror(-rc));
+		return rc;
+	}
+	return 0;
 }
 
 int
@@ -77,7 +94,7 @@ csd_workers_configure(const char *folder)
 		}
 	}
 	g_workers.enabled = true;
-	return 0;
+	return csd_workers_find_usable();
 }
 
 int
@@ -90,6 +107,24 @@ csd_workers_set_cpu_milliseconds(const char *text)
 		return -EINVAL;
 	}
 	g_workers.cpu_milliseconds = (uint64_t)number;
+	return 0;
+}
+
+int
+csd_workers_set_cpus(const char *text)
+{
+	char why[CSD_CPUS_WHY_BYTES];
+	int count = csd_workers_find_usable();
+
+	if (count < 0) {
+		return count;
+	}
+	count = csd_cpus_parse(text, &g_workers.usable, g_workers.cpus, why);
+	if (count < 0) {
+		fprintf(stderr, "csd_tgt: --worker-cpus %s: %s\n", text, why);
+		return count;
+	}
+	g_workers.cpu_count = (uint32_t)count;
 	return 0;
 }
 
@@ -139,6 +174,25 @@ csd_workers_start_spawner(struct csd_workers_thread *thread)
 	return 0;
 }
 
+/* Once in the process's life: what holds of one worker holds of all. */
+static void
+csd_workers_say_layers(const struct csd_workers_thread *thread)
+{
+	char missing[256];
+	uint32_t layers;
+
+	if (__atomic_load_n(&g_workers.said, __ATOMIC_RELAXED) || !csd_executor_layers(thread->executor, &layers) ||
+	    __atomic_exchange_n(&g_workers.said, true, __ATOMIC_RELAXED)) {
+		return;
+	}
+	csd_confine_missing(layers, missing, sizeof(missing));
+	if (missing[0] == '\0') {
+		SPDK_NOTICELOG("programs are shut in by all layers\n");
+	} else {
+		SPDK_WARNLOG("programs are shut in without: %s\n", missing);
+	}
+}
+
 static void
 csd_workers_look(struct csd_workers_thread *thread)
 {
@@ -149,6 +203,7 @@ csd_workers_look(struct csd_workers_thread *thread)
 		SPDK_ERRLOG("csd_spawner %d has ended: the programs that ran are interrupted\n", dead.pid);
 		thread->dead = dead;
 	}
+	csd_workers_say_layers(thread);
 	if (thread->dead.pid != 0) {
 		csd_spawner_link_close(&thread->dead);
 	}
@@ -302,29 +357,60 @@ csd_workers_channel_create(void *io_device, void *ctx)
 	return 0;
 }
 
-/* CPUs that no reactor has; none of them: any. */
-static void
-csd_workers_find_cpus(void)
+static bool
+csd_workers_is_reactor(int cpu)
 {
-	int count = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t core;
 
-	for (int cpu = 0; cpu < count && g_workers.cpu_count < MOST_CPUS; cpu++) {
-		bool reactor = false;
-		uint32_t core;
-
-		SPDK_ENV_FOREACH_CORE(core) {
-			reactor = reactor || core == (uint32_t)cpu;
+	SPDK_ENV_FOREACH_CORE(core) {
+		if (core == (uint32_t)cpu) {
+			return true;
 		}
-		if (!reactor) {
+	}
+	return false;
+}
+
+static void
+csd_workers_add_cpus(bool of_reactors)
+{
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &g_workers.usable) && csd_workers_is_reactor(cpu) == of_reactors) {
 			g_workers.cpus[g_workers.cpu_count++] = cpu;
 		}
 	}
 }
 
+/* Those that were declared, else those that no reactor has; none of them: all. */
+static void
+csd_workers_find_cpus(void)
+{
+	cpu_set_t found;
+	char list[128];
+
+	if (g_workers.cpu_count == 0) {
+		csd_workers_add_cpus(false);
+	}
+	if (g_workers.cpu_count == 0) {
+		csd_workers_add_cpus(true);
+	}
+	CPU_ZERO(&found);
+	for (uint32_t i = 0; i < g_workers.cpu_count; i++) {
+		CPU_SET(g_workers.cpus[i], &found);
+		if (csd_workers_is_reactor(g_workers.cpus[i])) {
+			SPDK_NOTICELOG("programs run on CPU %d beside the reactor that spins there: each slows the other down\n",
+				       g_workers.cpus[i]);
+		}
+	}
+	csd_cpus_write(&found, list, sizeof(list));
+	SPDK_NOTICELOG("programs run in processes of their own, on CPUs %s\n", list);
+}
+
 void
 csd_workers_init(void)
 {
-	csd_workers_find_cpus();
+	if (g_workers.enabled) {
+		csd_workers_find_cpus();
+	}
 	spdk_io_device_register(&g_workers, csd_workers_channel_create, csd_workers_channel_destroy,
 				sizeof(struct csd_workers_thread), "csd_workers");
 }

@@ -26,6 +26,8 @@
 int csd_workers_configure(const char *folder);
 /* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
 int csd_workers_set_cpu_milliseconds(const char *text);
+/* On which they run, as text: "1,3-5". Not called: all that no reactor has. 0 or -EINVAL. */
+int csd_workers_set_cpus(const char *text);
 bool csd_workers_enabled(void);
 
 /* Between them csd_workers_hold(). */

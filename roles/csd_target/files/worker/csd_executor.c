@@ -31,6 +31,8 @@ struct csd_executor {
 	uint32_t next_id;
 	uint32_t next_cpu;
 	uint64_t polled;	/* ns */
+	bool heard;		/* of a worker that was ready */
+	uint32_t layers;	/* of all of those */
 };
 
 /* CPU time of its process so far; 0 if that is no more. */
@@ -240,6 +242,17 @@ executor_hear(struct csd_executor *executor, const struct csd_spawner_answer *an
 /* --- looking after them --- */
 
 static void
+executor_is_ready(struct csd_worker *worker)
+{
+	struct csd_executor *executor = worker->pool->executor;
+
+	worker->layers = worker->side.ring->layers;
+	worker->state = CSD_WORKER_SPARE;
+	executor->layers = worker->layers & (executor->heard ? executor->layers : UINT32_MAX);
+	executor->heard = true;
+}
+
+static void
 worker_look(struct csd_worker *worker, uint64_t now)
 {
 	const struct csd_executor_options *options = &worker->pool->executor->options;
@@ -249,8 +262,7 @@ worker_look(struct csd_worker *worker, uint64_t now)
 	}
 	if (worker->state == CSD_WORKER_STARTING) {
 		if (__atomic_load_n(&worker->side.ring->set_up, __ATOMIC_ACQUIRE) != 0 && worker->pid != 0) {
-			worker->layers = worker->side.ring->layers;
-			worker->state = CSD_WORKER_SPARE;
+			executor_is_ready(worker);
 		} else if (now - worker->since > options->start_nanoseconds) {
 			worker_stop(worker, CSD_WORKER_END_START, CSD_SPAWNER_KILL);
 		}
@@ -359,6 +371,13 @@ pid_t
 csd_executor_spawner(const struct csd_executor *executor)
 {
 	return executor->spawner.socket >= 0 ? executor->spawner.pid : 0;
+}
+
+bool
+csd_executor_layers(const struct csd_executor *executor, uint32_t *layers)
+{
+	*layers = executor->layers;
+	return executor->heard;
 }
 
 struct csd_executor *

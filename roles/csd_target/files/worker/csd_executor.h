@@ -112,6 +112,9 @@ void csd_executor_give_spawner(struct csd_executor *executor, const struct csd_s
 /* Its process; 0: none. */
 pid_t csd_executor_spawner(const struct csd_executor *executor);
 
+/* Whether a worker was ready already; then the layers that shut in every one that was: a bit for each enum csd_layer. */
+bool csd_executor_layers(const struct csd_executor *executor, uint32_t *layers);
+
 /*
  * Hears the spawner, ends what takes too long, starts spares. 0; or -EPIPE: the spawner is gone, all workers with it, and
  * *dead is its link, to be closed. To call it as often as one likes costs little: it looks every 0.1 ms.
