@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import LabError
 from .service_access import group_number
@@ -21,6 +22,8 @@ MOST_MILLISECONDS = 3_600_000
 WORKERS_OF_A_THREAD = 64 + 1
 OTHER_TASKS = 128
 COMPILER_SECONDS = 60
+# Policies: csd_policy.h.
+ISOLATED, VERIFIED = "isolated", "verified"
 WITHOUT = (
     "set csd_target_workers: false (programs then run inside the target: without loops, functions and data of their "
     "own, and proved by its verifier)"
@@ -35,11 +38,13 @@ class Workers:
         folder: where csd_worker, csd_spawner and csd_compile lie.
         cpus: where they run; empty: on every CPU that no reactor has.
         cpu_milliseconds: CPU time that a command's program may take.
+        policy: which programs run: ``isolated`` or ``verified``.
     """
 
     folder: Path
     cpus: tuple[int, ...]
     cpu_milliseconds: int
+    policy: str = ISOLATED
 
     @property
     def programs(self) -> tuple[Path, ...]:
@@ -49,7 +54,8 @@ class Workers:
     def arguments(self) -> tuple[str, ...]:
         """Of the target's command line."""
         cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
-        return ("--workers", str(self.folder), *cpus, "--program-cpu-milliseconds", str(self.cpu_milliseconds))
+        policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
+        return ("--workers", str(self.folder), *cpus, "--program-cpu-milliseconds", str(self.cpu_milliseconds), *policy)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.
@@ -69,6 +75,28 @@ class Workers:
                 found=f"csd_tgt takes 1 to {MOST_MILLISECONDS}",
                 fix="correct csd_target_program_cpu_milliseconds",
             )
+
+    def check_held(self, computes: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse a policy under which a target would not start with the programs that it has.
+
+        Args:
+            computes: what its ``csd_get_programs`` answers.
+
+        Raises:
+            LabError: it holds one that is not proved.
+        """
+        if self.policy != VERIFIED:
+            return
+        for compute in computes:
+            for program in compute["programs"]:
+                if program.get("not_proved"):
+                    raise LabError(
+                        asked="programs that are proved, and no others",
+                        found=f"slot {program['pind']} of {compute['name']} holds one that is not: "
+                        f"{program['not_proved']}",
+                        fix="unload it, or take it out of csd_target_programs and run the role, before you set "
+                        "csd_target_programs_policy: verified; or set csd_target_programs_policy: isolated",
+                    )
 
     def tasks(self, cores: Sequence[int]) -> int:
         """Processes and threads that a target with reactors on these cores may have, with room."""

@@ -35,9 +35,7 @@ CALLS = (
 )
 BEYOND = RECORD + "CSD_PROGRAM int beyond(const struct record *record) { return record->word[8] == 7; }\n"
 CALLS_WORDS = "of csd/record, in calls: calls a function (__always_inline helps)"
-POLICY_WORDS = (
-    "policy verified takes what is proved alone: change the program, or the policy to isolated; not proved: instruction "
-)
+POLICY_WORDS = "policy verified takes what is proved alone: change the program, or the policy to isolated; not proved: "
 BEYOND_WORDS = "instruction 0 of csd/record, in beyond: load of 8 bytes at offset 64 of a record of 64"
 
 
