@@ -249,6 +249,18 @@ test_uncertain(void)
 	/* Behind one that can. */
 	JUDGED(CSD_CERTAIN_FAULT, "load of 1 bytes at offset 64 of a record of 64", LOAD(BPF_B, 2, 1, 0), MOV(0, 0), IF(BPF_JLE, 2, 254, 1),
 	       LOAD(BPF_B, 0, 1, 64), EXIT);
+	JUDGED(CSD_CERTAIN_FAULT, "load of 1 bytes at offset 64 of a record of 64", LOAD(BPF_B, 2, 1, 0), MOV(0, 0), IF(BPF_JEQ, 2, 5, 1),
+	       LOAD(BPF_B, 0, 1, 64), EXIT);
+	/* And where only one of two ways cannot be. */
+	JUDGED(CSD_CERTAIN_FAULT, "load of 1 bytes at offset 64 of a record of 64", LOAD(BPF_B, 2, 1, 0), MOV(0, 0), IF(BPF_JGT, 2, 255, 1),
+	       MOV(0, 1), LOAD(BPF_B, 0, 1, 64), EXIT);
+	JUDGED(CSD_NOT_PROVED, "load of 1 bytes at offset -1 to 3 of a record of 64", MOV(0, 0), LOADS(BPF_W, 2, 1, 0),
+	       IF(BPF_JSLT, 2, -1, 3), IF(BPF_JSGT, 2, 3, 2), ALUR(BPF_ADD, 1, 2), LOAD(BPF_B, 0, 1, 0), EXIT);
+	/* What an atomic operation leaves, and what it finds. */
+	JUDGED(CSD_NOT_PROVED, "moved by what may be any number", MOV(0, 0), MOV(2, 60), STORE(BPF_DW, 10, -8, 2),
+	       ATOMIC(BPF_DW, 10, -8, 2, BPF_ADD), LOAD(BPF_DW, 3, 10, -8), ALUR(BPF_ADD, 1, 3), LOAD(BPF_B, 0, 1, 0), EXIT);
+	JUDGED(CSD_NOT_PROVED, "moved by what may be any number", MOV(0, 0), STATE_AT(3, 0), MOV(2, 3),
+	       ATOMIC(BPF_DW, 3, 0, 2, BPF_ADD | BPF_FETCH), ALUR(BPF_ADD, 1, 2), LOAD(BPF_B, 0, 1, 0), EXIT);
 }
 
 /* What the engine in the target refuses, and a worker has: with any -mcpu. */
@@ -269,7 +281,9 @@ test_proved(void)
 	       INSN(BPF_ALU64 | BPF_END, 0, 0, 0, 64), EXIT);
 	JUDGED(CSD_PROVED, "", STATE_AT(2, 8), MOV(0, 1), ATOMIC(BPF_DW, 2, 0, 0, BPF_ADD | BPF_FETCH), EXIT);
 	JUDGED(CSD_PROVED, "", MOV(0, 1), STORE(BPF_DW, 10, -8, 0), ATOMIC(BPF_DW, 10, -8, 0, BPF_CMPXCHG), EXIT);
-	JUDGED(CSD_PROVED, "", MOV(0, 1), INSN(BPF_JMP32 | BPF_JA, 0, 0, 0, 1), EXIT, EXIT);
+	JUDGED(CSD_PROVED, "", MOV(0, 1), INSN(BPF_JMP32 | BPF_JA, 0, 0, 0, 1), LOAD(BPF_B, 0, 1, 64), EXIT);
+	JUDGED(CSD_PROVED, "", MOV(0, 0), LOAD(BPF_W, 2, 1, 0), IF32(BPF_JLT, 2, -4, 5), LD64(3, -4, 0), ALUR(BPF_SUB, 2, 3),
+	       ALUR(BPF_ADD, 1, 2), LOAD(BPF_B, 0, 1, 60), EXIT);
 	JUDGED(CSD_PROVED, "", MOV(0, 1), IF(BPF_JSET, 0, 2, 1), EXIT, EXIT);
 	/* What no path reaches. */
 	JUDGED(CSD_PROVED, "", MOV(0, 1), EXIT, LOAD(BPF_DW, 0, 1, 100), EXIT);
