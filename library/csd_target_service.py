@@ -84,6 +84,13 @@ options:
     description: CPU time that a command's program may take, 1 to 3600000. Only with O(workers).
     type: int
     default: 10000
+  programs_policy:
+    description:
+      - V(isolated) runs every program that a process can hold, V(verified) those alone that the verifier proves. Only
+        with O(workers). A running target that holds others is not restarted with V(verified).
+    type: str
+    choices: [isolated, verified]
+    default: isolated
   core_mask:
     description: Hexadecimal mask of the cores that reactors spin on, with C(0x).
     default: "0x1"
@@ -225,6 +232,7 @@ ARGUMENTS = {
     "workers": {"type": "bool", "default": False},
     "worker_cpus": {"type": "list", "elements": "int", "default": []},
     "program_cpu_milliseconds": {"type": "int", "default": 10000},
+    "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
     "core_mask": {"type": "str", "default": "0x1"},
     "memory_megabytes": {"type": "int", "default": 448},
     "page_kilobytes": {"type": "int", "default": 2048},
@@ -255,7 +263,7 @@ def main() -> None:
     if asked["workers"]:
         folder = Path(asked["program"]).parent
         cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
-        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache)
+        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache, asked["programs_policy"])
         argv += workers.arguments
     started = asked["state"] == "started"
     try:

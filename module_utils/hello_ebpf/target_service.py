@@ -314,6 +314,7 @@ class TargetService:
         self._check_socket(found)
         self._check_cores(found)
         self._check_config()
+        self._check_held(found)
         check_access(
             self.supervisor.service,
             check=self.check,
@@ -330,6 +331,18 @@ class TargetService:
                 if self.target.workers is not None:
                     self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
         return coming
+
+    def _check_held(self, found: Found) -> None:
+        """The programs of a target that runs, which its next start loads again."""
+        if self.target.workers is None or found.version is None:
+            return
+        try:
+            with Client(str(self.target.rpc_socket), timeout=self.target.ready_seconds) as client:
+                computes = client.call("csd_get_programs")
+        except LabError:
+            # It has gone, or it is no csd_tgt.
+            return
+        self.target.workers.check_held(computes)
 
     def _check_place(self, found: Found) -> None:
         """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""

@@ -550,6 +550,7 @@ def test_refused_programs_tell_why(target: ComputeTarget) -> None:
         target.load(2, Geometry(48, 48).compile(target.folder))
         (program,) = target.call("csd_get_programs", name="csd0_compute")[0]["programs"]
         assert program["reason"] is None
+        assert (program["verdict"], program["not_proved"]) == ("proved", None)
         assert target.stats(2)["refused"] == 2
 
 

@@ -44,17 +44,18 @@ def test_the_programs() -> None:
         + bytes.fromhex("0000 c0 03 d8030000 8877665544332211 40000000 20000000 08000000 01 01 00 01")
         + bytes(range(1, 33))
         + b"librte_bpf jit".ljust(24, b"\0")
-        + bytes(8)
+        + bytes.fromhex("02 00000000000000")
         + bytes.fromhex("0500 00 00 00000000 0000000000000000 00000000 00000000 00000000 00 00 01 00")
         + bytes(64)
     )
     first, second = results.programs(log)
     assert first == results.Program(
         0, 0xC0, "active", 984, 0x1122334455667788, 64, 32, 8, "offset", True, False, bytes(range(1, 33)).hex(),
-        "librte_bpf jit",
+        "librte_bpf jit", results.NOT_PROVED,
     )  # fmt: skip
     assert first.item_bytes() == 8
     assert (second.pind, second.state, second.refused, second.sha256, second.engine) == (5, "empty", True, "", "")
+    assert second.verdict == ""
     # PIT 0: there is no identifier.
     assert second.pid is None
     assert results.log_length(log[:16]) == len(log) == 208

@@ -30,11 +30,12 @@ from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_memory import SYS, Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
+from ansible.module_utils.hello_ebpf.target_workers import VERIFIED, Workers
 
 from hugepages_machine import Machine
 from waiting import until
 
-# Serves SPDK's RPC for one method: enough to be a process with a socket that answers.
+# Serves SPDK's RPC for two methods: enough to be a process with a socket that answers, and holds a program.
 STAND_IN = """
 import json, socket, sys
 server = socket.socket(socket.AF_UNIX)
@@ -43,7 +44,9 @@ server.listen()
 while True:
     connection = server.accept()[0]
     request = json.loads(connection.recv(65536))
-    answer = {"jsonrpc": "2.0", "id": request["id"], "result": {"version": "stand-in 1"}}
+    held = [{"name": "csd0_compute", "programs": [{"pind": 6, "not_proved": "it loops"}]}]
+    result = held if request["method"] == "csd_get_programs" else {"version": "stand-in 1"}
+    answer = {"jsonrpc": "2.0", "id": request["id"], "result": result}
     connection.sendall(json.dumps(answer).encode())
     connection.close()
 """
@@ -122,6 +125,7 @@ class Bench:
         bdevs: Sequence[Bdev] = (),
         recreate: str = "never",
         sys: Path = SYS,
+        workers: Workers | None = None,
     ) -> Outcome[Found]:
         target = Target(
             self.socket,
@@ -133,6 +137,7 @@ class Bench:
             state=state,
             declared=Tree(bdevs={one.name: one for one in bdevs}),
             recreate=recreate,
+            workers=workers,
         )
         work = TargetService(target, self.supervisor, check=check, replaced=replaced, sys=sys)
         shm = self.folder / "shm"
@@ -195,6 +200,19 @@ def test_other_arguments_restart_it(bench: Bench) -> None:
     ]
     assert old is not None
     assert old.poll() is not None
+
+
+def test_a_policy_under_which_it_would_not_start_again_is_refused(bench: Bench) -> None:
+    """It holds a program that is not proved; it runs on as it is."""
+    bench.run()
+    workers = Workers(bench.folder, (), 1000, policy=VERIFIED)
+    argv = (*bench.argv, *workers.arguments)
+    bench.supervisor.service = Service("csd_test", "test", argv, bench.folder / "run", bench.folder / "log")
+    for check in (True, False):
+        with pytest.raises(LabError, match="slot 6 of csd0_compute holds one that is not: it loops"):
+            bench.run(check=check, workers=workers)
+    assert bench.supervisor.child is not None
+    assert bench.supervisor.child.poll() is None
 
 
 def test_another_program_at_the_same_path_restarts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ RETURN_INCOMPLETE = 1 << 63
 END_WHOLE, END_FULL, END_STOPPED = 0, 1, 2
 ENDS = {END_WHOLE: "whole", END_FULL: "full", END_STOPPED: "stopped"}
 STATES = {0: "empty", 1: "loading", 2: "loaded", 3: "active", 4: "verifying"}
+NOT_PROVED = "not proved"
+VERDICTS = {0: "", 1: "proved", 2: NOT_PROVED}
 EMITS = {0: "record", 1: "offset", 2: "nothing"}
 
 LOG_PROGRAM_TYPES, LOG_RANGE_SETS = 0x83, 0x84
@@ -22,7 +24,7 @@ REASON_BYTES = 256
 
 _RESULT = struct.Struct("<IHHQQQQIIQ8x")
 _LOG_HEADER = struct.Struct("<IIQ")
-_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s8x")
+_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24sB7x")
 _LIST_HEADER = struct.Struct("<I28x")
 _TYPE = struct.Struct("<BB6xQ16s")
 _SET = struct.Struct("<HH28x")
@@ -64,6 +66,7 @@ class Program:
     refused: bool
     sha256: str
     engine: str
+    verdict: str
 
     def item_bytes(self) -> int:
         """What one kept record takes in a result."""
@@ -195,7 +198,7 @@ def programs(log: bytes) -> list[Program]:
     """Log C0h."""
     found = []
     for entry in _entries(log):
-        pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, pit, sha256, engine = (
+        pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, pit, sha256, engine, verdict = (
             _PROGRAM.unpack_from(entry)
         )
         found.append(
@@ -213,6 +216,7 @@ def programs(log: bytes) -> list[Program]:
                 bool(refused),
                 sha256.hex() if any(sha256) else "",
                 text(engine),
+                VERDICTS.get(verdict, f"verdict {verdict}"),
             )
         )
     return found

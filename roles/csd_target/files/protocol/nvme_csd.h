@@ -97,7 +97,7 @@ enum nvme_csd_log {
 	NVME_LOG_MEMORY_RANGE_SETS = 0x84,
 	CSD_LOG_PROGRAMS = 0xc0,		/* vendor: what 82h has no room for, of every slot */
 	CSD_LOG_RANGE_SETS_IN_USE = 0xc1,	/* vendor: what 84h has no room for, of every memory range set */
-	CSD_LOG_PROGRAM_REASON = 0xd1,		/* vendor: why a slot's last program was refused; PIND in LSI (CDW11 31:16) */
+	CSD_LOG_PROGRAM_REASON = 0xd1,		/* vendor: why a slot's last program was refused, or is not proved; PIND in LSI (CDW11 31:16) */
 	CSD_LOG_PROGRAM_STATISTICS = 0xd2,	/* vendor: counters of every slot that was ever used */
 };
 
@@ -347,7 +347,8 @@ struct csd_program_entry {
 	uint8_t pit;
 	uint8_t sha256[32];	/* of the program's bytes */
 	char engine[24];	/* NUL-terminated */
-	uint8_t reserved88[8];
+	uint8_t verdict;	/* of the verifier: 1 proved, 2 not proved, and log D1h says why; 0: it has none */
+	uint8_t reserved89[7];
 };
 _Static_assert(sizeof(struct csd_program_entry) == 96, "program entry");
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and
- * those of csd_workers.h.
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, those
+ * of csd_workers.h, and --programs-policy (csd_policy.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
@@ -9,6 +9,7 @@
 #include <getopt.h>
 
 #include "csd_nvmf.h"
+#include "csd_policy.h"
 #include "csd_workers.h"
 
 /* No letters, and none of SPDK's numbers. */
@@ -16,12 +17,14 @@
 #define OPTION_CPU_MILLISECONDS	1001
 #define OPTION_WORKER_CPUS	1002
 #define OPTION_CACHE		1003
+#define OPTION_POLICY		1004
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"worker-cpus", required_argument, NULL, OPTION_WORKER_CPUS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
 	{"program-cache", required_argument, NULL, OPTION_CACHE},
+	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
 };
 
@@ -34,6 +37,8 @@ usage(void)
 	       "                           that a command's program may take in a worker (default 10000)\n");
 	printf("     --program-cache <folder>\n"
 	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
+	printf("     --programs-policy <isolated|verified>\n"
+	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
 }
 
 static int
@@ -48,6 +53,8 @@ parse_argument(int option, char *argument)
 		return csd_workers_set_cpu_milliseconds(argument);
 	case OPTION_CACHE:
 		return csd_workers_set_cache(argument);
+	case OPTION_POLICY:
+		return csd_policy_configure(argument);
 	default:
 		return -EINVAL;
 	}
