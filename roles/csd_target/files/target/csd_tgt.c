@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and
- * --workers (csd_workers.h).
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and those
+ * of workers (csd_workers.h, csd_faults.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
 
 #include <getopt.h>
 
+#include "csd_faults.h"
 #include "csd_nvmf.h"
 #include "csd_workers.h"
 
 /* No letters, and none of SPDK's numbers. */
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
+#define OPTION_FAULTS		1002
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{"program-faults", required_argument, NULL, OPTION_FAULTS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -27,6 +30,8 @@ usage(void)
 	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
+	printf("     --program-faults <number>\n"
+	       "                           within a second, that deactivate a slot (default %d, 0: never)\n", CSD_FAULTS_DEFAULT);
 }
 
 static int
@@ -37,6 +42,8 @@ parse_argument(int option, char *argument)
 		return csd_workers_configure(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
+	case OPTION_FAULTS:
+		return csd_faults_set_limit(argument);
 	default:
 		return -EINVAL;
 	}

@@ -51,6 +51,8 @@ $(BUILD)/test/csd_output_test: target/csd_output.c
 $(BUILD)/test/csd_effects_test: target/csd_effects.c
 $(BUILD)/test/csd_limit_test: target/csd_limit.c
 $(BUILD)/test/csd_turns_test: target/csd_turns.c
+$(BUILD)/test/csd_faults_test: target/csd_faults.c
+$(BUILD)/test/csd_trace_test: target/csd_trace.c
 $(BUILD)/test/csd_shares_test: target/csd_shares.c
 $(BUILD)/test/csd_reachability_test: target/csd_reachability.c target/csd_changes.c
 

@@ -521,3 +521,30 @@ csd_worker_release(struct csd_worker *worker)
 		}
 	}
 }
+
+/* --- what is seen of it --- */
+
+void
+csd_worker_take_lines(struct csd_worker *worker, const struct csd_ring_answer *answer, csd_worker_lines take, void *ctx)
+{
+	struct csd_ring_side *side = &worker->side;
+	uint8_t lines[CSD_RING_TRACE_BYTES];
+
+	if (answer != NULL) {
+		uint64_t lost = answer->traced > sizeof(lines) ? answer->traced - sizeof(lines) : 0;
+
+		take(ctx, lines, csd_ring_take_lines(side, side->answered - 1, answer->traced, lines), lost);
+		return;
+	}
+	for (uint32_t number = side->answered; number != side->asked; number++) {
+		take(ctx, lines, csd_ring_take_lines(side, number, sizeof(lines), lines), 0);
+	}
+}
+
+uint64_t
+csd_worker_cpu_time(const struct csd_worker *worker)
+{
+	uint64_t taken = worker->state == CSD_WORKER_GONE ? worker->cpu_nanoseconds : worker_cpu_time(worker);
+
+	return taken > worker->cpu_before ? taken - worker->cpu_before : 0;
+}

@@ -134,6 +134,14 @@ bool csd_worker_ask(struct csd_worker *worker, struct csd_ring_request *request)
 bool csd_worker_has_news(const struct csd_worker *worker);
 /* The next answer: true. False: not yet; or never, if worker->state is CSD_WORKER_GONE. */
 bool csd_worker_answer(struct csd_worker *worker, uint64_t most_consumed, struct csd_ring_answer *answer);
+/*
+ * Lines that its program wrote with bpf_printk(): for the answer that was just taken; or, with NULL, for all that it has not
+ * answered, before csd_worker_release(). `lost`: bytes for which there was no room, as the worker says.
+ */
+typedef void (*csd_worker_lines)(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost);
+void csd_worker_take_lines(struct csd_worker *worker, const struct csd_ring_answer *answer, csd_worker_lines take, void *ctx);
+/* CPU time that its process took since the command began. 0 if nobody can know: it is gone, and so is its spawner. */
+uint64_t csd_worker_cpu_time(const struct csd_worker *worker);
 /* Its command is not wanted any more: ends its process. */
 void csd_worker_end(struct csd_worker *worker);
 /*

@@ -165,7 +165,7 @@ worker_begin(const struct csd_ring_request *request, const struct csd_call *call
 }
 
 static void
-worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answer)
+worker_run(const struct csd_ring_request *request, uint32_t taken, struct csd_ring_answer *answer)
 {
 	struct csd_call_range ranges[CSD_RING_RANGES];
 	struct csd_call call = {
@@ -174,6 +174,7 @@ worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answe
 		.out = worker_address(&request->output), .out_bytes = request->output.length, .flags = request->flags,
 		.data = worker_address(&request->data), .data_bytes = request->data.length,
 		.ranges = (uint64_t)ranges, .range_count = request->range_count, .now = csd_now(),
+		.trace = (uint64_t)csd_ring_lines(ring, taken), .trace_bytes = CSD_RING_TRACE_BYTES,
 	};
 	void (*entry)(struct csd_call *) = (void (*)(struct csd_call *))header.entry;
 
@@ -186,7 +187,7 @@ worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answe
 	entry(&call);
 	*answer = (struct csd_ring_answer) {
 		.sequence = request->sequence, .end = (uint32_t)call.end, .consumed = call.consumed, .records = call.records,
-		.matches = call.matches, .emitted = call.emitted,
+		.matches = call.matches, .emitted = call.emitted, .traced = call.traced,
 	};
 }
 
@@ -212,7 +213,7 @@ main(void)
 		struct csd_ring_answer answer;
 
 		csd_ring_wait(ring, taken, setup.spin_nanoseconds);
-		worker_run(csd_ring_next(ring, taken), &answer);
+		worker_run(csd_ring_next(ring, taken), taken, &answer);
 		csd_ring_answer(ring, taken, &answer);
 	}
 }
