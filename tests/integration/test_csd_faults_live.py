@@ -102,7 +102,7 @@ def lines(target: WorkerTarget, slot: int, start: int = 0) -> dict[str, Any]:
 
 
 def test_how_a_program_ended_is_told(target: WorkerTarget) -> None:
-    """To the administrator with everything; to hosts without what may be data; to those that may not load without source."""
+    """To the administrator with everything; to hosts without what may be data, nor source if they may not load."""
     began = int(time.time())
     with target.host() as host:
         right(host, 0)
@@ -126,7 +126,8 @@ def test_how_a_program_ended_is_told(target: WorkerTarget) -> None:
         assert re.fullmatch(PLACE, fault["place"])
         assert fault["text"] == f"{WORDS} at address 0x123456789000, by {fault['place']}"
         when = datetime.strptime(fault["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-        assert began <= when <= time.time()
+        ended = time.time()
+        assert began <= when <= ended
         stats = target.stats(0)
         assert (stats["faults"], stats["failed"], stats["runs"]) == (1, 1, 2)
         # It was compiled, mapped and shut in before: that is not the runs'.
@@ -168,7 +169,7 @@ def test_faults_deactivate_a_slot_and_no_other(target: WorkerTarget) -> None:
         assert drive.fault(COMPUTE, 1) == stopped["deactivated"].replace(" at address 0x123456789000", "")
         target.call("csd_set_host_rights", nqn=NQN, host=HOSTNQN, programs="run")
         listed = show("list", ACTIONS["list"](drive, parser().parse_args(["list"])))
-        assert f": deactivated by faults; the last: fault, signal 11 (hosts" in listed
+        assert ": deactivated by faults; the last: fault, signal 11 (hosts" in listed
         target.call("csd_set_host_rights", nqn=NQN, host=HOSTNQN)
 
         drive.activate(COMPUTE, 1)
