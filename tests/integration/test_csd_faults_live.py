@@ -208,7 +208,7 @@ def looped(target: WorkerTarget, host: SpdkTransport, start: int) -> bool:
     until("it runs", lambda: target.stats(2)["runs"] == runs + 1)
     host.abort(looping)
     assert host.wait(looping).status == ABORTED
-    text = lines(target, 2, start)["text"]
+    text: str = lines(target, 2, start)["text"]
     assert text in ("", "record 1: \\x07100\n")
     return text != ""
 

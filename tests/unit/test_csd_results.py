@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible.module_utils.hello_ebpf.csd import results
 from ansible.module_utils.hello_ebpf.csd.statuses import STATUSES, describe, fix_for
@@ -109,7 +111,7 @@ def test_statistics() -> None:
     older = results.Statistics(4, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     assert results.statistics(head + bytes(48)) == [older]
     faults = bytes.fromhex("0a00000000000000 0b00000000000000 0c00000000000000 0d000000 02") + bytes(19)
-    assert results.statistics(head + faults) == [results.Statistics(4, *range(1, 14), "time")]
+    assert results.statistics(head + faults) == [replace(results.Statistics(4, *range(1, 14)), fault_kind="time")]
     assert results.statistics(head + faults[:28] + b"\x09" + bytes(19))[0].fault_kind == "kind 9"
 
 

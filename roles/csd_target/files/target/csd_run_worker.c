@@ -156,6 +156,10 @@ csd_run_worker_slice(struct csd_run *run)
 	bool last_window;
 
 	if (run->wait.worker == NULL) {
+		if (!csd_slots_may_begin(run->slots, run->pind)) {
+			csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_PROGRAM_NOT_ACTIVATED);
+			return false;
+		}
 		run->wait.worker = csd_pool_take(run->wait.pool, run->wait.owner);
 		if (run->wait.worker == NULL) {
 			return csd_run_worker_wait(run);

@@ -476,7 +476,10 @@ csd_pool_take(struct csd_pool *pool, uint64_t owner)
 	found->taken = true;
 	found->state = CSD_WORKER_BUSY;
 	found->since = found->looked = csd_now();
-	found->cpu_before = worker_cpu_time(found);
+	if (!found->cpu_counted) {
+		found->cpu_before = worker_cpu_time(found);
+	}
+	found->cpu_counted = false;
 	return found;
 }
 
@@ -542,9 +545,15 @@ csd_worker_take_lines(struct csd_worker *worker, const struct csd_ring_answer *a
 }
 
 uint64_t
-csd_worker_cpu_time(const struct csd_worker *worker)
+csd_worker_cpu_time(struct csd_worker *worker)
 {
 	uint64_t taken = worker->state == CSD_WORKER_GONE ? worker->cpu_nanoseconds : worker_cpu_time(worker);
+	uint64_t before = worker->cpu_before;
 
-	return taken > worker->cpu_before ? taken - worker->cpu_before : 0;
+	if (taken < before) {
+		return 0;
+	}
+	worker->cpu_before = taken;
+	worker->cpu_counted = true;
+	return taken - before;
 }
