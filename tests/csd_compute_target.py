@@ -23,6 +23,7 @@ HOSTNQN = "nqn.2014-08.org.nvmexpress:uuid:2f2c9e33-0000-4000-8000-00000000c5d0"
 NQN = "nqn.2026-11.io.hello-ebpf:csd-compute-test"
 DATA, SLM, COMPUTE = 1, 2, 3
 MALLOC = {"method": "bdev_malloc_create", "num_blocks": 131072, "block_size": 512}
+RAM = {**MALLOC, "method": "bdev_csd_ram_create"}
 
 
 def compiled(source: str, folder: Path) -> bytes:
@@ -77,6 +78,28 @@ class ComputeTarget:
         """Its process."""
         assert self._process is not None
         return self._process.pid
+
+    def processes(self, name: str) -> list[int]:
+        """Processes of this name below it."""
+        parents = {}
+        names = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                text = stat.read_text()
+            except OSError:
+                continue
+            pid = int(stat.parent.name)
+            names[pid] = text[text.index("(") + 1 : text.rindex(")")]
+            parents[pid] = int(text.rpartition(")")[2].split()[1])
+
+        def below(pid: int) -> bool:
+            while pid in parents:
+                pid = parents[pid]
+                if pid == self.pid:
+                    return True
+            return False
+
+        return sorted(pid for pid, found in names.items() if found == name and below(pid))
 
     @property
     def running(self) -> bool:

@@ -24,7 +24,7 @@ from csd_compute_target import COMPUTE, DATA, HOSTNQN, NQN, WorkerTarget
 from csd_live import BINARY, compile_program
 from waiting import until
 
-PORT = 24119
+PORT = 24123
 FAULT, NOT_ACTIVE, ABORTED = 0x7C0, 0x198, 0x007
 RECORDS = 4
 MOST_FAULTS = 4

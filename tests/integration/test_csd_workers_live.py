@@ -23,7 +23,7 @@ from ansible.module_utils.hello_ebpf.csd import commands, results
 from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
-from csd_compute_target import COMPUTE, DATA, SLM, ComputeTarget, WorkerTarget, compiled
+from csd_compute_target import COMPUTE, DATA, RAM, SLM, ComputeTarget, WorkerTarget, compiled
 from csd_live import BINARY, ROOT, compile_program
 from waiting import until
 
@@ -99,7 +99,7 @@ class PatientTarget(WorkerTarget):
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[WorkerTarget]:
     with WorkerTarget(tmp_path, PORT) as target:
-        target.set_up()
+        target.set_up(data=RAM)
         yield target
 
 
@@ -119,29 +119,6 @@ def write(host: SpdkTransport, data: bytes) -> None:
 
 def load(target: ComputeTarget, pind: int, source: str) -> None:
     target.load(pind, compiled(source, target.folder))
-
-
-def processes(target: ComputeTarget, name: str) -> list[int]:
-    """Processes of this name below the target."""
-    parents = {}
-    names = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = stat.read_text()
-        except OSError:
-            continue
-        pid = int(stat.parent.name)
-        names[pid] = text[text.index("(") + 1 : text.rindex(")")]
-        parents[pid] = int(text.rpartition(")")[2].split()[1])
-
-    def below(pid: int) -> bool:
-        while pid in parents:
-            pid = parents[pid]
-            if pid == target.pid:
-                return True
-        return False
-
-    return sorted(pid for pid, found in names.items() if found == name and below(pid))
 
 
 def counted(host: SpdkTransport, pind: int = 0, length: int = 64 * 1000) -> None:
@@ -328,7 +305,7 @@ def test_who_leaves_takes_a_looping_program_along(patient: PatientTarget) -> Non
     until("the command ended", lambda: patient.stats(0)["aborted"] == 1)
     patient.call("csd_deactivate_program", name="csd0_compute", pind=0)
     patient.call("csd_unload_program", name="csd0_compute", pind=0)
-    until("its workers are gone", lambda: processes(patient, "csd_worker") == [])
+    until("its workers are gone", lambda: patient.processes("csd_worker") == [])
 
 
 @pytest.mark.timeout(300)
@@ -343,7 +320,7 @@ def test_killed_workers_and_spawners_lose_nothing(target: WorkerTarget) -> None:
         for turn in range(40):
             tags = [host.submit(commands.scan(COMPUTE, 0, DATA, 0, 64 * 100_000, room=4096)) for _ in range(4)]
             name = "csd_spawner" if turn % 8 == 7 else "csd_worker"
-            if found := processes(target, name):
+            if found := target.processes(name):
                 kill(dice.choice(found))
                 killed[name] += 1
             for completion in [host.wait(tag) for tag in tags]:
@@ -357,7 +334,7 @@ def test_killed_workers_and_spawners_lose_nothing(target: WorkerTarget) -> None:
     print(f"{interrupted} of 160 commands were interrupted; killed: {killed}")
     assert all(killed.values())
     assert target.running
-    until("one spawner is there", lambda: len(processes(target, "csd_spawner")) == 1)
+    until("one spawner is there", lambda: len(target.processes("csd_spawner")) == 1)
 
 
 def answers(host: SpdkTransport) -> bool:

@@ -5,6 +5,8 @@
 #include "csd_probe.h"
 #include "csd_stream.h"
 
+#include <sched.h>
+
 #include <spdk/stdinc.h>
 #include <spdk/env.h>
 #include <spdk/log.h>
@@ -148,12 +150,16 @@ static int
 spdk_io_poll(struct csd_io *base, bool wait)
 {
 	struct spdk_io *io = (struct spdk_io *)base;
+	int32_t done;
 
-	(void)wait;		/* polling is the point of this initiator */
 	if (++io->polls % POLLS_PER_ADMIN_POLL == 0 && spdk_nvme_ctrlr_process_admin_completions(io->ctrlr) < 0) {
 		return -ENOTCONN;
 	}
-	return spdk_nvme_qpair_process_completions(io->qpair, 0) < 0 ? -ENOTCONN : 0;
+	done = spdk_nvme_qpair_process_completions(io->qpair, 0);
+	if (done == 0 && wait) {
+		sched_yield();	/* polling is the point of this initiator; on few CPUs, the drive's own work may be waiting for this one */
+	}
+	return done < 0 ? -ENOTCONN : 0;
 }
 
 static void

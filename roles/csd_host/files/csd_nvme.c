@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -361,6 +362,8 @@ serve(struct bridge *bridge, const struct csd_place *place, struct csd_error *er
 		busy |= give_replies(bridge);
 		if (!busy && bridge->under_way == 0) {
 			sleep_until_something(bridge);
+		} else if (!busy) {
+			sched_yield();	/* on few CPUs, the drive's own work may be waiting for this one */
 		}
 	}
 	if (bridge->failed) {

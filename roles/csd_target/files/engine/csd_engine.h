@@ -16,6 +16,7 @@
 
 struct csd_load_options {
 	bool interpret;		/* never compile, though the CPU could */
+	bool in_target;		/* not in a worker, though there are such */
 	/* Geometry of a bare instruction stream, which has no place for it. Zeros: 64-byte records, 64 bytes of state. */
 	uint32_t record_bytes;
 	uint32_t stride_bytes;

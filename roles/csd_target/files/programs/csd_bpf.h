@@ -162,7 +162,7 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
  */
 #define CSD_STATE(type)		type csd_state CSD_SECTION(".csd_state")
 
-/* Memory of the drive that the command named; the program may write to it. */
+/* Memory of the drive that the command named, beside input and output: a program in a drive only reads it. */
 struct csd_range {
 	__u8 *begin;
 	__u64 bytes;

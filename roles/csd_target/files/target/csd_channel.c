@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_channel.h"
+#include "csd_shared.h"
 
 #include "spdk/nvmf_cmd.h"
 #include "spdk/thread.h"
@@ -96,47 +97,56 @@ csd_channel_close_pool(struct csd_channel *channel, struct csd_channel_pool *poo
 }
 
 static struct csd_channel_pool *
-csd_channel_find_pool(struct csd_channel *channel, const struct csd_loaded *loaded)
+csd_channel_open_pool(struct csd_channel *channel, struct csd_loaded *loaded, const struct csd_pool_memory *memories,
+		      uint32_t count)
 {
-	struct csd_channel_pool *pool;
+	struct csd_channel_pool *pool = calloc(1, sizeof(*pool));
 
-	TAILQ_FOREACH(pool, &channel->pools, link) {
-		if (pool->loaded == loaded) {
-			break;
-		}
+	if (pool == NULL) {
+		return NULL;
 	}
+	pool->pool = csd_workers_open(channel->workers, loaded->blob, &loaded->header, memories, count);
+	if (pool->pool == NULL) {
+		free(pool);
+		return NULL;
+	}
+	pool->loaded = csd_loaded_get(loaded);
+	TAILQ_INSERT_HEAD(&channel->pools, pool, link);
 	return pool;
 }
 
-static struct csd_pool *
-csd_channel_take_pool(struct csd_channel *channel, struct csd_loaded *loaded)
+/*
+ * One whose workers see what the subsystem has now. After a change of its namespaces they go: a memory that left it may be
+ * another subsystem's by now.
+ */
+static struct csd_channel_pool *
+csd_channel_take_pool(struct csd_channel *channel, struct csd_run *run)
 {
-	struct csd_channel_pool *pool = csd_channel_find_pool(channel, loaded);
+	struct csd_pool_memory memories[CSD_WORKERS_MEMORIES];
+	uint32_t count = csd_shared_in_subsystem(run->req, memories, CSD_WORKERS_MEMORIES);
+	struct csd_channel_pool *pool, *next, *found = NULL;
 
-	if (pool == NULL) {
-		pool = calloc(1, sizeof(*pool));
-		if (pool == NULL) {
-			return NULL;
+	TAILQ_FOREACH_SAFE(pool, &channel->pools, link, next) {
+		if (csd_pool_has_memories(pool->pool, memories, count)) {
+			found = pool->loaded == run->loaded ? pool : found;
+		} else if (pool->runs == 0) {
+			csd_channel_close_pool(channel, pool);
 		}
-		pool->pool = csd_workers_open(channel->workers, loaded->blob, &loaded->header);
-		if (pool->pool == NULL) {
-			free(pool);
-			return NULL;
-		}
-		pool->loaded = csd_loaded_get(loaded);
-		TAILQ_INSERT_HEAD(&channel->pools, pool, link);
 	}
-	pool->runs++;
-	return pool->pool;
+	if (found == NULL) {
+		found = csd_channel_open_pool(channel, run->loaded, memories, count);
+	}
+	if (found != NULL) {
+		found->runs++;
+	}
+	return found;
 }
 
 static void
-csd_channel_put_pool(struct csd_channel *channel, const struct csd_loaded *loaded)
+csd_channel_put_pool(struct csd_channel *channel, struct csd_channel_pool *pool)
 {
-	struct csd_channel_pool *pool = csd_channel_find_pool(channel, loaded);
-
 	pool->runs--;
-	if (pool->runs == 0 && csd_loaded_is_retired(loaded)) {
+	if (pool->runs == 0 && csd_loaded_is_retired(pool->loaded)) {
 		csd_channel_close_pool(channel, pool);
 	}
 }
@@ -177,7 +187,7 @@ csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 	struct spdk_io_channel *io_channel = run->io_channel;
 	struct csd_instance *instance = run->instance;
 	struct csd_loaded *loaded = csd_loaded_get(run->loaded);
-	bool in_pool = run->wait.pool != NULL;
+	struct csd_channel_pool *pool = run->pool;
 
 	TAILQ_REMOVE(&channel->runs, run, link);
 	csd_shares_leave(&channel->shares, &run->waiter);
@@ -186,8 +196,8 @@ csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 	if (instance != NULL) {
 		csd_channel_keep_instance(channel, loaded, instance);
 	}
-	if (in_pool) {
-		csd_channel_put_pool(channel, loaded);
+	if (pool != NULL) {
+		csd_channel_put_pool(channel, pool);
 	}
 	csd_loaded_put(loaded);
 	csd_channel_admit(channel);
@@ -203,8 +213,9 @@ csd_channel_equip(struct csd_channel *channel, struct csd_run *run)
 		return run->instance != NULL;
 	}
 	run->workers = channel->workers;
-	run->wait.pool = csd_channel_take_pool(channel, run->loaded);
-	return run->wait.pool != NULL;
+	run->pool = csd_channel_take_pool(channel, run);
+	run->wait.pool = run->pool != NULL ? run->pool->pool : NULL;
+	return run->pool != NULL;
 }
 
 /* In a turn of its own, for an instance may have to be made first. */

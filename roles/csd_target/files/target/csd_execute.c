@@ -122,6 +122,9 @@ prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *re
 		run->output.size = memory[1].length;
 		run->output.used = sizeof(struct csd_result) + info->state_bytes;
 	}
+	for (; run->range_count + 2 < count; run->range_count++) {
+		run->ranges[run->range_count] = memory[run->range_count + 2];
+	}
 	run->answer = answer;
 	return 0;
 }

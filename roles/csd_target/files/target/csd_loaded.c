@@ -100,12 +100,19 @@ loaded_free(struct csd_loaded *loaded)
 }
 
 /* A bare stream of instructions, or what is to be interpreted, has no place but in this process. */
+static bool
+loaded_for_workers(const struct csd_loaded *loaded)
+{
+	return csd_workers_enabled() && !loaded->options.interpret && !loaded->options.in_target && loaded->length >= SELFMAG &&
+	       memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0;
+}
+
 static int
 loaded_load(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
 {
 	int rc;
 
-	if (csd_workers_enabled() && !loaded->options.interpret && loaded->length >= SELFMAG && memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0) {
+	if (loaded_for_workers(loaded)) {
 		return loaded_compile(loaded, reason);
 	}
 	rc = csd_program_load(loaded->bytes, loaded->length, &loaded->options, &loaded->program, reason);

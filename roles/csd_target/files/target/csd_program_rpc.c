@@ -61,6 +61,8 @@ static const struct spdk_json_object_decoder g_load[] = {
 	{ "stride_bytes", offsetof(struct load, options.stride_bytes), spdk_json_decode_uint32, true },
 	{ "state_bytes", offsetof(struct load, options.state_bytes), spdk_json_decode_uint32, true },
 	{ "emit", offsetof(struct load, emit), spdk_json_decode_string, true },
+	/* To compare both ways in one run. */
+	{ "in_target", offsetof(struct load, options.in_target), spdk_json_decode_bool, true },
 	/* SPDK reads requests of at most 32 KiB: a larger program comes in pieces, as over NVMe. */
 	{ "offset", offsetof(struct load, offset), spdk_json_decode_uint32, true },
 	{ "size", offsetof(struct load, size), spdk_json_decode_uint32, true },
@@ -68,7 +70,7 @@ static const struct spdk_json_object_decoder g_load[] = {
 
 static const char g_load_expected[] =
 	"expected: name (string), pind (number), program (base64), and where wanted: program_type, pid, record_bytes, "
-	"stride_bytes, state_bytes (numbers), emit (record, offset or nothing); for a piece of a program: offset, size (numbers)";
+	"stride_bytes, state_bytes (numbers), emit (record, offset or nothing), in_target (boolean); for a piece of a program: offset, size (numbers)";
 
 static void
 loaded(void *ctx, int rc, const struct csd_refusal *refusal)

@@ -6,6 +6,7 @@
 #include "spdk/util.h"
 
 #include "csd_notice.h"
+#include "csd_ram.h"
 
 /*
  * Lent memory costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
@@ -261,13 +262,13 @@ csd_reader_read_piece(struct piece *piece)
 }
 
 /*
- * Of SPDK 20.07's bdevs, malloc alone has memory of its own to lend. Those that stand on another one (passthru, split)
+ * Beside csd_ram, of SPDK 20.07's bdevs malloc alone has memory of its own to lend. Those that stand on another one (passthru, split)
  * say that they lend whatever that one is, and then crash if it does not.
  */
 static bool
 csd_reader_bdev_lends(struct spdk_bdev *bdev)
 {
-	return strcmp(bdev->module->name, "malloc") == 0;
+	return strcmp(bdev->module->name, "malloc") == 0 || csd_ram_shared(bdev) != NULL;
 }
 
 struct csd_reader *

@@ -16,6 +16,7 @@
 #include "csd_workers.h"
 
 struct csd_channel;
+struct csd_channel_pool;
 
 struct csd_run {
 	/* Set by the command's handler, */
@@ -27,6 +28,8 @@ struct csd_run {
 	uint16_t rsid;				/* acquired; 0: none */
 	struct csd_run_parameters parameters;	/* its data, if any, lie in: */
 	uint8_t data[CSD_DATA_BYTES];
+	struct csd_range_memory ranges[CSD_RING_RANGES];	/* that the program sees beside input and output */
+	uint32_t range_count;
 	uint64_t length;			/* of the input */
 	struct csd_window window;		/* the input in memory, or what of it is at hand */
 	bool reads;				/* the input is in a bdev: */
@@ -48,6 +51,7 @@ struct csd_run {
 	bool aborted;				/* by the host */
 	struct csd_instance *instance;		/* of a program that runs in this process; NULL: */
 	struct spdk_io_channel *workers;	/* of one that runs in workers, */
+	struct csd_channel_pool *pool;
 	struct csd_workers_wait wait;		/* with its pool, and its worker as soon as it has one */
 
 	/* and by csd_run.c and csd_run_worker.c. */

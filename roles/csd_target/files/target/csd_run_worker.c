@@ -9,11 +9,13 @@
 #include "spdk/util.h"
 
 #include "csd_call.h"
+#include "csd_notice.h"
 
 /* In a worker's window: behind the input, what a run begins with. */
 #define STATE_AT	CSD_WORKERS_INPUT
 #define DATA_AT		(CSD_WORKERS_INPUT + CSD_MAX_STATE_BYTES)
 _Static_assert(CSD_MAX_STATE_BYTES + CSD_DATA_BYTES <= CSD_WORKERS_BEGIN, "there is room for both");
+_Static_assert(CSD_RING_RANGES + 2 == NVME_CSD_MAX_RANGES, "input and output, and what the program sees besides");
 
 int
 csd_run_worker_begin(struct csd_run *run, void (*notify)(void *run))
@@ -66,30 +68,77 @@ csd_run_worker_room(const struct csd_run *run)
 	return run->has_output ? run->output.size - run->output.used : CSD_WORKERS_OUTPUT;
 }
 
+/* As much of the input at once as can be: where it lies, or else copied into the worker's window. */
+static uint64_t
+csd_run_worker_input(const struct csd_run *run, uint64_t left, struct csd_ring_reference *input)
+{
+	const struct csd_worker *worker = run->wait.worker;
+	const uint8_t *from = run->window.bytes + (run->next - run->window.offset);
+	uint64_t bytes = spdk_min(left, CSD_WORKERS_SHARED);
+
+	if (csd_pool_refer(run->wait.pool, from, bytes, input)) {
+		return bytes;
+	}
+	bytes = spdk_min(left, CSD_WORKERS_INPUT);
+	*input = (struct csd_ring_reference) {worker->window_number, 0, bytes};
+	memcpy(worker->window->base, from, bytes);
+	return bytes;
+}
+
+/* What a run begins with, copied behind the window. */
+static void
+csd_run_worker_first(const struct csd_run *run, struct csd_ring_request *request)
+{
+	const struct csd_worker *worker = run->wait.worker;
+	uint32_t state_bytes = run->loaded->info->state_bytes;
+
+	request->flags |= CSD_CALL_FIRST;
+	if (run->parameters.data_bytes > 0) {
+		memcpy(worker->window->base + DATA_AT, run->parameters.data, run->parameters.data_bytes);
+	}
+	if (run->parameters.state != NULL) {
+		request->state = (struct csd_ring_reference) {worker->window_number, STATE_AT, state_bytes};
+		memcpy(worker->window->base + STATE_AT, run->parameters.state, state_bytes);
+	}
+}
+
+/* False: the run has failed. */
+static bool
+csd_run_worker_refer_ranges(struct csd_run *run, struct csd_ring_request *request)
+{
+	request->range_count = run->range_count;
+	for (uint32_t i = 0; i < run->range_count; i++) {
+		if (!csd_pool_refer(run->wait.pool, run->ranges[i].bytes, run->ranges[i].length, &request->ranges[i])) {
+			CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: workers see at most %u memories of a subsystem, each of at most %llu bytes\n",
+				      run->pind, CSD_WORKERS_MEMORIES, CSD_LAYOUT_MAX_MEMORY);
+			csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+			return false;
+		}
+	}
+	return true;
+}
+
 static void
 csd_run_worker_ask(struct csd_run *run, uint64_t left, bool last_window)
 {
-	const struct csd_program_info *info = run->loaded->info;
 	struct csd_worker *worker = run->wait.worker;
-	uint64_t bytes = spdk_min(left, CSD_WORKERS_INPUT), room = spdk_min(csd_run_worker_room(run), CSD_WORKERS_OUTPUT);
-	bool last = last_window && bytes == left;
+	uint64_t room = spdk_min(csd_run_worker_room(run), CSD_WORKERS_OUTPUT), bytes;
 	struct csd_ring_request request = {
-		.flags = (run->begun ? 0 : CSD_CALL_FIRST) | (last ? CSD_CALL_LAST : 0), .input_offset = run->next,
-		.input = {worker->window_number, 0, bytes}, .output = {worker->output_number, 0, room},
+		.input_offset = run->next, .output = {worker->output_number, 0, room},
+		.data = {worker->window_number, DATA_AT, run->parameters.data_bytes},
 		.cparam1 = run->parameters.cparam1, .cparam2 = run->parameters.cparam2,
 	};
+	bool last;
 
-	memcpy(worker->window->base, run->window.bytes + (run->next - run->window.offset), bytes);
-	if (!run->begun) {
-		request.data = (struct csd_ring_reference) {worker->window_number, DATA_AT, run->parameters.data_bytes};
-		if (run->parameters.data_bytes > 0) {
-			memcpy(worker->window->base + DATA_AT, run->parameters.data, run->parameters.data_bytes);
-		}
-		if (run->parameters.state != NULL) {
-			request.state = (struct csd_ring_reference) {worker->window_number, STATE_AT, info->state_bytes};
-			memcpy(worker->window->base + STATE_AT, run->parameters.state, info->state_bytes);
-		}
+	if (!csd_run_worker_refer_ranges(run, &request)) {
+		return;
 	}
+	if (!run->begun) {
+		csd_run_worker_first(run, &request);
+	}
+	bytes = csd_run_worker_input(run, left, &request.input);
+	last = last_window && bytes == left;
+	request.flags |= last ? CSD_CALL_LAST : 0;
 	run->asked_bytes = bytes;
 	run->asked_room = room;
 	run->asked_last = last;
@@ -185,5 +234,5 @@ csd_run_worker_slice(struct csd_run *run)
 		return false;
 	}
 	csd_run_worker_ask(run, left, last_window);
-	return csd_run_worker_wait(run);
+	return run->ended ? false : csd_run_worker_wait(run);
 }

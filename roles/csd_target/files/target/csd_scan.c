@@ -75,7 +75,7 @@ find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *ref
 	return 0;
 }
 
-/* Range 0: program data. Range 1: state. */
+/* Range 0: program data. Range 1: state. What follows the program sees. */
 static int
 find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
 {
@@ -106,6 +106,9 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 						   "Scan: %" PRIu64 " bytes for a state of %u", memory[1].length, state_bytes);
 		}
 		run->state_output = memory[1].bytes;
+	}
+	for (; run->range_count + 2 < count; run->range_count++) {
+		run->ranges[run->range_count] = memory[run->range_count + 2];
 	}
 	if (scan->flags & CSD_SCAN_RESUME) {
 		if (count < 2) {

@@ -6,6 +6,7 @@
  * The memory cannot go while a command runs: SPDK removes a namespace only after all requests of its subsystem are done.
  */
 #include "csd_slm.h"
+#include "csd_shared.h"
 #include "csd_work.h"
 
 #include "spdk/bdev.h"
@@ -21,7 +22,8 @@
 
 struct slm {
 	struct csd_namespace ns;
-	uint8_t *memory;
+	struct csd_shared shared;
+	uint8_t *memory;	/* its */
 	uint64_t bytes;
 };
 
@@ -67,6 +69,12 @@ csd_slm_memory(struct csd_namespace *ns, uint64_t *bytes)
 	}
 	*bytes = slm_of(ns)->bytes;
 	return slm_of(ns)->memory;
+}
+
+struct csd_memory *
+csd_slm_shared(struct csd_namespace *ns)
+{
+	return ns->ops == &g_slm_ops ? slm_of(ns)->shared.memory : NULL;
 }
 
 /* ---- tasks */
@@ -309,7 +317,7 @@ copy_blocks_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 	copy_advance(task, blocks * block_bytes, task->done == task->source[task->range].blocks.nlb + 1u);
 }
 
-/* Reads right into the memory, which is hugepage memory like any I/O buffer of SPDK. */
+/* Reads right into the memory. What a device of this machine cannot reach (csd_shared.h) its driver refuses. */
 static void
 copy_blocks_step(struct slm_task *task)
 {
@@ -522,7 +530,7 @@ slm_unregistered(void *io_device)
 	struct slm *slm = io_device;
 
 	spdk_bdev_destruct_done(&slm->ns.bdev, 0);
-	spdk_free(slm->memory);
+	csd_shared_destroy(&slm->shared);
 	free(slm);
 }
 
@@ -538,6 +546,7 @@ slm_write_info(struct csd_namespace *ns, struct spdk_json_write_ctx *w)
 {
 	spdk_json_write_named_object_begin(w, "csd_slm");
 	spdk_json_write_named_uint64(w, "megabytes", slm_of(ns)->bytes / MEGABYTE);
+	spdk_json_write_named_bool(w, "huge_pages", slm_of(ns)->shared.memory->huge);
 	spdk_json_write_object_end(w);
 }
 
@@ -583,18 +592,19 @@ csd_slm_create(const char *name, uint64_t bytes, const struct spdk_uuid *uuid)
 		return -ENOMEM;
 	}
 	slm->bytes = bytes;
-	slm->memory = spdk_zmalloc(bytes, 2 * MEGABYTE, NULL, SPDK_ENV_SOCKET_ID_ANY, SPDK_MALLOC_DMA);
-	if (slm->memory == NULL) {
+	rc = csd_shared_create("csd_slm", bytes, &slm->shared);
+	if (rc != 0) {
 		free(slm);
-		return -ENOMEM;
+		return rc;
 	}
+	slm->memory = slm->shared.memory->base;
 	slm->ns.ops = &g_slm_ops;
 	slm->ns.bdev.blockcnt = bytes / 4096;
 	spdk_io_device_register(slm, channel_create, channel_destroy, sizeof(struct slm_channel), name);
 	rc = csd_namespace_register(&slm->ns, name, "CSD SLM", uuid);
 	if (rc != 0) {
 		spdk_io_device_unregister(slm, NULL);
-		spdk_free(slm->memory);
+		csd_shared_destroy(&slm->shared);
 		free(slm);
 	}
 	return rc;

@@ -45,7 +45,7 @@ create(struct spdk_jsonrpc_request *request, const struct slm_create *asked)
 		spdk_jsonrpc_send_error_response_fmt(request, rc, "there is a bdev %s already", asked->name);
 	} else if (rc == -ENOMEM) {
 		spdk_jsonrpc_send_error_response_fmt(request, rc,
-						     "no %" PRIu64 " MiB of hugepage memory in one piece are left: start the target with more",
+						     "this machine has no %" PRIu64 " MiB of memory left",
 						     asked->megabytes);
 	} else if (rc != 0) {
 		spdk_jsonrpc_send_error_response(request, rc, spdk_strerror(-rc));

@@ -12,8 +12,13 @@
 #include "csd_blob_get.h"
 #include "csd_executor.h"
 
-/* Of a worker: input at a time, with room behind it for the state and data that a run begins with; and output. */
+/*
+ * Of a worker: input at a time, where it is copied, with room behind it for the state and data that a run begins with; and output.
+ * Input at a time that lies in a memory of its pool.
+ */
 #define CSD_WORKERS_INPUT	(1u << 20)
+#define CSD_WORKERS_SHARED	(4u << 20)
+#define CSD_WORKERS_MEMORIES	(CSD_LAYOUT_MEMORIES - 2)
 #define CSD_WORKERS_BEGIN	8192
 #define CSD_WORKERS_OUTPUT	(256u << 10)
 
@@ -34,8 +39,9 @@ enum csd_blob_end csd_workers_compile(const void *object, size_t length, struct 
 /* This thread's executor, as long as the channel is not put; NULL: no memory, or no spawner. */
 struct spdk_io_channel *csd_workers_hold(void);
 
-/* A pool on this thread for a program. NULL: no memory. */
-struct csd_pool *csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const struct csd_blob_header *header);
+/* A pool on this thread for a program that sees these memories besides its own. NULL: no memory. */
+struct csd_pool *csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const struct csd_blob_header *header,
+				  const struct csd_pool_memory *memories, uint32_t memory_count);
 /* Nobody runs it any more: it goes when its workers have ended. */
 void csd_workers_close(struct spdk_io_channel *held, struct csd_pool *pool);
 

@@ -441,6 +441,33 @@ csd_pool_close(struct csd_pool *pool)
 	return true;
 }
 
+bool
+csd_pool_refer(const struct csd_pool *pool, const void *bytes, uint64_t length, struct csd_ring_reference *reference)
+{
+	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
+		const struct csd_pool_memory *memory = &pool->memories[i];
+		uintptr_t base = (uintptr_t)memory->memory->base + memory->offset, at = (uintptr_t)bytes;
+
+		if (at >= base && at - base <= memory->length && length <= memory->length - (at - base)) {
+			*reference = (struct csd_ring_reference) {i, at - base, length};
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+csd_pool_has_memories(const struct csd_pool *pool, const struct csd_pool_memory *memories, uint32_t count)
+{
+	bool same = pool->options.memory_count == count;
+
+	for (uint32_t i = 0; same && i < count; i++) {
+		same = pool->memories[i].memory == memories[i].memory && pool->memories[i].offset == memories[i].offset &&
+		       pool->memories[i].length == memories[i].length && pool->memories[i].writable == memories[i].writable;
+	}
+	return same;
+}
+
 /* One of this owner's own, or a spare. */
 static struct csd_worker *
 pool_find(const struct csd_pool *pool, uint64_t owner)

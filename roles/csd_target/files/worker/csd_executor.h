@@ -124,6 +124,11 @@ struct csd_pool *csd_pool_create(struct csd_executor *executor, const struct csd
 /* Ends all workers. False: some are still there, or still taken; poll, and call again. True: freed. */
 bool csd_pool_close(struct csd_pool *pool);
 
+/* These bytes as its workers see them. False: they do not lie in a memory of the pool. */
+bool csd_pool_refer(const struct csd_pool *pool, const void *bytes, uint64_t length, struct csd_ring_reference *reference);
+/* Whether these are its memories, one by one. */
+bool csd_pool_has_memories(const struct csd_pool *pool, const struct csd_pool_memory *memories, uint32_t count);
+
 /* A worker for a command of this owner: an idle one of its own, or a spare. NULL: none is ready; poll, and ask again. */
 struct csd_worker *csd_pool_take(struct csd_pool *pool, uint64_t owner);
 /* Whether it would give one now. */
