@@ -35,6 +35,17 @@ options:
     type: list
     elements: path
     default: []
+  cpu:
+    description: The eBPF that the drive takes. An engine inside the target knows no 32-bit jumps, which v3 has.
+    type: str
+    choices: [v1, v2, v3]
+    default: v2
+  debug:
+    description:
+      - With BTF, which says what maps are and of which line an instruction is. Programs with maps need it. Then a
+        comment that moves lines makes another program. Needs C(llvm-strip) beside clang.
+    type: bool
+    default: false
   units:
     description: What is to be compiled. Filled in by the action plugin; not for playbooks.
     type: list
@@ -102,7 +113,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units, find_clang
+from ansible.module_utils.hello_ebpf.csd_program.compile import (
+    Unit,
+    Way,
+    compile_units,
+    find_clang,
+    find_strip,
+)
 from ansible.module_utils.hello_ebpf.errors import LabError
 
 UNIT = {name: {"type": "str", "required": True} for name in ("source", "folder", "name")}
@@ -110,6 +127,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "str", "required": True},
     "folders": {"type": "list", "elements": "path", "default": []},
     "include": {"type": "list", "elements": "path", "default": []},
+    "cpu": {"type": "str", "choices": ["v1", "v2", "v3"], "default": "v2"},
+    "debug": {"type": "bool", "default": False},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
     "texts": {"type": contents.mapping, "default": {}},
     "contents": {"type": contents.mapping, "default": {}},
@@ -121,16 +140,18 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
     units = [Unit(**unit) for unit in asked["units"]]
+    way = Way(asked["cpu"], asked["debug"])
     programs: dict[str, Any] = {
         source: described(base64.b64decode(content)) for source, content in asked["contents"].items()
     }
-    if units and module.check_mode and not find_clang():
-        module.warn(f"no clang on {os.uname().nodename} yet: what it will make is not known")
+    missing = "clang" if not find_clang() else "llvm-strip" if way.debug and not find_strip() else None
+    if units and module.check_mode and missing:
+        module.warn(f"no {missing} on {os.uname().nodename} yet: what it will make is not known")
         programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}
     elif units:
         try:
             with tempfile.TemporaryDirectory(prefix="csd_program_build.") as scratch:
-                made = compile_units(units, asked["texts"], asked["include"], Path(scratch))
+                made = compile_units(units, asked["texts"], asked["include"], Path(scratch), way)
         except LabError as error:
             module.fail_json(msg=str(error))
         for source, compiled in made.items():

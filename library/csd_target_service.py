@@ -68,6 +68,22 @@ options:
     type: str
     choices: [wanted, required]
     default: wanted
+  workers:
+    description:
+      - Each program in a process of its own, of C(csd_worker), C(csd_spawner) and C(csd_compile) beside O(program),
+        which has to be csd_tgt. Before a start it is seen that C(csd_compile) works for O(user); it needs gcc and
+        binutils. What was compiled is kept in a folder of O(user) alone, C(/var/cache/hello_ebpf) and O(name).
+    type: bool
+    default: false
+  worker_cpus:
+    description: CPUs on which programs run; none given are all that no reactor has. Only with O(workers).
+    type: list
+    elements: int
+    default: []
+  program_cpu_milliseconds:
+    description: CPU time that a command's program may take, 1 to 3600000. Only with O(workers).
+    type: int
+    default: 10000
   core_mask:
     description: Hexadecimal mask of the cores that reactors spin on, with C(0x).
     default: "0x1"
@@ -158,6 +174,7 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
+from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
@@ -171,6 +188,9 @@ ARGUMENTS = {
     "data": {"type": "list", "elements": "path", "default": []},
     "idle_priority": {"type": "bool", "default": False},
     "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
+    "workers": {"type": "bool", "default": False},
+    "worker_cpus": {"type": "list", "elements": "int", "default": []},
+    "program_cpu_milliseconds": {"type": "int", "default": 10000},
     "core_mask": {"type": "str", "default": "0x1"},
     "memory_megabytes": {"type": "int", "default": 1024},
     "page_kilobytes": {"type": "int", "default": 2048},
@@ -195,6 +215,19 @@ def main() -> None:
     argv += ["--huge-unlink", "--num-trace-entries", "1024", "--shm-id", str(SHARED_MEMORY_ID)]
     if not asked["pci"]:
         argv += ["--no-pci", "--iova-mode", "va"]
+    workers = None
+    if asked["workers"]:
+        folder = Path(asked["program"]).parent
+        cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
+        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache)
+        argv += workers.arguments
+    started = asked["state"] == "started"
+    try:
+        cores = parse_core_mask(asked["core_mask"], online_cores()) if started else ()
+        if workers and started:
+            workers.check(online_cores())
+    except LabError as error:
+        module.fail_json(msg=str(error))
     service = Service(
         name=asked["name"],
         description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
@@ -208,18 +241,22 @@ def main() -> None:
         hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],
+        cache=workers.cache if workers else None,
+        starts=workers.programs if workers else (),
+        tasks=workers.tasks(cores) if workers else 0,
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
     )
     try:
         target = Target(
             rpc_socket=Path(asked["rpc_socket"]),
             config_file=Path(asked["config_file"]),
-            cores=parse_core_mask(asked["core_mask"], online_cores()) if asked["state"] == "started" else (),
+            cores=cores,
             memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
             ready_seconds=asked["ready_seconds"],
             share_cores=asked["share_cores"],
             state=asked["state"],
             given_before=tuple(map(Path, asked["given_before"])),
+            workers=workers,
         )
         supervisor = choose(service)
         replaced = module.check_mode and asked["rebuilt"]

@@ -66,6 +66,7 @@ def _uses(service: Service) -> list[tuple[str, Path]]:
     """All that the service's process opens by a name of the inventory's, each with what it does with it."""
     return [
         ("runs", Path(service.argv[0])),
+        *(("runs", path) for path in service.starts),
         *(("reads", path) for path in service.reads),
         *(("works on", path) for path in service.data),
     ]

@@ -9,8 +9,8 @@ from pathlib import Path
 from .services import STOP_SECONDS, Service
 from .systemd_names import command, value, words
 
-# Whatever it runs as. What is not here: MemoryDenyWriteExecute (programs are compiled into memory that is then made
-# executable), ProcSubset (DPDK reads /proc/meminfo), PrivateNetwork and PrivateUsers (fails where user namespaces do).
+# Whatever it runs as. What is not here: MemoryDenyWriteExecute (programs become memory that is then made executable),
+# ProcSubset (DPDK reads /proc/meminfo), PrivateNetwork and PrivateUsers (fails where user namespaces do).
 COMMON = """\
 NoNewPrivileges=yes
 PrivateTmp=yes
@@ -46,6 +46,14 @@ AmbientCapabilities=
 ProtectKernelTunables=yes
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @keyring
+"""
+# What the processes that it starts shut themselves in with: newer systemds have these in @system-service.
+STARTS = """\
+SystemCallFilter=seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
+"""
+# Of root, capabilities are given up by a call.
+STARTS_AS_ROOT = """\
+SystemCallFilter=capset
 """
 # Devices of its own: their registers, their physical addresses (pagemap), their drivers in /sys.
 PCI = """\
@@ -86,7 +94,7 @@ LimitCORE=0
 LimitNOFILE=65536
 LogRateLimitIntervalSec=30s
 LogRateLimitBurst=2000
-{"CPUSchedulingPolicy=idle" + chr(10) if service.idle else ""}{COMMON}{_own(service)}{_data(service)}
+{_tasks(service)}{"CPUSchedulingPolicy=idle" + chr(10) if service.idle else ""}{COMMON}{_own(service)}{_data(service)}
 [Install]
 WantedBy=multi-user.target
 """
@@ -102,13 +110,23 @@ def _run_folders(service: Service) -> list[str]:
 
 def _own(service: Service) -> str:
     if service.pci:
-        return PCI
-    return CLOSED if service.user != "root" else ROOT
+        return PCI + (STARTS if service.starts else "")
+    if service.user == "root":
+        return ROOT + (STARTS + STARTS_AS_ROOT if service.starts else "")
+    return CLOSED + (STARTS if service.starts else "")
+
+
+def _tasks(service: Service) -> str:
+    """Of what it starts: how many; it ends them itself; and one that takes too much memory is not the service's end."""
+    return f"TasksMax={service.tasks}\nKillMode=mixed\nOOMPolicy=continue\n" if service.starts else ""
 
 
 def _data(service: Service) -> str:
     lines = [f"ReadWritePaths={words([f'-{folder}'])}" for folder in service.folders]
     lines += [f"InaccessiblePaths={words([f'-{folder}'])}" for folder in service.hides]
+    if service.cache is not None:
+        name = str(service.cache.relative_to("/var/cache"))
+        lines += [f"CacheDirectory={words([name])}", "CacheDirectoryMode=0700"]
     if not service.pci:
         # A private /dev has no disks. Without it, those that are declared are all that can be opened.
         lines += (

@@ -22,6 +22,7 @@ from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .supervisors import Supervisor, stop_process
 from .target_memory import SYS, Memory, check_memory
+from .target_workers import CACHE_FILES, CACHES, Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
@@ -48,6 +49,7 @@ class Target:
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
         given_before: in check mode, files of its data that a task before would have given to its user.
+        workers: programs run in processes of their own; None: inside the target.
     """
 
     rpc_socket: Path
@@ -58,6 +60,7 @@ class Target:
     share_cores: bool
     state: str
     given_before: tuple[Path, ...] = ()
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,8 @@ class TargetService:
         """What the target makes where others could have made something before it."""
         service = self.supervisor.service
         logs = [] if self.supervisor.sandboxes else [service.log]
-        return [service.run_folder, self.target.config_file, *logs]
+        caches = [service.cache] if service.cache is not None else []
+        return [service.run_folder, self.target.config_file, *logs, *caches]
 
     def _unnoted(self, process: Process | None, definition: str | None) -> tuple[Path, ...]:
         """What our target runs with, or was told to: it is ours, though the notes of it were lost."""
@@ -315,6 +319,8 @@ class TargetService:
                 check_memory(
                     self.target.memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys
                 )
+                if self.target.workers is not None:
+                    self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
 
     def _check_place(self, found: Found) -> None:
         """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""
@@ -341,7 +347,9 @@ class TargetService:
             raise LabError(
                 asked=f"{path} for {service.name}",
                 found="it is there, and the lab did not make it",
-                fix="move it away, or set csd_target_config_file and csd_target_log to other paths",
+                fix="move it away"
+                if path == service.cache
+                else "move it away, or set csd_target_config_file and csd_target_log to other paths",
             )
         if (other := self._other()) is not None:
             raise LabError(
@@ -452,9 +460,9 @@ class TargetService:
         for path in (path for path in leftovers if path not in folders):
             tidy(path)
         for folder in folders:
-            dpdk = folder.parent.name == "dpdk"
-            remove_named(folder, DPDK_FILES if dpdk else ())
-            if dpdk:
+            dpdk, cache = folder.parent.name == "dpdk", folder.parent == CACHES
+            remove_named(folder, DPDK_FILES if dpdk else CACHE_FILES if cache else ())
+            if dpdk or cache:
                 rmdir(folder.parent)
         for path in leftovers:
             self.made.forget(self.supervisor.service.name, path)

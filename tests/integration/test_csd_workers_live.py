@@ -377,3 +377,40 @@ def test_a_budget_that_is_none_is_refused(number: str) -> None:
     done = subprocess.run([BINARY, "--program-cpu-milliseconds", number], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"csd_tgt: --program-cpu-milliseconds {number}: a number from 1 to 3600000" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cpus", "why"),
+    [
+        ("0,,2", "CPUs by their numbers, such as 1,3-5, are wanted"),
+        ("all", "CPUs by their numbers, such as 1,3-5, are wanted"),
+        ("9999", "CPU 9999 does not exist, or may not be used by this process, which has 0"),
+        ("0,1", "CPU 1 does not exist, or may not be used by this process, which has 0"),
+    ],
+)
+def test_cpus_that_cannot_be_had_are_refused(cpus: str, why: str) -> None:
+    """Before SPDK starts. It may use CPU 0 alone."""
+    command = ["taskset", "--cpu-list", "0", str(BINARY), "--workers", str(BINARY.parent), "--worker-cpus", cpus]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"csd_tgt: --worker-cpus {cpus}: {why}\n" in done.stderr
+
+
+def test_programs_run_where_it_was_declared_and_the_log_says_what_holds_of_them(tmp_path: Path) -> None:
+    """On the reactor's CPU, which is allowed."""
+    with WorkerTarget(tmp_path, PORT, core_mask="0x1") as target:
+        target.stop()
+        target.start("--worker-cpus", "0")
+        target.set_up()
+        load(target, 0, WRONG)
+        with target.host(core=1) as host:
+            counted(host)
+        assert {frozenset(os.sched_getaffinity(pid)) for pid in target.processes("csd_worker")} == {frozenset({0})}
+        log = target.log_text()
+        assert "programs run on CPU 0 beside the reactor that spins there" in log
+        assert "programs run in processes of their own, on CPUs 0\n" in log
+        assert log.count("programs are shut in ") == 1
+        found = re.search(r"programs are shut in (?:by all layers|without: ([\w, ]+))\n", log)
+        assert found
+        # Landlock may be missing; nothing else.
+        assert all(layer.endswith(" by Landlock") for layer in (found[1] or "").split(", ") if layer)

@@ -21,6 +21,7 @@ LITERAL = r"[a-z0-9][a-z0-9.+-]*(?:\|[a-z0-9][a-z0-9.+-]*)*"
 # asked for those whose names differ and for daemon, libdpdk-dev and nvme-cli (all in universe or main of 24.04); the
 # others have had the same name in both for many releases.
 EVERYWHERE = [
+    "binutils",
     "ca-certificates",
     "clang",
     "daemon",

@@ -15,11 +15,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf import supervisors
+from ansible.module_utils.hello_ebpf import supervisors, target_service
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.services import Service
@@ -221,6 +223,45 @@ def test_absent_leaves_nothing_and_is_idempotent(bench: Bench) -> None:
     assert not bench.socket.parent.exists()
     assert not trace.exists()
     assert bench.run("absent").actions == bench.run("absent", check=True).actions == []
+
+
+@pytest.fixture
+def cached(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """With a folder for compiled programs."""
+    caches = bench.folder / "caches"
+    monkeypatch.setattr(target_service, "CACHES", caches)
+    bench.supervisor.service = replace(bench.supervisor.service, cache=caches / "csd_test")
+    return bench
+
+
+def test_compiled_programs_go_with_the_service_and_what_others_put_beside_them_stays(cached: Bench) -> None:
+    for theirs in (True, False):
+        cached.run()
+        cache = cached.folder / "caches/csd_test"
+        cache.mkdir(parents=True, exist_ok=True)
+        for name in ("0123456789abcdef" * 4, "identity", "unfinished"):
+            (cache / name).touch()
+        (cache / "theirs").touch() if theirs else (cache / "theirs").unlink()
+        cached.run("absent")
+        assert cached.run("absent").actions == []
+        assert inside(cached) == (["caches/csd_test/theirs", "stand_in.py"] if theirs else ["stand_in.py"])
+        if theirs:
+            Made().note("csd_test", cache)
+    assert not cache.parent.exists()
+
+
+def test_a_folder_of_others_is_no_cache(cached: Bench) -> None:
+    cache = cached.folder / "caches/csd_test"
+    cache.mkdir(parents=True)
+    (cache / "identity").touch()
+    for check in (True, False):
+        with pytest.raises(LabError) as refused:
+            cached.run(check=check)
+        assert str(refused.value) == (
+            f"Asked: {cache} for csd_test. Found: it is there, and the lab did not make it. Do: move it away."
+        )
+    assert cached.run("absent").actions == []
+    assert inside(cached) == ["caches/csd_test/identity", "stand_in.py"]
 
 
 def test_a_socket_served_by_another_is_refused_and_left_alone(bench: Bench) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 from ..errors import LabError
 from ..make_install import ENVIRONMENT
 
-# As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other. No -g: debug
-# information holds paths and dates from the tools, and programs are told apart by their bytes.
-FLAGS = ("-O2", "-target", "bpf", "-mcpu=v2", "-Wall", "-Wextra")
+# As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other.
+FLAGS = ("-O2", "-target", "bpf", "-Wall", "-Wextra")
+# What maps are, and which line an instruction is of, the drive reads from .BTF and .BTF.ext. clang makes DWARF beside
+# them, several times as large, which nobody reads: llvm-strip takes it away. Programs are told apart by their bytes: no
+# path of this machine is in them.
+DEBUG = ("-g", "-fdebug-compilation-dir=.")
 # One line for each thing that clang says.
 BRIEF = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 TELLING_LINES = 6
@@ -45,9 +48,27 @@ class Compiled:
     warnings: str
 
 
+@dataclass(frozen=True)
+class Way:
+    """How programs are compiled.
+
+    Attributes:
+        cpu: the eBPF that the drive takes: v1, v2 or v3.
+        debug: with what says of maps what they are, and of instructions of which line.
+    """
+
+    cpu: str = "v2"
+    debug: bool = False
+
+
 def find_clang() -> str:
     """Where clang is; empty where there is none."""
     return shutil.which("clang", path=ENVIRONMENT["PATH"]) or ""
+
+
+def find_strip() -> str:
+    """Where llvm-strip is; empty where there is none."""
+    return shutil.which("llvm-strip", path=ENVIRONMENT["PATH"]) or ""
 
 
 def compile_units(
@@ -55,6 +76,7 @@ def compile_units(
     texts: Mapping[str, Mapping[str, str]],
     include: Sequence[str],
     scratch: Path,
+    way: Way = Way(),
 ) -> dict[str, Compiled]:
     """Compile programs.
 
@@ -63,6 +85,7 @@ def compile_units(
         texts: folder of the controller -> file name in it -> text: sources and headers.
         include: folders among these whose headers every program may include.
         scratch: an empty folder.
+        way: how.
 
     Returns:
         Source as it was asked for -> its ELF.
@@ -77,6 +100,14 @@ def compile_units(
             found=f"there is no clang in {ENVIRONMENT['PATH']}",
             fix="let the role ebpf_toolchain install it there, or name another machine with csd_target_builder",
         )
+    strip = find_strip()
+    if way.debug and not strip:
+        raise LabError(
+            asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
+            found=f"there is no llvm-strip in {ENVIRONMENT['PATH']}",
+            fix="let the role ebpf_toolchain install it there (package llvm), or name another machine with "
+            "csd_target_builder",
+        )
     places = _write(texts, scratch)
     headers = [f"-I{places[folder]}" for folder in include]
     # clang's bpf target does not look where Debian keeps <asm/types.h>.
@@ -86,7 +117,10 @@ def compile_units(
         number, unit = numbered
         result = scratch / f"{number}.o"
         source = places[unit.folder] / unit.name
-        command = [clang, *FLAGS, *BRIEF, *headers, "-c", str(source), "-o", str(result)]
+        flags = [*FLAGS, f"-mcpu={way.cpu}", *BRIEF]
+        if way.debug:
+            flags += [*DEBUG, *(f"-ffile-prefix-map={place}/=" for place in places.values())]
+        command = [clang, *flags, *headers, "-c", str(source), "-o", str(result)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         words = _as_asked(done.stderr, places)
         if done.returncode:
@@ -95,10 +129,22 @@ def compile_units(
                 found=f"clang says: {' | '.join(words.splitlines()[:TELLING_LINES])}",
                 fix="mend the program; nothing was changed",
             )
+        if way.debug:
+            _run_strip(strip, result, unit.source)
         return unit.source, Compiled(result.read_bytes(), words)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return dict(pool.map(compile_one, enumerate(units)))
+
+
+def _run_strip(strip: str, path: Path, source: str) -> None:
+    done = subprocess.run([strip, "-g", str(path)], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(
+            asked=f"compile {source}",
+            found=f"llvm-strip says: {done.stderr.strip()}",
+            fix="see that clang and llvm-strip are of one release of LLVM; nothing was changed",
+        )
 
 
 def _write(texts: Mapping[str, Mapping[str, str]], scratch: Path) -> dict[str, Path]:

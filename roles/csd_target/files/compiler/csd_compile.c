@@ -34,6 +34,7 @@ struct compile {
 	struct compile_options options;
 	enum mode mode;
 	const char *input, *output;	/* NULL: stdin, stdout */
+	mode_t mask;			/* of its starter */
 	char folder[PATH_MAX];
 	char written[PATH_MAX];		/* what becomes the output; empty: nothing */
 };
@@ -158,10 +159,8 @@ static enum compile_end
 compile_open(struct compile *compile, char reason[CSD_REASON_BYTES])
 {
 	enum compile_end end;
-	mode_t mask = umask(0);
 	int file;
 
-	umask(mask);
 	if (compile->input == NULL) {
 		return COMPILE_DONE;
 	}
@@ -177,7 +176,7 @@ compile_open(struct compile *compile, char reason[CSD_REASON_BYTES])
 	file = mkstemp(compile->written);
 	if (file < 0) {
 		compile->written[0] = '\0';
-	} else if (fchmod(file, 0666 & ~mask) != 0) {
+	} else if (fchmod(file, 0666 & ~compile->mask) != 0) {
 		close(file);
 		file = -1;
 	}
@@ -382,6 +381,8 @@ main(int argc, char **argv)
 	signal(SIGXCPU, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
 	compile_arguments(argc, argv, &compile);
+	/* A service's may forbid to search the folders that it makes. */
+	compile.mask = umask(077);
 	if (mkdtemp(compile.folder) == NULL) {
 		*strrchr(compile.folder, '/') = '\0';
 		compile_say_errno(reason, compile.folder);

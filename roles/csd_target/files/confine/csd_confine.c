@@ -9,19 +9,35 @@
 
 #include "csd_confine.h"
 
+static bool
+confine_has_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	return syscall(SYS_capget, &header, has) != 0 ||
+	       (has[0].effective | has[0].permitted | has[0].inheritable | has[1].effective | has[1].permitted | has[1].inheritable) != 0;
+}
+
 int
 csd_confine_privileges(struct csd_confined *confined)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+	int rc;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
 		return -errno;
 	}
 	confined->stands[CSD_LAYER_PRIVILEGES] = true;
 	/* With no_new_privs, an exec by root does not bring them back. */
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 || syscall(SYS_capset, &header, none) != 0) {
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
 		return -errno;
+	}
+	/* A service's own filter may not have the call. Who has none needs none. */
+	rc = syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
+	if (rc != 0 && confine_has_capabilities()) {
+		return rc;
 	}
 	confined->stands[CSD_LAYER_CAPABILITIES] = true;
 	return 0;
@@ -57,6 +73,20 @@ confine_append(char *text, size_t room, const char *before, const char *words)
 	size_t length = strlen(text);
 
 	snprintf(text + length, room - length, "%s%s", before, words);
+}
+
+void
+csd_confine_missing(uint32_t layers, char *text, size_t room)
+{
+	const char *before = "";
+
+	text[0] = '\0';
+	for (int i = 0; i < CSD_LAYERS; i++) {
+		if (!(layers & 1U << i)) {
+			confine_append(text, room, before, confine_layers[i].words);
+			before = ", ";
+		}
+	}
 }
 
 void

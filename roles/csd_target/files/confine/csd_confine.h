@@ -91,4 +91,7 @@ int csd_confine_calls(struct csd_confined *confined, const struct csd_confine_ca
 /* "no_new_privs, no capabilities, ...; missing: Landlock's TCP (its ABI here is 3, 4 is needed)". At most `room` bytes. */
 void csd_confine_words(const struct csd_confined *confined, char *text, size_t room);
 
+/* Those that are not among `layers` (a bit for each enum csd_layer): "TCP by Landlock, signals by Landlock"; empty: none. */
+void csd_confine_missing(uint32_t layers, char *text, size_t room);
+
 #endif

@@ -23,9 +23,7 @@ void csd_run_tell_lines(struct csd_run *run, const struct csd_ring_answer *answe
 /* Once, before it lets go of its worker: what it wrote besides, and the CPU time that it took. */
 void csd_run_tell_rest(struct csd_run *run);
 
-/* What csd_run.c does for both kinds. */
-void csd_run_end(struct csd_run *run, enum csd_result_end how);
-/* The window that holds the next record is at hand. */
+/* What csd_run.c does for both kinds: the window that holds the next record is at hand. */
 bool csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window);
 
 #endif

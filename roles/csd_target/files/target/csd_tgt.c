@@ -15,12 +15,16 @@
 /* No letters, and none of SPDK's numbers. */
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
-#define OPTION_FAULTS		1002
+#define OPTION_WORKER_CPUS	1002
+#define OPTION_CACHE		1003
+#define OPTION_FAULTS		1004
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
+	{"worker-cpus", required_argument, NULL, OPTION_WORKER_CPUS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
 	{"program-faults", required_argument, NULL, OPTION_FAULTS},
+	{"program-cache", required_argument, NULL, OPTION_CACHE},
 	{NULL, 0, NULL, 0},
 };
 
@@ -28,10 +32,13 @@ static void
 usage(void)
 {
 	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
+	printf("     --worker-cpus <list>      on which they run, such as 1,3-5 (default: all that no reactor has)\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
 	printf("     --program-faults <number>\n"
 	       "                           within a second, that deactivate a slot (default %d, 0: never)\n", CSD_FAULTS_DEFAULT);
+	printf("     --program-cache <folder>\n"
+	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
 }
 
 static int
@@ -40,10 +47,14 @@ parse_argument(int option, char *argument)
 	switch (option) {
 	case OPTION_WORKERS:
 		return csd_workers_configure(argument);
+	case OPTION_WORKER_CPUS:
+		return csd_workers_set_cpus(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
 	case OPTION_FAULTS:
 		return csd_faults_set_limit(argument);
+	case OPTION_CACHE:
+		return csd_workers_set_cache(argument);
 	default:
 		return -EINVAL;
 	}
@@ -71,6 +82,9 @@ main(int argc, char **argv)
 	rc = spdk_app_parse_args(argc, argv, &options, "", tgt_options, parse_argument, usage);
 	if (rc != SPDK_APP_PARSE_ARGS_SUCCESS) {
 		return rc == SPDK_APP_PARSE_ARGS_HELP ? 0 : 1;
+	}
+	if (csd_workers_check() != 0) {
+		return 1;
 	}
 	csd_nvmf_register();
 	rc = spdk_app_start(&options, started, NULL);

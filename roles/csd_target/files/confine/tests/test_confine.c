@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -264,6 +265,56 @@ probe_no_privileges(void)
 	execlp("sh", "sh", "-c", "grep -q '^CapEff:.0000000000000000$' /proc/self/status", NULL);
 }
 
+/* A service's own filter may not have the call: who has no capability does without. */
+static void
+no_capset(void)
+{
+	static const struct csd_confine_call none[] = {{SYS_capset, SECCOMP_RET_ERRNO | EPERM, CSD_CONFINE_ALWAYS, 0, 0}};
+	const struct csd_confine_calls calls = {none, 1, SECCOMP_RET_ALLOW};
+	struct csd_confined confined = {.landlock_abi = 0};
+
+	must(csd_confine_calls(&confined, &calls));
+}
+
+static void
+probe_no_capset(void)
+{
+	struct csd_confined confined = {.landlock_abi = 0};
+	int user = 65534, rc;
+
+	if (geteuid() == 0 && (setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0)) {
+		_exit(126);
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+		_exit(126);
+	}
+	no_capset();
+	rc = csd_confine_privileges(&confined);
+	_exit(rc == 0 && confined.stands[CSD_LAYER_CAPABILITIES] ? 0 : 1);
+}
+
+static void
+probe_no_capset_as_root(void)
+{
+	struct csd_confined confined = {.landlock_abi = 0};
+
+	no_capset();
+	_exit(csd_confine_privileges(&confined) == -EPERM && !confined.stands[CSD_LAYER_CAPABILITIES] ? 0 : 1);
+}
+
+static void
+check_missing(void)
+{
+	char words[128], few[8];
+
+	csd_confine_missing((1U << CSD_LAYERS) - 1, words, sizeof(words));
+	CHECK(words[0] == '\0', "%s", words);
+	csd_confine_missing(~(1U << CSD_LAYER_TCP | 1U << CSD_LAYER_SIGNALS), words, sizeof(words));
+	CHECK(strcmp(words, "TCP by Landlock, signals by Landlock") == 0, "%s", words);
+	csd_confine_missing(0, few, sizeof(few));
+	CHECK(strcmp(few, "no_new_") == 0, "%s", few);
+}
+
 static void
 probe_descriptors(void)
 {
@@ -297,6 +348,11 @@ main(void)
 	}
 	CHECK_EQUAL(outcome(probe_no_landlock), 0);
 	CHECK_EQUAL(outcome(probe_no_privileges), 0);
+	CHECK_EQUAL(outcome(probe_no_capset), 0);
+	if (geteuid() == 0) {
+		CHECK_EQUAL(outcome(probe_no_capset_as_root), 0);
+	}
+	check_missing();
 	CHECK_EQUAL(outcome(probe_descriptors), 0);
 	printf("test_confine: calls%s, privileges, descriptors, words, passed\n",
 	       has_landlock ? ", files, ports, signals" : " (no Landlock here: files were not tried)");

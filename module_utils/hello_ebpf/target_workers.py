@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Programs in processes of their own: what the target is told of them, and what they need of the machine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LabError
+from .service_access import group_number
+
+# A service's compiled programs lie in a folder of its own below it, and there under these names (csd_cache.c).
+CACHES = Path("/var/cache/hello_ebpf")
+CACHE_FILES = ("[0-9a-f]" * 64, "identity", "unfinished")
+# They lie beside the target.
+PROGRAMS = ("csd_worker", "csd_spawner", "csd_compile")
+MOST_MILLISECONDS = 3_600_000
+# csd_tgt's own limit (csd_workers.c): so many workers, and their spawner, of each of its threads that run programs:
+# one a core, and the first core has another. Besides, the target's own threads, and a compiler's processes.
+WORKERS_OF_A_THREAD = 64 + 1
+OTHER_TASKS = 128
+COMPILER_SECONDS = 60
+WITHOUT = (
+    "set csd_target_workers: false (programs then run inside the target: without loops, functions and data of their "
+    "own, and proved by its verifier)"
+)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What is asked of programs' processes.
+
+    Attributes:
+        folder: where csd_worker, csd_spawner and csd_compile lie.
+        cpus: where they run; empty: on every CPU that no reactor has.
+        cpu_milliseconds: CPU time that a command's program may take.
+        cache: where what was compiled is kept; None: nowhere.
+    """
+
+    folder: Path
+    cpus: tuple[int, ...]
+    cpu_milliseconds: int
+    cache: Path | None = None
+
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        return tuple(self.folder / name for name in PROGRAMS)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of the target's command line."""
+        cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
+        time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
+        cache = ("--program-cache", str(self.cache)) if self.cache else ()
+        return ("--workers", str(self.folder), *cpus, *time, *cache)
+
+    def check(self, online: Collection[int]) -> None:
+        """Refuse what csd_tgt would refuse, before anything is changed.
+
+        Raises:
+            LabError: a CPU is not this machine's, or the time is none.
+        """
+        if missing := sorted({cpu for cpu in self.cpus if cpu not in online}):
+            raise LabError(
+                asked=f"programs on the CPUs {_list(self.cpus)}",
+                found=f"CPU {_list(missing)} is not among this machine's {_list(sorted(online))}",
+                fix="set csd_target_worker_cpus to CPUs that are there, or to [] for every one that no reactor has",
+            )
+        if not 1 <= self.cpu_milliseconds <= MOST_MILLISECONDS:
+            raise LabError(
+                asked=f"{self.cpu_milliseconds} ms of CPU time for a command's program",
+                found=f"csd_tgt takes 1 to {MOST_MILLISECONDS}",
+                fix="correct csd_target_program_cpu_milliseconds",
+            )
+
+    def tasks(self, cores: Sequence[int]) -> int:
+        """Processes and threads that a target with reactors on these cores may have, with room."""
+        return OTHER_TASKS + (len(cores) + 1) * WORKERS_OF_A_THREAD
+
+    def check_programs(self, user: str, group: str) -> None:
+        """Refuse a target that could compile nothing.
+
+        Raises:
+            LabError: one of the programs is not there, or the compiler does not work for this user.
+        """
+        for path in self.programs:
+            if not os.access(path, os.X_OK):
+                raise LabError(
+                    asked="each program in a process of its own",
+                    found=f"{path} is not there, or not executable",
+                    fix="let the role csd_target install it with csd_tgt (do not skip its tag 'install'), or "
+                    f"{WITHOUT}",
+                )
+        compiler = self.folder / "csd_compile"
+        found = _words_of_failure(compiler, user, group)
+        if found is not None:
+            raise LabError(
+                asked=f"compile programs on this machine, as {user}",
+                found=f"{compiler} says: {found}",
+                fix="let the role csd_target install gcc and binutils (do not skip its tag 'install'), mend what is "
+                f"named, or {WITHOUT}",
+            )
+
+
+def _words_of_failure(compiler: Path, user: str, group: str) -> str | None:
+    """What the compiler says when it is shut in and looks for its tools; None when all is well."""
+    account = pwd.getpwnam(user)
+    words = [str(compiler), "--identity"]
+    try:
+        if os.geteuid() == 0 and account.pw_uid != 0:
+            done = subprocess.run(
+                words,
+                user=account.pw_uid,
+                group=group_number(group) or account.pw_gid,
+                extra_groups=[],
+                env={},
+                cwd="/",
+                capture_output=True,
+                text=True,
+                timeout=COMPILER_SECONDS,
+                check=False,
+            )
+        else:
+            done = subprocess.run(
+                words, env={}, cwd="/", capture_output=True, text=True, timeout=COMPILER_SECONDS, check=False
+            )
+    except subprocess.TimeoutExpired:
+        return f"nothing for {COMPILER_SECONDS} s"
+    if done.returncode == 0:
+        return None
+    return done.stderr.strip() or f"nothing, and ended with {done.returncode}"
+
+
+def _list(cpus: Sequence[int]) -> str:
+    return ", ".join(map(str, cpus))
