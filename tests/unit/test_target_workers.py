@@ -50,11 +50,14 @@ def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Servi
 
 def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = service(monkeypatch, tmp_path, workers=True)
-    assert found.argv[-4:] == ("--workers", str(BIN), "--program-cpu-milliseconds", "10000")
+    cache = ("--program-cache", "/var/cache/hello_ebpf/csd_target")
+    assert found.argv[-6:] == ("--workers", str(BIN), "--program-cpu-milliseconds", "10000", *cache)
     assert found.starts == tuple(BIN / name for name in ("csd_worker", "csd_spawner", "csd_compile"))
-    found = service(monkeypatch, tmp_path, workers=True, worker_cpus=[0], program_cpu_milliseconds=250)
-    assert found.argv[-6:] == (
+    asked = {"worker_cpus": [0], "program_cpu_milliseconds": 250, "programs_policy": "verified"}
+    found = service(monkeypatch, tmp_path, workers=True, **asked)
+    assert found.argv[-10:] == (
         *("--workers", str(BIN), "--worker-cpus", "0", "--program-cpu-milliseconds", "250"),
+        *(*cache, "--programs-policy", "verified"),
     )  # fmt: skip
 
 
