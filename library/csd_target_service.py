@@ -84,13 +84,21 @@ options:
     description: CPU time that a command's program may take, 1 to 3600000. Only with O(workers).
     type: int
     default: 10000
+  programs_policy:
+    description:
+      - V(isolated) runs every program that a process can hold, V(verified) those alone that the verifier proves. Only
+        with O(workers). A running target that holds others is not restarted with V(verified).
+    type: str
+    choices: [isolated, verified]
+    default: isolated
   core_mask:
     description: Hexadecimal mask of the cores that reactors spin on, with C(0x).
     default: "0x1"
     type: str
   memory_megabytes:
-    description: Hugepage memory reserved at start, in MiB.
-    default: 1024
+    description: Hugepage memory reserved at start, in MiB, malloc bdevs' included. csd_ram and csd_slm bdevs take
+      theirs beside it.
+    default: 448
     type: int
   page_kilobytes:
     description: The size of its hugepages, in kB. Free pages of all other sizes are others', and stay theirs. The unit
@@ -119,6 +127,37 @@ options:
       needs to be told, in a run the process shows that its file was replaced.
     default: false
     type: bool
+  bdevs:
+    description: The bdevs that M(spdk_target) will be given. A start counts the hugepages of the csd_ram and csd_slm
+      ones. Where it would bring one in memory back otherwise than declared, it is refused, or with
+      O(recreate=lose_data) brings the declared one. They alone are no reason to start anew.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: As M(spdk_target) has it., type: str, required: true}
+      type:
+        description: As M(spdk_target) has it.
+        type: str
+        choices: [malloc, csd_ram, aio, 'null', csd_slm, csd_compute]
+        required: true
+      size_megabytes: {description: As M(spdk_target) has it., type: int}
+      blocks: {description: As M(spdk_target) has it., type: int}
+      block_size: {description: As M(spdk_target) has it., type: int}
+      uuid: {description: As M(spdk_target) has it., type: str}
+      filename: {description: As M(spdk_target) has it., type: path}
+      slots: {description: As M(spdk_target) has it., type: int}
+      max_active: {description: As M(spdk_target) has it., type: int}
+      max_range_sets: {description: As M(spdk_target) has it., type: int}
+      max_program_bytes: {description: As M(spdk_target) has it., type: int}
+      max_total_bytes: {description: As M(spdk_target) has it., type: int}
+      program_type: {description: As M(spdk_target) has it., type: int}
+      interpret: {description: As M(spdk_target) has it., type: bool}
+  recreate:
+    description: What to do where one of O(bdevs) is there otherwise, as M(spdk_target) has it.
+    type: str
+    choices: [never, keep_data, lose_data]
+    default: never
 author: hello_eBPF
 """
 
@@ -130,7 +169,7 @@ EXAMPLES = r"""
     config_file: /etc/hello_ebpf/csd_target.json
     log: /var/log/hello_ebpf/csd_target.log
     core_mask: "0x1"
-    memory_megabytes: 1024
+    memory_megabytes: 448
 """
 
 RETURN = r"""
@@ -164,6 +203,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
+from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
@@ -191,14 +232,17 @@ ARGUMENTS = {
     "workers": {"type": "bool", "default": False},
     "worker_cpus": {"type": "list", "elements": "int", "default": []},
     "program_cpu_milliseconds": {"type": "int", "default": 10000},
+    "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
     "core_mask": {"type": "str", "default": "0x1"},
-    "memory_megabytes": {"type": "int", "default": 1024},
+    "memory_megabytes": {"type": "int", "default": 448},
     "page_kilobytes": {"type": "int", "default": 2048},
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
     "ready_seconds": {"type": "int", "default": 30},
     "given_before": {"type": "list", "elements": "path", "default": []},
     "rebuilt": {"type": "bool", "default": False},
+    "bdevs": {"type": "list", "elements": "dict", "options": BDEV, "default": []},
+    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
 }
 
 
@@ -219,7 +263,7 @@ def main() -> None:
     if asked["workers"]:
         folder = Path(asked["program"]).parent
         cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
-        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache)
+        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache, asked["programs_policy"])
         argv += workers.arguments
     started = asked["state"] == "started"
     try:
@@ -256,6 +300,9 @@ def main() -> None:
             share_cores=asked["share_cores"],
             state=asked["state"],
             given_before=tuple(map(Path, asked["given_before"])),
+            # A file behind an aio bdev is looked at when the bdev is made.
+            declared=declared({"bdevs": asked["bdevs"]}, check=True),
+            recreate=asked["recreate"],
             workers=workers,
         )
         supervisor = choose(service)

@@ -115,6 +115,7 @@ def measurement() -> dict[str, Any]:
                 "slot": 0,
                 "engine": "librte_bpf jit",
                 "jit": True,
+                "verdict": "proved",
                 "bytes": 984,
                 "sha256": "ef" * 32,
             }

@@ -9,7 +9,7 @@ import re
 import stat
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from .plan import Step
 from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
+from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
 from .target_memory import SYS, Memory, check_memory
+from .target_start import Start, start
 from .target_workers import CACHE_FILES, CACHES, Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
@@ -49,6 +51,8 @@ class Target:
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
         given_before: in check mode, files of its data that a task before would have given to its user.
+        declared: the bdevs that it is to have; nothing starts anew only because they are others.
+        recreate: which of them may be made anew, as spdk_target has it.
         workers: programs run in processes of their own; None: inside the target.
     """
 
@@ -60,6 +64,8 @@ class Target:
     share_cores: bool
     state: str
     given_before: tuple[Path, ...] = ()
+    declared: Tree = field(default_factory=Tree)
+    recreate: str = "never"
     workers: Workers | None = None
 
 
@@ -287,7 +293,9 @@ class TargetService:
         if not defined:
             steps.append(Step(f"define {service.name} as declared", self.supervisor.install))
         if not (defined and found.current and found.version):
-            self._preflight(found)
+            coming = self._preflight(found)
+            if coming.anew:
+                steps.append(Step(coming.summary, coming.write))
             what = "start" if found.process is None else "restart"
             steps.append(Step(f"{what} {service.name} and wait until its RPC answers", lambda: self._start(found)))
         return steps
@@ -301,26 +309,40 @@ class TargetService:
             steps.append(Step(f"remove {names}", lambda: self._clean(found.leftovers)))
         return steps
 
-    def _preflight(self, found: Found) -> None:
+    def _preflight(self, found: Found) -> Start:
         """Everything that would make a start fail or harm somebody, before anything is changed."""
         self._check_socket(found)
         self._check_cores(found)
         self._check_config()
+        self._check_held(found)
         check_access(
             self.supervisor.service,
             check=self.check,
             sandboxed=self.supervisor.sandboxes,
             given_before=self.target.given_before,
         )
+        coming = start(self.target.config_file, self.target.declared, self.target.recreate)
         if not (self.check and not self._program().exists()):
             # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
             self._check_program()
             if not self.check:
-                check_memory(
-                    self.target.memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys
-                )
+                memory = coming.memory(self.target.memory)
+                check_memory(memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys)
                 if self.target.workers is not None:
                     self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
+        return coming
+
+    def _check_held(self, found: Found) -> None:
+        """The programs of a target that runs, which its next start loads again."""
+        if self.target.workers is None or found.version is None:
+            return
+        try:
+            with Client(str(self.target.rpc_socket), timeout=self.target.ready_seconds) as client:
+                computes = client.call("csd_get_programs")
+        except LabError:
+            # It has gone, or it is no csd_tgt.
+            return
+        self.target.workers.check_held(computes)
 
     def _check_place(self, found: Found) -> None:
         """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import LabError
 from .service_access import group_number
@@ -24,6 +25,8 @@ MOST_MILLISECONDS = 3_600_000
 WORKERS_OF_A_THREAD = 64 + 1
 OTHER_TASKS = 128
 COMPILER_SECONDS = 60
+# Policies: csd_policy.h.
+ISOLATED, VERIFIED = "isolated", "verified"
 WITHOUT = (
     "set csd_target_workers: false (programs then run inside the target: without loops, functions and data of their "
     "own, and proved by its verifier)"
@@ -39,12 +42,14 @@ class Workers:
         cpus: where they run; empty: on every CPU that no reactor has.
         cpu_milliseconds: CPU time that a command's program may take.
         cache: where what was compiled is kept; None: nowhere.
+        policy: which programs run: ``isolated`` or ``verified``.
     """
 
     folder: Path
     cpus: tuple[int, ...]
     cpu_milliseconds: int
     cache: Path | None = None
+    policy: str = ISOLATED
 
     @property
     def programs(self) -> tuple[Path, ...]:
@@ -56,7 +61,8 @@ class Workers:
         cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
         time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
         cache = ("--program-cache", str(self.cache)) if self.cache else ()
-        return ("--workers", str(self.folder), *cpus, *time, *cache)
+        policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
+        return ("--workers", str(self.folder), *cpus, *time, *cache, *policy)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.
@@ -76,6 +82,28 @@ class Workers:
                 found=f"csd_tgt takes 1 to {MOST_MILLISECONDS}",
                 fix="correct csd_target_program_cpu_milliseconds",
             )
+
+    def check_held(self, computes: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse a policy under which a target would not start with the programs that it has.
+
+        Args:
+            computes: what its ``csd_get_programs`` answers.
+
+        Raises:
+            LabError: it holds one that is not proved.
+        """
+        if self.policy != VERIFIED:
+            return
+        for compute in computes:
+            for program in compute["programs"]:
+                if program.get("not_proved"):
+                    raise LabError(
+                        asked="programs that are proved, and no others",
+                        found=f"slot {program['pind']} of {compute['name']} holds one that is not: "
+                        f"{program['not_proved']}",
+                        fix="unload it, or take it out of csd_target_programs and run the role, before you set "
+                        "csd_target_programs_policy: verified; or set csd_target_programs_policy: isolated",
+                    )
 
     def tasks(self, cores: Sequence[int]) -> int:
         """Processes and threads that a target with reactors on these cores may have, with room."""

@@ -46,21 +46,21 @@ def test_the_programs() -> None:
         + bytes.fromhex("0000 c0 03 d8030000 8877665544332211 40000000 20000000 08000000 01 01 00 01")
         + bytes(range(1, 33))
         + b"worker".ljust(24, b"\0")
-        + bytes.fromhex("01 01 000000000000")
+        + bytes.fromhex("02 01 01 0000000000")
         + bytes.fromhex("0500 00 00 00000000 0000000000000000 00000000 00000000 00000000 00 00 01 00")
         + bytes(64)
     )
     first, second = results.programs(log)
     assert first == results.Program(
         0, 0xC0, "active", 984, 0x1122334455667788, 64, 32, 8, "offset", True, False, bytes(range(1, 33)).hex(),
-        "worker", "worker", True,
+        "worker", results.NOT_PROVED, "worker", True,
     )  # fmt: skip
     assert first.item_bytes() == 8
     assert (second.pind, second.state, second.refused, second.sha256, second.engine) == (5, "empty", True, "", "")
-    assert (second.runs_in, second.deactivated) == ("", False)
+    assert (second.verdict, second.runs_in, second.deactivated) == ("", "", False)
     # A drive from before there were workers has zeros there.
     (older,) = results.programs(bytes.fromhex("01000000") + log[4 : 16 + 88] + bytes(8))
-    assert (older.runs_in, older.deactivated) == ("target", False)
+    assert (older.verdict, older.runs_in, older.deactivated) == ("", "target", False)
     # PIT 0: there is no identifier.
     assert second.pid is None
     assert results.log_length(log[:16]) == len(log) == 208

@@ -156,18 +156,22 @@ def test_no_programs_no_compiler(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "what"),
     [
-        ({}, "bdev csd0_memory, bdev csd0_compute, csd_target_programs"),
+        ({}, "bdev csd0_data, bdev csd0_memory, bdev csd0_compute, csd_target_programs"),
         ({"csd_target_bdevs": []}, "csd_target_programs"),
-        ({"csd_target_programs": []}, "bdev csd0_memory, bdev csd0_compute"),
+        ({"csd_target_programs": []}, "bdev csd0_data, bdev csd0_memory, bdev csd0_compute"),
+        (
+            {"csd_target_programs": [], "csd_target_bdevs": [{"type": "csd_ram", "name": "d", "size_megabytes": 1}]},
+            "bdev d",
+        ),
     ],
 )
 def test_nvmf_tgt_has_neither_memory_nor_programs(variables: dict[str, Any], what: str, tmp_path: Path) -> None:
     said = preflight(tmp_path, csd_target_program="/opt/hello_ebpf/spdk/current/bin/nvmf_tgt", **variables)
     assert (
         f"Asked: {what} on /opt/hello_ebpf/spdk/current/bin/nvmf_tgt. "
-        "Found: SPDK's nvmf_tgt knows neither memory of the drive nor programs. "
-        "Do: run csd_tgt (the default of csd_target_program), or leave csd_slm and csd_compute bdevs out of "
-        "csd_target_bdevs and csd_target_subsystems, and set csd_target_programs: []."
+        "Found: SPDK's nvmf_tgt knows neither csd_tgt's memory nor programs. "
+        "Do: run csd_tgt (the default of csd_target_program), or make csd_ram bdevs of type malloc, leave csd_slm and "
+        "csd_compute bdevs out of csd_target_bdevs and csd_target_subsystems, and set csd_target_programs: []."
     ) in said
     assert "changed=0" in said
 
@@ -213,3 +217,16 @@ def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_c
     assert look["check_mode"] is True
     assert told == {name: asked[name] for name in told}
     assert asked.keys() - told.keys() == {"idle_priority", "protection", "rebuilt", "ready_seconds"}
+
+
+def test_the_pages_that_are_reserved_hold_the_target_with_its_memory_and_a_benchmark() -> None:
+    """By the roles' defaults: what the target takes at its start, its bdevs' memory, and a host beside it."""
+    own = {
+        role: yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
+        for role in ("csd_target", "csd_bench", "hugepages")
+    }
+    bdevs = [one for one in own["csd_target"]["csd_target_bdevs"] if one["type"] in {"csd_ram", "csd_slm"}]
+    target = own["csd_target"]["csd_target_memory_megabytes"] + sum(one["size_megabytes"] for one in bdevs)
+    assert target == 1024
+    words = own["hugepages"]["hugepages_megabytes"].split()
+    assert target + own["csd_bench"]["csd_bench_memory_megabytes"] <= int(words[1])

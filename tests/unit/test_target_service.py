@@ -14,9 +14,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf import supervisors, target_service
@@ -25,13 +26,16 @@ from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
-from ansible.module_utils.hello_ebpf.target_memory import Memory
+from ansible.module_utils.hello_ebpf.target_memory import SYS, Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
+from ansible.module_utils.hello_ebpf.target_workers import VERIFIED, Workers
 
+from hugepages_machine import Machine
 from waiting import until
 
-# Serves SPDK's RPC for one method: enough to be a process with a socket that answers.
+# Serves SPDK's RPC for two methods: enough to be a process with a socket that answers, and holds a program.
 STAND_IN = """
 import json, socket, sys
 server = socket.socket(socket.AF_UNIX)
@@ -40,7 +44,9 @@ server.listen()
 while True:
     connection = server.accept()[0]
     request = json.loads(connection.recv(65536))
-    answer = {"jsonrpc": "2.0", "id": request["id"], "result": {"version": "stand-in 1"}}
+    held = [{"name": "csd0_compute", "programs": [{"pind": 6, "not_proved": "it loops"}]}]
+    result = held if request["method"] == "csd_get_programs" else {"version": "stand-in 1"}
+    answer = {"jsonrpc": "2.0", "id": request["id"], "result": result}
     connection.sendall(json.dumps(answer).encode())
     connection.close()
 """
@@ -116,6 +122,10 @@ class Bench:
         cores: tuple[int, ...] = (),
         replaced: bool = False,
         ready_seconds: int = 5,
+        bdevs: Sequence[Bdev] = (),
+        recreate: str = "never",
+        sys: Path = SYS,
+        workers: Workers | None = None,
     ) -> Outcome[Found]:
         target = Target(
             self.socket,
@@ -125,8 +135,11 @@ class Bench:
             ready_seconds=ready_seconds,
             share_cores=False,
             state=state,
+            declared=Tree(bdevs={one.name: one for one in bdevs}),
+            recreate=recreate,
+            workers=workers,
         )
-        work = TargetService(target, self.supervisor, check=check, replaced=replaced)
+        work = TargetService(target, self.supervisor, check=check, replaced=replaced, sys=sys)
         shm = self.folder / "shm"
         work.shared = (shm / "nvmf_trace", shm / "csd_tgt_trace", self.folder / "dpdk" / "spdk")
         return converge(work.read, work.plan, work.predict, check=check)
@@ -187,6 +200,19 @@ def test_other_arguments_restart_it(bench: Bench) -> None:
     ]
     assert old is not None
     assert old.poll() is not None
+
+
+def test_a_policy_under_which_it_would_not_start_again_is_refused(bench: Bench) -> None:
+    """It holds a program that is not proved; it runs on as it is."""
+    bench.run()
+    workers = Workers(bench.folder, (), 1000, policy=VERIFIED)
+    argv = (*bench.argv, *workers.arguments)
+    bench.supervisor.service = Service("csd_test", "test", argv, bench.folder / "run", bench.folder / "log")
+    for check in (True, False):
+        with pytest.raises(LabError, match="slot 6 of csd0_compute holds one that is not: it loops"):
+            bench.run(check=check, workers=workers)
+    assert bench.supervisor.child is not None
+    assert bench.supervisor.child.poll() is None
 
 
 def test_another_program_at_the_same_path_restarts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,6 +365,87 @@ def test_too_few_hugepages_are_refused_with_numbers(bench: Bench) -> None:
         LabError, match=r"Asked: \d+ MiB of hugepages \(\d+ pages of 2048 kB\)\. Found: \d+ of \d+ pages of that size"
     ):
         converge(work.read, work.plan, work.predict, check=False)
+
+
+RAM = Bdev("csd0_data", "csd_ram", 512, 65536)
+NAMESPACE = {"nqn": "nqn.2026-11.io.example:a", "namespace": {"nsid": 1, "bdev_name": "csd0_data", "uuid": "1-2"}}
+
+
+def saved(*bdevs: tuple[str, Mapping[str, Any]]) -> str:
+    """A configuration with these bdevs, one of them a namespace."""
+    made = [{"method": method, "params": params} for method, params in bdevs]
+    nvmf = [
+        {"method": "nvmf_create_subsystem", "params": {"nqn": NAMESPACE["nqn"]}},
+        {"method": "nvmf_subsystem_add_ns", "params": NAMESPACE},
+    ]
+    both = [{"subsystem": "bdev", "config": made}, {"subsystem": "nvmf", "config": nvmf}]
+    return json.dumps({"subsystems": both}, indent=2) + "\n"
+
+
+MALLOC = ("bdev_malloc_create", {"name": "csd0_data", "num_blocks": 65536, "block_size": 512, "uuid": "3-4"})
+OTHER = ("bdev_malloc_create", {"name": "other", "num_blocks": 2048, "block_size": 512})
+
+
+def test_what_a_start_may_not_bring_back_otherwise_is_refused_while_the_data_are_there(bench: Bench) -> None:
+    """The memory of the start need not hold a malloc bdev of before any more: it would not come up with it."""
+    bench.run()
+    bench.config.write_text(saved(OTHER, MALLOC))
+    before = bench.run().after.process
+    bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "-s", "448"))
+    for recreate in ("never", "keep_data"):
+        for check in (True, False):
+            with pytest.raises(LabError) as refused:
+                bench.run(check=check, bdevs=[RAM], recreate=recreate)
+            assert str(refused.value) == (
+                "Asked: bdev csd0_data: type 'csd_ram'. "
+                f"Found: malloc bdev csd0_data has type 'malloc'; it is namespace 1 of {NAMESPACE['nqn']}. "
+                "Do: declare what is there, choose another name, or let it be made anew with "
+                "csd_target_recreate: lose_data (its data is lost)."
+            )
+    assert bench.config.read_text() == saved(OTHER, MALLOC)
+    assert before is not None
+    assert Path(f"/proc/{before.pid}/cmdline").exists()
+
+
+def test_a_start_that_may_lose_data_brings_what_is_declared(bench: Bench, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    machine.set_pool(16)
+    bench.run()
+    bench.config.write_text(saved(OTHER, MALLOC))
+    bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "-s", "448"))
+    actions = [
+        "define csd_test as declared",
+        "write csd_ram bdev csd0_data, 32 MiB (65536 blocks of 512), for malloc, 32 MiB (65536 blocks of 512), to "
+        f"{bench.config}, as its data end with the process",
+        "restart csd_test and wait until its RPC answers",
+    ]
+    asked: dict[str, Any] = {"bdevs": [RAM], "recreate": "lose_data", "sys": machine.path("/sys")}
+    assert bench.run(check=True, **asked).actions == actions
+    assert bench.config.read_text() == saved(OTHER, MALLOC)
+    assert bench.run(**asked).actions == actions
+    ram = ("bdev_csd_ram_create", {"name": "csd0_data", "block_size": 512, "num_blocks": 65536})
+    assert json.loads(bench.config.read_text()) == json.loads(saved(OTHER, ram))
+    assert bench.run(**asked).actions == []
+
+
+def test_a_start_counts_the_pages_of_bdevs_that_are_to_come(bench: Bench, tmp_path: Path) -> None:
+    """Those that are declared, and those that only the file holds; without a start nothing is counted."""
+    machine = Machine(tmp_path / "machine")
+    machine.set_pool(16)
+    asked: dict[str, Any] = {"bdevs": [RAM], "sys": machine.path("/sys")}
+    assert bench.run(**asked).after.version
+    bench.config.write_text(saved(("bdev_csd_slm_create", {"name": "drive", "megabytes": 2})))
+    more = {**asked, "bdevs": [replace(RAM, num_blocks=1 << 30)]}
+    assert bench.run(**more).actions == []
+    bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "--new"))
+    with pytest.raises(LabError) as refused:
+        bench.run(**asked)
+    assert str(refused.value) == (
+        "Asked: 34 MiB of hugepages (17 pages of 2048 kB): 0 for the start (csd_target_memory_megabytes), "
+        "2 for csd_slm bdev drive, 32 for csd_ram bdev csd0_data. Found: 16 of 16 pages of that size are free. "
+        "Do: raise hugepages_megabytes, lower csd_target_memory_megabytes, make those bdevs smaller, or stop what "
+        "holds the pages."
+    )
 
 
 def test_a_target_that_never_answers_is_an_error_with_its_last_words(tmp_path: Path) -> None:

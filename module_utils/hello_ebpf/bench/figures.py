@@ -591,10 +591,11 @@ def _about(report: Mapping[str, Any]) -> list[Section]:
         facts.append((f"bytes counted, {label}", f"by {source['source']}{reason}"))
     for label, programs in report.get("programs", {}).items():
         for program in programs:
+            verdict = f"{program['verdict']}, " if program.get("verdict") else ""
             facts.append(
                 (
                     f"slot {program['slot']}, {label}",
-                    f"{program['program']}, {program['engine']}, {program['bytes']:,} bytes, "
+                    f"{program['program']}, {program['engine']}, {verdict}{program['bytes']:,} bytes, "
                     f"SHA-256 {program['sha256']}",
                 )
             )

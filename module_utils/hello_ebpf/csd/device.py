@@ -166,9 +166,9 @@ class Device:
         return results.statistics(self.log(results.LOG_STATISTICS, nsid))
 
     def reason(self, nsid: int, pind: int) -> str:
-        """Why a slot's last program was refused; empty where it was not."""
+        """Why a slot's last program was refused, or is not proved; empty where neither."""
         command = commands.get_log(results.LOG_REASON, nsid, results.REASON_BYTES, specific=pind)
-        return results.text(self.admin(command, f"read why slot {pind} refused its program").data)
+        return results.text(self.admin(command, f"read what was said of slot {pind}'s program").data)
 
     def fault(self, nsid: int, pind: int) -> str | None:
         """How a slot's program last ended in its process, in words; None where this host may not know."""

@@ -13,6 +13,8 @@ RETURN_INCOMPLETE = 1 << 63
 END_WHOLE, END_FULL, END_STOPPED = 0, 1, 2
 ENDS = {END_WHOLE: "whole", END_FULL: "full", END_STOPPED: "stopped"}
 STATES = {0: "empty", 1: "loading", 2: "loaded", 3: "active", 4: "verifying"}
+NOT_PROVED = "not proved"
+VERDICTS = {0: "", 1: "proved", 2: NOT_PROVED}
 EMITS = {0: "record", 1: "offset", 2: "nothing"}
 FAULTS = {0: "", 1: "fault", 2: "time", 3: "forged", 4: "killed", 5: "start"}
 
@@ -24,7 +26,7 @@ FAULT_BYTES = 512
 
 _RESULT = struct.Struct("<IHHQQQQIIQ8x")
 _LOG_HEADER = struct.Struct("<IIQ")
-_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24sBB6x")
+_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s3B5x")
 _LIST_HEADER = struct.Struct("<I28x")
 _TYPE = struct.Struct("<BB6xQ16s")
 _SET = struct.Struct("<HH28x")
@@ -69,6 +71,7 @@ class Program:
     refused: bool
     sha256: str
     engine: str
+    verdict: str
     runs_in: str = ""
     deactivated: bool = False
 
@@ -209,7 +212,7 @@ def programs(log: bytes) -> list[Program]:
     for entry in _entries(log):
         values = _PROGRAM.unpack_from(entry)
         pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, pit = values[:12]
-        sha256, engine, worker, deactivated = values[12:]
+        sha256, engine, verdict, worker, deactivated = values[12:]
         found.append(
             Program(
                 pind,
@@ -225,6 +228,7 @@ def programs(log: bytes) -> list[Program]:
                 bool(refused),
                 sha256.hex() if any(sha256) else "",
                 text(engine),
+                VERDICTS.get(verdict, f"verdict {verdict}"),
                 ("worker" if worker else "target") if any(sha256) else "",
                 bool(deactivated),
             )

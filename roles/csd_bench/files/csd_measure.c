@@ -328,6 +328,7 @@ csd_print_head(struct csd_session *session, struct csd_json *json, const char *c
 static void
 print_programs(const struct bench *bench)
 {
+	static const char *const verdicts[] = {"", "proved", "not proved"};
 	const struct csd_drive *drive = &bench->session->drive;
 	struct csd_json *json = bench->json;
 	unsigned int i, j;
@@ -345,6 +346,7 @@ print_programs(const struct bench *bench)
 		csd_json_u64(json, "slot", slot->pind);
 		csd_json_string(json, "engine", slot->engine);
 		csd_json_bool(json, "jit", slot->jit != 0);
+		csd_json_string(json, "verdict", verdicts[slot->verdict <= 2 ? slot->verdict : 0]);
 		csd_json_u64(json, "bytes", slot->psize);
 		csd_json_string(json, "sha256", sha256);
 		csd_json_object_end(json);

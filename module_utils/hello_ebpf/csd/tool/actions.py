@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import LabError
-from .. import commands, flows
+from .. import commands, flows, results
 from ..commands import CSI_COMPUTE, CSI_NVM, CSI_SLM, BlockSource, MemoryRange, MemorySource
 from ..device import Device, Namespace
 
@@ -58,6 +58,8 @@ def _program(device: Device, nsid: int, pind: int) -> Data:
     shown = asdict(program)
     if program.refused:
         shown["reason"] = device.reason(nsid, pind)
+    elif program.verdict == results.NOT_PROVED:
+        shown["not_proved"] = device.reason(nsid, pind)
     fault = next((one for one in device.statistics(nsid) if one.pind == pind and one.fault_kind), None)
     if fault:
         shown["last_fault"] = {

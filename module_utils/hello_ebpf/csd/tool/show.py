@@ -79,7 +79,7 @@ def _drive(data: Data) -> str:
 def _programs(programs: Sequence[Data]) -> str:
     if not programs:
         return "none"
-    head = ("slot", "state", "bytes", "record", "stride", "state", "emits", "engine", "sha256")
+    head = ("slot", "state", "bytes", "record", "stride", "state", "emits", "engine", "verdict", "sha256")
     rows = [
         (
             one["pind"],
@@ -90,11 +90,13 @@ def _programs(programs: Sequence[Data]) -> str:
             one["state_bytes"],
             one["emit"] if one["bytes"] else "-",
             one["engine"] or "-",
+            one["verdict"] or "-",
             one["sha256"][:16] or "-",
         )
         for one in programs
     ]
     notes = [f"slot {one['pind']}: its last load was refused: {one['reason']}" for one in programs if one.get("reason")]
+    notes += [f"slot {one['pind']}: not proved: {one['not_proved']}" for one in programs if one.get("not_proved")]
     notes += [f"slot {one['pind']}: {_fault(one)}" for one in programs if "last_fault" in one]
     return "\n".join([table(head, rows), *notes])
 

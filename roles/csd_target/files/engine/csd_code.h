@@ -30,6 +30,7 @@ struct csd_code {
 	char kind[32];			/* ELF section: "csd/record" */
 	struct csd_insn *insns;
 	uint32_t count;
+	uint32_t first;			/* how a disassembler counts the first of them, where they are not all of their section */
 	struct csd_geometry geometry;
 };
 

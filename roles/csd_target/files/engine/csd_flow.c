@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,19 @@
 
 #define REGISTERS	11
 #define R_STACK		10
+
+int
+csd_doubt_say(struct csd_doubt *doubt, uint32_t instruction, bool certain, const char *format, ...)
+{
+	va_list arguments;
+
+	doubt->instruction = instruction;
+	doubt->certain = certain;
+	va_start(arguments, format);
+	vsnprintf(doubt->words, sizeof(doubt->words), format, arguments);
+	va_end(arguments);
+	return -EINVAL;
+}
 
 static int
 check_alu(const struct csd_flow *flow, uint32_t at, const struct csd_insn *insn)
@@ -211,7 +226,7 @@ sort(struct csd_flow *flow, uint8_t *visited, uint32_t *trail, uint8_t *taken)
 		uint32_t to = next[taken[at]++];
 
 		if (visited[to] == OPEN) {
-			return REFUSE(flow, at, "jumps back to instruction %u: a loop (unroll it)", to);
+			return REFUSE(flow, at, "jumps back to instruction %u: a loop (unroll it)", to + flow->code->first);
 		}
 		if (visited[to] == NEW) {
 			visited[to] = OPEN;
@@ -236,8 +251,8 @@ check_paths(const struct csd_flow *flow, uint64_t *paths)
 
 		total += paths[at];
 		if (total > CSD_MAX_PATH_INSTRUCTIONS) {	/* before the counts can overflow: they only add up here */
-			return csd_refuse(flow->reason, "too many paths: more than %u instructions along all paths "
-					  "(fewer branches: compute instead of branching)", CSD_MAX_PATH_INSTRUCTIONS);
+			return REFUSE(flow, CSD_DOUBT_NOWHERE, "too many paths: more than %u instructions along all paths "
+				      "(fewer branches: compute instead of branching)", CSD_MAX_PATH_INSTRUCTIONS);
 		}
 		for (uint32_t k = 0; k < count; k++) {
 			paths[next[k]] += paths[at];
@@ -262,7 +277,8 @@ csd_flow_check(struct csd_flow *flow)
 	}
 	for (uint32_t at = 0; rc == 0 && at < count; at++) {
 		begins[at] = true;
-		rc = check_form(flow, at);
+		rc = !flow->worker ? check_form(flow, at) : flow->code->insns[at].code != (BPF_JMP | BPF_CALL) ? 0 :
+		     REFUSE(flow, at, "calls something");
 		at += csd_is_ld_imm64(&flow->code->insns[at]);
 	}
 	if (rc == 0) {
@@ -271,12 +287,12 @@ csd_flow_check(struct csd_flow *flow)
 	if (rc == 0) {
 		rc = sort(flow, visited, trail, taken);
 	}
-	for (uint32_t at = 0; rc == 0 && at < count; at++) {
+	for (uint32_t at = 0; rc == 0 && !flow->worker && at < count; at++) {
 		if (begins[at] && visited[at] == 0) {
 			rc = REFUSE(flow, at, "cannot be reached");
 		}
 	}
-	if (rc == 0) {
+	if (rc == 0 && !flow->worker) {
 		rc = check_paths(flow, paths);
 	}
 	free(paths);

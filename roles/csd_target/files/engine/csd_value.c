@@ -58,8 +58,8 @@ csd_low_half(struct csd_value value)
 struct csd_value
 csd_hull(const struct csd_value *a, const struct csd_value *b)
 {
-	if (a->kind == UNSET || b->kind == UNSET) {
-		return (struct csd_value) {.kind = UNSET};
+	if (a->kind < NUMBER || b->kind < NUMBER) {
+		return (struct csd_value) {.kind = a->kind == b->kind ? a->kind : PARTLY};
 	}
 	if (a->kind != b->kind) {
 		return (struct csd_value) {.kind = MIXED};
@@ -178,9 +178,15 @@ csd_calculate(uint8_t operation, const struct csd_value *a, const struct csd_val
 	}
 }
 
-/* Keeps what is true of `value` where it stands in this relation to a number between the other's bounds. */
-struct csd_value
-csd_narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
+static bool
+is_empty(const struct csd_value *value)
+{
+	return value->umin > value->umax || value->smin > value->smax;
+}
+
+/* What is true of `value` where it stands in this relation; empty, as a rule, where it cannot. */
+static struct csd_value
+narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 {
 	struct csd_value narrowed = value;
 
@@ -236,9 +242,37 @@ csd_narrow(struct csd_value value, uint8_t relation, const struct csd_value *oth
 	default:
 		return value;
 	}
-	narrowed = agree(narrowed);
-	/* A branch that cannot be taken is followed all the same, with what was known before. */
-	return narrowed.umin > narrowed.umax || narrowed.smin > narrowed.smax ? value : narrowed;
+	return agree(narrowed);
+}
+
+/* A branch that cannot be taken is followed all the same, with what was known before. */
+struct csd_value
+csd_narrow_value(struct csd_value value, uint8_t relation, const struct csd_value *other)
+{
+	struct csd_value narrowed = narrow(value, relation, other);
+
+	return is_empty(&narrowed) ? value : narrowed;
+}
+
+bool
+csd_can_hold(const struct csd_value *value, uint8_t relation, const struct csd_value *other)
+{
+	struct csd_value narrowed = narrow(*value, relation, other);
+
+	switch (relation) {
+	case BPF_JNE:
+		return !is_constant(value) || !is_constant(other) || value->umin != other->umin;
+	case BPF_JGT:
+		return other->umin != UINT64_MAX && !is_empty(&narrowed);
+	case BPF_JLT:
+		return other->umax != 0 && !is_empty(&narrowed);
+	case BPF_JSGT:
+		return other->smin != INT64_MAX && !is_empty(&narrowed);
+	case BPF_JSLT:
+		return other->smax != INT64_MIN && !is_empty(&narrowed);
+	default:
+		return !is_empty(&narrowed);
+	}
 }
 
 /* The relation that holds where this one does not; and the one seen from the other side. */

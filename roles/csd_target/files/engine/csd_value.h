@@ -8,6 +8,7 @@
 
 enum csd_value_kind {
 	UNSET,		/* never written */
+	PARTLY,		/* not written on some path */
 	NUMBER,
 	MIXED,		/* one thing or another, depending on the path */
 	RECORD, PARAMETERS, STATE, STACK,	/* addresses: offsets from their begin; of the stack: from its end */
@@ -43,7 +44,10 @@ struct csd_value csd_subtract(const struct csd_value *a, const struct csd_value 
 struct csd_value csd_calculate(uint8_t operation, const struct csd_value *a, const struct csd_value *b, uint32_t bits);
 
 /* Keeps what is true of `value` where it stands in this relation (BPF_JEQ ...) to a number between the other's bounds. */
-struct csd_value csd_narrow(struct csd_value value, uint8_t relation, const struct csd_value *other);
+struct csd_value csd_narrow_value(struct csd_value value, uint8_t relation, const struct csd_value *other);
+
+/* Whether two numbers can stand in this relation at all. */
+bool csd_can_hold(const struct csd_value *value, uint8_t relation, const struct csd_value *other);
 
 /* The relation that holds where this one does not; and the one seen from the other side. */
 uint8_t csd_negated(uint8_t relation);

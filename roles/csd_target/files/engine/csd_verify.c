@@ -33,14 +33,18 @@ struct slot {
 struct state {
 	struct csd_value registers[REGISTERS];
 	struct slot stack[SLOTS];
+	bool unlikely;		/* every path to here has a branch that cannot be taken: nothing is certain */
 };
 
 struct verifier {
 	const struct csd_code *code;
-	char *reason;
+	struct csd_doubt *doubt;
 	struct state **states;	/* on entry of an instruction; NULL: none yet, or done */
 	struct csd_flow flow;
 };
+
+/* What is wrong for certain, if the instruction runs at all. */
+#define CERTAIN(verifier, at, format, ...)	csd_doubt_say((verifier)->doubt, at, true, format, ##__VA_ARGS__)
 
 static uint32_t
 access_bytes(const struct csd_insn *insn)
@@ -53,8 +57,9 @@ access_bytes(const struct csd_insn *insn)
 static int
 check_readable(const struct verifier *verifier, uint32_t at, const struct csd_value *value, uint32_t reg)
 {
-	if (value->kind == UNSET) {
-		return REFUSE(verifier, at, "reads r%u, which was not written on every path to here", reg);
+	if (value->kind < NUMBER) {
+		return csd_doubt_say(verifier->doubt, at, value->kind == UNSET,
+				     "reads r%u, which was not written on every path to here", reg);
 	}
 	if (value->kind == MIXED) {
 		return REFUSE(verifier, at, "r%u is an address or something else, depending on the path to here", reg);
@@ -70,7 +75,7 @@ visit_address_arithmetic(const struct verifier *verifier, uint32_t at, const str
 	uint8_t operation = BPF_OP(insn->code);
 	struct csd_value result;
 
-	if (operation == BPF_MOV && BPF_CLASS(insn->code) == BPF_ALU64) {
+	if (operation == BPF_MOV && BPF_CLASS(insn->code) == BPF_ALU64 && insn->off == 0) {
 		*dst = *src;
 		return 0;
 	}
@@ -90,6 +95,19 @@ visit_address_arithmetic(const struct verifier *verifier, uint32_t at, const str
 	}
 	*dst = result;
 	return 0;
+}
+
+/* What workers have and csd_flow.c refuses else: of these nothing is said but how wide they are. */
+static bool
+visit_other_alu(const struct csd_insn *insn, struct csd_value *result)
+{
+	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
+
+	if (insn->off == 0 && (wide || BPF_OP(insn->code) != BPF_ARSH)) {
+		return false;
+	}
+	*result = wide ? csd_any_number : csd_unsigned_range(0, UINT32_MAX);
+	return true;
 }
 
 static int
@@ -135,8 +153,17 @@ visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *i
 		result = csd_low_half(result);
 		src = csd_low_half(src);
 	}
+	if (visit_other_alu(insn, &result)) {
+		*dst = result;
+		return 0;
+	}
 	if ((operation == BPF_DIV || operation == BPF_MOD) && src.umin == 0) {
-		return REFUSE(verifier, at, "divides by r%u, which may be zero: test it first", insn->src);
+		if (!verifier->flow.worker) {
+			return REFUSE(verifier, at, "divides by r%u, which may be zero: test it first", insn->src);
+		}
+		/* RFC 9669, 4.1: the quotient is 0 then, the rest what was divided. */
+		*dst = csd_unsigned_range(0, result.umax);
+		return 0;
 	}
 	result = csd_calculate(operation, &result, &src, wide ? 64 : 32);
 	*dst = wide ? result : csd_low_half(result);
@@ -175,7 +202,9 @@ check_access(const struct verifier *verifier, uint32_t at, const struct csd_valu
 		return REFUSE(verifier, at, "%s at r%u, which is a number, not an address", what, reg);
 	}
 	if (store && (base->kind == RECORD || base->kind == PARAMETERS)) {
-		return REFUSE(verifier, at, "store to %s: a program writes its state and its stack only", kind_names[base->kind]);
+		/* A worker has its records read-only. Its parameters it could spoil, for itself. */
+		return csd_doubt_say(verifier->doubt, at, base->kind == RECORD,
+				     "store to %s: a program writes its state and its stack only", kind_names[base->kind]);
 	}
 	first = base->smin + displacement;
 	last = base->smax + displacement;
@@ -184,7 +213,7 @@ check_access(const struct verifier *verifier, uint32_t at, const struct csd_valu
 			return REFUSE(verifier, at, "%s at a variable place of the stack", what);
 		}
 		return first < -CSD_MAX_STACK_BYTES || first > -(int64_t)bytes ?
-		       REFUSE(verifier, at, "%s of %u bytes at offset %lld of a stack of %u", what, bytes, (long long)first,
+		       CERTAIN(verifier, at, "%s of %u bytes at offset %lld of a stack of %u", what, bytes, (long long)first,
 			      CSD_MAX_STACK_BYTES) : 0;
 	}
 	size = base->kind == RECORD ? geometry->record_bytes : base->kind == STATE ? geometry->state_bytes :
@@ -193,11 +222,12 @@ check_access(const struct verifier *verifier, uint32_t at, const struct csd_valu
 		return 0;
 	}
 	if (first == last) {
-		return REFUSE(verifier, at, "%s of %u bytes at offset %lld of %s of %lld", what, bytes, (long long)first,
+		return CERTAIN(verifier, at, "%s of %u bytes at offset %lld of %s of %lld", what, bytes, (long long)first,
 			      base->kind == RECORD ? "a record" : kind_names[base->kind], (long long)size);
 	}
-	return REFUSE(verifier, at, "%s of %u bytes at offset %lld to %lld of %s of %lld", what, bytes, (long long)first,
-		      (long long)last, base->kind == RECORD ? "a record" : kind_names[base->kind], (long long)size);
+	return csd_doubt_say(verifier->doubt, at, last < 0 || first + bytes > size,
+			     "%s of %u bytes at offset %lld to %lld of %s of %lld", what, bytes, (long long)first, (long long)last,
+			     base->kind == RECORD ? "a record" : kind_names[base->kind], (long long)size);
 }
 
 static int
@@ -205,7 +235,7 @@ visit_load(const struct verifier *verifier, uint32_t at, const struct csd_insn *
 {
 	const struct csd_value *base = &state->registers[insn->src];
 	uint32_t bytes = access_bytes(insn);
-	struct csd_value loaded = bytes == 8 ? csd_any_number : csd_unsigned_range(0, (1ULL << 8 * bytes) - 1);
+	struct csd_value loaded = bytes == 8 || BPF_MODE(insn->code) == BPF_MEMSX ? csd_any_number : csd_unsigned_range(0, (1ULL << 8 * bytes) - 1);
 	int rc;
 
 	rc = check_access(verifier, at, base, insn->src, insn->off, bytes, false);
@@ -273,6 +303,58 @@ visit_store(const struct verifier *verifier, uint32_t at, const struct csd_insn 
 	return 0;
 }
 
+/* A register that an atomic operation calculates with, or compares. */
+static int
+check_number(const struct verifier *verifier, uint32_t at, const struct state *state, uint8_t reg)
+{
+	const struct csd_value *value = &state->registers[reg];
+	int rc = check_readable(verifier, at, value, reg);
+
+	if (rc == 0 && csd_is_address(value)) {
+		rc = REFUSE(verifier, at, "arithmetic on the address of %s", kind_names[value->kind]);
+	}
+	return rc;
+}
+
+/* In a worker only. Whatever it finds and leaves is any number. */
+static int
+visit_atomic(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+{
+	const struct csd_insn load = {.code = BPF_LDX | BPF_MEM | BPF_SIZE(insn->code), .src = insn->dst, .off = insn->off};
+	const struct csd_insn store = {
+		.code = BPF_STX | BPF_MEM | BPF_SIZE(insn->code), .dst = insn->dst, .src = insn->src, .off = insn->off,
+	};
+	const struct csd_value base = state->registers[insn->dst], src = state->registers[insn->src];
+	const struct csd_value kept = state->registers[load.dst];
+	uint32_t bytes = access_bytes(insn);
+	int rc;
+
+	rc = check_number(verifier, at, state, insn->src);
+	if (rc == 0 && insn->imm == BPF_CMPXCHG) {
+		rc = check_number(verifier, at, state, 0);
+	}
+	if (rc == 0 && base.kind == STACK) {	/* what it finds there */
+		rc = visit_load(verifier, at, &load, state);
+		if (rc == 0) {
+			rc = check_number(verifier, at, state, load.dst);
+		}
+		state->registers[load.dst] = kept;
+	}
+	if (rc == 0) {
+		state->registers[insn->src] = csd_any_number;
+		rc = visit_store(verifier, at, &store, state);
+		state->registers[insn->src] = src;
+	}
+	if (rc == 0 && base.kind == STATE && (base.smin != base.smax || (base.smin + insn->off) % bytes != 0)) {
+		rc = REFUSE(verifier, at, "atomic operation at a place of the state that may be misaligned");
+	}
+	if (rc == 0 && (insn->imm & BPF_FETCH)) {
+		state->registers[insn->imm == BPF_CMPXCHG ? 0 : insn->src] = bytes == 8 ? csd_any_number :
+									      csd_unsigned_range(0, UINT32_MAX);
+	}
+	return rc;
+}
+
 static int
 visit_ld_imm64(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
@@ -320,6 +402,7 @@ hand_on(struct verifier *verifier, uint32_t to, const struct state *state)
 		verifier->states[to] = known;
 		return 0;
 	}
+	known->unlikely = known->unlikely && state->unlikely;
 	for (uint32_t i = 0; i < REGISTERS; i++) {
 		known->registers[i] = csd_hull(&known->registers[i], &state->registers[i]);
 	}
@@ -329,6 +412,9 @@ hand_on(struct verifier *verifier, uint32_t to, const struct state *state)
 		bool address = a->spilled.kind > NUMBER || b->spilled.kind > NUMBER;
 
 		a->spilled = csd_hull(&a->spilled, &b->spilled);
+		if (a->spilled.kind == PARTLY) {
+			a->spilled.kind = UNSET;
+		}
 		if (address && a->spilled.kind <= MIXED) {
 			a->written = 0;
 			a->spilled.kind = UNSET;
@@ -338,13 +424,25 @@ hand_on(struct verifier *verifier, uint32_t to, const struct state *state)
 	return 0;
 }
 
+/* Whether a comparison of the lower halves is one of the whole numbers. */
+static bool
+halves_tell(uint8_t relation, const struct csd_value *dst, const struct csd_value *src)
+{
+	uint64_t most = relation == BPF_JSGT || relation == BPF_JSGE || relation == BPF_JSLT || relation == BPF_JSLE ? INT32_MAX :
+			UINT32_MAX;
+
+	return dst->umax <= most && src->umax <= most;
+}
+
 static int
 visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	uint8_t relation = BPF_OP(insn->code);
-	bool from_register = BPF_SRC(insn->code) == BPF_X;
+	bool from_register = BPF_SRC(insn->code) == BPF_X, wide = BPF_CLASS(insn->code) == BPF_JMP;
+	bool unlikely = state->unlikely, tells;
 	const struct csd_value dst = state->registers[insn->dst];
-	const struct csd_value src = from_register ? state->registers[insn->src] : csd_constant((int64_t)insn->imm);
+	const struct csd_value src = from_register ? state->registers[insn->src] :
+				     csd_constant(wide ? (uint64_t)(int64_t)insn->imm : (uint32_t)insn->imm);
 	int rc;
 
 	rc = check_readable(verifier, at, &dst, insn->dst);
@@ -357,17 +455,18 @@ visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn
 	if (rc != 0) {
 		return rc;
 	}
+	/* Of a register beside itself nothing is learnt. */
+	tells = !(from_register && insn->src == insn->dst) && (wide || halves_tell(relation, &dst, &src));
 	for (int taken = 0; taken < 2 && rc == 0; taken++) {
 		uint8_t holds = taken ? relation : csd_negated(relation);
 
-		if (from_register && insn->src == insn->dst) {
-			/* says nothing */
-		} else {
-			state->registers[insn->dst] = csd_narrow(dst, holds, &src);
+		if (tells) {
+			state->registers[insn->dst] = csd_narrow_value(dst, holds, &src);
 			if (from_register) {
-				state->registers[insn->src] = csd_narrow(src, csd_mirrored(holds), &dst);
+				state->registers[insn->src] = csd_narrow_value(src, csd_mirrored(holds), &dst);
 			}
 		}
+		state->unlikely = unlikely || (tells ? !csd_can_hold(&dst, holds, &src) : from_register && insn->src == insn->dst);
 		rc = hand_on(verifier, at + 1 + (taken ? insn->off : 0), state);
 	}
 	return rc;
@@ -393,7 +492,8 @@ visit(struct verifier *verifier, uint32_t at, struct state *state)
 		break;
 	case BPF_ST:
 	case BPF_STX:
-		rc = visit_store(verifier, at, insn, state);
+		rc = BPF_CLASS(insn->code) == BPF_STX && BPF_MODE(insn->code) == BPF_ATOMIC ? visit_atomic(verifier, at, insn, state) :
+		     visit_store(verifier, at, insn, state);
 		break;
 	default:
 		if (csd_is_branch(insn)) {
@@ -432,6 +532,9 @@ interpret(struct verifier *verifier)
 
 		verifier->states[at] = NULL;
 		rc = visit(verifier, at, state);
+		if (rc == -EINVAL && state->unlikely) {
+			verifier->doubt->certain = false;
+		}
 		free(state);
 	}
 	for (uint32_t at = 0; at < verifier->code->count; at++) {
@@ -440,16 +543,17 @@ interpret(struct verifier *verifier)
 	return rc;
 }
 
-int
-csd_verify(const struct csd_code *code, char reason[CSD_REASON_BYTES])
+static int
+verify(const struct csd_code *code, bool worker, struct csd_doubt *doubt)
 {
 	struct verifier verifier = {
 		.code = code,
-		.reason = reason,
+		.doubt = doubt,
 		.states = calloc(code->count, sizeof(*verifier.states)),
 		.flow = {
 			.code = code,
-			.reason = reason,
+			.doubt = doubt,
+			.worker = worker,
 			.order = calloc(code->count, sizeof(*verifier.flow.order)),
 		},
 	};
@@ -464,4 +568,23 @@ csd_verify(const struct csd_code *code, char reason[CSD_REASON_BYTES])
 	free(verifier.flow.order);
 	free(verifier.states);
 	return rc;
+}
+
+int
+csd_verify(const struct csd_code *code, char reason[CSD_REASON_BYTES])
+{
+	struct csd_doubt doubt;
+	int rc = verify(code, false, &doubt);
+
+	if (rc != -EINVAL) {
+		return rc;
+	}
+	return doubt.instruction == CSD_DOUBT_NOWHERE ? csd_refuse(reason, "%s", doubt.words) :
+	       csd_refuse(reason, "instruction %u: %s", doubt.instruction, doubt.words);
+}
+
+int
+csd_verify_worker(const struct csd_code *code, struct csd_doubt *doubt)
+{
+	return verify(code, true, doubt);
 }

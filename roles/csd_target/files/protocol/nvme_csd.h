@@ -97,7 +97,7 @@ enum nvme_csd_log {
 	NVME_LOG_MEMORY_RANGE_SETS = 0x84,
 	CSD_LOG_PROGRAMS = 0xc0,		/* vendor: what 82h has no room for, of every slot */
 	CSD_LOG_RANGE_SETS_IN_USE = 0xc1,	/* vendor: what 84h has no room for, of every memory range set */
-	CSD_LOG_PROGRAM_REASON = 0xd1,		/* vendor: why a slot's last program was refused; PIND in LSI (CDW11 31:16) */
+	CSD_LOG_PROGRAM_REASON = 0xd1,		/* vendor: why a slot's last program was refused, or is not proved; PIND in LSI (CDW11 31:16) */
 	CSD_LOG_PROGRAM_STATISTICS = 0xd2,	/* vendor: counters of every slot that was ever used */
 	CSD_LOG_PROGRAM_FAULT = 0xd3,		/* vendor: how a slot's program ended last in its process; PIND in LSI */
 };
@@ -348,9 +348,10 @@ struct csd_program_entry {
 	uint8_t pit;
 	uint8_t sha256[32];	/* of the program's bytes */
 	char engine[24];	/* NUL-terminated */
+	uint8_t verdict;	/* of the verifier: 1 proved, 2 not proved, and log D1h says why; 0: it has none */
 	uint8_t worker;		/* 1: it runs in a process of its own, 0: in the target */
 	uint8_t deactivated;	/* 1: faults deactivated it; Activate takes that back */
-	uint8_t reserved90[6];
+	uint8_t reserved91[5];
 };
 _Static_assert(sizeof(struct csd_program_entry) == 96, "program entry");
 

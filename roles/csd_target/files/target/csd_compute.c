@@ -167,9 +167,15 @@ verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason
 	struct load *load = ctx;
 	struct csd_compute *compute = load->compute;
 	struct csd_refusal refusal;
-	int rc = loaded == NULL && reason == NULL ? csd_slots_dropped(&compute->slots, pind, &refusal) :
-		 csd_slots_verified(&compute->slots, pind, loaded, reason, &refusal);
+	int rc;
 
+	/* Its slot may let go of it from then on. */
+	if (loaded != NULL) {
+		CSD_NOTICE_OF(CSD_NOTICE_VERDICTS, "%s: slot %u: program loaded: %s%s%s\n", compute->ns.name, pind,
+			      csd_proof_name(loaded->proof.kind), loaded->proof.words[0] != '\0' ? ": " : "", loaded->proof.words);
+	}
+	rc = loaded == NULL && reason == NULL ? csd_slots_dropped(&compute->slots, pind, &refusal) :
+	     csd_slots_verified(&compute->slots, pind, loaded, reason, &refusal);
 	if (rc < 0) {
 		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "%s: %s\n", compute->ns.name, refusal.why);
 	}

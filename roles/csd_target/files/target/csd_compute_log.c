@@ -64,6 +64,7 @@ csd_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entr
 		entry->state_bytes = info->state_bytes;
 		entry->emit = (uint8_t)info->emit;
 		entry->jit = info->jit;
+		entry->verdict = (uint8_t)slot->loaded->proof.kind;
 		entry->worker = slot->loaded->blob != NULL;
 		memcpy(entry->sha256, slot->loaded->sha256, sizeof(entry->sha256));
 		snprintf(entry->engine, sizeof(entry->engine), "%s", info->engine);
@@ -195,8 +196,10 @@ csd_log_program_reason(const struct csd_slots *slots, uint16_t pind, size_t *len
 	}
 	reason = calloc(1, CSD_REASON_BYTES);
 	if (reason != NULL) {
+		const struct csd_slot *slot = &slots->slot[pind];
+
 		*length = CSD_REASON_BYTES;
-		snprintf(reason, CSD_REASON_BYTES, "%s", slots->slot[pind].reason);
+		snprintf(reason, CSD_REASON_BYTES, "%s", slot->loaded != NULL ? slot->loaded->proof.words : slot->reason);
 	}
 	return reason;
 }

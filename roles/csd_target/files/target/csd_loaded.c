@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "csd_check.h"
+#include "csd_policy.h"
 #include "csd_source.h"
 #include "csd_workers.h"
 
@@ -51,6 +52,12 @@ loaded_compile(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_
 	}
 	loaded->object = object;
 	rc = csd_check(object, reason);
+	if (rc == 0) {
+		rc = csd_prove(object, &loaded->proof);
+	}
+	if (rc == 0 && !csd_policy_takes(&loaded->proof, reason)) {
+		rc = -EINVAL;
+	}
 	if (rc == 0 && csd_workers_compile(loaded->bytes, loaded->length, unwanted, &loaded->blob, &loaded->header, reason) !=
 		       CSD_BLOB_READY) {
 		rc = -EINVAL;
@@ -117,6 +124,8 @@ loaded_load(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REA
 	}
 	rc = csd_program_load(loaded->bytes, loaded->length, &loaded->options, &loaded->program, reason);
 	loaded->info = rc == 0 ? csd_program_info(loaded->program) : NULL;
+	/* It takes no others. */
+	loaded->proof = (struct csd_proof) {.kind = CSD_PROVED, .instruction = -1};
 	return rc;
 }
 

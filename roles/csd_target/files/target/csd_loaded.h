@@ -10,7 +10,7 @@
 #include "csd_blob.h"
 #include "csd_engine.h"
 #include "csd_memory.h"
-#include "csd_object.h"
+#include "csd_proof.h"
 
 #define CSD_SHA256_BYTES	32
 
@@ -23,6 +23,7 @@ struct csd_loaded {
 	struct csd_blob_header header;
 	struct csd_program_info worker_info;
 	struct csd_object *object;	/* its functions, for whoever looks for a place in it */
+	struct csd_proof proof;
 	struct csd_load_options options;
 	uint8_t *bytes;			/* as loaded, for the saved configuration */
 	uint32_t length;
@@ -33,7 +34,7 @@ struct csd_loaded {
 bool csd_loaded_compiles(const uint8_t *bytes, uint32_t length, const struct csd_load_options *options);
 
 /*
- * Verifies, or compiles for workers; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason`
+ * Verifies, and compiles for workers; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason`
  * says why. May take 0.2 s, or as long as a compiler may: not on a reactor. *unwanted becomes true: a compiler is ended.
  */
 struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,

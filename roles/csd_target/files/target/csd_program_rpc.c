@@ -2,6 +2,7 @@
 /* RPCs about programs: csd_load_program, csd_{activate,deactivate,unload}_program, csd_get_programs, csd_get_stats */
 #include "csd_compute_private.h"
 #include "csd_emit.h"
+#include "csd_policy.h"
 
 #include "spdk/base64.h"
 #include "spdk/rpc.h"
@@ -272,6 +273,8 @@ write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 	spdk_json_write_named_string(w, "emit", csd_emit_name(info->emit));
 	spdk_json_write_named_uint32(w, "instructions", info->instructions);
 	spdk_json_write_named_uint32(w, "jit_bytes", info->jit_bytes);
+	write_named_or_null(w, "verdict", program != NULL ? csd_proof_name(program->proof.kind) : "");
+	write_named_or_null(w, "not_proved", program != NULL ? program->proof.words : "");
 }
 
 /* For an administrator: with the address, which may be data, and with the host. */
@@ -347,6 +350,7 @@ write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 	spdk_json_write_named_uint32(w, "max_program_bytes", options->max_program_bytes);
 	spdk_json_write_named_uint32(w, "program_type", options->program_type);
 	spdk_json_write_named_bool(w, "interpret", options->interpret);
+	spdk_json_write_named_string(w, "programs_policy", csd_policy_name());
 	spdk_json_write_named_array_begin(w, "programs");
 	pthread_mutex_lock(&slots->mutex);
 	for (i = 0; i < options->slots; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and those
- * of workers (csd_workers.h, csd_faults.h).
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, those
+ * of workers (csd_workers.h, csd_faults.h), and --programs-policy (csd_policy.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
@@ -10,6 +10,7 @@
 
 #include "csd_faults.h"
 #include "csd_nvmf.h"
+#include "csd_policy.h"
 #include "csd_workers.h"
 
 /* No letters, and none of SPDK's numbers. */
@@ -17,7 +18,8 @@
 #define OPTION_CPU_MILLISECONDS	1001
 #define OPTION_WORKER_CPUS	1002
 #define OPTION_CACHE		1003
-#define OPTION_FAULTS		1004
+#define OPTION_POLICY		1004
+#define OPTION_FAULTS		1005
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
@@ -25,6 +27,7 @@ static struct option tgt_options[] = {
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
 	{"program-faults", required_argument, NULL, OPTION_FAULTS},
 	{"program-cache", required_argument, NULL, OPTION_CACHE},
+	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
 };
 
@@ -39,6 +42,8 @@ usage(void)
 	       "                           within a second, that deactivate a slot (default %d, 0: never)\n", CSD_FAULTS_DEFAULT);
 	printf("     --program-cache <folder>\n"
 	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
+	printf("     --programs-policy <isolated|verified>\n"
+	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
 }
 
 static int
@@ -55,6 +60,8 @@ parse_argument(int option, char *argument)
 		return csd_faults_set_limit(argument);
 	case OPTION_CACHE:
 		return csd_workers_set_cache(argument);
+	case OPTION_POLICY:
+		return csd_policy_configure(argument);
 	default:
 		return -EINVAL;
 	}

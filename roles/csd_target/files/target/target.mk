@@ -10,7 +10,7 @@ TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
 ENGINE_CHECKED := $(ENGINE_OBJECTS:$(BUILD)/%=$(BUILD)/checked/%)
 # What a target has of programs in workers: knows nothing of SPDK either.
 TARGET_WORKERS := csd_aside csd_blob csd_confine csd_executor csd_kit csd_memory csd_ring csd_spawner_link csd_blob_get csd_cache csd_btf \
-	csd_check csd_helper csd_object csd_object_maps csd_object_read csd_source
+	csd_check csd_helper csd_object csd_object_maps csd_object_read csd_proof csd_source
 TARGET_INCLUDES = $(INCLUDES) -Iworker -Iconfine -Icompiler -Itranslator $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
 TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target) -lcrypto
 
