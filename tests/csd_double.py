@@ -10,7 +10,7 @@ from ansible.module_utils.hello_ebpf.csd.transport import Completion
 
 BLOCK = 512
 SLM_BYTES = 1 << 16
-PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24sBBB5x")
+PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s3B5x")
 
 
 class DriveDouble:
@@ -40,7 +40,7 @@ class DriveDouble:
         self.closed = False
         self._csis = csis
         self._program = PROGRAM.pack(
-            0, 0xC0, 3, 100, 0, 64, 64, state_bytes, emit, 1, 0, 0, bytes(32), b"engine", 1, 1, deactivated
+            0, 0xC0, 3, 100, 0, 64, 64, state_bytes, emit, 1, 0, 0, bytes(32), b"engine", 0, 1, deactivated
         )
 
     def admin(self, command: Command) -> Completion:

@@ -26,7 +26,7 @@ FAULT_BYTES = 512
 
 _RESULT = struct.Struct("<IHHQQQQIIQ8x")
 _LOG_HEADER = struct.Struct("<IIQ")
-_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24sBBB5x")
+_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s3B5x")
 _LIST_HEADER = struct.Struct("<I28x")
 _TYPE = struct.Struct("<BB6xQ16s")
 _SET = struct.Struct("<HH28x")
@@ -71,7 +71,7 @@ class Program:
     refused: bool
     sha256: str
     engine: str
-    verdict: str = ""
+    verdict: str
     runs_in: str = ""
     deactivated: bool = False
 

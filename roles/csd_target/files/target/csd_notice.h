@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Lines in the log that a host, or a failing device, can cause: at most CSD_NOTICE_MOST in CSD_NOTICE_SECONDS, from all
- * of them together; the next line says how many were left out. What the verifier says of programs (refusals and verdicts
- * apart), how they end, and that faults deactivated a slot are counted on their own: neither pushes the others out, nor do
- * refused commands.
+ * of them together; the next line says how many were left out. What the verifier says of programs is counted on its own,
+ * refusals (and how programs end), verdicts, and what faults deactivated apart: none pushes another out, nor do refused
+ * commands.
  */
 #ifndef CSD_NOTICE_H
 #define CSD_NOTICE_H

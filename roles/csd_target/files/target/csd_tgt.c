@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, and those
- * of workers (csd_workers.h, csd_faults.h, csd_policy.h).
+ * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, those
+ * of workers (csd_workers.h, csd_faults.h), and --programs-policy (csd_policy.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
