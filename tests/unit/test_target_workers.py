@@ -50,19 +50,21 @@ def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Servi
 
 def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = service(monkeypatch, tmp_path, workers=True)
-    assert found.argv[-4:] == ("--workers", str(BIN), "--program-cpu-milliseconds", "10000")
+    cache = ("--program-cache", "/var/cache/hello_ebpf/csd_target")
+    assert found.argv[-6:] == ("--workers", str(BIN), "--program-cpu-milliseconds", "10000", *cache)
+    assert found.cache == Path(cache[1])
     assert found.starts == tuple(BIN / name for name in ("csd_worker", "csd_spawner", "csd_compile"))
     found = service(monkeypatch, tmp_path, workers=True, worker_cpus=[0], program_cpu_milliseconds=250)
-    assert found.argv[-6:] == (
-        *("--workers", str(BIN), "--worker-cpus", "0", "--program-cpu-milliseconds", "250"),
+    assert found.argv[-8:] == (
+        *("--workers", str(BIN), "--worker-cpus", "0", "--program-cpu-milliseconds", "250", *cache),
     )  # fmt: skip
 
 
 def test_the_command_line_of_a_target_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPDK's own has none of these options."""
     found = service(monkeypatch, tmp_path, worker_cpus=[0], program_cpu_milliseconds=250)
-    assert not {"--workers", "--worker-cpus", "--program-cpu-milliseconds"} & set(found.argv)
-    assert (found.starts, found.tasks) == ((), 0)
+    assert not {"--workers", "--worker-cpus", "--program-cpu-milliseconds", "--program-cache"} & set(found.argv)
+    assert (found.starts, found.tasks, found.cache) == ((), 0, None)
 
 
 def test_several_cpus_are_a_list() -> None:
