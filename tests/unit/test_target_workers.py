@@ -52,6 +52,7 @@ def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: 
     found = service(monkeypatch, tmp_path, workers=True)
     cache = ("--program-cache", "/var/cache/hello_ebpf/csd_target")
     assert found.argv[-6:] == ("--workers", str(BIN), "--program-cpu-milliseconds", "10000", *cache)
+    assert found.cache == Path(cache[1])
     assert found.starts == tuple(BIN / name for name in ("csd_worker", "csd_spawner", "csd_compile"))
     asked = {"worker_cpus": [0], "program_cpu_milliseconds": 250, "programs_policy": "verified"}
     found = service(monkeypatch, tmp_path, workers=True, **asked)
@@ -64,8 +65,8 @@ def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: 
 def test_the_command_line_of_a_target_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPDK's own has none of these options."""
     found = service(monkeypatch, tmp_path, worker_cpus=[0], program_cpu_milliseconds=250)
-    assert not {"--workers", "--worker-cpus", "--program-cpu-milliseconds"} & set(found.argv)
-    assert (found.starts, found.tasks) == ((), 0)
+    assert not {"--workers", "--worker-cpus", "--program-cpu-milliseconds", "--program-cache"} & set(found.argv)
+    assert (found.starts, found.tasks, found.cache) == ((), 0, None)
 
 
 def test_several_cpus_are_a_list() -> None:
