@@ -113,7 +113,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, Way, compile_units, find_clang
+from ansible.module_utils.hello_ebpf.csd_program.compile import (
+    Unit,
+    Way,
+    compile_units,
+    find_clang,
+    find_strip,
+)
 from ansible.module_utils.hello_ebpf.errors import LabError
 
 UNIT = {name: {"type": "str", "required": True} for name in ("source", "folder", "name")}
@@ -138,8 +144,9 @@ def main() -> None:
     programs: dict[str, Any] = {
         source: described(base64.b64decode(content)) for source, content in asked["contents"].items()
     }
-    if units and module.check_mode and not find_clang():
-        module.warn(f"no clang on {os.uname().nodename} yet: what it will make is not known")
+    missing = "clang" if not find_clang() else "llvm-strip" if way.debug and not find_strip() else None
+    if units and module.check_mode and missing:
+        module.warn(f"no {missing} on {os.uname().nodename} yet: what it will make is not known")
         programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}
     elif units:
         try:

@@ -72,7 +72,7 @@ options:
     description:
       - Each program in a process of its own, of C(csd_worker), C(csd_spawner) and C(csd_compile) beside O(program),
         which has to be csd_tgt. Before a start it is seen that C(csd_compile) works for O(user); it needs gcc and
-        binutils.
+        binutils. What was compiled is kept in a folder of O(user) alone, C(/var/cache/hello_ebpf) and O(name).
     type: bool
     default: false
   worker_cpus:
@@ -96,8 +96,9 @@ options:
     default: "0x1"
     type: str
   memory_megabytes:
-    description: Hugepage memory reserved at start, in MiB.
-    default: 1024
+    description: Hugepage memory reserved at start, in MiB, malloc bdevs' included. csd_ram and csd_slm bdevs take
+      theirs beside it.
+    default: 448
     type: int
   page_kilobytes:
     description: The size of its hugepages, in kB. Free pages of all other sizes are others', and stay theirs. The unit
@@ -126,6 +127,37 @@ options:
       needs to be told, in a run the process shows that its file was replaced.
     default: false
     type: bool
+  bdevs:
+    description: The bdevs that M(spdk_target) will be given. A start counts the hugepages of the csd_ram and csd_slm
+      ones. Where it would bring one in memory back otherwise than declared, it is refused, or with
+      O(recreate=lose_data) brings the declared one. They alone are no reason to start anew.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: As M(spdk_target) has it., type: str, required: true}
+      type:
+        description: As M(spdk_target) has it.
+        type: str
+        choices: [malloc, csd_ram, aio, 'null', csd_slm, csd_compute]
+        required: true
+      size_megabytes: {description: As M(spdk_target) has it., type: int}
+      blocks: {description: As M(spdk_target) has it., type: int}
+      block_size: {description: As M(spdk_target) has it., type: int}
+      uuid: {description: As M(spdk_target) has it., type: str}
+      filename: {description: As M(spdk_target) has it., type: path}
+      slots: {description: As M(spdk_target) has it., type: int}
+      max_active: {description: As M(spdk_target) has it., type: int}
+      max_range_sets: {description: As M(spdk_target) has it., type: int}
+      max_program_bytes: {description: As M(spdk_target) has it., type: int}
+      max_total_bytes: {description: As M(spdk_target) has it., type: int}
+      program_type: {description: As M(spdk_target) has it., type: int}
+      interpret: {description: As M(spdk_target) has it., type: bool}
+  recreate:
+    description: What to do where one of O(bdevs) is there otherwise, as M(spdk_target) has it.
+    type: str
+    choices: [never, keep_data, lose_data]
+    default: never
 author: hello_eBPF
 """
 
@@ -137,7 +169,7 @@ EXAMPLES = r"""
     config_file: /etc/hello_ebpf/csd_target.json
     log: /var/log/hello_ebpf/csd_target.log
     core_mask: "0x1"
-    memory_megabytes: 1024
+    memory_megabytes: 448
 """
 
 RETURN = r"""
@@ -171,6 +203,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
+from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
@@ -181,7 +215,7 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
-from ansible.module_utils.hello_ebpf.target_workers import Workers
+from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
@@ -200,13 +234,15 @@ ARGUMENTS = {
     "program_cpu_milliseconds": {"type": "int", "default": 10000},
     "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
     "core_mask": {"type": "str", "default": "0x1"},
-    "memory_megabytes": {"type": "int", "default": 1024},
+    "memory_megabytes": {"type": "int", "default": 448},
     "page_kilobytes": {"type": "int", "default": 2048},
     "pci": {"type": "bool", "default": False},
     "share_cores": {"type": "bool", "default": False},
     "ready_seconds": {"type": "int", "default": 30},
     "given_before": {"type": "list", "elements": "path", "default": []},
     "rebuilt": {"type": "bool", "default": False},
+    "bdevs": {"type": "list", "elements": "dict", "options": BDEV, "default": []},
+    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
 }
 
 
@@ -226,9 +262,8 @@ def main() -> None:
     workers = None
     if asked["workers"]:
         folder = Path(asked["program"]).parent
-        workers = Workers(
-            folder, tuple(asked["worker_cpus"]), asked["program_cpu_milliseconds"], asked["programs_policy"]
-        )
+        cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
+        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache, asked["programs_policy"])
         argv += workers.arguments
     started = asked["state"] == "started"
     try:
@@ -250,6 +285,7 @@ def main() -> None:
         hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],
+        cache=workers.cache if workers else None,
         starts=workers.programs if workers else (),
         tasks=workers.tasks(cores) if workers else 0,
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
@@ -264,6 +300,9 @@ def main() -> None:
             share_cores=asked["share_cores"],
             state=asked["state"],
             given_before=tuple(map(Path, asked["given_before"])),
+            # A file behind an aio bdev is looked at when the bdev is made.
+            declared=declared({"bdevs": asked["bdevs"]}, check=True),
+            recreate=asked["recreate"],
             workers=workers,
         )
         supervisor = choose(service)

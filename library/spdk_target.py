@@ -16,9 +16,9 @@ description:
     O(subsystems[].hosts) and O(subsystems[].listeners), where given, are the whole list, because they decide who
     reaches the data; namespaces that are not declared stay.
   - In check mode a target that does not run is planned for as it will start, with O(config_file) or empty.
-  - csd_tgt has two types of bdev more. One stands for memory of the drive (a namespace of the command set SLM), one
-    for the slots of programs that run in it (Computational Programs). What is in the slots is declared with
-    M(csd_program).
+  - csd_tgt has three types of bdev more. One is memory for data that programs read where they lie, one stands for
+    memory of the drive (a namespace of the command set SLM), one for the slots of programs that run in it
+    (Computational Programs). What is in the slots is declared with M(csd_program).
 options:
   socket:
     description: The target's JSON-RPC socket.
@@ -40,8 +40,8 @@ options:
     default: present
   purge:
     description: Remove subsystems, bdevs, namespaces, hosts and listeners that are not declared. A bdev that a declared
-      namespace refers to stays. The contents of purged malloc and csd_slm bdevs and the programs of purged csd_compute
-      bdevs are lost.
+      namespace refers to stays. The contents of purged malloc, csd_ram and csd_slm bdevs and the programs of purged
+      csd_compute bdevs are lost.
     type: bool
     default: false
   recreate:
@@ -49,7 +49,8 @@ options:
       - What to do where an object is not as declared and SPDK cannot alter it.
       - V(never) refuses.
       - V(keep_data) makes subsystems, namespaces, aio and null bdevs anew; connected hosts are disconnected.
-      - V(lose_data) does so with malloc, csd_slm and csd_compute bdevs too, whose contents and programs are lost.
+      - V(lose_data) does so with malloc, csd_ram, csd_slm and csd_compute bdevs too, whose contents and programs are
+        lost.
     type: str
     choices: [never, keep_data, lose_data]
     default: never
@@ -143,19 +144,22 @@ options:
         required: true
       type:
         description: V(malloc) is memory, V(aio) a file or block device, V(null) drops writes and reads nothing. csd_tgt
-          has V(csd_slm), memory of the drive, and V(csd_compute), slots for programs.
+          has V(csd_ram), memory that programs read where it lies, V(csd_slm), memory of the drive, and V(csd_compute),
+          slots for programs. V(malloc) takes of what the target took at its start; V(csd_ram) and V(csd_slm) take
+          free hugepages of 2 MiB beside that, and ordinary memory where they are too few.
         type: str
-        choices: [malloc, aio, 'null', csd_slm, csd_compute]
+        choices: [malloc, csd_ram, aio, 'null', csd_slm, csd_compute]
         required: true
       size_megabytes:
         description: Size in MiB. Either this or O(bdevs[].blocks), except for V(aio), whose size is its file's; where
           it is given for V(aio), it is checked. Not for V(csd_compute).
         type: int
       blocks:
-        description: Size in blocks. For V(malloc), V(aio) and V(null).
+        description: Size in blocks. For V(malloc), V(csd_ram), V(aio) and V(null).
         type: int
       block_size:
-        description: Bytes of a block, 512 where it is not given. For V(malloc), V(aio) and V(null).
+        description: Bytes of a block, 512 where it is not given. For V(malloc), V(csd_ram) (512 or 4096), V(aio) and
+          V(null).
         type: int
       uuid:
         description: Its UUID. SPDK makes one up where none is given. Not for V(aio), where SPDK takes none.
@@ -295,7 +299,7 @@ EXAMPLES = r"""
   spdk_target:
     bdevs:
       - name: csd0_data
-        type: malloc
+        type: csd_ram
         size_megabytes: 512
       - name: csd0_memory
         type: csd_slm
@@ -317,7 +321,7 @@ EXAMPLES = r"""
   spdk_target:
     bdevs:
       - name: csd0_data
-        type: malloc
+        type: csd_ram
     subsystems:
       - nqn: nqn.2026-11.io.hello-ebpf:csd0
     state: absent
@@ -358,12 +362,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV, INT
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
-from ansible.module_utils.hello_ebpf.spdk_target.model import COMPUTE_OPTIONS, LOAD, RUN, TYPES, as_data
+from ansible.module_utils.hello_ebpf.spdk_target.model import LOAD, RUN, as_data
 from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
 
-INT = {"type": "int"}
 TEXT = {"type": "str"}
 TRANSPORT = {
     "type": {"type": "str", "choices": ["TCP"], "default": "TCP"},
@@ -386,17 +390,6 @@ TRANSPORT = {
     "connect_timeout": INT,
     "transfer_timeout": INT,
     "max_buffers_per_host": INT,
-}
-BDEV = {
-    "name": {"type": "str", "required": True},
-    "type": {"type": "str", "choices": list(TYPES), "required": True},
-    "size_megabytes": INT,
-    "blocks": INT,
-    "block_size": INT,
-    "uuid": TEXT,
-    "filename": {"type": "path"},
-    **{name: INT for name in COMPUTE_OPTIONS if name != "interpret"},
-    "interpret": {"type": "bool"},
 }
 NAMESPACE = {
     "nsid": {"type": "int", "required": True},

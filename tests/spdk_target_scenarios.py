@@ -201,7 +201,7 @@ SCENARIOS = (
         {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}]},
         error="Asked: bdev csd0_data: 32 MiB (65536 blocks of 512). "
         f"Found: malloc bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
         "(its data is lost).",
         before=LAB_RPCS,
     ),
@@ -210,7 +210,7 @@ SCENARIOS = (
         {**LAB, "bdevs": [{**BDEV, "size_megabytes": 32}], "recreate": "keep_data"},
         error="Asked: bdev csd0_data: 32 MiB (65536 blocks of 512). "
         f"Found: malloc bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
         "(its data is lost).",
         before=LAB_RPCS,
     ),
@@ -230,7 +230,7 @@ SCENARIOS = (
         lab(serial="HELLOEBPF0000002"),
         error=f"Asked: subsystem {NQN}: serial 'HELLOEBPF0000002'. "
         "Found: it has serial 'HELLOEBPF0000001', which SPDK cannot alter. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: keep_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: keep_data "
         "(hosts are disconnected, no data is lost).",
         before=LAB_RPCS,
     ),
@@ -254,7 +254,7 @@ SCENARIOS = (
         },
         error=f"Asked: namespace 1 of {NQN}: bdev 'second'. "
         "Found: it has bdev 'csd0_data', and hosts that use it would lose it. "
-        "Do: declare what is there, choose another name, or let it be made anew with recreate: keep_data "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: keep_data "
         "(hosts are disconnected, no data is lost).",
         before=LAB_RPCS,
     ),
@@ -295,5 +295,75 @@ SCENARIOS = (
         "Found: the target refused: Cannot allocate memory (code -12, ENOMEM) (1 earlier step(s) were undone). "
         "Do: ask for less, or give the target more hugepage memory at its start (-s); the memory of bdevs that were "
         "deleted may be had again only after a restart.",
+    ),
+)
+
+RAM = {**BDEV, "type": "csd_ram"}
+RAM_LAB = {**LAB, "bdevs": [RAM]}
+# One target is brought to all of these: its transport is there already, for nothing removes one.
+MALLOC_RPCS = tuple(one for one in LAB_RPCS if one[0] != "nvmf_create_transport")
+RAM_RPCS: tuple[tuple[str, Params], ...] = (
+    ("bdev_csd_ram_create", {"name": "csd0_data", "num_blocks": 32768, "block_size": 512, "uuid": BDEV_UUID}),
+    *MALLOC_RPCS[1:],
+)
+# What csd_tgt alone can do; live only.
+DRIVE_SCENARIOS = (
+    Scenario(
+        "ram_fresh",
+        RAM_LAB,
+        [
+            "create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)",
+            *(action for action in LAB_ACTIONS[1:] if not action.startswith("create transport")),
+        ],
+    ),
+    Scenario("ram_in_place", RAM_LAB, before=RAM_RPCS),
+    Scenario(
+        "ram_of_a_lab_of_before",
+        RAM_LAB,
+        error="Asked: bdev csd0_data: type 'csd_ram'. "
+        f"Found: malloc bdev csd0_data has type 'malloc'; it is namespace 1 of {NQN}. "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
+        "(its data is lost).",
+        before=MALLOC_RPCS,
+    ),
+    Scenario(
+        "ram_of_a_lab_of_before_lose_data",
+        {**RAM_LAB, "recreate": "lose_data"},
+        [
+            f"remove namespace 1 (bdev csd0_data) from {NQN}",
+            "delete malloc bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+            "create csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512)",
+            f"add namespace 1 (bdev csd0_data) to {NQN}",
+        ],
+        before=MALLOC_RPCS,
+    ),
+    Scenario(
+        "ram_of_other_blocks",
+        {**RAM_LAB, "bdevs": [{**RAM, "block_size": 4096}]},
+        error="Asked: bdev csd0_data: 16 MiB (4096 blocks of 4096). "
+        f"Found: csd_ram bdev csd0_data has 16 MiB (32768 blocks of 512); it is namespace 1 of {NQN}. "
+        "Do: declare what is there, choose another name, or let it be made anew with csd_target_recreate: lose_data "
+        "(its data is lost).",
+        before=RAM_RPCS,
+    ),
+    Scenario(
+        "ram_of_other_blocks_lose_data",
+        {**RAM_LAB, "bdevs": [{**RAM, "block_size": 4096}], "recreate": "lose_data"},
+        [
+            f"remove namespace 1 (bdev csd0_data) from {NQN}",
+            "delete csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+            "create csd_ram bdev csd0_data, 16 MiB (4096 blocks of 4096)",
+            f"add namespace 1 (bdev csd0_data) to {NQN}",
+        ],
+        before=RAM_RPCS,
+    ),
+    Scenario(
+        "ram_absent",
+        {**RAM_LAB, "state": "absent"},
+        [
+            f"delete subsystem {NQN} with 1 namespace(s)",
+            "delete csd_ram bdev csd0_data, 16 MiB (32768 blocks of 512), and the data in it",
+        ],
+        before=(*RAM_RPCS, *FOREIGN_RPCS),
     ),
 )

@@ -124,6 +124,9 @@ def _tasks(service: Service) -> str:
 def _data(service: Service) -> str:
     lines = [f"ReadWritePaths={words([f'-{folder}'])}" for folder in service.folders]
     lines += [f"InaccessiblePaths={words([f'-{folder}'])}" for folder in service.hides]
+    if service.cache is not None:
+        name = str(service.cache.relative_to("/var/cache"))
+        lines += [f"CacheDirectory={words([name])}", "CacheDirectoryMode=0700"]
     if not service.pci:
         # A private /dev has no disks. Without it, those that are declared are all that can be opened.
         lines += (

@@ -27,6 +27,7 @@ class Service:
         hides: folders that are kept from it, where they are.
         idle: run only where nothing else wants the core.
         pci: it drives PCI devices.
+        cache: a folder below /var/cache, made at start, for what it could make again: its user's alone.
         starts: programs that it starts, each shut in by itself.
         tasks: processes and threads that it may have where it starts any; itself included.
         dpdk_folder: what DPDK makes below /run for a program that keeps its pages in files.
@@ -44,6 +45,7 @@ class Service:
     hides: tuple[Path, ...] = ()
     idle: bool = False
     pci: bool = False
+    cache: Path | None = None
     starts: tuple[Path, ...] = ()
     tasks: int = 0
     dpdk_folder: str = ""

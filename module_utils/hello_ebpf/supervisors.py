@@ -211,7 +211,7 @@ class Daemon:
             )
 
     def _make_places(self) -> None:
-        """The run folder and the log, for the service's user; of an old log the end."""
+        """The run folder, the cache and the log, for the service's user; of an old log the end."""
         service = self.service
         service.run_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         service.run_folder.chmod(0o750)
@@ -220,6 +220,11 @@ class Daemon:
         for path in service.run_files:
             if path.is_symlink() or (path.exists() and path.owner() != service.user):
                 path.unlink()
+        if service.cache is not None:
+            service.cache.mkdir(parents=True, exist_ok=True)
+            service.cache.chmod(0o700)
+            # Not what lies in it: a name there may be a link by now, and the service can replace all.
+            shutil.chown(service.cache, service.user, service.group)
         service.log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         old = service.log.read_bytes()[-LOG_KEPT:] if service.log.exists() else b""
         service.log.write_bytes(old)

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""The hugepages that a target takes at its start: those of one size, and no others'.
+"""The hugepages that a target takes, at its start and for memory of its own: those of one size, and no others'.
 
 DPDK takes free pages of every size that the kernel has, the largest first. Where systemd runs the target, its unit
 hides the pools of all other sizes from it; elsewhere a start that would take of them is refused.
+
+csd_ram and csd_slm bdevs take theirs when they are made, beside those of the start: pages of 2 MiB, where the target's
+are of that size, else ordinary memory. They count here although they would come up without: in ordinary memory they
+are slower, and nobody would see why.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from .errors import LabError
 from .processes import PROC, Process, text_of
 
 SYS = Path("/sys")
+OWN_PAGE_KILOBYTES = 2048
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,37 @@ class Pool:
 
 @dataclass(frozen=True)
 class Memory:
-    """What is asked: so many MiB, of pages of so many kB."""
+    """What is asked: so many MiB at the start, of pages of so many kB.
+
+    Attributes:
+        megabytes, page_kilobytes: these.
+        own: bdevs that have memory of their own, in words, and their bytes.
+    """
 
     megabytes: int
     page_kilobytes: int
+    own: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def own_megabytes(self) -> list[tuple[str, int]]:
+        """What each of those bdevs takes of the pool."""
+        if self.page_kilobytes != OWN_PAGE_KILOBYTES:
+            return []
+        page = OWN_PAGE_KILOBYTES * 1024
+        return [(name, -(-size // page) * OWN_PAGE_KILOBYTES // 1024) for name, size in self.own]
 
     @property
     def pages(self) -> int:
-        return -(-self.megabytes * 1024 // self.page_kilobytes)
+        own = sum(megabytes for _, megabytes in self.own_megabytes) * 1024 // self.page_kilobytes
+        return own - (-self.megabytes * 1024 // self.page_kilobytes)
+
+    def __str__(self) -> str:
+        own = self.own_megabytes
+        total = self.megabytes + sum(megabytes for _, megabytes in own)
+        parts = [("the start (csd_target_memory_megabytes)", self.megabytes), *own] if own else []
+        words = ", ".join(f"{megabytes} for {name}" for name, megabytes in parts)
+        said = f"{total} MiB of hugepages ({self.pages} pages of {self.page_kilobytes} kB)"
+        return f"{said}: {words}" if words else said
 
 
 def pools(sys: Path = SYS) -> dict[int, Pool]:
@@ -70,7 +98,7 @@ def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Pat
         LabError: there are too few pages of this size, or free ones of another size would be taken.
     """
     found = pools(sys)
-    asked = f"{memory.megabytes} MiB of hugepages ({memory.pages} pages of {memory.page_kilobytes} kB)"
+    asked = str(memory)
     pool = found.get(memory.page_kilobytes)
     if pool is None:
         raise LabError(
@@ -83,7 +111,8 @@ def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Pat
         raise LabError(
             asked,
             f"{free} of {pool.pages} pages of that size are free",
-            "raise hugepages_megabytes, lower csd_target_memory_megabytes, or stop what holds the pages",
+            "raise hugepages_megabytes, lower csd_target_memory_megabytes"
+            f"{', make those bdevs smaller' if memory.own_megabytes else ''}, or stop what holds the pages",
         )
     if not hides and (other := _taken(memory, found)):
         raise LabError(
@@ -106,16 +135,31 @@ def _taken(memory: Memory, found: Mapping[int, Pool]) -> int | None:
 
 
 def _mapped(process: Process | None, page_kilobytes: int, proc: Path) -> int:
-    """Pages of a size that a process has mapped."""
+    """Pages of a size that a process has mapped, touched or not: the kernel has reserved those that are not."""
     if process is None:
         return 0
-    pages = 0
+    pages: dict[object, int] = {}
     with contextlib.suppress(OSError):
+        areas = _areas(text_of(proc / str(process.pid) / "maps"))
         for line in text_of(proc / str(process.pid) / "numa_maps").splitlines():
             words = line.split()
             if "huge" in words and f"kernelpagesize_kB={page_kilobytes}" in words:
-                pages += sum(int(word.partition("=")[2]) for word in words if re.match(r"N\d+=", word))
-    return pages
+                touched = sum(int(word.partition("=")[2]) for word in words if re.match(r"N\d+=", word))
+                size, content = areas.get(int(words[0], 16), (0, words[0]))
+                # The same part of a file may be mapped twice.
+                pages[content] = max(pages.get(content, 0), touched, size // (page_kilobytes * 1024))
+    return sum(pages.values())
+
+
+def _areas(maps: str) -> dict[int, tuple[int, object]]:
+    """Where an area of a process's memory begins -> its bytes, and what lies there."""
+    areas: dict[int, tuple[int, object]] = {}
+    for line in maps.splitlines():
+        words = line.split()
+        begin, end = (int(word, 16) for word in words[0].split("-"))
+        file = (words[3], words[4], words[2])
+        areas[begin] = (end - begin, file if words[4] != "0" else words[0])
+    return areas
 
 
 def _size(folder: Path) -> int:

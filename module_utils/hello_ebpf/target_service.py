@@ -9,7 +9,7 @@ import re
 import stat
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from .plan import Step
 from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
+from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
 from .target_memory import SYS, Memory, check_memory
-from .target_workers import Workers
+from .target_start import Start, start
+from .target_workers import CACHE_FILES, CACHES, Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
 SHARED_MEMORY_ID = 4420  # SPDK's --shm-id: any number that no other SPDK application of this machine uses
@@ -49,6 +51,8 @@ class Target:
         share_cores: accept a core on which another SPDK application spins.
         state: ``started`` or ``absent``.
         given_before: in check mode, files of its data that a task before would have given to its user.
+        declared: the bdevs that it is to have; nothing starts anew only because they are others.
+        recreate: which of them may be made anew, as spdk_target has it.
         workers: programs run in processes of their own; None: inside the target.
     """
 
@@ -60,6 +64,8 @@ class Target:
     share_cores: bool
     state: str
     given_before: tuple[Path, ...] = ()
+    declared: Tree = field(default_factory=Tree)
+    recreate: str = "never"
     workers: Workers | None = None
 
 
@@ -217,7 +223,8 @@ class TargetService:
         """What the target makes where others could have made something before it."""
         service = self.supervisor.service
         logs = [] if self.supervisor.sandboxes else [service.log]
-        return [service.run_folder, self.target.config_file, *logs]
+        caches = [service.cache] if service.cache is not None else []
+        return [service.run_folder, self.target.config_file, *logs, *caches]
 
     def _unnoted(self, process: Process | None, definition: str | None) -> tuple[Path, ...]:
         """What our target runs with, or was told to: it is ours, though the notes of it were lost."""
@@ -286,7 +293,9 @@ class TargetService:
         if not defined:
             steps.append(Step(f"define {service.name} as declared", self.supervisor.install))
         if not (defined and found.current and found.version):
-            self._preflight(found)
+            coming = self._preflight(found)
+            if coming.anew:
+                steps.append(Step(coming.summary, coming.write))
             what = "start" if found.process is None else "restart"
             steps.append(Step(f"{what} {service.name} and wait until its RPC answers", lambda: self._start(found)))
         return steps
@@ -300,7 +309,7 @@ class TargetService:
             steps.append(Step(f"remove {names}", lambda: self._clean(found.leftovers)))
         return steps
 
-    def _preflight(self, found: Found) -> None:
+    def _preflight(self, found: Found) -> Start:
         """Everything that would make a start fail or harm somebody, before anything is changed."""
         self._check_socket(found)
         self._check_cores(found)
@@ -312,15 +321,16 @@ class TargetService:
             sandboxed=self.supervisor.sandboxes,
             given_before=self.target.given_before,
         )
+        coming = start(self.target.config_file, self.target.declared, self.target.recreate)
         if not (self.check and not self._program().exists()):
             # In check mode on an untouched machine the roles before this one have built and reserved nothing yet.
             self._check_program()
             if not self.check:
-                check_memory(
-                    self.target.memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys
-                )
+                memory = coming.memory(self.target.memory)
+                check_memory(memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys)
                 if self.target.workers is not None:
                     self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
+        return coming
 
     def _check_held(self, found: Found) -> None:
         """The programs of a target that runs, which its next start loads again."""
@@ -359,7 +369,9 @@ class TargetService:
             raise LabError(
                 asked=f"{path} for {service.name}",
                 found="it is there, and the lab did not make it",
-                fix="move it away, or set csd_target_config_file and csd_target_log to other paths",
+                fix="move it away"
+                if path == service.cache
+                else "move it away, or set csd_target_config_file and csd_target_log to other paths",
             )
         if (other := self._other()) is not None:
             raise LabError(
@@ -470,9 +482,9 @@ class TargetService:
         for path in (path for path in leftovers if path not in folders):
             tidy(path)
         for folder in folders:
-            dpdk = folder.parent.name == "dpdk"
-            remove_named(folder, DPDK_FILES if dpdk else ())
-            if dpdk:
+            dpdk, cache = folder.parent.name == "dpdk", folder.parent == CACHES
+            remove_named(folder, DPDK_FILES if dpdk else CACHE_FILES if cache else ())
+            if dpdk or cache:
                 rmdir(folder.parent)
         for path in leftovers:
             self.made.forget(self.supervisor.service.name, path)

@@ -14,6 +14,9 @@ from typing import Any
 from .errors import LabError
 from .service_access import group_number
 
+# A service's compiled programs lie in a folder of its own below it, and there under these names (csd_cache.c).
+CACHES = Path("/var/cache/hello_ebpf")
+CACHE_FILES = ("[0-9a-f]" * 64, "identity", "unfinished")
 # They lie beside the target.
 PROGRAMS = ("csd_worker", "csd_spawner", "csd_compile")
 MOST_MILLISECONDS = 3_600_000
@@ -38,12 +41,14 @@ class Workers:
         folder: where csd_worker, csd_spawner and csd_compile lie.
         cpus: where they run; empty: on every CPU that no reactor has.
         cpu_milliseconds: CPU time that a command's program may take.
+        cache: where what was compiled is kept; None: nowhere.
         policy: which programs run: ``isolated`` or ``verified``.
     """
 
     folder: Path
     cpus: tuple[int, ...]
     cpu_milliseconds: int
+    cache: Path | None = None
     policy: str = ISOLATED
 
     @property
@@ -55,7 +60,9 @@ class Workers:
         """Of the target's command line."""
         cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
         policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
-        return ("--workers", str(self.folder), *cpus, "--program-cpu-milliseconds", str(self.cpu_milliseconds), *policy)
+        time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
+        cache = ("--program-cache", str(self.cache)) if self.cache else ()
+        return ("--workers", str(self.folder), *cpus, *time, *cache, *policy)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.

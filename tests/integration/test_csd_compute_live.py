@@ -25,7 +25,7 @@ from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.csd.transport import Completion
 from ansible.module_utils.hello_ebpf.errors import LabError
 
-from csd_compute_target import COMPUTE, DATA, MALLOC, NQN, SLM, ComputeTarget, compiled
+from csd_compute_target import COMPUTE, DATA, MALLOC, NQN, RAM, SLM, ComputeTarget, compiled
 from waiting import until
 
 PORT = 24110
@@ -197,14 +197,14 @@ GEOMETRIES = [
 ]
 
 
-@pytest.mark.parametrize("device", ["malloc", "malloc 4096", "aio", "passthru over aio", "small pieces"])
+@pytest.mark.parametrize("device", ["malloc", "csd_ram 4096", "aio", "passthru over aio", "small pieces"])
 def test_scan_finds_what_a_reference_finds(target: ComputeTarget, device: str) -> None:
     """Records straddle blocks, windows and buffers; start and length are no multiples of anything."""
     data = noise(9 << 20)
     transport = {}
     made: dict[str, object] = dict(MALLOC)
-    if device == "malloc 4096":
-        made = {"method": "bdev_malloc_create", "num_blocks": 16384, "block_size": 4096}
+    if device == "csd_ram 4096":
+        made = {**RAM, "num_blocks": 16384, "block_size": 4096}
     elif device == "small pieces":
         # The request's buffer comes in 16 pieces.
         transport = {"io_unit_size": 8192, "max_io_size": ROOM}
@@ -218,8 +218,8 @@ def test_scan_finds_what_a_reference_finds(target: ComputeTarget, device: str) -
     target.set_up(data=made, transport=transport)
     start, length = 12345, len(data) - 12345 - 77
     with target.host() as host:
-        if "malloc" in made["method"]:  # type: ignore[operator]
-            write(host, data, 4096 if device == "malloc 4096" else 512)
+        if made["method"] in {MALLOC["method"], RAM["method"]}:
+            write(host, data, 4096 if device == "csd_ram 4096" else 512)
         memory = [commands.MemoryRange(SLM, 0, 4), commands.MemoryRange(SLM, 4096, 4096)]
         assert host.admin(commands.create_range_set(COMPUTE, memory)).value == 1
         for pind, geometry in enumerate(GEOMETRIES):

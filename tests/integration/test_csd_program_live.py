@@ -51,7 +51,7 @@ COMPUTE = "csd0_compute"
 DRIVE: dict[str, Any] = {
     "transports": [{"type": "TCP"}],
     "bdevs": [
-        {"type": "malloc", "name": "csd0_data", "size_megabytes": 16},
+        {"type": "csd_ram", "name": "csd0_data", "size_megabytes": 16},
         {"type": "csd_slm", "name": "csd0_memory", "size_megabytes": 8},
         {"type": "csd_compute", "name": COMPUTE},
     ],

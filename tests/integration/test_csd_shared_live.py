@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import re
 import struct
@@ -47,12 +48,57 @@ int sum(struct csd_context *context)
 """
 
 
+# Keeps all records, up to the one whose number is cparam1.
+KEEP = """
+#include "csd_bpf.h"
+struct record { __u64 number; __u64 more[2]; };
+struct totals { __u64 seen; };
+CSD_RECORD_STATE(struct record, sizeof(struct record), CSD_EMIT_RECORD, struct totals);
+CSD_PROGRAM
+int keep(const struct record *record)
+{
+	csd_state.seen++;
+	return record->number == csd_parameters.cparam1 ? CSD_KEEP_AND_STOP : CSD_KEEP;
+}
+"""
+# Gives out each item twice: a length of 32 bits, and as many bytes. At the end it gives out how many there were.
+TWICE = """
+#include "csd_bpf.h"
+struct totals { __u64 items; __u64 ends; };
+CSD_STATE(struct totals);
+CSD_BUFFER_PROGRAM
+int twice(struct csd_context *context)
+{
+	const __u8 *at = context->begin;
+	context->consumed = 0;
+	while (context->end - at >= 4) {
+		__u64 bytes = 4 + *(const __u32 *)at;
+		if ((__u64)(context->end - at) < bytes)
+			break;
+		if (csd_state.items % 2 == 0 && csd_emit(at, bytes) != 0)
+			return 0;
+		if (csd_state.items % 2 == 0)
+			csd_state.items++;
+		if (csd_emit(at, bytes) != 0)
+			return 0;
+		csd_state.items++;
+		at += bytes;
+		context->consumed = at - context->begin;
+	}
+	if (context->flags & CSD_LAST)
+		csd_state.ends++;
+	return 0;
+}
+"""
+ROOM = 1 << 20
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[ComputeTarget]:
     target = ComputeTarget(tmp_path, PORT)
     try:
         target.start("--workers", str(BINARY.parent))
-        target.set_up(data=RAM)
+        target.set_up(data=RAM, transport={"max_io_size": ROOM})
         yield target
     finally:
         target.stop()
@@ -72,6 +118,35 @@ def summed(host: SpdkTransport, length: int, cparam1: int = 0) -> bytes:
     completion = host.io(commands.scan(COMPUTE, 0, DATA, 0, length, room=4096, cparam1=cparam1))
     assert completion.status == 0, f"{completion.status:03x}h"
     return results.result(completion.data).state
+
+
+def everything(host: SpdkTransport, pind: int, length: int, cparam1: int = 0) -> results.Result:
+    """By scans that go on where the one before was full: all that was kept, and the last state."""
+    memory = [commands.MemoryRange(SLM, 0, 4), commands.MemoryRange(SLM, 4096, 4096)]
+    rsid = host.admin(commands.create_range_set(COMPUTE, memory)).value
+    start, records, kept = 0, 0, []
+    while True:
+        command = commands.scan(
+            COMPUTE,
+            pind,
+            DATA,
+            start,
+            length - start,
+            room=ROOM,
+            cparam1=cparam1,
+            rsid=rsid,
+            resume=start > 0,
+            padding=4,
+        )
+        completion = host.io(command)
+        assert completion.status == 0, f"{completion.status:03x}h"
+        result = results.result(completion.data)
+        kept.append(result.data)
+        start, records = start + result.next, records + result.records
+        if result.end != results.END_FULL:
+            return dataclasses.replace(result, data=b"".join(kept), records=records, next=start)
+        # No more than an item is missing.
+        assert len(completion.data) > ROOM - 8192
 
 
 def shared_maps(target: ComputeTarget) -> list[set[tuple[str, str, str]]]:
@@ -195,3 +270,29 @@ def test_a_namespace_that_left_is_seen_by_no_worker_that_answers(target: Compute
             return not {inode for maps in shared_maps(target) for _, _, inode in maps} & before
 
         until("no worker sees what has left", gone)
+
+
+def test_what_fills_the_host_s_memory_many_times_comes_whole_and_once(target: ComputeTarget) -> None:
+    """A worker works on while its output is copied: also then it stops where it should, and sees the end once."""
+    dice = random.Random(23)
+    target.load(0, compiled(KEEP, target.folder))
+    target.load(1, compiled(TWICE, target.folder))
+    records = b"".join(struct.pack("<QQQ", number, dice.randrange(1 << 64), 0) for number in range(200_000))
+    items = [dice.randbytes(dice.randrange(4000)) for _ in range(1500)]
+    packed = [struct.pack("<I", len(item)) + item for item in items]
+    with target.host() as host:
+        for at in range(0, len(records), 128 << 10):
+            part = records[at : at + (128 << 10)]
+            write(host, at, part + bytes(-len(part) % BLOCK))
+        for last in (0, 1, 10_922, 43_690, 150_000, 199_999, 1 << 40):
+            seen = min(last + 1, 200_000)
+            result = everything(host, 0, len(records), last)
+            assert (result.records, result.state) == (seen, struct.pack("<Q", seen)), last
+            assert result.data == records[: 24 * seen], last
+        text = b"".join(packed)
+        for at in range(0, len(text), 128 << 10):
+            part = text[at : at + (128 << 10)]
+            write(host, at, part + bytes(-len(part) % BLOCK))
+        result = everything(host, 1, len(text))
+        assert result.state == struct.pack("<QQ", 2 * len(items), 1)
+        assert result.data == b"".join(2 * item for item in packed)

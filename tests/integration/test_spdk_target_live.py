@@ -20,25 +20,34 @@ from typing import Any
 
 import pytest
 import spdk_target
+import yaml
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError, RpcError
-from ansible.module_utils.hello_ebpf.spdk_target import reconcile
+from ansible.module_utils.hello_ebpf.spdk_target import reconcile, saved
+from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
+from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree
+from ansible.module_utils.hello_ebpf.target_start import start
 from spdk.rpc.client import JSONRPCClient, JSONRPCException  # type: ignore[import-untyped]
 
-from live_target import LiveTarget
+from conftest import ROOT
+from live_target import CSD_TGT, MEGABYTES, LiveTarget
 from module_run import run_module
 from nvme_wire import Wire
 from record_transcripts import placed
 from rpc_doubles import RecordingProxy, writes
 from spdk_target_scenarios import (
+    DRIVE_SCENARIOS,
     FOREIGN_RPCS,
     GUEST,
     HOST,
     LAB_ACTIONS,
     NQN,
     OTHER,
+    RAM,
+    RAM_LAB,
     SCENARIOS,
+    UUID,
     Scenario,
     lab,
     listen,
@@ -53,6 +62,15 @@ INVALID_HOST = (1, 0x84)
 def target(tmp_path: Path) -> Iterator[LiveTarget]:
     """A target of our own."""
     with LiveTarget(tmp_path) as live:
+        yield live
+
+
+@pytest.fixture(scope="class")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveTarget]:
+    """A csd_tgt that each test leaves empty."""
+    with LiveTarget(tmp_path_factory.mktemp("drive"), CSD_TGT) as live:
+        with Client(str(live.socket)) as client:
+            client.call("nvmf_create_transport", {"trtype": "TCP", "c2h_success": False})
         yield live
 
 
@@ -154,6 +172,21 @@ class TestClient:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario(scenario: Scenario, target: LiveTarget, tmp_path: Path) -> None:
     """Every scenario of the transcripts, as SPDK answers today."""
+    over_check_run_and_run_again(scenario, target, tmp_path)
+
+
+class TestCsdTgt:
+    """Data in memory that programs read where it lies."""
+
+    @pytest.mark.parametrize("scenario", DRIVE_SCENARIOS, ids=lambda scenario: scenario.name)
+    def test_scenario(self, scenario: Scenario, drive: LiveTarget, tmp_path: Path) -> None:
+        try:
+            over_check_run_and_run_again(scenario, drive, tmp_path)
+        finally:
+            declare(drive, {"purge": True})
+
+
+def over_check_run_and_run_again(scenario: Scenario, target: LiveTarget, tmp_path: Path) -> None:
     (tmp_path / "disk.img").write_bytes(bytes(1024 * 1024))
     params, actions = placed(dict(scenario.params), tmp_path), placed(list(scenario.actions), tmp_path)
     with Client(str(target.socket)) as client:
@@ -248,6 +281,68 @@ class TestSavedConfiguration:
             f"Do: make it first: install -d -m 0755 {tmp_path}/none."
         )
         assert state(target) == before
+
+
+def test_csd_ram_comes_back_empty_after_a_crash(tmp_path: Path, port: int) -> None:
+    """As declared, and with the UUID that was made up for it."""
+    saved = tmp_path / "saved.json"
+    bdev = {name: value for name, value in RAM.items() if name != "uuid"}
+    params = {**lab_at(port), "bdevs": [bdev, {**bdev, "name": "more", "block_size": 4096}], "config_file": str(saved)}
+    with LiveTarget(tmp_path, CSD_TGT) as drive:
+        assert "failed" not in declare(drive, params)
+        before = state(drive)
+        assert [bdev["product_name"] for bdev in before[0]] == ["CSD RAM disk"] * 2
+        assert {type(bdev["driver_specific"]["csd_ram"]["huge_pages"]) for bdev in before[0]} == {bool}
+        [first, second] = [call["params"] for call in saved_calls(saved, "bdev") if "csd_ram" in call["method"]]
+        assert (first["num_blocks"], first["block_size"]) == (32768, 512)
+        assert (second["num_blocks"], second["block_size"]) == (4096, 4096)
+        drive.kill()
+        drive.start("--json", str(saved))
+        assert state(drive) == before
+        for check in (True, False):
+            again = declare(drive, params, check=check)
+            assert (again["changed"], again["actions"]) == (False, [])
+        assert connect_status(port, HOST) == LET_IN
+
+
+def test_a_lab_of_before_comes_up_in_less_memory(tmp_path: Path) -> None:
+    """Its malloc bdev alone would take all that the start has (csd_target_memory_megabytes no longer covers data)."""
+    defaults = yaml.safe_load((ROOT / "roles/csd_target/defaults/main.yml").read_text())
+    file = tmp_path / "saved.json"
+    malloc = {"name": "csd0_data", "num_blocks": MEGABYTES << 11, "block_size": 512}
+    bdev = [{"method": "bdev_malloc_create", "params": malloc}]
+    nvmf = [
+        {"method": "nvmf_create_subsystem", "params": {"nqn": NQN}},
+        {
+            "method": "nvmf_subsystem_add_ns",
+            "params": {"nqn": NQN, "namespace": {"nsid": 1, "bdev_name": "csd0_data", "uuid": UUID}},
+        },
+    ]
+    saved.write_file(str(file), {"bdev": bdev, "nvmf": nvmf})
+    bdevs: list[dict[str, Any]] = defaults["csd_target_bdevs"]
+    asked = declared({"bdevs": [{**dict.fromkeys(BDEV), **one} for one in bdevs]}, check=True)
+    start(file, asked, "lose_data").write()
+    drive = LiveTarget(tmp_path, CSD_TGT)
+    drive.start("--json", str(file))
+    try:
+        names = {"transports": defaults["csd_target_transports"], "bdevs": bdevs}
+        done = declare(drive, names)
+        assert [call["method"] for call in done["rpcs"]] == [
+            "bdev_csd_slm_create",
+            "bdev_csd_compute_create",
+            "nvmf_create_transport",
+        ]
+        [subsystem] = done["tree"]["subsystems"]
+        assert [(one["bdev"], one["uuid"]) for one in subsystem["namespaces"]] == [("csd0_data", UUID)]
+    finally:
+        drive.stop()
+
+
+def test_nvmf_tgt_has_no_csd_ram(target: LiveTarget) -> None:
+    before = state(target)
+    said = declare(target, RAM_LAB)["msg"]
+    assert "has no bdev_csd_ram_create: it is not csd_tgt. Do: run csd_tgt" in said
+    assert state(target) == before
 
 
 class TestAccess:

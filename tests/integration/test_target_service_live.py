@@ -6,6 +6,7 @@ Under systemd the scenario `default` shows the same.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -20,16 +21,19 @@ from typing import Any
 import csd_target_service
 import pytest
 from ansible.module_utils.hello_ebpf import supervisors
+from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, Way, compile_units
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.processes import credentials, running
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
 from ansible.module_utils.hello_ebpf.target_service import TargetService
+from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS
 
 from conftest import ROOT
 from live_target import CORE_MASK, CSD_TGT
 from module_run import run_module
 
+SHIPPED = ROOT / "roles/csd_target/files/programs"
 USER, GROUP = "nobody", "users"
 NAME = "csd_service_test"
 SEE = """
@@ -57,6 +61,8 @@ class Bench:
         self.folder = folder
         # Where it was built, its user may not look.
         self.program = Path(shutil.copy2(CSD_TGT, folder / "csd_tgt"))
+        for name in PROGRAMS:
+            shutil.copy2(CSD_TGT.parent / name, folder / name)
         self.socket = folder / "run" / "spdk.sock"
         self.config = folder / "etc" / "target.json"
 
@@ -75,6 +81,7 @@ class Bench:
             "memory_megabytes": 512,
             "ready_seconds": 300,
             "idle_priority": True,
+            "workers": True,
             **more,
         }
         return run_module(csd_target_service.main, params, check=check)
@@ -153,6 +160,41 @@ def test_another_user_or_priority_is_another_service(bench: Bench) -> None:
     assert seen is not None
     assert (seen.user, seen.idle) == ("daemon", False)
     assert bench.run(user="daemon", idle_priority=False)["actions"] == []
+
+
+def test_it_compiles_programs_and_says_so_where_it_cannot(bench: Bench) -> None:
+    """As its user, under its umask; with other CPUs and another budget it is another service."""
+    assert "msg" not in bench.run(worker_cpus=[0], program_cpu_milliseconds=250)
+    words = Path(f"/proc/{bench.pid()}/cmdline").read_text().split("\0")
+    told = ["--workers", str(bench.folder), "--worker-cpus", "0", "--program-cpu-milliseconds", "250"]
+    assert words[-len(told) - 1 : -1] == told
+    way = Way("v3", debug=True)
+    folder = str(SHIPPED / "buffer")
+    given = {str(path): {one.name: one.read_text() for one in path.glob("*.[ch]")} for path in (SHIPPED, Path(folder))}
+    unit = Unit("group_by.bpf.c", folder, "group_by.bpf.c")
+    with tempfile.TemporaryDirectory() as scratch:
+        made = compile_units([unit], given, [str(SHIPPED), folder], Path(scratch), way)
+    content = base64.b64encode(made["group_by.bpf.c"].elf).decode()
+    with Client(str(bench.socket)) as client:
+        client.call("bdev_csd_compute_create", {"name": "compute"})
+        client.call("csd_load_program", {"name": "compute", "pind": 0, "program": content})
+        [program] = [one for one in client.call("csd_get_programs")[0]["programs"] if one["pind"] == 0]
+    assert (program["state"], program["kind"]) == ("loaded", "csd/buffer")
+
+    assert "msg" not in bench.run()
+    assert "--worker-cpus" not in Path(f"/proc/{bench.pid()}/cmdline").read_text().split("\0")
+    assert bench.run()["actions"] == []
+    # A compiler that does not work is found before the target is stopped.
+    running_now = bench.pid()
+    (bench.folder / "csd_compile").write_text("#!/bin/sh\necho no as in /usr/bin >&2\nexit 3\n")
+    said = bench.run(program_cpu_milliseconds=500)["msg"]
+    assert said.startswith(
+        f"Asked: compile programs on this machine, as {USER}. "
+        f"Found: {bench.folder}/csd_compile says: no as in /usr/bin. Do: "
+    )
+    assert bench.pid() == running_now
+    assert "msg" not in bench.run(workers=False)
+    assert "--workers" not in Path(f"/proc/{bench.pid()}/cmdline").read_text().split("\0")
 
 
 def test_a_crash_loop_is_reported_at_once_with_its_last_words(bench: Bench) -> None:

@@ -111,7 +111,7 @@ ANOTHER_SERIAL = subsystem(serial="HELLOEBPF9999999")
 NO_SUCH_CORE: Variables = {"csd_target_core_mask": f"{1 << 1000:#x}"}
 
 IDENTITY = f"{VERIFY}/test_csd_target.py::test_the_subsystem_has_the_declared_identity"
-SIX_PROGRAMS = f"{VERIFY}/test_csd_host.py::test_three_namespaces_and_six_active_programs"
+SIX_PROGRAMS = f"{VERIFY}/test_csd_host.py::test_three_namespaces_and_the_six_shipped_programs_active"
 
 #: In this order: what a case leaves, the next one's playbooks put right. So those that begin anew are the last.
 CASES: tuple[Case, ...] = (
@@ -159,7 +159,7 @@ CASES: tuple[Case, ...] = (
         "vm",
         "slot5",
         {"csd_target_programs": "{{ vm_programs[:5] }}"},
-        "molecule/vm/tests/works/test_csd_host.py::test_three_namespaces_and_six_active_programs",
+        "molecule/vm/tests/works/test_csd_host.py::test_three_namespaces_and_the_six_shipped_programs_active",
     ),
     Noticed(
         "vm",

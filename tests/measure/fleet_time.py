@@ -36,6 +36,7 @@ SIZES = (1, 4, 12)
 # Of so many nodes the targets are launched too; each one's memory comes from this machine's huge pages.
 LAUNCHED = 4
 TARGET_MEGABYTES = 512
+DATA_MEGABYTES, SLM_MEGABYTES = 32, 16
 # site.yml's steps before the target.
 UP_TO_THE_TARGET = ["playbooks/preflight.yml", "playbooks/toolchain.yml", "playbooks/build.yml"]
 CREATE = ROOT / "molecule/shared/create.yml"
@@ -141,10 +142,10 @@ def inventory_of(names: list[str]) -> dict[str, Any]:
         "ansible_user": "root",
         "hugepages_manage": False,
         "hugepages_megabytes": TARGET_MEGABYTES,
-        "csd_target_memory_megabytes": TARGET_MEGABYTES,
+        "csd_target_memory_megabytes": TARGET_MEGABYTES - DATA_MEGABYTES - SLM_MEGABYTES,
         "csd_target_bdevs": [
-            {"type": "malloc", "name": "csd0_data", "size_megabytes": 32, "block_size": 512},
-            {"type": "csd_slm", "name": "csd0_memory", "size_megabytes": 16},
+            {"type": "csd_ram", "name": "csd0_data", "size_megabytes": DATA_MEGABYTES, "block_size": 512},
+            {"type": "csd_slm", "name": "csd0_memory", "size_megabytes": SLM_MEGABYTES},
             {"type": "csd_compute", "name": "csd0_compute"},
         ],
         "csd_target_share_cores": True,

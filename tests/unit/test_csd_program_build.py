@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ int hot(const struct reading *reading)
 }
 """
 
+# As the role asks where programs run in processes of their own.
+WORKERS: dict[str, Any] = {"cpu": "v3", "debug": True}
+
 _spec = importlib.util.spec_from_file_location("action", ROOT / "plugins/action/csd_program_build.py")
 assert _spec is not None
 assert _spec.loader is not None
@@ -51,15 +55,24 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-def build(folder: Path, *sources: str, check: bool = False) -> dict[str, Any]:
+def build(folder: Path, *sources: str, check: bool = False, **more: Any) -> dict[str, Any]:
     """What the task returns, its controller's half included."""
-    asked = {"sources": list(sources), "folders": [str(folder), str(SHIPPED)], "include": [str(SHIPPED)]}
-    return run_module(csd_program_build.main, {**asked, **action.gather(**asked)}, check=check)
+    ours = [str(SHIPPED), str(SHIPPED / "buffer")]
+    asked = {"sources": list(sources), "folders": [str(folder), *ours], "include": ours}
+    return run_module(csd_program_build.main, {**asked, **action.gather(**asked), **more}, check=check)
 
 
-def digest(folder: Path, source: str = "hot.bpf.c") -> str:
-    made: str = build(folder, source)["programs"][source]["sha256"]
+def digest(folder: Path, source: str = "hot.bpf.c", **more: Any) -> str:
+    made: str = build(folder, source, **more)["programs"][source]["sha256"]
     return made
+
+
+def sections(elf: bytes, folder: Path) -> set[str]:
+    """Names of an ELF's sections."""
+    path = folder / "sections.o"
+    path.write_bytes(elf)
+    shown = subprocess.run(["readelf", "-SW", str(path)], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^ +\[ *\d+\] (\S+)", shown, re.MULTILINE))
 
 
 def test_c_is_compiled_and_all_else_is_taken_as_it_is(programs: Path) -> None:
@@ -98,6 +111,63 @@ def test_a_changed_header_is_another_program(programs: Path) -> None:
     before = digest(programs)
     (programs / "limit.h").write_text("#define LIMIT 41\n")
     assert digest(programs) != before
+
+
+def test_for_workers_it_has_btf_and_no_path(programs: Path, tmp_path: Path) -> None:
+    made = build(programs, "hot.bpf.c", **WORKERS)["programs"]["hot.bpf.c"]
+    elf = base64.b64decode(made["content"])
+    assert {".BTF", ".BTF.ext"} <= sections(elf, tmp_path)
+    assert {name for name in sections(elf, tmp_path) if ".debug" in name} == set()
+    assert b"hot.bpf.c" in elf
+    assert str(tmp_path).encode() not in elf
+    assert b"csd_program_build" not in elf
+    plain = base64.b64decode(build(programs, "hot.bpf.c")["programs"]["hot.bpf.c"]["content"])
+    assert {name for name in sections(plain, tmp_path) if "BTF" in name} == set()
+
+
+def test_for_workers_too_the_same_code_is_the_same_bytes_wherever_it_lies(programs: Path, tmp_path: Path) -> None:
+    """Whatever is compiled beside it, and in which order."""
+    before = digest(programs, **WORKERS)
+    moved = programs.rename(tmp_path / "elsewhere")
+    (moved / "hot.bpf.c").write_text(SOURCE + "/* Another comment. */\n")
+    made = build(moved, "grep.bpf.c", "top.bpf.c", "hot.bpf.c", **WORKERS)["programs"]
+    assert made["hot.bpf.c"]["sha256"] == before
+    # A comment that moves lines is another program: a fault is told by its line.
+    (moved / "hot.bpf.c").write_text("/* Another comment. */\n" + SOURCE)
+    assert digest(moved, **WORKERS) != before
+
+
+def test_the_programs_for_workers_are_those_that_are_installed(tmp_path: Path) -> None:
+    """`make` makes the same bytes, those of programs/buffer too; and they are small enough for a slot."""
+    sources = [path.name for path in [*SHIPPED.glob("*.bpf.c"), *SHIPPED.glob("buffer/*.bpf.c")]]
+    assert {"top.bpf.c", "grep.bpf.c", "json_filter.bpf.c"} <= set(sources)
+    made = build(tmp_path, *sources, **WORKERS)["programs"]
+    folder = tmp_path / "build/programs/workers"
+    goals = [str(folder / source.replace(".c", ".o")) for source in sources]
+    command = ["make", "--no-print-directory", "-C", str(SHIPPED.parent), f"BUILD={tmp_path / 'build'}", *goals]
+    subprocess.run(command, capture_output=True, check=True)
+    for source, goal in zip(sources, goals, strict=True):
+        elf = Path(goal).read_bytes()
+        assert hashlib.sha256(elf).hexdigest() == made[source]["sha256"], source
+        assert len(elf) <= 64 * 1024, source
+
+
+def test_without_llvm_strip_there_is_nothing_for_workers(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, text: warnings.append(text))
+    tools = programs / "tools"
+    tools.mkdir()
+    (tools / "clang").symlink_to("/usr/bin/clang")
+    monkeypatch.setattr(compiler, "ENVIRONMENT", {"PATH": str(tools)})
+    monkeypatch.setattr("os.uname", lambda: type("Uname", (), {"nodename": "build1", "machine": "x86_64"}))
+    assert build(programs, "hot.bpf.c", **WORKERS)["msg"] == (
+        f"Asked: compile hot.bpf.c on build1. Found: there is no llvm-strip in {tools}. Do: let the role "
+        "ebpf_toolchain install it there (package llvm), or name another machine with csd_target_builder."
+    )
+    assert "msg" not in build(programs, "hot.bpf.c")
+    # In check mode a task before this one may be about to install it.
+    assert build(programs, "hot.bpf.c", check=True, **WORKERS)["programs"]["hot.bpf.c"]["content"] is None
+    assert warnings == ["no llvm-strip on build1 yet: what it will make is not known"]
 
 
 def test_what_does_not_compile_is_told_in_clangs_words(programs: Path) -> None:
@@ -139,7 +209,8 @@ def test_a_source_that_is_nowhere(programs: Path) -> None:
         build(programs, "none.bpf.c")
     assert str(refused.value) == (
         "Asked: the program none.bpf.c. "
-        f"Found: the controller has no file {programs}/none.bpf.c, {SHIPPED}/none.bpf.c. "
+        f"Found: the controller has no file {programs}/none.bpf.c, {SHIPPED}/none.bpf.c, "
+        f"{SHIPPED}/buffer/none.bpf.c. "
         "Do: put it there, or correct its name."
     )
     with pytest.raises(AnsibleActionFail) as refused:
@@ -165,5 +236,6 @@ def test_the_flags_are_those_of_the_makefile() -> None:
     told = re.search(r"^BPF_CFLAGS := (.*)$", text, re.MULTILINE)
     assert told, "programs.mk has no line BPF_CFLAGS"
     words = set(told[1].split()) - {"\\"}
-    assert {flag for flag in compiler.FLAGS if not flag.startswith("-W")} <= words
+    flags = {flag for flag in compiler.FLAGS if not flag.startswith("-W")}
+    assert flags | {f"-mcpu={compiler.Way().cpu}"} <= words
     assert "-g" not in words

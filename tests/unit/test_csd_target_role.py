@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -10,10 +12,18 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, Way, compile_units
 
 from conftest import ROOT
 
 ROLE = ROOT / "roles/csd_target"
+
+_spec = importlib.util.spec_from_file_location("action", ROOT / "plugins/action/csd_program_build.py")
+assert _spec is not None
+assert _spec.loader is not None
+action = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(action)
+
 MINE = """\
 #include "csd_bpf.h"
 #include "sensor.h"
@@ -28,12 +38,14 @@ int mine(const struct sensor_record *record)
 """
 
 
-def preflight(folder: Path, *more: str, tasks: str = "preflight", **variables: Any) -> str:
+BUILT = {"ansible.builtin.debug": {"msg": "built {{ __csd_target_built.programs | default({}) | list | join(' ') }}"}}
+
+
+def preflight(
+    folder: Path, *more: str, tasks: str = "preflight", show: dict[str, Any] = BUILT, **variables: Any
+) -> str:
     """Run the role's preflight alone, with an inventory in a folder; return what ansible-playbook printed."""
-    include = {"name": "csd_target", "tasks_from": tasks}
-    show = {
-        "ansible.builtin.debug": {"msg": "built {{ __csd_target_built.programs | default({}) | list | join(' ') }}"}
-    }
+    include = {"name": "csd_target", "tasks_from": tasks, "public": True}
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}, show]}
     book, hosts = folder / "play.yml", folder / "inventory" / "hosts"
     book.write_text(json.dumps([play]))
@@ -85,6 +97,56 @@ def test_a_program_of_ones_own_lies_beside_the_inventory(tmp_path: Path) -> None
     assert "Do: mend the program; nothing was changed." in said
 
 
+@pytest.mark.parametrize(
+    ("variables", "v3"),
+    [
+        ({}, True),
+        ({"csd_target_workers": False}, False),
+        ({"csd_target_bdevs": [{"type": "csd_compute", "name": "csd0_compute", "interpret": True}]}, False),
+        ({"csd_target_bdevs": [{"type": "csd_compute", "name": "csd0_compute", "interpret": False}]}, True),
+    ],
+)
+def test_programs_are_compiled_for_what_runs_them(variables: dict[str, Any], v3: bool, tmp_path: Path) -> None:
+    """Only workers know 32-bit jumps; a namespace that interprets does not. Those for buffers are found too."""
+    programs = [{"compute": "csd0_compute", "slot": 0, "source": "count_range.bpf.c"}]
+    said = preflight(tmp_path, "-v", csd_target_programs=programs, **variables)
+    assert "built count_range.bpf.c" in said
+    digests = {}
+    for way in (Way("v3", debug=True), Way("v2", debug=True), Way()):
+        asked = {"sources": ["count_range.bpf.c"], "folders": [str(ROLE / "files/programs/buffer")]}
+        given = action.gather(include=[str(ROLE / "files/programs"), *asked["folders"]], **asked)
+        units = [Unit(**unit) for unit in given["units"]]
+        scratch = tmp_path / f"{way.cpu}{way.debug}"
+        scratch.mkdir()
+        made = compile_units(units, given["texts"], given["include"], scratch, way)
+        digests[way] = hashlib.sha256(made["count_range.bpf.c"].elf).hexdigest()
+    assert len(set(digests.values())) == 3
+    workers = variables.get("csd_target_workers", True)
+    assert digests[Way("v3" if v3 else "v2", debug=workers)] in said
+
+
+def test_nvmf_tgt_has_no_workers(tmp_path: Path) -> None:
+    """Whatever the inventory says of csd_tgt's."""
+    show = {"ansible.builtin.debug": {"msg": "workers {{ __csd_target_workers }}"}}
+    for program, workers in (("csd_target/bin/csd_tgt", True), ("spdk/current/bin/nvmf_tgt", False)):
+        said = preflight(
+            tmp_path,
+            show=show,
+            csd_target_program=f"/opt/hello_ebpf/{program}",
+            csd_target_bdevs=[],
+            csd_target_programs=[],
+        )
+        assert f"workers {workers}" in said
+
+
+def test_a_node_that_compiles_nothing_else_gets_what_programs_are_compiled_with() -> None:
+    install = yaml.safe_load((ROLE / "tasks/install.yml").read_text())
+    [task] = [one for one in install if one["name"] == "Install what the target compiles programs with"]
+    assert task["when"] == "__csd_target_workers"
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    assert variables["__csd_target_compiler_packages"] == ["gcc", "binutils"]
+
+
 def test_no_programs_no_compiler(tmp_path: Path) -> None:
     said = preflight(tmp_path, csd_target_programs=[])
     assert "failed=0" in said
@@ -94,18 +156,22 @@ def test_no_programs_no_compiler(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "what"),
     [
-        ({}, "bdev csd0_memory, bdev csd0_compute, csd_target_programs"),
+        ({}, "bdev csd0_data, bdev csd0_memory, bdev csd0_compute, csd_target_programs"),
         ({"csd_target_bdevs": []}, "csd_target_programs"),
-        ({"csd_target_programs": []}, "bdev csd0_memory, bdev csd0_compute"),
+        ({"csd_target_programs": []}, "bdev csd0_data, bdev csd0_memory, bdev csd0_compute"),
+        (
+            {"csd_target_programs": [], "csd_target_bdevs": [{"type": "csd_ram", "name": "d", "size_megabytes": 1}]},
+            "bdev d",
+        ),
     ],
 )
 def test_nvmf_tgt_has_neither_memory_nor_programs(variables: dict[str, Any], what: str, tmp_path: Path) -> None:
     said = preflight(tmp_path, csd_target_program="/opt/hello_ebpf/spdk/current/bin/nvmf_tgt", **variables)
     assert (
         f"Asked: {what} on /opt/hello_ebpf/spdk/current/bin/nvmf_tgt. "
-        "Found: SPDK's nvmf_tgt knows neither memory of the drive nor programs. "
-        "Do: run csd_tgt (the default of csd_target_program), or leave csd_slm and csd_compute bdevs out of "
-        "csd_target_bdevs and csd_target_subsystems, and set csd_target_programs: []."
+        "Found: SPDK's nvmf_tgt knows neither csd_tgt's memory nor programs. "
+        "Do: run csd_tgt (the default of csd_target_program), or make csd_ram bdevs of type malloc, leave csd_slm and "
+        "csd_compute bdevs out of csd_target_bdevs and csd_target_subsystems, and set csd_target_programs: []."
     ) in said
     assert "changed=0" in said
 
@@ -138,7 +204,7 @@ def test_the_inventories_show_programs_that_are_there() -> None:
     for group in ("targets", "archive"):
         programs = yaml.safe_load((fleet / f"group_vars/{group}.yml").read_text())["csd_target_programs"]
         for name in [one["source"] for one in programs if "source" in one]:
-            assert (fleet / "programs" / name).exists() or (ROLE / "files/programs" / name).exists(), name
+            assert (fleet / "programs" / name).exists() or list((ROLE / "files/programs").glob(f"**/{name}")), name
 
 
 def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:
@@ -151,3 +217,16 @@ def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_c
     assert look["check_mode"] is True
     assert told == {name: asked[name] for name in told}
     assert asked.keys() - told.keys() == {"idle_priority", "protection", "rebuilt", "ready_seconds"}
+
+
+def test_the_pages_that_are_reserved_hold_the_target_with_its_memory_and_a_benchmark() -> None:
+    """By the roles' defaults: what the target takes at its start, its bdevs' memory, and a host beside it."""
+    own = {
+        role: yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
+        for role in ("csd_target", "csd_bench", "hugepages")
+    }
+    bdevs = [one for one in own["csd_target"]["csd_target_bdevs"] if one["type"] in {"csd_ram", "csd_slm"}]
+    target = own["csd_target"]["csd_target_memory_megabytes"] + sum(one["size_megabytes"] for one in bdevs)
+    assert target == 1024
+    words = own["hugepages"]["hugepages_megabytes"].split()
+    assert target + own["csd_bench"]["csd_bench_memory_megabytes"] <= int(words[1])

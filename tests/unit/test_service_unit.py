@@ -6,7 +6,9 @@ How closed that is by systemd's own measure, the scenario `default` asks systemd
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,9 +77,55 @@ def test_a_root_target_keeps_what_it_needs_and_no_more() -> None:
     assert pci["NoNewPrivileges"] == ["yes"]
 
 
+def test_what_it_starts_can_shut_itself_in_and_is_bounded() -> None:
+    worker = (Path("/opt/x/csd_worker"),)
+    seen = settings(replace(SERVICE, starts=worker, tasks=258))
+    shut_in = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+    assert seen["SystemCallFilter"] == ["@system-service", "~@privileged @keyring", shut_in]
+    assert (seen["TasksMax"], seen["KillMode"], seen["OOMPolicy"]) == (["258"], ["mixed"], ["continue"])
+    # Programs become memory that is then made executable; and a filter of paths would be one more than its own.
+    assert (
+        not {"MemoryDenyWriteExecute", "NoExecPaths", "ExecPaths", "MemoryMax", "LimitNPROC", "CPUAffinity"}
+        & seen.keys()
+    )
+    root = settings(replace(SERVICE, user="root", group="root", starts=worker, tasks=258))
+    assert root["SystemCallFilter"] == ["@system-service", "~@privileged @keyring", shut_in, "capset"]
+    assert settings(replace(SERVICE, user="root", pci=True, starts=worker))["SystemCallFilter"][-1] == shut_in
+    assert not {"TasksMax", "KillMode", "OOMPolicy"} & settings(SERVICE).keys()
+
+
+def test_what_it_starts_is_looked_at_like_itself(open_folder: Path) -> None:
+    path = open_folder / "csd_worker"
+    path.touch()
+    service = replace(SERVICE, starts=(path,))
+    with pytest.raises(LabError, match=rf"Asked: csd_test runs {path} as daemon\. Found: daemon may not\."):
+        check_access(service, check=False, sandboxed=False)
+    path.chmod(0o755)
+    check_access(service, check=False, sandboxed=False)
+
+
 def test_idle_priority_is_asked_for() -> None:
     assert "CPUSchedulingPolicy" not in settings(SERVICE)
     assert settings(replace(SERVICE, idle=True))["CPUSchedulingPolicy"] == ["idle"]
+
+
+def test_compiled_programs_are_kept_in_a_folder_of_its_user_alone(tmp_path: Path) -> None:
+    assert "CacheDirectory" not in settings(SERVICE)
+    seen = settings(replace(SERVICE, cache=Path("/var/cache/hello_ebpf/csd_test")))
+    assert (seen["CacheDirectory"], seen["CacheDirectoryMode"]) == (["hello_ebpf/csd_test"], ["0700"])
+    me, ours = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    cache, outside = tmp_path / "caches/csd_test", tmp_path / "outside"
+    outside.touch(mode=0o640)
+    without = replace(SERVICE, run_folder=tmp_path / "run", log=tmp_path / "log", user=me, group=ours)
+    for service in (without, replace(without, cache=cache), replace(without, cache=cache)):
+        Daemon(service)._make_places()
+        assert cache.exists() == (service.cache is not None)
+        if cache.exists():
+            assert (cache.stat().st_mode & 0o7777, cache.stat().st_uid) == (0o700, os.geteuid())
+            (cache / "identity").unlink(missing_ok=True)
+            (cache / "identity").symlink_to(outside)
+            cache.chmod(0o755)
+    assert outside.stat().st_mode & 0o7777 == 0o640
 
 
 def test_daemon_is_started_with_the_same_limits() -> None:

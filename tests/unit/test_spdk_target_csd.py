@@ -9,10 +9,11 @@ import pytest
 import spdk_target
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
+from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
-from ansible.module_utils.hello_ebpf.spdk_target.model import Tree, as_data, render
+from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree, as_data, render
 from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree, tree_from_saved
 
 from module_run import run_module
@@ -30,6 +31,7 @@ COMPUTE = {
 }
 SLM = {"type": "csd_slm", "name": "memory", "size_megabytes": 64, "uuid": UUID}
 SLOTS = {"type": "csd_compute", "name": "compute"}
+RAM = {"type": "csd_ram", "name": "data", "size_megabytes": 512}
 NO_RIGHTS: Exchange = {
     "method": "csd_get_host_rights",
     "params": {},
@@ -39,7 +41,7 @@ NO_RIGHTS: Exchange = {
 
 def asked(*bdevs: dict[str, Any]) -> Tree:
     """A declaration, as the module's arguments make it."""
-    every = dict.fromkeys(spdk_target.BDEV)
+    every = dict.fromkeys(BDEV)
     return declared({"bdevs": [{**every, **bdev} for bdev in bdevs]}, check=False)
 
 
@@ -64,6 +66,15 @@ def reported(**options: Any) -> list[Exchange]:
             "claimed": False,
             "driver_specific": {"csd_compute": {**COMPUTE, **options}},
         },
+        {
+            "name": "data",
+            "product_name": "CSD RAM disk",
+            "block_size": 512,
+            "num_blocks": 1048576,
+            "uuid": UUID,
+            "claimed": False,
+            "driver_specific": {"csd_ram": {"huge_pages": True}},
+        },
     ]
     return [
         {"method": "nvmf_get_transports", "params": {}, "result": []},
@@ -84,7 +95,12 @@ def sent(tree: Tree, wanted: Tree, **options: Any) -> list[tuple[str, str, dict[
 
 
 def test_they_are_made_by_their_own_rpcs() -> None:
-    assert sent(Tree(), asked(SLM, SLOTS, {**SLOTS, "name": "small", "slots": 4, "interpret": True})) == [
+    assert sent(Tree(), asked(RAM, SLM, SLOTS, {**SLOTS, "name": "small", "slots": 4, "interpret": True})) == [
+        (
+            "create csd_ram bdev data, 512 MiB (1048576 blocks of 512)",
+            "bdev_csd_ram_create",
+            {"name": "data", "num_blocks": 1048576, "block_size": 512},
+        ),
         (
             "create csd_slm bdev memory, 64 MiB (16384 blocks of 4096)",
             "bdev_csd_slm_create",
@@ -101,8 +117,10 @@ def test_they_are_made_by_their_own_rpcs() -> None:
 
 def test_in_place_nothing_is_sent(tmp_path: Path) -> None:
     tree = found(tmp_path)
-    assert sent(tree, asked(SLM, SLOTS)) == []
-    assert sent(tree, asked({**SLOTS, **COMPUTE})) == []
+    assert sent(tree, asked(RAM, SLM, SLOTS)) == []
+    assert (
+        sent(tree, asked({**SLOTS, **COMPUTE}, {**RAM, "size_megabytes": None, "blocks": 1048576, "uuid": UUID})) == []
+    )
 
 
 def test_the_diff_and_the_result_show_what_they_are_made_of(tmp_path: Path) -> None:
@@ -113,6 +131,11 @@ def test_the_diff_and_the_result_show_what_they_are_made_of(tmp_path: Path) -> N
         "    type: csd_compute",
         f"    uuid: {UUID}",
         *(f"    {name}: {str(value).lower()}" for name, value in COMPUTE.items()),
+        "  - name: data",
+        "    type: csd_ram",
+        "    block_size: 512",
+        "    num_blocks: 1048576",
+        f"    uuid: {UUID}",
         "  - name: memory",
         "    type: csd_slm",
         "    block_size: 4096",
@@ -133,6 +156,12 @@ def test_the_diff_and_the_result_show_what_they_are_made_of(tmp_path: Path) -> N
     ("bdev", "lost", "said"),
     [
         (
+            {**RAM, "block_size": 4096},
+            "its data is lost",
+            "Asked: bdev data: 512 MiB (131072 blocks of 4096). "
+            "Found: csd_ram bdev data has 512 MiB (1048576 blocks of 512). ",
+        ),
+        (
             {**SLM, "size_megabytes": 32},
             "its data is lost",
             "Asked: bdev memory: 32 MiB (8192 blocks of 4096). "
@@ -152,11 +181,34 @@ def test_another_size_loses_what_is_in_it(bdev: dict[str, Any], lost: str, said:
         with pytest.raises(LabError) as refused:
             goal(tree, asked(bdev), Options(recreate=recreate))
         assert str(refused.value) == (
-            f"{said}Do: declare what is there, choose another name, or let it be made anew with recreate: lose_data "
-            f"({lost})."
+            f"{said}Do: declare what is there, choose another name, or let it be made anew with "
+            f"csd_target_recreate: lose_data ({lost})."
         )
     methods = [method for _, method, _ in sent(tree, asked(bdev), recreate="lose_data")]
-    assert methods == ["bdev_csd_delete", f"bdev_{bdev['type']}_create"]
+    gone = "bdev_csd_ram_delete" if bdev["type"] == "csd_ram" else "bdev_csd_delete"
+    assert methods == [gone, f"bdev_{bdev['type']}_create"]
+
+
+def test_a_malloc_bdev_of_a_lab_of_before_becomes_one_of_csd_tgts_own_memory_only_when_told() -> None:
+    lab = Tree(bdevs={"data": Bdev("data", "malloc", 512, 1048576, UUID)})
+    for recreate in ("never", "keep_data"):
+        with pytest.raises(LabError) as refused:
+            goal(lab, asked(RAM), Options(recreate=recreate))
+        assert str(refused.value) == (
+            "Asked: bdev data: type 'csd_ram'. Found: malloc bdev data has type 'malloc'. Do: declare what is there, "
+            "choose another name, or let it be made anew with csd_target_recreate: lose_data (its data is lost)."
+        )
+    assert [method for _, method, _ in sent(lab, asked(RAM), recreate="lose_data")] == [
+        "bdev_malloc_delete",
+        "bdev_csd_ram_create",
+    ]
+    # A teardown takes it as it is; another's bdev of that name it does not.
+    assert [method for _, method, _ in sent(lab, asked(RAM), absent=True)] == ["bdev_malloc_delete"]
+    with pytest.raises(LabError) as refused:
+        goal(Tree(bdevs={"data": Bdev("data", "aio")}), asked(RAM), Options(absent=True))
+    assert str(refused.value) == (
+        "Asked: remove csd_ram bdev data. Found: bdev data is of type aio. Do: check whose it is; it was left as it is."
+    )
 
 
 def test_they_are_removed_as_declared_and_purged(tmp_path: Path) -> None:
@@ -173,14 +225,24 @@ def test_they_are_removed_as_declared_and_purged(tmp_path: Path) -> None:
             "bdev_csd_delete",
             {"name": "compute"},
         ),
+        (
+            "delete csd_ram bdev data, 512 MiB (1048576 blocks of 512), and the data in it",
+            "bdev_csd_ram_delete",
+            {"name": "data"},
+        ),
     ]
-    assert sent(tree, asked(SLM, SLOTS), absent=True) == gone
+    assert sent(tree, asked(RAM, SLM, SLOTS), absent=True) == gone
     assert sent(tree, Tree(), purge=True) == gone
 
 
 def test_a_deletion_that_is_taken_back_makes_the_same_again_and_says_what_is_lost(tmp_path: Path) -> None:
     tree = found(tmp_path, slots=4)
-    memory, compute = changes(tree, goal(tree, Tree(), Options(purge=True)))
+    memory, compute, data = changes(tree, goal(tree, Tree(), Options(purge=True)))
+    [create] = data.undo
+    assert (create.method, create.params) == (
+        "bdev_csd_ram_create",
+        {"name": "data", "num_blocks": 1048576, "block_size": 512, "uuid": UUID},
+    )
     assert [call.params for call in memory.undo] == [{"name": "memory", "megabytes": 64, "uuid": UUID}]
     assert [call.params for call in compute.undo] == [{"name": "compute", **COMPUTE, "slots": 4, "uuid": UUID}]
     assert memory.left == "an empty bdev like it is in its place, without the data in it"
@@ -193,9 +255,10 @@ def test_a_saved_configuration_holds_them(tmp_path: Path) -> None:
             {"method": "bdev_csd_slm_create", "params": {"name": "memory", "megabytes": 64, "uuid": UUID}},
             {"method": "bdev_csd_compute_create", "params": {"name": "compute", **COMPUTE}},
             {"method": "csd_load_program", "params": {"name": "compute", "pind": 0, "program": ""}},
+            {"method": "bdev_csd_ram_create", "params": {"name": "data", "num_blocks": 1048576, "block_size": 512}},
         ]
     )
-    assert sent(tree, asked(SLM, {**SLOTS, **COMPUTE})) == []
+    assert sent(tree, asked(RAM, SLM, {**SLOTS, **COMPUTE})) == []
 
 
 def refusal(bdev: dict[str, Any]) -> str:
@@ -209,6 +272,15 @@ def refusal(bdev: dict[str, Any]) -> str:
             {**SLM, "block_size": 512},
             "memory of type csd_slm with block_size 512. Found: block_size is for malloc and ",
         ),
+        (
+            {**RAM, "block_size": 8192},
+            "data of type csd_ram with block_size 8192. Found: its blocks have 512 or 4096 bytes. Do: use one of ",
+        ),
+        (
+            {**RAM, "size_megabytes": 32769},
+            "data of type csd_ram of 34360786944 bytes. Found: one can have 32768 MiB at most. Do: declare several of ",
+        ),
+        ({**RAM, "size_megabytes": None}, "data of type csd_ram. Found: no size. Do: give size_megabytes or blocks."),
         ({**SLM, "slots": 4}, "memory of type csd_slm with slots 4. Found: slots is for csd_compute. Do: drop it."),
         ({**SLM, "size_megabytes": None}, "memory of type csd_slm. Found: no size. Do: give size_megabytes or blocks."),
         (
@@ -241,7 +313,31 @@ def test_a_target_that_is_not_csd_tgt_is_found_before_anything_is_sent(tmp_path:
         "it is not csd_tgt. "
         "Do: run csd_tgt (the role csd_target builds it), or declare none of these."
     )
+    with ReplayServer(tmp_path / "s", [*empty, *methods]) as server:
+        said = run_module(spdk_target.main, {"bdevs": [RAM], "socket": str(server.path)})["msg"]
+    server.check()
+    assert "has no bdev_csd_ram_create: it is not csd_tgt. Do: run csd_tgt" in said
     # In check mode csd_tgt may take its place before the run.
     with ReplayServer(tmp_path / "s", empty) as server:
         assert run_module(spdk_target.main, {"bdevs": [SLM], "socket": str(server.path)}, check=True)["changed"]
     server.check()
+
+
+@pytest.mark.parametrize("bdev", [RAM, SLM])
+def test_memory_that_the_machine_does_not_have(bdev: dict[str, Any], tmp_path: Path) -> None:
+    """It is not of what the target took at its start, so that is not what to raise."""
+    method = f"bdev_{bdev['type']}_create"
+    reads: list[Exchange] = [{**one, "result": []} for one in reported()]
+    [(_, _, params)] = sent(Tree(), asked(bdev))
+    told: list[Exchange] = [
+        {"method": "rpc_get_methods", "params": {}, "result": [method]},
+        {"method": method, "params": params, "error": {"code": -12, "message": "Cannot allocate memory"}},
+    ]
+    with ReplayServer(tmp_path / "s", [*reads, *told]) as server:
+        said = run_module(spdk_target.main, {"bdevs": [bdev], "socket": str(server.path)})["msg"]
+    server.check()
+    assert said.startswith(f"Asked: {method} {{")
+    assert said.endswith(
+        "Do: ask for less, or free memory of the machine: it takes free hugepages of 2 MiB beside those of the "
+        "target's start, and ordinary memory where they are too few."
+    )

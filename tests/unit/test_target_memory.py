@@ -57,10 +57,58 @@ def test_what_the_one_before_gives_back_counts_by_its_size_too(tmp_path: Path) -
         "7f00 default anon=9 dirty=9 N0=9 kernelpagesize_kB=4\n"
         "2000 default file=/memfd huge dirty=512 N0=500 N1=12 kernelpagesize_kB=2048\n",
     )
+    maps = "7f00-8f00 rw-p 00000000 00:00 0\n2000-40002000 rw-s 00000000 00:01 9 /memfd:a (deleted)\n"
+    machine.put("/proc/77/maps", maps)
     check(machine, Memory(1024, SMALL), ours)
     machine.put("/proc/77/numa_maps", "2000 default file=/memfd huge dirty=600 N0=600 kernelpagesize_kB=1048576\n")
     with pytest.raises(LabError, match=r"Found: 0 of 512 pages of that size are free"):
         check(machine, Memory(1024, SMALL), ours)
+
+
+def test_pages_that_the_one_before_has_reserved_and_not_touched_count_once(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.set_pool(16)
+    machine.use(2)
+    machine.reserved = 14
+    machine.show()
+    ours = Process(77, ("csd_tgt",), "/opt/csd_tgt")
+    machine.put(
+        "/proc/77/maps",
+        # 10 MiB of a csd_ram bdev, mapped twice, 22 MiB without a file.
+        "1000000-1a00000 rw-s 00000000 00:0f 41 /memfd:csd0_data (deleted)\n"
+        "3000000-3a00000 r--s 00000000 00:0f 41 /memfd:csd0_data (deleted)\n"
+        "5000000-6600000 rw-p 00000000 00:00 0\n",
+    )
+    machine.put(
+        "/proc/77/numa_maps",
+        "1000000 default file=/memfd:csd0_data\\040(deleted) huge dirty=2 N0=2 kernelpagesize_kB=2048\n"
+        "3000000 default file=/memfd:csd0_data\\040(deleted) huge dirty=2 N0=2 kernelpagesize_kB=2048\n"
+        "5000000 default huge\n"
+        "5000000 default huge kernelpagesize_kB=2048\n",
+    )
+    check(machine, Memory(32, SMALL), ours)
+    with pytest.raises(LabError, match=r"\(17 pages of 2048 kB\)\. Found: 16 of 16 pages of that size are free"):
+        check(machine, Memory(34, SMALL), ours)
+
+
+def test_bdevs_with_memory_of_their_own_take_pages_beside_those_of_the_start(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.set_pool(512)
+    own = (("csd_ram bdev csd0_data", 512 << 20), ("csd_slm bdev csd0_memory", (62 << 20) + 4096))
+    check(machine, Memory(448, SMALL, own))
+    machine.use(1)
+    with pytest.raises(LabError) as error:
+        check(machine, Memory(448, SMALL, own))
+    assert str(error.value) == (
+        "Asked: 1024 MiB of hugepages (512 pages of 2048 kB): 448 for the start (csd_target_memory_megabytes), "
+        "512 for csd_ram bdev csd0_data, 64 for csd_slm bdev csd0_memory. Found: 511 of 512 pages of that size are "
+        "free. Do: raise hugepages_megabytes, lower csd_target_memory_megabytes, make those bdevs smaller, or stop "
+        "what holds the pages."
+    )
+    # Where the target's pages are of another size, they lie in ordinary memory.
+    large = Machine(tmp_path / "large", kilobytes=LARGE)
+    large.set_pool(1)
+    check(large, Memory(1024, LARGE, own))
 
 
 def test_free_pages_of_another_size_stay_others(tmp_path: Path) -> None:

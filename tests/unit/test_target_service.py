@@ -14,20 +14,25 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf import supervisors
+from ansible.module_utils.hello_ebpf import supervisors, target_service
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
-from ansible.module_utils.hello_ebpf.target_memory import Memory
+from ansible.module_utils.hello_ebpf.target_memory import SYS, Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
 from ansible.module_utils.hello_ebpf.target_workers import VERIFIED, Workers
 
+from hugepages_machine import Machine
 from waiting import until
 
 # Serves SPDK's RPC for two methods: enough to be a process with a socket that answers, and holds a program.
@@ -118,6 +123,9 @@ class Bench:
         replaced: bool = False,
         ready_seconds: int = 5,
         workers: Workers | None = None,
+        bdevs: Sequence[Bdev] = (),
+        recreate: str = "never",
+        sys: Path = SYS,
     ) -> Outcome[Found]:
         target = Target(
             self.socket,
@@ -128,8 +136,10 @@ class Bench:
             share_cores=False,
             state=state,
             workers=workers,
+            declared=Tree(bdevs={one.name: one for one in bdevs}),
+            recreate=recreate,
         )
-        work = TargetService(target, self.supervisor, check=check, replaced=replaced)
+        work = TargetService(target, self.supervisor, check=check, replaced=replaced, sys=sys)
         shm = self.folder / "shm"
         work.shared = (shm / "nvmf_trace", shm / "csd_tgt_trace", self.folder / "dpdk" / "spdk")
         return converge(work.read, work.plan, work.predict, check=check)
@@ -241,6 +251,45 @@ def test_absent_leaves_nothing_and_is_idempotent(bench: Bench) -> None:
     assert bench.run("absent").actions == bench.run("absent", check=True).actions == []
 
 
+@pytest.fixture
+def cached(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """With a folder for compiled programs."""
+    caches = bench.folder / "caches"
+    monkeypatch.setattr(target_service, "CACHES", caches)
+    bench.supervisor.service = replace(bench.supervisor.service, cache=caches / "csd_test")
+    return bench
+
+
+def test_compiled_programs_go_with_the_service_and_what_others_put_beside_them_stays(cached: Bench) -> None:
+    for theirs in (True, False):
+        cached.run()
+        cache = cached.folder / "caches/csd_test"
+        cache.mkdir(parents=True, exist_ok=True)
+        for name in ("0123456789abcdef" * 4, "identity", "unfinished"):
+            (cache / name).touch()
+        (cache / "theirs").touch() if theirs else (cache / "theirs").unlink()
+        cached.run("absent")
+        assert cached.run("absent").actions == []
+        assert inside(cached) == (["caches/csd_test/theirs", "stand_in.py"] if theirs else ["stand_in.py"])
+        if theirs:
+            Made().note("csd_test", cache)
+    assert not cache.parent.exists()
+
+
+def test_a_folder_of_others_is_no_cache(cached: Bench) -> None:
+    cache = cached.folder / "caches/csd_test"
+    cache.mkdir(parents=True)
+    (cache / "identity").touch()
+    for check in (True, False):
+        with pytest.raises(LabError) as refused:
+            cached.run(check=check)
+        assert str(refused.value) == (
+            f"Asked: {cache} for csd_test. Found: it is there, and the lab did not make it. Do: move it away."
+        )
+    assert cached.run("absent").actions == []
+    assert inside(cached) == ["caches/csd_test/identity", "stand_in.py"]
+
+
 def test_a_socket_served_by_another_is_refused_and_left_alone(bench: Bench) -> None:
     bench.socket.parent.mkdir()
     bench.socket.touch()
@@ -316,6 +365,87 @@ def test_too_few_hugepages_are_refused_with_numbers(bench: Bench) -> None:
         LabError, match=r"Asked: \d+ MiB of hugepages \(\d+ pages of 2048 kB\)\. Found: \d+ of \d+ pages of that size"
     ):
         converge(work.read, work.plan, work.predict, check=False)
+
+
+RAM = Bdev("csd0_data", "csd_ram", 512, 65536)
+NAMESPACE = {"nqn": "nqn.2026-11.io.example:a", "namespace": {"nsid": 1, "bdev_name": "csd0_data", "uuid": "1-2"}}
+
+
+def saved(*bdevs: tuple[str, Mapping[str, Any]]) -> str:
+    """A configuration with these bdevs, one of them a namespace."""
+    made = [{"method": method, "params": params} for method, params in bdevs]
+    nvmf = [
+        {"method": "nvmf_create_subsystem", "params": {"nqn": NAMESPACE["nqn"]}},
+        {"method": "nvmf_subsystem_add_ns", "params": NAMESPACE},
+    ]
+    both = [{"subsystem": "bdev", "config": made}, {"subsystem": "nvmf", "config": nvmf}]
+    return json.dumps({"subsystems": both}, indent=2) + "\n"
+
+
+MALLOC = ("bdev_malloc_create", {"name": "csd0_data", "num_blocks": 65536, "block_size": 512, "uuid": "3-4"})
+OTHER = ("bdev_malloc_create", {"name": "other", "num_blocks": 2048, "block_size": 512})
+
+
+def test_what_a_start_may_not_bring_back_otherwise_is_refused_while_the_data_are_there(bench: Bench) -> None:
+    """The memory of the start need not hold a malloc bdev of before any more: it would not come up with it."""
+    bench.run()
+    bench.config.write_text(saved(OTHER, MALLOC))
+    before = bench.run().after.process
+    bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "-s", "448"))
+    for recreate in ("never", "keep_data"):
+        for check in (True, False):
+            with pytest.raises(LabError) as refused:
+                bench.run(check=check, bdevs=[RAM], recreate=recreate)
+            assert str(refused.value) == (
+                "Asked: bdev csd0_data: type 'csd_ram'. "
+                f"Found: malloc bdev csd0_data has type 'malloc'; it is namespace 1 of {NAMESPACE['nqn']}. "
+                "Do: declare what is there, choose another name, or let it be made anew with "
+                "csd_target_recreate: lose_data (its data is lost)."
+            )
+    assert bench.config.read_text() == saved(OTHER, MALLOC)
+    assert before is not None
+    assert Path(f"/proc/{before.pid}/cmdline").exists()
+
+
+def test_a_start_that_may_lose_data_brings_what_is_declared(bench: Bench, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    machine.set_pool(16)
+    bench.run()
+    bench.config.write_text(saved(OTHER, MALLOC))
+    bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "-s", "448"))
+    actions = [
+        "define csd_test as declared",
+        "write csd_ram bdev csd0_data, 32 MiB (65536 blocks of 512), for malloc, 32 MiB (65536 blocks of 512), to "
+        f"{bench.config}, as its data end with the process",
+        "restart csd_test and wait until its RPC answers",
+    ]
+    asked: dict[str, Any] = {"bdevs": [RAM], "recreate": "lose_data", "sys": machine.path("/sys")}
+    assert bench.run(check=True, **asked).actions == actions
+    assert bench.config.read_text() == saved(OTHER, MALLOC)
+    assert bench.run(**asked).actions == actions
+    ram = ("bdev_csd_ram_create", {"name": "csd0_data", "block_size": 512, "num_blocks": 65536})
+    assert json.loads(bench.config.read_text()) == json.loads(saved(OTHER, ram))
+    assert bench.run(**asked).actions == []
+
+
+def test_a_start_counts_the_pages_of_bdevs_that_are_to_come(bench: Bench, tmp_path: Path) -> None:
+    """Those that are declared, and those that only the file holds; without a start nothing is counted."""
+    machine = Machine(tmp_path / "machine")
+    machine.set_pool(16)
+    asked: dict[str, Any] = {"bdevs": [RAM], "sys": machine.path("/sys")}
+    assert bench.run(**asked).after.version
+    bench.config.write_text(saved(("bdev_csd_slm_create", {"name": "drive", "megabytes": 2})))
+    more = {**asked, "bdevs": [replace(RAM, num_blocks=1 << 30)]}
+    assert bench.run(**more).actions == []
+    bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "--new"))
+    with pytest.raises(LabError) as refused:
+        bench.run(**asked)
+    assert str(refused.value) == (
+        "Asked: 34 MiB of hugepages (17 pages of 2048 kB): 0 for the start (csd_target_memory_megabytes), "
+        "2 for csd_slm bdev drive, 32 for csd_ram bdev csd0_data. Found: 16 of 16 pages of that size are free. "
+        "Do: raise hugepages_megabytes, lower csd_target_memory_megabytes, make those bdevs smaller, or stop what "
+        "holds the pages."
+    )
 
 
 def test_a_target_that_never_answers_is_an_error_with_its_last_words(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def find_clang() -> str:
     return shutil.which("clang", path=ENVIRONMENT["PATH"]) or ""
 
 
+def find_strip() -> str:
+    """Where llvm-strip is; empty where there is none."""
+    return shutil.which("llvm-strip", path=ENVIRONMENT["PATH"]) or ""
+
+
 def compile_units(
     units: Sequence[Unit],
     texts: Mapping[str, Mapping[str, str]],
@@ -95,7 +100,7 @@ def compile_units(
             found=f"there is no clang in {ENVIRONMENT['PATH']}",
             fix="let the role ebpf_toolchain install it there, or name another machine with csd_target_builder",
         )
-    strip = shutil.which("llvm-strip", path=ENVIRONMENT["PATH"])
+    strip = find_strip()
     if way.debug and not strip:
         raise LabError(
             asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
@@ -124,7 +129,7 @@ def compile_units(
                 found=f"clang says: {' | '.join(words.splitlines()[:TELLING_LINES])}",
                 fix="mend the program; nothing was changed",
             )
-        if way.debug and strip:
+        if way.debug:
             _run_strip(strip, result, unit.source)
         return unit.source, Compiled(result.read_bytes(), words)
 

@@ -13,16 +13,30 @@ from typing import Any
 
 from .. import names
 from ..errors import LabError, refuse
-from .model import CSD_TYPES, LOAD, MIB, RUN, SLM_BLOCK, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import (
+    CSD_TYPES,
+    LOAD,
+    MIB,
+    RAM_BLOCKS,
+    RAM_MEGABYTES,
+    RUN,
+    SLM_BLOCK,
+    Bdev,
+    Listener,
+    Namespace,
+    Subsystem,
+    Transport,
+    Tree,
+)
 from .reading import hex_text, uuid_text
 
 DEFAULT_BLOCK_SIZE = 512
 # Which bdevs have a field; a field that is not here, all have.
 _FIELD_TYPES = {
     "filename": ("aio",),
-    "block_size": ("malloc", "aio", "null"),
-    "blocks": ("malloc", "aio", "null"),
-    "size_megabytes": ("malloc", "aio", "null", "csd_slm"),
+    "block_size": ("malloc", "csd_ram", "aio", "null"),
+    "blocks": ("malloc", "csd_ram", "aio", "null"),
+    "size_megabytes": ("malloc", "csd_ram", "aio", "null", "csd_slm"),
     "slots": ("csd_compute",),
     "max_active": ("csd_compute",),
     "max_range_sets": ("csd_compute",),
@@ -101,7 +115,19 @@ def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
             "a block size that is not a power of two of at least 512",
             "use 512 or 4096",
         )
+    if kind == "csd_ram" and block_size not in RAM_BLOCKS:
+        raise LabError(
+            f"{what} of type csd_ram with block_size {block_size}",
+            f"its blocks have {' or '.join(map(str, RAM_BLOCKS))} bytes",
+            "use one of these",
+        )
     blocks = _blocks(item, block_size, what)
+    if kind == "csd_ram" and (blocks or 0) * block_size > RAM_MEGABYTES * MIB:
+        raise LabError(
+            f"{what} of type csd_ram of {(blocks or 0) * block_size} bytes",
+            f"one can have {RAM_MEGABYTES} MiB at most",
+            "declare several of them",
+        )
     identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
     if kind == "aio":
         return _aio(item, what, blocks, identifier, check=check)

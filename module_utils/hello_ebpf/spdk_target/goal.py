@@ -18,6 +18,8 @@ from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subs
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
 _SUBSYSTEM_FIELDS = ("serial", "model", "max_namespaces")
 _NAMESPACE_FIELDS = ("bdev", "uuid", "nguid", "eui64")
+# What a bdev of this type was in labs of before, whose teardown takes it too.
+_BEFORE = {"csd_ram": "malloc"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def goal(found: Tree, asked: Tree, options: Options) -> Tree:
     """
     if options.absent:
         return _without(found, asked)
-    bdevs = {**found.bdevs, **{name: _bdev(found, item, options) for name, item in asked.bdevs.items()}}
+    bdevs = bdevs_to_reach(found, asked, options)
     renewed = {name for name, item in bdevs.items() if name in found.bdevs and item != found.bdevs[name]}
     declared = {nqn: _subsystem(found, item, renewed, options) for nqn, item in asked.subsystems.items()}
     tree = Tree(
@@ -61,6 +63,15 @@ def goal(found: Tree, asked: Tree, options: Options) -> Tree:
     return tree
 
 
+def bdevs_to_reach(found: Tree, asked: Tree, options: Options) -> dict[str, Bdev]:
+    """Those that are there, with the declared ones beside or in place of them.
+
+    Raises:
+        LabError: one is otherwise than declared, and may not be made anew with these options.
+    """
+    return {**found.bdevs, **{name: _bdev(found, item, options) for name, item in asked.bdevs.items()}}
+
+
 def foreign(tree: Tree, asked: Tree) -> list[str]:
     """What the target holds and neither the declaration nor the lab itself has put there."""
     subsystems = tree.subsystems.keys() - asked.subsystems.keys() - {SCRATCH_NQN}
@@ -70,7 +81,7 @@ def foreign(tree: Tree, asked: Tree) -> list[str]:
 
 def _without(found: Tree, asked: Tree) -> Tree:
     for name, item in asked.bdevs.items():
-        if name in found.bdevs and found.bdevs[name].type != item.type:
+        if name in found.bdevs and found.bdevs[name].type not in {item.type, _BEFORE.get(item.type)}:
             raise LabError(
                 f"remove {item.type} bdev {name}",
                 f"bdev {name} is of type {found.bdevs[name].type}",
@@ -194,7 +205,8 @@ def _permit(options: Options, *, asked: str, found: str, loses: str = "", possib
         lost = f"its {loses} {'are' if loses.endswith('s') else 'is'} lost"
         effect = lost if loses else "hosts are disconnected, no data is lost"
         fix = (
-            f"declare what is there, choose another name, or let it be made anew with recreate: {allowed[0]} ({effect})"
+            "declare what is there, choose another name, or let it be made anew with csd_target_recreate: "
+            f"{allowed[0]} ({effect})"
         )
     raise LabError(asked, found, fix)
 

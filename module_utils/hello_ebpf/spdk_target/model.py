@@ -16,12 +16,19 @@ MIB = 1024 * 1024
 SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
 SCRATCH_BDEV = "rpc_bench_data"
 
-# The types of bdev that can be declared. Those of csd_tgt stand for namespaces of other command sets than NVM.
+# The types of bdev that can be declared. csd_ram and these are csd_tgt's; these stand for namespaces of other command
+# sets than NVM.
 CSD_TYPES = ("csd_slm", "csd_compute")
-TYPES = ("malloc", "aio", "null", *CSD_TYPES)
+TYPES = ("malloc", "csd_ram", "aio", "null", *CSD_TYPES)
+# Memory: what such bdevs hold ends with the target's process. The second have memory of their own, which is not part of
+# what the target takes at its start (-s).
+MEMORY_TYPES = ("malloc", "csd_ram", "csd_slm")
+OWN_MEMORY_TYPES = ("csd_ram", "csd_slm")
 # What is gone with a bdev of this type.
-LOST = {"malloc": "data", "csd_slm": "data", "csd_compute": "programs"}
+LOST = {**dict.fromkeys(MEMORY_TYPES, "data"), "csd_compute": "programs"}
 SLM_BLOCK = 4096
+RAM_BLOCKS = (512, 4096)
+RAM_MEGABYTES = 32768  # as much as a worker maps of one bdev
 # What a host may do with programs: bring them in and take them out, or only run what is there.
 LOAD, RUN = "load", "run"
 COMPUTE_OPTIONS = (

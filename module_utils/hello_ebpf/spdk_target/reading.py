@@ -12,13 +12,14 @@ from .model import COMPUTE_OPTIONS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Names
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
 _PRODUCTS = {
     "Malloc disk": "malloc",
+    "CSD RAM disk": "csd_ram",
     "AIO disk": "aio",
     "Null disk": "null",
     "CSD SLM": "csd_slm",
     "CSD compute": "csd_compute",
 }
 _METHOD_NOT_FOUND = -32601
-_CREATES = frozenset(f"bdev_{kind}_create" for kind in TYPES)
+CREATES = frozenset(f"bdev_{kind}_create" for kind in TYPES)
 
 
 def read_tree(client: Client) -> Tree:
@@ -57,7 +58,7 @@ def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
         if method == "nvmf_create_transport":
             item = _transport(params)
             transports[item.type] = item
-        elif method in _CREATES:
+        elif method in CREATES:
             bdevs[params["name"]] = _saved_bdev(method.removeprefix("bdev_").removesuffix("_create"), params)
         elif method == "nvmf_create_subsystem":
             subsystems[params["nqn"]] = {**params, "hosts": [], "namespaces": [], "listen_addresses": []}

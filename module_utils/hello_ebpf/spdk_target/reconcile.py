@@ -14,7 +14,7 @@ from ..plan import Step
 from . import saved
 from .changes import Change, changes
 from .goal import Options, goal
-from .model import Listener, Tree, render
+from .model import OWN_MEMORY_TYPES, Listener, Tree, render
 from .ports import check_listener, overlap
 from .reading import read_rights, read_tree
 
@@ -204,6 +204,11 @@ def write(client: Client, call: Call) -> Any:
 
 
 def _remedy(call: Call, error: RpcError) -> str:
+    if error.code == -errno.ENOMEM and call.method.removeprefix("bdev_").removesuffix("_create") in OWN_MEMORY_TYPES:
+        return (
+            "ask for less, or free memory of the machine: it takes free hugepages of 2 MiB beside those of the "
+            "target's start, and ordinary memory where they are too few"
+        )
     if error.code == -errno.ENOMEM:
         # DPDK 20.05 with --huge-unlink does not get back what it took beyond -s and gave away.
         return (

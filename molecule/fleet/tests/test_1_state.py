@@ -62,12 +62,21 @@ def test_one_host_is_reached_as_a_user_who_becomes_root() -> None:
     assert not machine("fleet-host1").exists("sudo")
 
 
-def test_nodes_and_hosts_have_no_compiler_and_no_build_folder() -> None:
+def test_nodes_and_hosts_build_nothing() -> None:
+    """A storage node has gcc and binutils, with which csd_tgt compiles what is loaded; no host has."""
     for name in [*TARGETS, *HOSTS]:
-        for tool in ("gcc", "clang", "make", "ninja"):
+        for tool in ("clang", "make", "ninja"):
             assert not machine(name).exists(tool), f"{tool} on {name}"
+        for tool in ("gcc", "objcopy"):
+            assert machine(name).exists(tool) == (name in TARGETS), f"{tool} on {name}"
         assert not machine(name).file("/var/cache/hello_ebpf/spdk").exists, name
     assert machine(BUILDER).exists("gcc")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_runs_programs_in_processes_of_their_own(name: str) -> None:
+    [arguments] = [line for line in machine(name).check_output("ps -eo args=").splitlines() if " --json " in line]
+    assert " --workers /opt/hello_ebpf/csd_target/bin " in arguments
 
 
 def test_the_archive_of_the_builder_is_what_every_node_has_installed() -> None:
@@ -122,7 +131,7 @@ def test_a_host_sees_the_programs_that_the_targets_group_declares(host: str, nod
     for slot, name in PROGRAMS[node].items():
         assert seen[slot]["state"] == ("loaded" if name == "sample" else "active")
         if name != "hot":
-            file = f"/opt/hello_ebpf/csd_target/programs/{name}.bpf.o"
+            file = f"/opt/hello_ebpf/csd_target/programs/workers/{name}.bpf.o"
             assert seen[slot]["sha256"] == machine(node).check_output(f"sha256sum {file}").split()[0]
 
 

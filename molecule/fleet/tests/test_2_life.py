@@ -145,7 +145,7 @@ def test_the_run_after_it_with_the_node_back_converges(tmp_path: Path, more: lis
 
 
 # Another version of what runs: each target has to be started anew.
-NEWER = ["-e", "csd_target_memory_megabytes=528"]
+NEWER = ["-e", "csd_target_memory_megabytes=480"]
 DROP_IN = "/etc/systemd/system/csd_target.service.d"
 
 

@@ -28,9 +28,9 @@ def drive(host: Host) -> dict[str, Any]:
 
 
 def test_a_killed_target_comes_back_with_its_objects_and_programs(host: Host) -> None:
-    """After kill -9 systemd starts the target again, with the same namespaces and the same six active programs."""
+    """After kill -9 systemd starts the target again, with the same namespaces and the same seven active programs."""
     before, pid = drive(host), main_pid(host)
-    assert len(before["active"]) == 6
+    assert len(before["active"]) == 7
     restarts = int(host.check_output(f"systemctl show --property NRestarts --value {UNIT}"))
     host.check_output(f"kill -9 {pid}")
     until("the target is back", lambda: main_pid(host) not in {0, pid} and "127.0.0.1:4420" in listeners(host))

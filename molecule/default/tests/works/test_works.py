@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import record_reference as reference
 from lab_machine import KEPT, listeners
 
 Host = Any  # testinfra.host.Host, which comes without types
 
 UNIT = "csd_target.service"
+S32 = 6  # of enum csd_integer in csd_programs.h
 PLACES = ["/opt/hello_ebpf", "/etc/hello_ebpf", "/var/cache/hello_ebpf", "/var/lib/hello_ebpf", "/run/hello_ebpf"]
 PROGRAMS = {"threshold", "search", "aggregate", "histogram", "sample", "top"}
 
@@ -58,6 +61,34 @@ def test_the_target_runs_as_its_user_and_can_gain_nothing(host: Host) -> None:
     [core] = [line for line in host.check_output(f"cat /proc/{pid}/limits").splitlines() if "core file" in line]
     assert core.split()[4:6] == ["0", "0"]
     assert host.check_output(f"readlink /proc/{pid}/ns/mnt") != host.check_output("readlink /proc/1/ns/mnt")
+
+
+def status_of(host: Host, pid: str) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in host.check_output(f"cat /proc/{pid}/status").splitlines())
+
+
+def test_each_program_runs_in_a_process_of_its_own(host: Host, report: dict[str, Any]) -> None:
+    """A program with loops counts on the drive what a reference counts, in a process of its own without rights."""
+    slot, seen = 6, json.loads(host.check_output("csd list --json"))["compute"][0]["programs"]
+    assert {program["pind"]: program["state"] for program in seen}[slot] == "active"
+    # More than one part: of this drive a program gets 1 MiB at a time.
+    records = reference.generate(report["dataset"]["records"], report["dataset"]["seed"], 20_000)
+    expected = sum(-20_000 <= reference.temperature(record) <= 20_000 for record in records)
+    where = struct.pack("<4I", 64, 20, S32, 0).hex()
+    words = f"--slot {slot} --cparam1 -20000 --cparam2 20000 --data hex:{where} --length {64 * len(records)}"
+    state = bytes.fromhex(json.loads(host.check_output(f"csd exec {words} --json"))["state"])
+    assert struct.unpack("<4Q", state) == (0, len(records), expected, 0)
+
+    pid = host.check_output(f"systemctl show --property MainPID --value {UNIT}")
+    assert "--workers\0/opt/hello_ebpf/csd_target/bin\0" in host.check_output(f"cat /proc/{pid}/cmdline")
+    # A host's worker stays for a next command of its.
+    [spawner] = host.check_output(f"pgrep -x -P {pid} csd_spawner").split()
+    workers = host.check_output(f"pgrep -x -P {spawner} csd_worker").split()
+    target = status_of(host, pid)
+    for status in [status_of(host, worker) for worker in workers]:
+        assert (int(status["CapPrm"], 16), status["NoNewPrivs"], status["Uid"]) == (0, "1", target["Uid"])
+        assert int(status["Seccomp_filters"]) > int(target["Seccomp_filters"])
+    assert "programs are shut in " in host.check_output(f"journalctl --no-pager --unit {UNIT}")
 
 
 def test_a_file_behind_an_odd_name_is_open_to_the_target(host: Host) -> None:

@@ -68,7 +68,7 @@ $(BUILD)/compiler/test_job: $(addprefix $(COMPILER_TEST)/,test_job.o stub_entry.
 
 $(BUILD)/compiler/test_lines: $(addprefix $(COMPILER_TEST)/,test_lines.o csd_lines.o)
 $(BUILD)/compiler/fuzz_blob: $(addprefix $(COMPILER_TEST)/,fuzz_blob.o csd_blob.o)
-$(BUILD)/compiler/test_cache: $(addprefix $(COMPILER_TEST)/,test_cache.o csd_cache.o csd_blob.o)
+$(BUILD)/compiler/test_cache: $(addprefix $(COMPILER_TEST)/,test_cache.o csd_cache.o csd_blob.o csd_refuse.o)
 $(BUILD)/compiler/test_compile: $(addprefix $(COMPILER_TEST)/,test_compile.o csd_blob.o $(notdir $(CONFINE_SOURCES:.c=.o)))
 $(BUILD)/compiler/test_compile_confine: $(addprefix $(COMPILER_TEST)/,test_compile_confine.o csd_compile_confine.o csd_compile_tool.o \
 	$(notdir $(CONFINE_SOURCES:.c=.o)))

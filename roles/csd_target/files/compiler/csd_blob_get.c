@@ -23,11 +23,14 @@
 #define IDENTITY_BYTES	4096
 /* For csd_compile to end all that it has started, once it is asked to. */
 #define END_SECONDS	15
+/* Between two looks at whether somebody still wants it. */
+#define LOOK_MILLISECONDS	50
 
 struct csd_blob_maker {
 	struct csd_blob_options options;
 	struct csd_cache cache;
 	bool has_cache;
+	bool lacks_compiler;		/* the identity is what the cache says of its last one */
 	pthread_mutex_t lock;		/* of the cache */
 	char identity[IDENTITY_BYTES];
 };
@@ -87,17 +90,25 @@ get_spawn(const struct csd_blob_maker *maker, const char *first, const struct ge
 	return rc;
 }
 
-/* Whether the process has ended within so many seconds. It is not reaped. */
 static bool
-get_ended(pid_t pid, uint32_t seconds)
+get_wanted(const bool *unwanted)
+{
+	return unwanted == NULL || !__atomic_load_n(unwanted, __ATOMIC_RELAXED);
+}
+
+/* Whether the process has ended within so many seconds, while it was wanted. It is not reaped. */
+static bool
+get_ended(pid_t pid, uint32_t seconds, const bool *unwanted)
 {
 	uint64_t deadline = csd_now() + seconds * 1000000000ULL, now;
 	int handle = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd look = {.fd = handle, .events = POLLIN};
 	bool ended = false;
 
-	while (handle >= 0 && !ended && (now = csd_now()) < deadline) {
-		ended = poll(&look, 1, (int)((deadline - now) / 1000000) + 1) > 0;
+	while (handle >= 0 && !ended && get_wanted(unwanted) && (now = csd_now()) < deadline) {
+		int left = (int)((deadline - now) / 1000000) + 1;
+
+		ended = poll(&look, 1, left < LOOK_MILLISECONDS ? left : LOOK_MILLISECONDS) > 0;
 	}
 	if (handle >= 0) {
 		close(handle);
@@ -106,13 +117,13 @@ get_ended(pid_t pid, uint32_t seconds)
 }
 
 static int
-get_wait(pid_t pid, uint32_t seconds)
+get_wait(pid_t pid, uint32_t seconds, const bool *unwanted)
 {
 	int status;
 
-	if (!get_ended(pid, seconds)) {
+	if (!get_ended(pid, seconds, unwanted)) {
 		kill(pid, SIGTERM);
-		if (!get_ended(pid, END_SECONDS)) {
+		if (!get_ended(pid, END_SECONDS, NULL)) {
 			kill(pid, SIGKILL);
 		}
 	}
@@ -142,7 +153,8 @@ get_words(int file, char reason[CSD_REASON_BYTES])
 }
 
 static enum csd_blob_end
-get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, char reason[CSD_REASON_BYTES])
+get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, const bool *unwanted,
+	char reason[CSD_REASON_BYTES])
 {
 	pid_t pid;
 	int rc = get_spawn(maker, first, files, &pid), status;
@@ -150,8 +162,12 @@ get_run(struct csd_blob_maker *maker, const char *first, const struct get_files 
 	if (rc != 0) {
 		return get_fail(reason, maker->options.compile, rc);
 	}
-	status = get_wait(pid, maker->options.seconds);
+	status = get_wait(pid, maker->options.seconds, unwanted);
 	get_words(files->words, reason);
+	if (!get_wanted(unwanted)) {
+		csd_refuse(reason, "nobody wants it any more");
+		return CSD_BLOB_FAILED;
+	}
 	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) <= CSD_BLOB_FAILED) {
 		return (enum csd_blob_end)WEXITSTATUS(status);
 	}
@@ -230,12 +246,52 @@ get_blob(int file, struct csd_memory **blob, struct csd_blob_header *header, cha
 	return CSD_BLOB_READY;
 }
 
+/* Without a compiler, csd_compile prints the lines that it knows: the first and the last one of what it would print. */
+static bool
+get_is_rest_of(const char *lines, const char *whole)
+{
+	size_t first = strcspn(lines, "\n") + 1, length = strlen(lines), last = length - first, all = strlen(whole);
+
+	return length > first && all > length && memcmp(whole, lines, first) == 0 && whole[all - last - 1] == '\n' &&
+	       memcmp(whole + all - last, lines + first, last) == 0;
+}
+
+/* What csd_compile says of itself. */
+static enum csd_blob_end
+get_identity(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
+{
+	char kept[IDENTITY_BYTES] = "";
+	struct get_files files;
+	enum csd_blob_end end = get_open(&files, NULL, 0, reason);
+	ssize_t count;
+
+	if (end != CSD_BLOB_READY) {
+		return end;
+	}
+	end = get_run(maker, "--identity", &files, NULL, reason);
+	count = pread(files.out, maker->identity, sizeof(maker->identity) - 1, 0);
+	get_close(&files);
+	if (end == CSD_BLOB_READY && count <= 0) {
+		csd_refuse(reason, "%s does not say what it is", maker->options.compile);
+		return CSD_BLOB_FAILED;
+	}
+	if (!maker->has_cache) {
+		return end;
+	}
+	if (end == CSD_BLOB_READY) {
+		csd_cache_keep_identity(&maker->cache, maker->identity);	/* else nothing is found without a compiler */
+	} else if (csd_cache_kept_identity(&maker->cache, kept, sizeof(kept)) == 0 && get_is_rest_of(maker->identity, kept)) {
+		memcpy(maker->identity, kept, sizeof(kept));
+		maker->lacks_compiler = true;
+		end = CSD_BLOB_READY;
+	}
+	return end;
+}
+
 struct csd_blob_maker *
 csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_REASON_BYTES])
 {
 	struct csd_blob_maker *maker = calloc(1, sizeof(*maker));
-	struct get_files files;
-	enum csd_blob_end end;
 	int rc = 0;
 
 	if (maker == NULL) {
@@ -244,23 +300,14 @@ csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_RE
 	}
 	maker->options = *options;
 	pthread_mutex_init(&maker->lock, NULL);
-	end = get_open(&files, NULL, 0, reason);
-	if (end == CSD_BLOB_READY) {
-		end = get_run(maker, "--identity", &files, reason);
-		if (end == CSD_BLOB_READY && pread(files.out, maker->identity, sizeof(maker->identity) - 1, 0) <= 0) {
-			csd_refuse(reason, "%s does not say what it is", options->compile);
-			end = CSD_BLOB_FAILED;
-		}
-		get_close(&files);
-	}
-	if (end == CSD_BLOB_READY && options->cache != NULL) {
+	if (options->cache != NULL) {
 		rc = csd_cache_open(&maker->cache, options->cache, options->cache_bytes);
 		maker->has_cache = rc == 0;
 	}
 	if (rc != 0) {
-		end = get_fail(reason, options->cache, -rc);
+		get_fail(reason, options->cache, -rc);
 	}
-	if (end != CSD_BLOB_READY) {
+	if (rc != 0 || get_identity(maker, reason) != CSD_BLOB_READY) {
 		csd_blob_maker_free(maker);
 		return NULL;
 	}
@@ -295,7 +342,7 @@ get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **b
 }
 
 enum csd_blob_end
-csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, struct csd_memory **blob,
+csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
 	     struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
 {
 	char name[CSD_CACHE_NAME];
@@ -316,12 +363,12 @@ csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, st
 	if (end != CSD_BLOB_READY) {
 		return end;
 	}
-	end = get_run(maker, NULL, &files, reason);
+	end = get_run(maker, NULL, &files, unwanted, reason);
 	if (end == CSD_BLOB_READY) {
 		end = get_blob(files.out, blob, header, reason);
 	}
 	/* A cache that cannot be written costs time, not the program. */
-	if (end == CSD_BLOB_READY && maker->has_cache) {
+	if (end == CSD_BLOB_READY && maker->has_cache && !maker->lacks_compiler) {
 		pthread_mutex_lock(&maker->lock);
 		csd_cache_put(&maker->cache, name, files.out);
 		pthread_mutex_unlock(&maker->lock);

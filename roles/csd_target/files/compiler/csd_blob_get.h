@@ -28,15 +28,18 @@ enum csd_blob_end {
 
 struct csd_blob_maker;
 
-/* Options and what they point to must outlive it. NULL, with a reason: csd_compile cannot be run, no cache, no memory. */
+/*
+ * Options and what they point to must outlive it. NULL, with a reason: csd_compile cannot be run, no cache, no memory. What
+ * csd_compile is, it says itself; without a compiler it cannot, and the cache tells what the last one was that filled it.
+ */
 struct csd_blob_maker *csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_REASON_BYTES]);
 void csd_blob_maker_free(struct csd_blob_maker *maker);
 
 /*
  * *blob: one that csd_blob_check() took, which nobody can change, to be put back by csd_memory_put(). Another end has a
- * reason: one line of printable text.
+ * reason: one line of printable text. Where another thread makes *unwanted true, csd_compile is ended; NULL: never.
  */
-enum csd_blob_end csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, struct csd_memory **blob,
-			       struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
+enum csd_blob_end csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *unwanted,
+			       struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
 
 #endif

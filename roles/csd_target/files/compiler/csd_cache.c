@@ -17,6 +17,7 @@
 
 #define DIGEST_BYTES	32
 #define UNFINISHED	"unfinished"	/* the one that is being written */
+#define IDENTITY	"identity"
 #define MOST_BLOB	(CSD_BLOB_MAX_CODE + CSD_BLOB_MAX_DATA + CSD_BLOB_MAX_LINES * sizeof(struct csd_blob_line) + CSD_BLOB_PAGE)
 
 /* --- names --- */
@@ -93,13 +94,58 @@ cache_digest(const void *bytes, size_t length, unsigned char digest[DIGEST_BYTES
 
 /* --- the folder --- */
 
+/* 0, whether it was there or not; or -errno. */
+static int
+cache_make(const char *path)
+{
+	if (mkdir(path, 0700) == 0) {
+		return chmod(path, 0700) == 0 ? 0 : -errno;	/* whatever the umask is: a service's may take x */
+	}
+	return errno == EEXIST ? 0 : -errno;
+}
+
+int
+csd_cache_check(const char *path, char reason[CSD_REASON_BYTES])
+{
+	struct stat status;
+	int rc = cache_make(path);
+
+	if (rc != 0) {
+		int error = -rc;
+
+		csd_refuse(reason, "it cannot be made: %s", strerror(error));
+		return -error;
+	}
+	if (lstat(path, &status) != 0) {
+		int error = errno;
+
+		csd_refuse(reason, "%s", strerror(error));
+		return -error;
+	}
+	if (!S_ISDIR(status.st_mode)) {
+		csd_refuse(reason, "it is no folder");
+		return -ENOTDIR;
+	}
+	if (status.st_uid != geteuid()) {
+		csd_refuse(reason, "it belongs to user %u, and this is user %u: give a folder that nobody else has", status.st_uid,
+			   geteuid());
+		return -EPERM;
+	}
+	if ((status.st_mode & 0777) != 0700) {
+		csd_refuse(reason, "its mode is %04o: make it 0700", status.st_mode & 07777);
+		return -EPERM;
+	}
+	return 0;
+}
+
 int
 csd_cache_open(struct csd_cache *cache, const char *path, uint64_t most_bytes)
 {
 	struct stat status;
+	int rc = cache_make(path);
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		return -errno;
+	if (rc != 0) {
+		return rc;
 	}
 	*cache = (struct csd_cache) {.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .most_bytes = most_bytes};
 	if (cache->folder < 0) {
@@ -124,6 +170,57 @@ csd_cache_close(struct csd_cache *cache)
 {
 	close(cache->folder);
 	cache->folder = -1;
+}
+
+/* Replaces a file by these bytes: it appears when it is whole. */
+static int
+cache_replace(const struct csd_cache *cache, const char *name, const struct bytes *parts, size_t count)
+{
+	int file = openat(cache->folder, UNFINISHED, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), rc = 0;
+
+	if (file < 0) {
+		return -errno;
+	}
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		rc = cache_write(file, parts[i].at, parts[i].length);
+	}
+	/* Not synchronised: what a power cut leaves is found out. */
+	if (close(file) != 0 && rc == 0) {
+		rc = -errno;
+	}
+	if (rc == 0 && renameat(cache->folder, UNFINISHED, cache->folder, name) != 0) {
+		rc = -errno;
+	}
+	if (rc != 0) {
+		unlinkat(cache->folder, UNFINISHED, 0);
+	}
+	return rc;
+}
+
+int
+csd_cache_keep_identity(const struct csd_cache *cache, const char *identity)
+{
+	const struct bytes bytes = {(void *)identity, strlen(identity)};
+
+	return cache_replace(cache, IDENTITY, &bytes, 1);
+}
+
+int
+csd_cache_kept_identity(const struct csd_cache *cache, char *identity, size_t size)
+{
+	int file = openat(cache->folder, IDENTITY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t count;
+
+	if (file < 0) {
+		return -errno;
+	}
+	count = pread(file, identity, size, 0);
+	close(file);
+	if (count < 0 || (size_t)count == size) {
+		return count < 0 ? -EIO : -EFBIG;
+	}
+	identity[count] = '\0';
+	return 0;
 }
 
 /* --- one entry --- */
@@ -256,30 +353,11 @@ cache_make_room(const struct csd_cache *cache, uint64_t more)
 static int
 cache_write_entry(const struct csd_cache *cache, const char *name, const struct bytes *blob)
 {
-	int file = openat(cache->folder, UNFINISHED, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), rc;
 	unsigned char digest[DIGEST_BYTES];
+	const struct bytes parts[] = {*blob, {digest, sizeof(digest)}};
+	int rc = cache_digest(blob->at, blob->length, digest);
 
-	if (file < 0) {
-		return -errno;
-	}
-	rc = cache_digest(blob->at, blob->length, digest);
-	if (rc == 0) {
-		rc = cache_write(file, blob->at, blob->length);
-	}
-	if (rc == 0) {
-		rc = cache_write(file, digest, sizeof(digest));
-	}
-	/* Not synchronised: what a power cut leaves is found out by its digest. */
-	if (close(file) != 0 && rc == 0) {
-		rc = -errno;
-	}
-	if (rc == 0 && renameat(cache->folder, UNFINISHED, cache->folder, name) != 0) {
-		rc = -errno;
-	}
-	if (rc != 0) {
-		unlinkat(cache->folder, UNFINISHED, 0);
-	}
-	return rc;
+	return rc != 0 ? rc : cache_replace(cache, name, parts, 2);
 }
 
 int

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "csd_code.h"
+
 #define CSD_CACHE_NAME	65	/* 64 hexadecimal digits and a zero */
 
 struct csd_cache {
@@ -19,9 +21,16 @@ struct csd_cache {
 	uint64_t most_bytes;	/* of all entries; the ones that were longest not used go */
 };
 
+/* Whether a folder can be one: it is made, or it is this user's alone. 0; or -errno, with words. */
+int csd_cache_check(const char *path, char reason[CSD_REASON_BYTES]);
+
 /* Makes the folder, but not those above it; removes what an interrupted write left. 0 or -errno. */
 int csd_cache_open(struct csd_cache *cache, const char *path, uint64_t most_bytes);
 void csd_cache_close(struct csd_cache *cache);
+
+/* What the compiler that fills it said of itself. 0 or -errno; -ENOENT: none has yet; -EFBIG: `size` is too small. */
+int csd_cache_keep_identity(const struct csd_cache *cache, const char *identity);
+int csd_cache_kept_identity(const struct csd_cache *cache, char *identity, size_t size);
 
 /* Of an object, and of what `csd_compile --identity` prints. 0, or -ENOTSUP: libcrypto has no SHA-256. */
 int csd_cache_name(char name[CSD_CACHE_NAME], const char *identity, const void *object, size_t length);

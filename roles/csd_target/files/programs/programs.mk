@@ -17,12 +17,29 @@ $(BUILD)/programs/%.bpf.o: programs/%.bpf.c programs/csd_bpf.h programs/sensor.h
 
 ALL += $(PROGRAM_OBJECTS)
 
+# For workers, those of programs/buffer too: with BTF, and with no path of this machine. As csd_program_build compiles them.
+LLVM_STRIP ?= llvm-strip
+WORKER_BPF := $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Iprograms/buffer -mcpu=v3 -g -fdebug-compilation-dir=. \
+	-ffile-prefix-map=programs/buffer/= -ffile-prefix-map=programs/=
+WORKER_OBJECTS := $(patsubst %.bpf.c,$(BUILD)/programs/workers/%.bpf.o,$(notdir $(wildcard programs/*.bpf.c programs/buffer/*.bpf.c)))
+
+$(BUILD)/programs/workers:
+	mkdir -p $@
+
+vpath %.bpf.c programs programs/buffer
+$(BUILD)/programs/workers/%.bpf.o: %.bpf.c $(wildcard programs/*.h programs/buffer/*.h) | $(BUILD)/programs/workers
+	$(CLANG) $(WORKER_BPF) -c $< -o $@
+	$(LLVM_STRIP) -g $@
+
+ALL += $(WORKER_OBJECTS)
+
 .PHONY: install_programs
-install_programs: $(PROGRAM_OBJECTS) $(BUILD)/csd_engine_bench
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/programs $(DESTDIR)$(PREFIX)/include
+install_programs: $(PROGRAM_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/csd_engine_bench
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin programs/workers include)
 	install -m 755 $(BUILD)/csd_engine_bench $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(PROGRAM_OBJECTS) $(DESTDIR)$(PREFIX)/programs/
-	install -m 644 programs/csd_bpf.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(WORKER_OBJECTS) $(DESTDIR)$(PREFIX)/programs/workers/
+	install -m 644 programs/csd_bpf.h programs/buffer/csd_programs.h $(DESTDIR)$(PREFIX)/include/
 
 INSTALLS += install_programs
 

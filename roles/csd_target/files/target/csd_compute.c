@@ -86,6 +86,7 @@ static int
 destruct(struct csd_namespace *ns)
 {
 	compute_of(ns)->thread = spdk_get_thread();
+	__atomic_store_n(&compute_of(ns)->going, true, __ATOMIC_RELAXED);
 	release(compute_of(ns));
 	return 1;
 }
@@ -131,8 +132,7 @@ free_compute:
 
 struct load {
 	struct csd_compute *compute;
-	csd_load_done done;
-	void *ctx;
+	struct csd_load_asker asker;
 };
 
 /* Instances of a program that a slot let go of. */
@@ -152,6 +152,15 @@ logged(struct csd_compute *compute, int rc, const struct csd_refusal *refusal)
 	return rc;
 }
 
+static bool
+wanted(void *ctx)
+{
+	const struct load *load = ctx;
+
+	return !__atomic_load_n(&load->compute->going, __ATOMIC_RELAXED) &&
+	       (load->asker.wanted == NULL || load->asker.wanted(load->asker.ctx));
+}
+
 static void
 verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason)
 {
@@ -165,28 +174,31 @@ verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason
 		CSD_NOTICE_OF(CSD_NOTICE_VERDICTS, "%s: slot %u: program loaded: %s%s%s\n", compute->ns.name, pind,
 			      csd_proof_name(loaded->proof.kind), loaded->proof.words[0] != '\0' ? ": " : "", loaded->proof.words);
 	}
-	rc = csd_slots_verified(&compute->slots, pind, loaded, reason, &refusal);
+	rc = loaded == NULL && reason == NULL ? csd_slots_dropped(&compute->slots, pind, &refusal) :
+	     csd_slots_verified(&compute->slots, pind, loaded, reason, &refusal);
 	if (rc < 0) {
 		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "%s: %s\n", compute->ns.name, refusal.why);
 	}
-	load->done(load->ctx, rc, &refusal);
+	load->asker.done(load->asker.ctx, rc, &refusal);
 	free(load);
 	release(compute);
 }
 
 static int
-verify(struct csd_compute *compute, const struct csd_verification *verification, csd_load_done done, void *ctx,
+verify(struct csd_compute *compute, const struct csd_verification *verification, const struct csd_load_asker *asker,
        struct csd_refusal *refusal)
 {
 	struct load *load = calloc(1, sizeof(*load));
+	const struct csd_verifier_asker verifier_asker = {
+		.host_nqn = asker->host_nqn, .wanted = wanted, .verified = verified, .ctx = load,
+	};
 	int rc = load == NULL ? -ENOMEM : 0;
 
 	if (rc == 0) {
 		load->compute = compute;
-		load->done = done;
-		load->ctx = ctx;
+		load->asker = *asker;
 		hold(compute);
-		rc = csd_verifier_submit(verification, verified, load);
+		rc = csd_verifier_submit(verification, &verifier_asker);
 		if (rc == 0) {
 			return 1;
 		}
@@ -198,14 +210,14 @@ verify(struct csd_compute *compute, const struct csd_verification *verification,
 }
 
 int
-csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, csd_load_done done, void *ctx,
+csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, const struct csd_load_asker *asker,
 		 struct csd_refusal *refusal)
 {
 	struct csd_verification verification;
 	int rc = csd_slots_load(&compute->slots, chunk, &verification, refusal);
 
 	if (rc == 1) {
-		rc = verify(compute, &verification, done, ctx, refusal);
+		rc = verify(compute, &verification, asker, refusal);
 	}
 	return logged(compute, rc, refusal);
 }

@@ -41,6 +41,12 @@ loaded(void *ctx, int rc, const struct csd_refusal *refusal)
 	}
 }
 
+static bool
+wanted(void *ctx)
+{
+	return csd_request_wanted(ctx);
+}
+
 static int
 load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
 {
@@ -56,6 +62,9 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 		.owner = spdk_nvmf_request_get_ctrlr(req),
 		.options.interpret = compute->options.interpret,
 	};
+	const struct csd_load_asker asker = {
+		.host_nqn = spdk_nvmf_request_get_host_nqn(req), .wanted = wanted, .done = loaded, .ctx = req,
+	};
 	struct csd_refusal refusal;
 	int rc;
 
@@ -68,7 +77,7 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 	if (chunk.length != csd_data_bytes(req)) {
 		return csd_complete_wrong_length(req);
 	}
-	rc = csd_compute_load(compute, &chunk, loaded, req, &refusal);
+	rc = csd_compute_load(compute, &chunk, &asker, &refusal);
 	if (rc == 1) {
 		return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 	}

@@ -17,6 +17,7 @@ struct csd_compute {
 	/* Work under way that needs the namespace and is nobody's command: verifications, purges; and its being a bdev. */
 	uint32_t references;
 	struct spdk_thread *thread;	/* that wants it gone */
+	bool going;
 };
 
 /* NULL: there is no compute namespace of this name. */
@@ -27,11 +28,20 @@ struct csd_compute *csd_compute_next(struct csd_compute *previous);
 /* The end of a load: 0, or -1 with the refusal. On the thread that began it. */
 typedef void (*csd_load_done)(void *ctx, int rc, const struct csd_refusal *refusal);
 
+/* Who loads. */
+struct csd_load_asker {
+	const char *host_nqn;		/* "": an administrator, by RPC */
+	/* Whether it still waits for the answer; on the thread that began the load. NULL: always. */
+	bool (*wanted)(void *ctx);
+	csd_load_done done;
+	void *ctx;
+};
+
 /*
  * One piece of a program, and after the last one its verification. 1: `done` will be called. 0: more pieces are to come.
  * -1: refused. Any refusal is logged.
  */
-int csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, csd_load_done done, void *ctx,
+int csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, const struct csd_load_asker *asker,
 		     struct csd_refusal *refusal);
 
 enum csd_change {

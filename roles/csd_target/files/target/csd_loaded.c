@@ -41,7 +41,7 @@ loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
 }
 
 static int
-loaded_compile(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
+loaded_compile(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
 {
 	struct csd_object *object = calloc(1, sizeof(*object));
 	int rc = object == NULL ? -ENOMEM : csd_object_read(loaded->bytes, loaded->length, object, reason);
@@ -58,8 +58,8 @@ loaded_compile(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
 	if (rc == 0 && !csd_policy_takes(&loaded->proof, reason)) {
 		rc = -EINVAL;
 	}
-	if (rc == 0 &&
-	    csd_workers_compile(loaded->bytes, loaded->length, &loaded->blob, &loaded->header, reason) != CSD_BLOB_READY) {
+	if (rc == 0 && csd_workers_compile(loaded->bytes, loaded->length, unwanted, &loaded->blob, &loaded->header, reason) !=
+		       CSD_BLOB_READY) {
 		rc = -EINVAL;
 	}
 	if (rc == 0) {
@@ -107,20 +107,20 @@ loaded_free(struct csd_loaded *loaded)
 }
 
 /* A bare stream of instructions, or what is to be interpreted, has no place but in this process. */
-static bool
-loaded_for_workers(const struct csd_loaded *loaded)
+bool
+csd_loaded_compiles(const uint8_t *bytes, uint32_t length, const struct csd_load_options *options)
 {
-	return csd_workers_enabled() && !loaded->options.interpret && !loaded->options.in_target && loaded->length >= SELFMAG &&
-	       memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0;
+	return csd_workers_enabled() && !options->interpret && !options->in_target && length >= SELFMAG &&
+	       memcmp(bytes, ELFMAG, SELFMAG) == 0;
 }
 
 static int
-loaded_load(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
+loaded_load(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
 {
 	int rc;
 
-	if (loaded_for_workers(loaded)) {
-		return loaded_compile(loaded, reason);
+	if (csd_loaded_compiles(loaded->bytes, loaded->length, &loaded->options)) {
+		return loaded_compile(loaded, unwanted, reason);
 	}
 	rc = csd_program_load(loaded->bytes, loaded->length, &loaded->options, &loaded->program, reason);
 	loaded->info = rc == 0 ? csd_program_info(loaded->program) : NULL;
@@ -130,7 +130,7 @@ loaded_load(struct csd_loaded *loaded, char reason[CSD_REASON_BYTES])
 }
 
 struct csd_loaded *
-csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
+csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options, const bool *unwanted,
 		  char reason[CSD_REASON_BYTES])
 {
 	struct csd_loaded *loaded = calloc(1, sizeof(*loaded));
@@ -147,7 +147,7 @@ csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options
 	loaded->options = *options;
 	if (EVP_Digest(bytes, length, loaded->sha256, NULL, EVP_sha256(), NULL) != 1) {
 		snprintf(reason, CSD_REASON_BYTES, "libcrypto has no SHA-256");
-	} else if (loaded_load(loaded, reason) == 0) {
+	} else if (loaded_load(loaded, unwanted, reason) == 0) {
 		return loaded;
 	} else if (reason[0] == '\0') {
 		snprintf(reason, CSD_REASON_BYTES, "no memory for the program");

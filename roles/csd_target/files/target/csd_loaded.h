@@ -30,12 +30,15 @@ struct csd_loaded {
 	uint8_t sha256[CSD_SHA256_BYTES];
 };
 
+/* Whether it is compiled for workers. */
+bool csd_loaded_compiles(const uint8_t *bytes, uint32_t length, const struct csd_load_options *options);
+
 /*
  * Verifies, and compiles for workers; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason`
- * says why. May take 0.2 s, or as long as a compiler may: not on a reactor.
+ * says why. May take 0.2 s, or as long as a compiler may: not on a reactor. *unwanted becomes true: a compiler is ended.
  */
 struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
-				     char reason[CSD_REASON_BYTES]);
+				     const bool *unwanted, char reason[CSD_REASON_BYTES]);
 
 /*
  * In words, for a log: "instruction 12 of csd/record, in above: above.bpf.c:16: return reading->value > limit". An

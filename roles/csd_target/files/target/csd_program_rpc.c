@@ -103,11 +103,12 @@ load_bytes(struct spdk_jsonrpc_request *request, struct load *asked, struct csd_
 		.owner = compute,
 		.options = asked->options,
 	};
+	const struct csd_load_asker asker = {.host_nqn = "", .done = loaded, .ctx = request};
 	struct csd_refusal refusal;
 	int rc;
 
 	chunk.options.interpret = compute->options.interpret;
-	rc = csd_compute_load(compute, &chunk, loaded, request, &refusal);
+	rc = csd_compute_load(compute, &chunk, &asker, &refusal);
 	if (rc == 0) {
 		send_true(request);
 	} else if (rc < 0) {

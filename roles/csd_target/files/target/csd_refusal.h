@@ -19,6 +19,8 @@ int csd_refusal_set(struct csd_refusal *refusal, uint8_t status_code_type, uint8
 #define csd_refuse_specific(refusal, status_code, ...) csd_refusal_set(refusal, 0x1, status_code, __VA_ARGS__)
 /* Data SGL Length Invalid: data of another length than the command's fields say. */
 #define csd_refuse_length(refusal, ...) csd_refusal_set(refusal, 0x0, 0x0f, __VA_ARGS__)
+/* Command Interrupted: it may be sent again. */
+#define csd_refuse_interrupted(refusal, ...) csd_refusal_set(refusal, 0x0, 0x21, __VA_ARGS__)
 /* Invalid Field in Command. */
 #define csd_refuse_field(refusal, ...) csd_refusal_set(refusal, 0x0, 0x02, __VA_ARGS__)
 

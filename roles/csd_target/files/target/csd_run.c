@@ -65,7 +65,7 @@ csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run))
 	}
 }
 
-void
+static void
 csd_run_end(struct csd_run *run, enum csd_result_end how)
 {
 	run->end = how;

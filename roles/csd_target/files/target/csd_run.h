@@ -18,6 +18,14 @@
 struct csd_channel;
 struct csd_channel_pool;
 
+/* A part of the input that a worker was asked for; one may be asked for ahead (CSD_RING_CHAINED). */
+struct csd_run_part {
+	uint64_t bytes;		/* of input */
+	uint64_t room;
+	bool last;		/* the input ends with it */
+	bool chained;
+};
+
 struct csd_run {
 	/* Set by the command's handler, */
 	struct spdk_nvmf_request *req;
@@ -62,11 +70,14 @@ struct csd_run {
 	uint64_t records;
 	uint64_t matches;
 	uint64_t ticks;
-	uint64_t asked_at;			/* ticks; 0: no part is with the worker: */
-	uint64_t asked_bytes;
-	uint64_t asked_room;
-	bool asked_last;
+	struct csd_run_part part[CSD_WORKERS_PARTS];	/* with the worker: so many, from this one on */
+	uint32_t parts;
+	uint32_t oldest;
+	uint64_t asked_at;			/* ticks: the oldest began */
+	struct csd_ring_reference asked;	/* the input that they are of, */
+	uint64_t asked_from;			/* from this byte of the whole on */
 	bool begun;				/* by the worker */
+	bool answered;				/* the end is known; what was asked ahead comes to nothing */
 	uint8_t *worker_state;			/* as it is at the end of the run */
 	enum csd_result_end end;
 	bool ended;

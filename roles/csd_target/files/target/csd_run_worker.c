@@ -91,27 +91,39 @@ csd_run_worker_gone(struct csd_run *run)
 	}
 }
 
+/* The host's room that is left. */
 static uint64_t
-csd_run_worker_room(const struct csd_run *run)
+csd_run_worker_left(const struct csd_run *run)
 {
 	return run->has_output ? run->output.size - run->output.used : CSD_WORKERS_OUTPUT;
 }
 
-/* As much of the input at once as can be: where it lies, or else copied into the worker's window. */
+/* What of it no part has been promised. */
 static uint64_t
-csd_run_worker_input(const struct csd_run *run, uint64_t left, struct csd_ring_reference *input)
+csd_run_worker_room(const struct csd_run *run)
+{
+	uint64_t room = csd_run_worker_left(run);
+
+	for (uint32_t i = 0; run->has_output && i < run->parts; i++) {
+		room -= run->part[(run->oldest + i) % CSD_WORKERS_PARTS].room;
+	}
+	return room;
+}
+
+/* As much of the input at once as can be: where it lies, or else copied into the worker's window. */
+static void
+csd_run_worker_find_input(struct csd_run *run, uint64_t left)
 {
 	const struct csd_worker *worker = run->wait.worker;
 	const uint8_t *from = run->window.bytes + (run->next - run->window.offset);
 	uint64_t bytes = spdk_min(left, CSD_WORKERS_SHARED);
 
-	if (csd_pool_refer(run->wait.pool, from, bytes, input)) {
-		return bytes;
+	run->asked_from = run->next;
+	if (!csd_pool_refer(run->wait.pool, from, bytes, &run->asked)) {
+		bytes = spdk_min(left, CSD_WORKERS_INPUT);
+		run->asked = (struct csd_ring_reference) {worker->window_number, 0, bytes};
+		memcpy(worker->window->base, from, bytes);
 	}
-	bytes = spdk_min(left, CSD_WORKERS_INPUT);
-	*input = (struct csd_ring_reference) {worker->window_number, 0, bytes};
-	memcpy(worker->window->base, from, bytes);
-	return bytes;
 }
 
 /* What a run begins with, copied behind the window. */
@@ -147,33 +159,47 @@ csd_run_worker_refer_ranges(struct csd_run *run, struct csd_ring_request *reques
 	return true;
 }
 
+/*
+ * Asks for what was found from the next byte on: for as much as there is room for. `chained`: that byte is the first of the part
+ * before, which is under way. That comes to the same end of the input.
+ */
 static void
-csd_run_worker_ask(struct csd_run *run, uint64_t left, bool last_window)
+csd_run_worker_ask(struct csd_run *run, bool last, bool chained)
 {
 	struct csd_worker *worker = run->wait.worker;
-	uint64_t room = spdk_min(csd_run_worker_room(run), CSD_WORKERS_OUTPUT), bytes;
+	uint32_t at = (run->oldest + run->parts) % CSD_WORKERS_PARTS;
+	uint64_t room = spdk_min(csd_run_worker_room(run), CSD_WORKERS_OUTPUT), done = run->next - run->asked_from;
 	struct csd_ring_request request = {
-		.input_offset = run->next, .output = {worker->output_number, 0, room},
+		.flags = (last ? CSD_CALL_LAST : 0) | (chained ? CSD_RING_CHAINED : 0), .input_offset = run->next,
+		.input = {run->asked.memory, run->asked.offset + done, run->asked.length - done},
+		.output = {worker->output_number, at * CSD_WORKERS_OUTPUT, room},
 		.data = {worker->window_number, DATA_AT, run->parameters.data_bytes},
 		.cparam1 = run->parameters.cparam1, .cparam2 = run->parameters.cparam2,
 	};
-	bool last;
 
 	if (!csd_run_worker_refer_ranges(run, &request)) {
 		return;
 	}
 	if (!run->begun) {
 		csd_run_worker_first(run, &request);
+		run->begun = true;
 	}
-	bytes = csd_run_worker_input(run, left, &request.input);
-	last = last_window && bytes == left;
-	request.flags |= last ? CSD_CALL_LAST : 0;
-	run->asked_bytes = bytes;
-	run->asked_room = room;
-	run->asked_last = last;
-	run->asked_at = spdk_get_ticks();
-	run->begun = true;
-	csd_worker_ask(worker, &request);
+	csd_worker_ask(worker, &request);	/* false: it is no more, as is seen next */
+	run->part[at] = (struct csd_run_part) {.bytes = request.input.length, .room = room, .last = last, .chained = chained};
+	run->asked_at = run->parts == 0 ? spdk_get_ticks() : run->asked_at;
+	run->parts++;
+}
+
+/* Whether the part that was asked for last may want more room than it has, and the host has as much again. */
+static bool
+csd_run_worker_may_go_on(const struct csd_run *run)
+{
+	const struct csd_program_info *info = run->loaded->info;
+	const struct csd_run_part *part = &run->part[(run->oldest + run->parts - 1) % CSD_WORKERS_PARTS];
+	uint64_t most = info->emit_bytes > 0 ? (part->bytes / info->stride_bytes + 1) * info->emit_bytes : part->bytes;
+
+	return run->has_output && run->parts < CSD_WORKERS_PARTS && !run->ended && most > part->room &&
+	       csd_run_worker_room(run) >= CSD_WORKERS_OUTPUT;
 }
 
 /* The state, from where the blob says that it is, if that is so. */
@@ -188,33 +214,52 @@ csd_run_worker_take_state(struct csd_run *run)
 	}
 }
 
+/* Why a run that cannot go on has to end; false: it can. */
+static bool
+csd_run_worker_is_whole(struct csd_run *run, const struct csd_run_part *part, const struct csd_ring_answer *answer, bool all_room)
+{
+	if (answer->end == CSD_CALL_STOPPED) {
+		run->end = CSD_END_STOPPED;
+	} else if (answer->end == CSD_CALL_FULL && run->has_output && all_room) {
+		run->end = CSD_END_FULL;
+	} else if (answer->end == CSD_CALL_USED && part->last) {
+		run->end = CSD_END_WHOLE;
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void
 csd_run_worker_take(struct csd_run *run, const struct csd_ring_answer *answer)
 {
-	bool room_was_all = run->asked_room == csd_run_worker_room(run);
+	const struct csd_run_part part = run->part[run->oldest];
+	uint64_t now = spdk_get_ticks(), place = run->oldest * CSD_WORKERS_OUTPUT;
+	bool all_room;
 
-	run->ticks += spdk_get_ticks() - run->asked_at;
-	run->asked_at = 0;
+	run->ticks += now - run->asked_at;
+	run->asked_at = now;
+	run->oldest = (run->oldest + 1) % CSD_WORKERS_PARTS;
+	run->parts--;
+	if (answer->end == CSD_RING_SKIPPED || run->answered) {
+		return;
+	}
+	if (run->parts > 0) {
+		run->part[run->oldest].bytes -= spdk_min(answer->consumed, run->part[run->oldest].bytes);
+	}
+	all_room = part.room == csd_run_worker_left(run);
 	run->next += answer->consumed;
 	run->records += answer->records;
 	run->matches += answer->matches;
 	if (run->has_output && answer->emitted > 0) {
-		csd_output_write(&run->output, run->output.used, run->wait.worker->output->base, answer->emitted);
+		csd_output_write(&run->output, run->output.used, run->wait.worker->output->base + place, answer->emitted);
 		run->output.used += answer->emitted;
 	}
-	if (answer->end == CSD_CALL_STOPPED) {
-		csd_run_end(run, CSD_END_STOPPED);
-	} else if (answer->end == CSD_CALL_FULL && run->has_output && room_was_all) {
-		csd_run_end(run, CSD_END_FULL);
-	} else if (answer->end == CSD_CALL_USED && run->asked_last) {
-		csd_run_end(run, CSD_END_WHOLE);
-	} else if (answer->consumed == 0 && answer->emitted == 0) {
+	run->answered = csd_run_worker_is_whole(run, &part, answer, all_room);
+	if (!run->answered && !part.chained && answer->consumed == 0 && answer->emitted == 0) {
 		/* More input at a time than this there is not, nor room. */
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program takes nothing of %" PRIu64 " bytes\n", run->pind, run->asked_bytes);
+		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program takes nothing of %" PRIu64 " bytes\n", run->pind, part.bytes);
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
-	}
-	if (run->ended) {
-		csd_run_worker_take_state(run);
 	}
 }
 
@@ -225,12 +270,38 @@ csd_run_worker_wait(struct csd_run *run)
 	return true;
 }
 
+/* Takes what there is; copies it while the worker goes on. True: it has to be waited for more. */
+static bool
+csd_run_worker_hear(struct csd_run *run)
+{
+	while (run->parts > 0 && !run->ended) {
+		const struct csd_run_part *part = &run->part[run->oldest];
+		bool last = part->last;
+		struct csd_ring_answer answer;
+
+		if (csd_worker_answer(run->wait.worker, part->bytes + run->loaded->info->stride_bytes, &answer)) {
+			csd_run_worker_take(run, &answer);
+			/* An item that found no room at all is asked for with all that there is: not ahead. */
+			if (!run->answered && run->parts > 0 && answer.emitted > 0 && csd_run_worker_may_go_on(run)) {
+				csd_run_worker_ask(run, last, true);
+			}
+		} else if (run->wait.worker->state == CSD_WORKER_GONE) {
+			run->parts = 0;
+			if (!run->answered) {
+				csd_run_worker_gone(run);
+			}
+		} else {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool
 csd_run_worker_slice(struct csd_run *run)
 {
-	struct csd_ring_answer answer;
 	uint64_t left;
-	bool last_window;
+	bool last_window, last;
 
 	if (run->wait.worker == NULL) {
 		run->wait.worker = csd_pool_take(run->wait.pool, run->wait.owner);
@@ -238,25 +309,28 @@ csd_run_worker_slice(struct csd_run *run)
 			return csd_run_worker_wait(run);
 		}
 	}
-	if (run->asked_at != 0) {
-		uint64_t most = run->asked_bytes + run->loaded->info->stride_bytes;
-
-		if (csd_worker_answer(run->wait.worker, most, &answer)) {
-			csd_run_worker_take(run, &answer);
-		} else if (run->wait.worker->state == CSD_WORKER_GONE) {
-			csd_run_worker_gone(run);
-		} else {
-			return csd_run_worker_wait(run);
+	if (csd_run_worker_hear(run)) {
+		return csd_run_worker_wait(run);
+	}
+	if (!run->ended && !run->answered) {
+		if (!csd_run_find_window(run, &left, &last_window)) {
+			return false;
 		}
+		if (left > 0) {
+			csd_run_worker_find_input(run, left);
+			last = last_window && run->asked.length == left;
+			csd_run_worker_ask(run, last, false);
+			if (run->parts > 0 && csd_run_worker_may_go_on(run)) {
+				csd_run_worker_ask(run, last, true);
+			}
+			return run->ended ? false : csd_run_worker_wait(run);
+		}
+		run->end = CSD_END_WHOLE;
+		run->answered = true;
 	}
-	if (run->ended || !csd_run_find_window(run, &left, &last_window)) {
-		return false;
-	}
-	if (left == 0) {
-		csd_run_end(run, CSD_END_WHOLE);
+	if (!run->ended) {
 		csd_run_worker_take_state(run);
-		return false;
+		run->ended = true;
 	}
-	csd_run_worker_ask(run, left, last_window);
-	return run->ended ? false : csd_run_worker_wait(run);
+	return false;
 }

@@ -14,9 +14,7 @@ bool csd_run_worker_slice(struct csd_run *run);
 /* The run has ended, well or badly: lets go of the worker, which ends if it still works. Twice does no harm. */
 void csd_run_worker_leave(struct csd_run *run);
 
-/* What csd_run.c does for both kinds. */
-void csd_run_end(struct csd_run *run, enum csd_result_end how);
-/* The window that holds the next record is at hand. */
+/* What csd_run.c does for both kinds: the window that holds the next record is at hand. */
 bool csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window);
 
 #endif

@@ -237,6 +237,16 @@ csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *lo
 	return rc;
 }
 
+int
+csd_slots_dropped(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
+{
+	pthread_mutex_lock(&slots->mutex);
+	assert(slots->slot[pind].state == CSD_SLOT_VERIFYING);
+	clear(slots, &slots->slot[pind]);
+	pthread_mutex_unlock(&slots->mutex);
+	return csd_refuse_interrupted(refusal, "slot %u: nobody waits for its program any more: it is dropped", pind);
+}
+
 static int
 unload(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
 {

@@ -3,7 +3,7 @@
  * The program slots of a compute namespace: what is loaded, verified, active, and running.
  *
  *	EMPTY --first chunk--> LOADING --last chunk--> VERIFYING --accepted--> LOADED <--> ACTIVE
- *	                                     any --refused, unloaded--> EMPTY
+ *	                                     any --refused, dropped, unloaded--> EMPTY
  *
  * Shared by all threads under one mutex, which is held for the time of an assignment (or of copying a chunk), never
  * while a program is verified or runs. A running command has counted itself into its slot, so that the slot stays
@@ -90,6 +90,9 @@ void csd_slots_forget(struct csd_slots *slots, const void *owner);
 /* `loaded` NULL: refused for this reason. */
 int csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded, const char *reason,
 		       struct csd_refusal *refusal);
+
+/* Nobody waited for it any more. Always -1: what a command that is answered nevertheless is told. */
+int csd_slots_dropped(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
 
 int csd_slots_unload(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);
 int csd_slots_activate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal);

@@ -16,12 +16,14 @@
 #define OPTION_WORKERS		1000
 #define OPTION_CPU_MILLISECONDS	1001
 #define OPTION_WORKER_CPUS	1002
-#define OPTION_POLICY		1003
+#define OPTION_CACHE		1003
+#define OPTION_POLICY		1004
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"worker-cpus", required_argument, NULL, OPTION_WORKER_CPUS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{"program-cache", required_argument, NULL, OPTION_CACHE},
 	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
 };
@@ -33,6 +35,8 @@ usage(void)
 	printf("     --worker-cpus <list>      on which they run, such as 1,3-5 (default: all that no reactor has)\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
+	printf("     --program-cache <folder>\n"
+	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
 	printf("     --programs-policy <isolated|verified>\n"
 	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
 }
@@ -47,6 +51,8 @@ parse_argument(int option, char *argument)
 		return csd_workers_set_cpus(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
+	case OPTION_CACHE:
+		return csd_workers_set_cache(argument);
 	case OPTION_POLICY:
 		return csd_policy_configure(argument);
 	default:
@@ -76,6 +82,9 @@ main(int argc, char **argv)
 	rc = spdk_app_parse_args(argc, argv, &options, "", tgt_options, parse_argument, usage);
 	if (rc != SPDK_APP_PARSE_ARGS_SUCCESS) {
 		return rc == SPDK_APP_PARSE_ARGS_HELP ? 0 : 1;
+	}
+	if (csd_workers_check() != 0) {
+		return 1;
 	}
 	csd_nvmf_register();
 	rc = spdk_app_start(&options, started, NULL);

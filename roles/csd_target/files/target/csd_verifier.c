@@ -4,92 +4,152 @@
 
 #include "spdk/env.h"
 #include "spdk/thread.h"
+#include "spdk/util.h"
+
+#include "csd_load_queue.h"
+
+/* How often it is looked whether somebody still waits. */
+#define SWEEP_MICROSECONDS	10000
+/* gcc takes up to 512 MiB (csd_compile's limit) each. */
+#define LEAST_COMPILERS		2
+#define MOST_COMPILERS		4
 
 struct job {
+	struct csd_load_item item;
 	struct csd_verification verification;
 	struct csd_loaded *loaded;
+	bool unwanted;
 	char reason[CSD_REASON_BYTES];
 	struct spdk_thread *thread;
+	struct spdk_poller *sweeper;
+	bool (*wanted)(void *ctx);
 	csd_verified verified;
 	void *ctx;
-	STAILQ_ENTRY(job) link;
+};
+
+struct verifier_line {
+	const char *name;
+	pthread_cond_t filled;
+	uint32_t threads;
 };
 
 static struct {
 	pthread_mutex_t mutex;
-	pthread_cond_t filled;
-	STAILQ_HEAD(, job) jobs;
-	bool running;
+	struct csd_load_queue queue;
+	struct verifier_line lines[CSD_LOAD_LINES];
 } g_verifier = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
-	.filled = PTHREAD_COND_INITIALIZER,
-	.jobs = STAILQ_HEAD_INITIALIZER(g_verifier.jobs),
+	.queue = {
+		.hosts = TAILQ_HEAD_INITIALIZER(g_verifier.queue.hosts),
+		.ready = {
+			TAILQ_HEAD_INITIALIZER(g_verifier.queue.ready[0]), TAILQ_HEAD_INITIALIZER(g_verifier.queue.ready[1]),
+		},
+	},
+	.lines = {
+		[CSD_LOAD_VERIFY] = {.name = "csd_verifier", .filled = PTHREAD_COND_INITIALIZER},
+		[CSD_LOAD_COMPILE] = {.name = "csd_compiler", .filled = PTHREAD_COND_INITIALIZER},
+	},
 };
 
 static void
-report(void *ctx)
+verifier_report(void *ctx)
 {
 	struct job *job = ctx;
+	/* What came to its end nevertheless counts. */
+	bool dropped = job->loaded == NULL && job->unwanted;
 
-	job->verified(job->ctx, job->verification.pind, job->loaded, job->reason);
+	spdk_poller_unregister(&job->sweeper);
+	job->verified(job->ctx, job->verification.pind, job->loaded, dropped ? NULL : job->reason);
 	free(job);
 }
 
-static struct job *
-next_job(void)
+/* Nobody waits for it: it leaves the queue; or csd_blob_get() sees that, ends its compiler, and it is reported. */
+static int
+verifier_sweep(void *ctx)
 {
-	struct job *job;
+	struct job *job = ctx;
+	bool dropped;
+
+	if (job->unwanted || job->wanted(job->ctx)) {
+		return SPDK_POLLER_IDLE;
+	}
+	__atomic_store_n(&job->unwanted, true, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&g_verifier.mutex);
+	dropped = csd_load_queue_drop(&g_verifier.queue, &job->item);
+	pthread_mutex_unlock(&g_verifier.mutex);
+	if (dropped) {
+		free(job->verification.bytes);
+		verifier_report(job);
+	}
+	return SPDK_POLLER_BUSY;
+}
+
+static struct job *
+verifier_next(enum csd_load_line line)
+{
+	struct csd_load_item *item;
 
 	pthread_mutex_lock(&g_verifier.mutex);
-	while (STAILQ_EMPTY(&g_verifier.jobs)) {
-		pthread_cond_wait(&g_verifier.filled, &g_verifier.mutex);
+	while ((item = csd_load_queue_next(&g_verifier.queue, line)) == NULL) {
+		pthread_cond_wait(&g_verifier.lines[line].filled, &g_verifier.mutex);
 	}
-	job = STAILQ_FIRST(&g_verifier.jobs);
-	STAILQ_REMOVE_HEAD(&g_verifier.jobs, link);
 	pthread_mutex_unlock(&g_verifier.mutex);
-	return job;
+	return SPDK_CONTAINEROF(item, struct job, item);
 }
 
 /* Ends with the process. */
 static void *
-run(void *unused)
+verifier_run(void *ctx)
 {
+	struct verifier_line *of = ctx;
+	enum csd_load_line line = (enum csd_load_line)(of - g_verifier.lines);
+
 	/* It inherited a reactor's core. */
 	spdk_unaffinitize_thread();
 	for (;;) {
-		struct job *job = next_job();
+		struct job *job = verifier_next(line);
 		struct csd_verification *verification = &job->verification;
 
-		job->loaded = csd_loaded_create(verification->bytes, verification->length, &verification->options,
+		job->loaded = csd_loaded_create(verification->bytes, verification->length, &verification->options, &job->unwanted,
 						job->reason);
-		while (spdk_thread_send_msg(job->thread, report, job) == -ENOMEM) {
+		pthread_mutex_lock(&g_verifier.mutex);
+		csd_load_queue_done(&g_verifier.queue, &job->item);
+		pthread_mutex_unlock(&g_verifier.mutex);
+		while (spdk_thread_send_msg(job->thread, verifier_report, job) == -ENOMEM) {
 			usleep(1000);
 		}
 	}
-	return unused;
+	return NULL;
+}
+
+static uint32_t
+verifier_threads(enum csd_load_line line)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return line == CSD_LOAD_VERIFY ? 1 : (uint32_t)spdk_min(spdk_max(cpus / 2, LEAST_COMPILERS), MOST_COMPILERS);
 }
 
 static int
-start(void)
+verifier_start(enum csd_load_line line)
 {
+	struct verifier_line *of = &g_verifier.lines[line];
 	pthread_t thread;
-	int rc;
+	int rc = 0;
 
-	if (g_verifier.running) {
-		return 0;
-	}
-	rc = pthread_create(&thread, NULL, run, NULL);
-	if (rc == 0) {
-		pthread_setname_np(thread, "csd_verifier");
+	while (of->threads < verifier_threads(line) && (rc = pthread_create(&thread, NULL, verifier_run, of)) == 0) {
+		pthread_setname_np(thread, of->name);
 		pthread_detach(thread);
-		g_verifier.running = true;
+		of->threads++;
 	}
-	return -rc;
+	return of->threads > 0 ? 0 : -rc;
 }
 
 int
-csd_verifier_submit(const struct csd_verification *verification, csd_verified verified, void *ctx)
+csd_verifier_submit(const struct csd_verification *verification, const struct csd_verifier_asker *asker)
 {
+	enum csd_load_line line = csd_loaded_compiles(verification->bytes, verification->length, &verification->options) ?
+				  CSD_LOAD_COMPILE : CSD_LOAD_VERIFY;
 	struct job *job = calloc(1, sizeof(*job));
 	int rc;
 
@@ -98,16 +158,19 @@ csd_verifier_submit(const struct csd_verification *verification, csd_verified ve
 	}
 	job->verification = *verification;
 	job->thread = spdk_get_thread();
-	job->verified = verified;
-	job->ctx = ctx;
+	job->wanted = asker->wanted;
+	job->verified = asker->verified;
+	job->ctx = asker->ctx;
+	job->sweeper = SPDK_POLLER_REGISTER(verifier_sweep, job, SWEEP_MICROSECONDS);
 	pthread_mutex_lock(&g_verifier.mutex);
-	rc = start();
+	rc = job->sweeper == NULL ? -ENOMEM : verifier_start(line);
+	rc = rc != 0 ? rc : csd_load_queue_add(&g_verifier.queue, &job->item, asker->host_nqn, line);
 	if (rc == 0) {
-		STAILQ_INSERT_TAIL(&g_verifier.jobs, job, link);
-		pthread_cond_signal(&g_verifier.filled);
+		pthread_cond_signal(&g_verifier.lines[line].filled);
 	}
 	pthread_mutex_unlock(&g_verifier.mutex);
 	if (rc != 0) {
+		spdk_poller_unregister(&job->sweeper);
 		free(job);
 	}
 	return rc;

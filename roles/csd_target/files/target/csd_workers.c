@@ -9,6 +9,7 @@
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
+#include "csd_cache.h"
 #include "csd_confine.h"
 #include "csd_cpus.h"
 #include "csd_now.h"
@@ -21,6 +22,7 @@
 #define MOST_CPU_MILLISECONDS	3600000
 #define START_NANOSECONDS	10000000000ULL
 #define COMPILE_SECONDS		75
+#define CACHE_BYTES		(256ULL << 20)
 #define MOST_WORKERS		64
 #define MOST_IDLE		4
 
@@ -31,8 +33,16 @@ struct csd_workers_pool {
 	TAILQ_ENTRY(csd_workers_pool) link;
 };
 
+/* A spawner that is being started, aside. */
+struct csd_workers_spawner {
+	struct csd_aside_order order;
+	struct csd_spawner_link link;
+	int rc;
+};
+
 struct csd_workers_thread {
 	struct csd_executor *executor;
+	struct csd_workers_spawner *spawner;	/* NULL: none is being started */
 	struct csd_spawner_link dead;	/* pid 0: none */
 	uint64_t retry_at;		/* ns: the next try to start a spawner */
 	struct spdk_poller *fast;	/* while somebody waits */
@@ -42,6 +52,7 @@ struct csd_workers_thread {
 };
 
 static struct {
+	struct csd_aside *aside;	/* ends with the process */
 	bool enabled;
 	bool said;			/* which layers shut programs in */
 	char compile[PATH_MAX], spawner[PATH_MAX], worker[PATH_MAX];
@@ -49,9 +60,11 @@ static struct {
 	int cpus[CSD_CPUS_MOST];
 	uint32_t cpu_count;		/* before SPDK starts: of those that were declared */
 	uint64_t cpu_milliseconds;
-	struct csd_blob_maker *maker;	/* of the one thread that compiles */
+	const char *cache;		/* NULL: none */
+	pthread_mutex_t lock;		/* of the next: */
+	struct csd_blob_maker *maker;	/* of all threads that compile */
 	struct csd_blob_options blobs;
-} g_workers = {.cpu_milliseconds = CPU_MILLISECONDS};
+} g_workers = {.cpu_milliseconds = CPU_MILLISECONDS, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int
 csd_workers_program(char path[PATH_MAX], const char *folder, const char *name)
@@ -128,21 +141,61 @@ csd_workers_set_cpus(const char *text)
 	return 0;
 }
 
+int
+csd_workers_check(void)
+{
+	if (g_workers.cache != NULL && !g_workers.enabled) {
+		fprintf(stderr, "csd_tgt: --program-cache %s: only programs in workers are compiled: give --workers, too\n", g_workers.cache);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 bool
 csd_workers_enabled(void)
 {
 	return g_workers.enabled;
 }
 
-enum csd_blob_end
-csd_workers_compile(const void *object, size_t length, struct csd_memory **blob, struct csd_blob_header *header,
-		    char reason[CSD_REASON_BYTES])
+int
+csd_workers_set_cache(const char *folder)
 {
+	char reason[CSD_REASON_BYTES];
+	int rc = csd_cache_check(folder, reason);
+
+	if (rc != 0) {
+		fprintf(stderr, "csd_tgt: --program-cache %s: %s\n", folder, reason);
+		return rc;
+	}
+	g_workers.cache = folder;
+	return 0;
+}
+
+/* Made by the first who needs it: it starts csd_compile to learn what that is. NULL: it cannot be started, or no memory. */
+static struct csd_blob_maker *
+csd_workers_maker(char reason[CSD_REASON_BYTES])
+{
+	struct csd_blob_maker *maker;
+
+	pthread_mutex_lock(&g_workers.lock);
 	if (g_workers.maker == NULL) {
-		g_workers.blobs = (struct csd_blob_options) {.compile = g_workers.compile, .seconds = COMPILE_SECONDS};
+		g_workers.blobs = (struct csd_blob_options) {
+			.compile = g_workers.compile, .cache = g_workers.cache, .cache_bytes = CACHE_BYTES, .seconds = COMPILE_SECONDS,
+		};
 		g_workers.maker = csd_blob_maker_create(&g_workers.blobs, reason);
 	}
-	return g_workers.maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(g_workers.maker, object, length, blob, header, reason);
+	maker = g_workers.maker;
+	pthread_mutex_unlock(&g_workers.lock);
+	return maker;
+}
+
+enum csd_blob_end
+csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
+		    struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+{
+	struct csd_blob_maker *maker = csd_workers_maker(reason);
+
+	return maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(maker, object, length, unwanted, blob, header, reason);
 }
 
 uint64_t
@@ -158,19 +211,39 @@ csd_workers_owner(const char *host_nqn)
 
 /* --- a thread's --- */
 
-static int
-csd_workers_start_spawner(struct csd_workers_thread *thread)
+static void
+csd_workers_open_spawner(struct csd_aside_order *order)
 {
+	struct csd_workers_spawner *spawner = SPDK_CONTAINEROF(order, struct csd_workers_spawner, order);
 	const struct csd_spawner_paths paths = {.spawner = g_workers.spawner, .worker = g_workers.worker};
-	struct csd_spawner_link link;
-	int rc = csd_spawner_link_open(&link, &paths);
 
-	if (rc != 0) {
-		SPDK_ERRLOG("%s cannot be started: %s\n", g_workers.spawner, strerror(-rc));
-		thread->retry_at = csd_now() + 1000000000;
-		return rc;
+	spawner->rc = csd_spawner_link_open(&spawner->link, &paths);
+}
+
+static void
+csd_workers_drop_spawner(struct csd_aside_order *order)
+{
+	struct csd_workers_spawner *spawner = SPDK_CONTAINEROF(order, struct csd_workers_spawner, order);
+
+	if (spawner->rc == 0) {
+		csd_spawner_link_close(&spawner->link);
 	}
-	csd_executor_give_spawner(thread->executor, &link);
+	free(spawner);
+}
+
+/* It takes about a millisecond. 0 or -ENOMEM. */
+static int
+csd_workers_ask_for_spawner(struct csd_workers_thread *thread)
+{
+	struct csd_workers_spawner *spawner = calloc(1, sizeof(*spawner));
+
+	if (spawner == NULL) {
+		return -ENOMEM;
+	}
+	spawner->order = (struct csd_aside_order) {.work = csd_workers_open_spawner, .drop = csd_workers_drop_spawner};
+	spawner->link.socket = -1;
+	thread->spawner = spawner;
+	csd_aside_ask(g_workers.aside, &spawner->order);
 	return 0;
 }
 
@@ -194,6 +267,33 @@ csd_workers_say_layers(const struct csd_workers_thread *thread)
 }
 
 static void
+csd_workers_take_spawner(struct csd_workers_thread *thread)
+{
+	struct csd_workers_spawner *spawner = thread->spawner;
+
+	thread->spawner = NULL;
+	if (spawner->rc != 0) {
+		SPDK_ERRLOG("%s cannot be started: %s\n", g_workers.spawner, strerror(-spawner->rc));
+		thread->retry_at = csd_now() + 1000000000;
+	} else {
+		csd_executor_give_spawner(thread->executor, &spawner->link);
+	}
+	free(spawner);
+}
+
+static void
+csd_workers_look_for_spawner(struct csd_workers_thread *thread)
+{
+	if (thread->spawner != NULL) {
+		if (csd_aside_is_done(&thread->spawner->order)) {
+			csd_workers_take_spawner(thread);
+		}
+	} else if (csd_executor_spawner(thread->executor) == 0 && csd_now() >= thread->retry_at) {
+		csd_workers_ask_for_spawner(thread);	/* without memory: at the next look */
+	}
+}
+
+static void
 csd_workers_look(struct csd_workers_thread *thread)
 {
 	struct csd_workers_pool *closing, *next;
@@ -207,9 +307,7 @@ csd_workers_look(struct csd_workers_thread *thread)
 	if (thread->dead.pid != 0) {
 		csd_spawner_link_close(&thread->dead);
 	}
-	if (csd_executor_spawner(thread->executor) == 0 && csd_now() >= thread->retry_at) {
-		csd_workers_start_spawner(thread);
-	}
+	csd_workers_look_for_spawner(thread);
 	TAILQ_FOREACH_SAFE(closing, &thread->closing, link, next) {
 		if (csd_pool_close(closing->pool)) {
 			TAILQ_REMOVE(&thread->closing, closing, link);
@@ -291,7 +389,7 @@ csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const st
 	const struct csd_pool_options options = {
 		.blob = blob, .blob_bytes = blob->length, .data_bytes = header->data_bytes,
 		.memories = memories, .memory_count = memory_count,
-		.window_bytes = CSD_WORKERS_INPUT + CSD_WORKERS_BEGIN, .output_bytes = CSD_WORKERS_OUTPUT, .spares = 1,
+		.window_bytes = CSD_WORKERS_INPUT + CSD_WORKERS_BEGIN, .output_bytes = CSD_WORKERS_PARTS * CSD_WORKERS_OUTPUT, .spares = 1,
 	};
 
 	return csd_pool_create(thread->executor, &options);
@@ -328,6 +426,9 @@ csd_workers_channel_destroy(void *io_device, void *ctx)
 		TAILQ_REMOVE(&thread->closing, closing, link);
 		free(closing);
 	}
+	if (thread->spawner != NULL) {
+		csd_aside_drop(g_workers.aside, &thread->spawner->order);
+	}
 	if (thread->executor != NULL) {
 		link = csd_executor_destroy(thread->executor);
 		csd_spawner_link_close(&link);	/* it ends its workers, then itself */
@@ -339,17 +440,17 @@ csd_workers_channel_create(void *io_device, void *ctx)
 {
 	struct csd_workers_thread *thread = ctx;
 	const struct csd_executor_options options = {
-		.stack_bytes = STACK_BYTES, .spin_nanoseconds = SPIN_NANOSECONDS, .cpu_nanoseconds = g_workers.cpu_milliseconds * 1000000,
+		.aside = g_workers.aside, .stack_bytes = STACK_BYTES, .spin_nanoseconds = SPIN_NANOSECONDS, .cpu_nanoseconds = g_workers.cpu_milliseconds * 1000000,
 		.start_nanoseconds = START_NANOSECONDS, .cpus = g_workers.cpus, .cpu_count = g_workers.cpu_count,
 		.idle_most = MOST_IDLE, .most = MOST_WORKERS,
 	};
 
 	TAILQ_INIT(&thread->waits);
 	TAILQ_INIT(&thread->closing);
-	thread->executor = csd_executor_create(&options);
+	thread->executor = g_workers.aside == NULL ? NULL : csd_executor_create(&options);
 	thread->fast = SPDK_POLLER_REGISTER(csd_workers_poll_fast, thread, 0);
 	thread->slow = SPDK_POLLER_REGISTER(csd_workers_poll_slow, thread, LOOK_MICROSECONDS);
-	if (thread->executor == NULL || thread->fast == NULL || thread->slow == NULL || csd_workers_start_spawner(thread) != 0) {
+	if (thread->executor == NULL || thread->fast == NULL || thread->slow == NULL || csd_workers_ask_for_spawner(thread) != 0) {
 		csd_workers_channel_destroy(io_device, ctx);
 		return -ENOMEM;
 	}
@@ -410,6 +511,8 @@ csd_workers_init(void)
 {
 	if (g_workers.enabled) {
 		csd_workers_find_cpus();
+		/* Its thread inherits the core of this one. */
+		g_workers.aside = csd_aside_create(spdk_unaffinitize_thread);
 	}
 	spdk_io_device_register(&g_workers, csd_workers_channel_create, csd_workers_channel_destroy,
 				sizeof(struct csd_workers_thread), "csd_workers");

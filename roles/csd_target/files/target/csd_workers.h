@@ -13,32 +13,37 @@
 #include "csd_executor.h"
 
 /*
- * Of a worker: input at a time, where it is copied, with room behind it for the state and data that a run begins with; and output.
- * Input at a time that lies in a memory of its pool.
+ * Of a worker: input at a time, where it is copied, with room behind it for the state and data that a run begins with; and output,
+ * for each of the parts that may be under way. Input at a time that lies in a memory of its pool.
  */
 #define CSD_WORKERS_INPUT	(1u << 20)
 #define CSD_WORKERS_SHARED	(4u << 20)
+#define CSD_WORKERS_PARTS	2
 #define CSD_WORKERS_MEMORIES	(CSD_LAYOUT_MEMORIES - 2)
 #define CSD_WORKERS_BEGIN	8192
 #define CSD_WORKERS_OUTPUT	(256u << 10)
 
 /* Before SPDK starts. 0, or -errno: there is no such program in the folder. */
 int csd_workers_configure(const char *folder);
+/* Where compiled programs are kept (csd_cache.h). 0, or -errno: no folder of this process alone. */
+int csd_workers_set_cache(const char *folder);
 /* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
 int csd_workers_set_cpu_milliseconds(const char *text);
 /* On which they run, as text: "1,3-5". Not called: all that no reactor has. 0 or -EINVAL. */
 int csd_workers_set_cpus(const char *text);
+/* That what was set fits together: when all is. 0 or -EINVAL. */
+int csd_workers_check(void);
 bool csd_workers_enabled(void);
 
 /* Between them csd_workers_hold(). */
 void csd_workers_init(void);
 void csd_workers_fini(void);
 
-/* Compiles; waits for that, so not on a reactor. As csd_blob_get(). */
-enum csd_blob_end csd_workers_compile(const void *object, size_t length, struct csd_memory **blob,
+/* Compiles, or finds it in the cache; waits for that, so not on a reactor. For any thread; as csd_blob_get(). */
+enum csd_blob_end csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
 				      struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
 
-/* This thread's executor, as long as the channel is not put; NULL: no memory, or no spawner. */
+/* This thread's executor, as long as the channel is not put; NULL: no memory. */
 struct spdk_io_channel *csd_workers_hold(void);
 
 /* A pool on this thread for a program that sees these memories besides its own. NULL: no memory. */

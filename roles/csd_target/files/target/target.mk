@@ -9,8 +9,8 @@ TARGET_OBJECTS := $(TARGET_SOURCES:%.c=$(BUILD)/%.o)
 TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
 ENGINE_CHECKED := $(ENGINE_OBJECTS:$(BUILD)/%=$(BUILD)/checked/%)
 # What a target has of programs in workers: knows nothing of SPDK either.
-TARGET_WORKERS := csd_blob csd_confine csd_executor csd_memory csd_ring csd_spawner_link csd_blob_get csd_cache csd_btf csd_check csd_helper \
-	csd_object csd_object_maps csd_object_read csd_proof csd_source
+TARGET_WORKERS := csd_aside csd_blob csd_confine csd_executor csd_kit csd_memory csd_ring csd_spawner_link csd_blob_get csd_cache csd_btf \
+	csd_check csd_helper csd_object csd_object_maps csd_object_read csd_proof csd_source
 TARGET_INCLUDES = $(INCLUDES) -Iworker -Iconfine -Icompiler -Itranslator $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
 TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target) -lcrypto
 
@@ -52,6 +52,7 @@ $(BUILD)/test/csd_effects_test: target/csd_effects.c
 $(BUILD)/test/csd_limit_test: target/csd_limit.c
 $(BUILD)/test/csd_cpus_test: target/csd_cpus.c
 $(BUILD)/test/csd_turns_test: target/csd_turns.c
+$(BUILD)/test/csd_load_queue_test: target/csd_load_queue.c
 $(BUILD)/test/csd_shares_test: target/csd_shares.c
 $(BUILD)/test/csd_reachability_test: target/csd_reachability.c target/csd_changes.c
 

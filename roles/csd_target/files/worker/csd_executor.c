@@ -19,6 +19,7 @@ struct csd_pool {
 	struct csd_pool_options options;
 	struct csd_pool_memory memories[CSD_LAYOUT_MEMORIES];
 	struct csd_worker *workers;
+	struct csd_kit *kit;	/* for the next worker; NULL: not asked for */
 	uint64_t retry_at;	/* ns */
 	bool closing;
 };
@@ -64,9 +65,9 @@ executor_start_request(struct csd_worker *worker, struct csd_spawner_request *re
 	setup->data_bytes = pool->options.data_bytes;
 	setup->spin_nanoseconds = executor->options.spin_nanoseconds;
 	descriptors[0] = pool->options.blob->fd;
-	descriptors[1] = worker->ring_memory->fd;
+	descriptors[1] = worker->kit->ring->fd;
 	/* There is always something to pass. */
-	descriptors[2] = worker->data != NULL ? worker->data->fd : worker->ring_memory->fd;
+	descriptors[2] = worker->data != NULL ? worker->data->fd : worker->kit->ring->fd;
 	for (uint32_t i = 0; i < number; i++) {
 		setup->memories[i] = (struct csd_worker_memory) {
 			pool->memories[i].offset, pool->memories[i].length, pool->memories[i].writable,
@@ -110,41 +111,33 @@ executor_send(struct csd_worker *worker, enum csd_spawner_order order)
 static void
 worker_free(struct csd_worker *worker)
 {
-	worker->pool->executor->count--;
-	csd_memory_put(worker->ring_memory);
-	csd_memory_put(worker->window);
-	csd_memory_put(worker->output);
-	csd_memory_put(worker->data);
+	struct csd_executor *executor = worker->pool->executor;
+
+	executor->count--;
+	csd_kit_drop(executor->options.aside, worker->kit);
 	free(worker);
 }
 
-static int
-worker_memory(const char *name, uint64_t bytes, unsigned int flags, struct csd_memory **memory)
-{
-	return bytes == 0 ? 0 : csd_memory_create(name, bytes, flags, memory);
-}
-
+/* Takes over the kit. */
 static struct csd_worker *
-worker_create(struct csd_pool *pool)
+worker_create(struct csd_pool *pool, struct csd_kit *kit)
 {
 	const struct csd_pool_options *options = &pool->options;
 	struct csd_worker *worker = calloc(1, sizeof(*worker));
 
 	if (worker == NULL) {
+		csd_kit_drop(pool->executor->options.aside, kit);
 		return NULL;
 	}
 	worker->pool = pool;
 	pool->executor->count++;
-	if (worker_memory("csd-ring", CSD_RING_BYTES, 0, &worker->ring_memory) != 0 ||
-	    worker_memory("csd-data", options->data_bytes, 0, &worker->data) != 0 ||
-	    worker_memory("csd-window", options->window_bytes, CSD_MEMORY_READ_ONLY, &worker->window) != 0 ||
-	    worker_memory("csd-output", options->output_bytes, 0, &worker->output) != 0) {
-		worker_free(worker);
-		return NULL;
-	}
+	worker->kit = kit;
+	worker->data = kit->data;
+	worker->window = kit->window;
+	worker->output = kit->output;
 	worker->window_number = options->memory_count;
 	worker->output_number = options->memory_count + (worker->window != NULL);
-	worker->side.ring = (struct csd_ring *)worker->ring_memory->base;
+	worker->side.ring = (struct csd_ring *)kit->ring->base;
 	worker->id = pool->executor->next_id++;
 	worker->since = csd_now();
 	worker->next = pool->workers;
@@ -293,6 +286,33 @@ executor_make_room(struct csd_executor *executor)
 	}
 }
 
+/* Memories for one worker. NULL: not yet, or there is no room for them now. */
+static struct csd_kit *
+pool_take_kit(struct csd_pool *pool, uint64_t now)
+{
+	const struct csd_pool_options *options = &pool->options;
+	struct csd_aside *aside = pool->executor->options.aside;
+	struct csd_kit *kit = pool->kit;
+
+	if (kit == NULL) {
+		pool->kit = csd_kit_ask(aside, options->data_bytes, options->window_bytes, options->output_bytes);
+		if (pool->kit == NULL) {
+			pool->retry_at = now + RETRY_NANOSECONDS;
+		}
+		return NULL;
+	}
+	if (!csd_aside_is_done(&kit->order)) {
+		return NULL;
+	}
+	pool->kit = NULL;
+	if (kit->rc != 0) {
+		csd_kit_drop(aside, kit);
+		pool->retry_at = now + RETRY_NANOSECONDS;
+		return NULL;
+	}
+	return kit;
+}
+
 /* Spares, and no more than `idle_most` that wait for their owner; frees who is gone. */
 static void
 pool_look(struct csd_pool *pool, uint64_t now)
@@ -320,11 +340,17 @@ pool_look(struct csd_pool *pool, uint64_t now)
 		at = &worker->next;
 	}
 	for (; !pool->closing && now >= pool->retry_at && spares < pool->options.spares; spares++) {
+		struct csd_kit *kit;
+
 		if (pool->executor->count >= pool->executor->options.most) {
 			executor_make_room(pool->executor);
 			return;
 		}
-		if (worker_create(pool) == NULL) {
+		kit = pool_take_kit(pool, now);
+		if (kit == NULL) {
+			return;
+		}
+		if (worker_create(pool, kit) == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}
 	}
@@ -401,6 +427,7 @@ pool_free(struct csd_pool *pool)
 		at = &(*at)->next;
 	}
 	*at = pool->next;
+	csd_kit_drop(pool->executor->options.aside, pool->kit);
 	csd_memory_put(pool->options.blob);
 	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
 		csd_memory_put(pool->memories[i].memory);

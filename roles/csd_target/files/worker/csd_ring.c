@@ -38,6 +38,10 @@ csd_ring_ask(struct csd_ring_side *side, struct csd_ring_request *request)
 static bool
 ring_can_be(const struct csd_ring_request *request, uint64_t most_consumed, const struct csd_ring_answer *answer)
 {
+	if (answer->end == CSD_RING_SKIPPED) {
+		return (request->flags & CSD_RING_CHAINED) != 0 && answer->sequence == request->sequence && answer->consumed == 0 &&
+		       answer->emitted == 0 && answer->records == 0 && answer->matches == 0;
+	}
 	return answer->sequence == request->sequence && answer->end <= CSD_CALL_STOPPED &&
 	       answer->consumed <= most_consumed && answer->emitted <= request->output.length &&
 	       answer->records <= request->input.length && (answer->records == 0 || answer->matches <= answer->records);

@@ -14,6 +14,14 @@
 #define CSD_RING_DEPTH		4	/* requests at a time */
 #define CSD_RING_RANGES		6
 
+/*
+ * In a request's flags, beside CSD_CALL_...: it goes on where the one before it ended for want of room, with room of its own. Its
+ * input is that one's, to the same end; the worker leaves out what was consumed. If that one ended otherwise there is nothing to do,
+ * and the answer's end is CSD_RING_SKIPPED. So a worker works on while its output is copied.
+ */
+#define CSD_RING_CHAINED	0x100
+#define CSD_RING_SKIPPED	0x100
+
 /* A part of a memory that the worker was given, by its number there. */
 struct csd_ring_reference {
 	uint64_t memory;

@@ -164,19 +164,25 @@ worker_begin(const struct csd_ring_request *request, const struct csd_call *call
 	}
 }
 
+/* `answer`: the one before, then this one. */
 static void
 worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answer)
 {
+	uint64_t done = (request->flags & CSD_RING_CHAINED) == 0 ? 0 : answer->consumed;
 	struct csd_call_range ranges[CSD_RING_RANGES];
 	struct csd_call call = {
-		.input = worker_address(&request->input), .input_bytes = request->input.length,
-		.input_offset = request->input_offset,
+		.input = worker_address(&request->input) + done, .input_bytes = request->input.length - done,
+		.input_offset = request->input_offset + done,
 		.out = worker_address(&request->output), .out_bytes = request->output.length, .flags = request->flags,
 		.data = worker_address(&request->data), .data_bytes = request->data.length,
 		.ranges = (uint64_t)ranges, .range_count = request->range_count, .now = csd_now(),
 	};
 	void (*entry)(struct csd_call *) = (void (*)(struct csd_call *))header.entry;
 
+	if ((request->flags & CSD_RING_CHAINED) != 0 && (answer->end != CSD_CALL_FULL || done > request->input.length)) {
+		*answer = (struct csd_ring_answer) {.sequence = request->sequence, .end = CSD_RING_SKIPPED};
+		return;
+	}
 	for (uint64_t i = 0; i < request->range_count && i < CSD_RING_RANGES; i++) {
 		ranges[i] = (struct csd_call_range) {worker_address(&request->ranges[i]), request->ranges[i].length};
 	}
@@ -194,6 +200,7 @@ int
 main(void)
 {
 	struct csd_confined confined = {0};
+	struct csd_ring_answer answer = {0};
 	const char *what;
 	int rc;
 
@@ -209,8 +216,6 @@ main(void)
 	}
 	__atomic_store_n(&ring->set_up, 1, __ATOMIC_RELEASE);
 	for (uint32_t taken = 0;; taken++) {
-		struct csd_ring_answer answer;
-
 		csd_ring_wait(ring, taken, setup.spin_nanoseconds);
 		worker_run(csd_ring_next(ring, taken), &answer);
 		csd_ring_answer(ring, taken, &answer);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * What it costs to run a program in a process of its own: the same machine code over the same bytes, called here, and by a
- * worker that spins, or sleeps, on another CPU, by turns. Times are of the clock. docs/workers.md says what came out.
+ * worker that spins, or sleeps, on another CPU, by turns. Times are of the clock. And what the target's looks at its workers
+ * cost it while they are started: its thread's CPU time. docs/workers.md says what came out.
  *
  *	csd_worker_bench FOLDER PROGRAM.csd [CPU-OF-TARGET CPU-OF-WORKER [REPEATS]]
  */
@@ -21,9 +22,17 @@
 #define WINDOWS		1024		/* of a long run: 256 MiB, over and over the same four */
 #define JOBS		2000		/* small ones, of a repeat */
 #define PATIENCE_NS	10000000000ULL
+/* As csd_tgt has them. */
+#define TARGET_WINDOW	((1 << 20) + 8192)
+#define TARGET_OUTPUT	(256 << 10)
+#define OWNERS		200
+#define LONG_NS		100000
 
 struct bench {
+	struct csd_aside *aside;
 	struct csd_executor *executor;
+	uint64_t longest_look;		/* ns of CPU time */
+	uint64_t looks, long_looks;
 	struct csd_blob_header header;
 	struct csd_memory *blob;
 	uint8_t *window, *output;	/* of the call that is made here */
@@ -160,19 +169,42 @@ bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t 
 	return records;
 }
 
+static uint64_t
+bench_cpu_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void
+bench_look(struct bench *bench)
+{
+	uint64_t before = bench_cpu_time(), took;
+	struct csd_spawner_link dead;
+
+	if (csd_executor_poll(bench->executor, &dead) != 0) {
+		bench_fail("the spawner has ended");
+	}
+	took = bench_cpu_time() - before;
+	bench->longest_look = took > bench->longest_look ? took : bench->longest_look;
+	bench->long_looks += took > LONG_NS;
+	bench->looks++;
+}
+
 static struct csd_worker *
-bench_take(struct bench *bench, struct csd_pool *pool)
+bench_take(struct bench *bench, struct csd_pool *pool, uint64_t owner)
 {
 	uint64_t deadline = csd_now() + PATIENCE_NS;
-	struct csd_spawner_link dead;
 	struct csd_worker *worker;
 
-	while ((worker = csd_pool_take(pool, 1)) == NULL) {
-		if (csd_executor_poll(bench->executor, &dead) != 0 || csd_now() > deadline) {
+	while ((worker = csd_pool_take(pool, owner)) == NULL) {
+		bench_look(bench);
+		if (csd_now() > deadline) {
 			bench_fail("no worker is ready");
 		}
 	}
-	bench_fill(worker->window->base, worker->window->length);
 	return worker;
 }
 
@@ -224,22 +256,15 @@ bench_way(struct bench *bench, struct csd_worker *worker, const struct way *way,
 
 /* Workers that look for `spin` ns before they sleep. */
 static void
-bench_workers(struct bench *bench, const char *folder, const char *what, uint64_t spin, int cpu, bool shared, const struct way *ways,
-	      uint32_t count, uint32_t repeats)
+bench_open(struct bench *bench, const char *folder, uint64_t spin, const int *cpu)
 {
 	const struct csd_executor_options options = {
-		.stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS, .start_nanoseconds = PATIENCE_NS,
-		.cpus = &cpu, .cpu_count = 1, .idle_most = 1, .most = 4,
-	};
-	const struct csd_pool_options pool_options = {
-		.blob = bench->blob, .blob_bytes = bench->blob->length, .data_bytes = bench->header.data_bytes,
-		.window_bytes = 4 * WINDOW_BYTES, .output_bytes = WINDOW_BYTES, .spares = 1,
+		.aside = bench->aside, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS, .start_nanoseconds = PATIENCE_NS,
+		.cpus = cpu, .cpu_count = 1, .idle_most = 1, .most = 4,
 	};
 	char spawner[512], program[512];
 	struct csd_spawner_paths paths = {.spawner = spawner, .worker = program};
-	struct csd_spawner_link link, dead;
-	struct csd_worker *worker;
-	struct csd_pool *pool;
+	struct csd_spawner_link link;
 
 	snprintf(spawner, sizeof(spawner), "%s/csd_spawner", folder);
 	snprintf(program, sizeof(program), "%s/csd_worker", folder);
@@ -248,23 +273,71 @@ bench_workers(struct bench *bench, const char *folder, const char *what, uint64_
 		bench_fail("%s cannot be started", spawner);
 	}
 	csd_executor_give_spawner(bench->executor, &link);
-	pool = csd_pool_create(bench->executor, &pool_options);
+}
+
+static struct csd_pool *
+bench_pool(struct bench *bench, uint64_t window_bytes, uint64_t output_bytes)
+{
+	const struct csd_pool_options options = {
+		.blob = bench->blob, .blob_bytes = bench->blob->length, .data_bytes = bench->header.data_bytes,
+		.window_bytes = window_bytes, .output_bytes = output_bytes, .spares = 1,
+	};
+	struct csd_pool *pool = csd_pool_create(bench->executor, &options);
+
 	if (pool == NULL) {
 		bench_fail("no memory");
 	}
-	worker = bench_take(bench, pool);
-	printf("%s\n", what);
-	for (uint32_t i = 0; i < count; i++) {
-		bench_way(bench, worker, &ways[i], repeats, shared);
-	}
-	csd_worker_release(worker);
+	return pool;
+}
+
+static void
+bench_close(struct bench *bench, struct csd_pool *pool)
+{
+	struct csd_spawner_link link;
+
 	while (!csd_pool_close(pool)) {
-		csd_executor_poll(bench->executor, &dead);
+		bench_look(bench);
 	}
 	link = csd_executor_destroy(bench->executor);
 	while (!csd_spawner_link_close(&link)) {
 		sched_yield();
 	}
+}
+
+static void
+bench_workers(struct bench *bench, const char *folder, const char *what, uint64_t spin, int cpu, bool shared, const struct way *ways,
+	      uint32_t count, uint32_t repeats)
+{
+	struct csd_worker *worker;
+	struct csd_pool *pool;
+
+	bench_open(bench, folder, spin, &cpu);
+	pool = bench_pool(bench, 4 * WINDOW_BYTES, WINDOW_BYTES);
+	worker = bench_take(bench, pool, 1);
+	bench_fill(worker->window->base, worker->window->length);
+	printf("%s\n", what);
+	for (uint32_t i = 0; i < count; i++) {
+		bench_way(bench, worker, &ways[i], repeats, shared);
+	}
+	csd_worker_release(worker);
+	bench_close(bench, pool);
+}
+
+/* One owner after the other wants a worker, each another process. */
+static void
+bench_looks(struct bench *bench, const char *folder, int cpu)
+{
+	struct csd_pool *pool;
+
+	bench_open(bench, folder, 0, &cpu);
+	pool = bench_pool(bench, TARGET_WINDOW, TARGET_OUTPUT);
+	bench->longest_look = bench->long_looks = bench->looks = 0;
+	for (uint64_t owner = 1; owner <= OWNERS; owner++) {
+		csd_worker_release(bench_take(bench, pool, owner));
+	}
+	printf("%lu looks at workers, while %d are started one after the other: the longest %.3f ms, %lu longer than 0.1 ms\n",
+	       bench->looks, OWNERS, bench->longest_look / 1e6, bench->long_looks);
+	bench_close(bench, pool);
 }
 
 int
@@ -283,13 +356,19 @@ main(int argc, char **argv)
 	if (argc < 3 || argc == 4 || argc > 6) {
 		bench_fail("usage: csd_worker_bench FOLDER PROGRAM.csd [CPU-OF-TARGET CPU-OF-WORKER [REPEATS]]");
 	}
+	bench.aside = csd_aside_create(NULL);
+	if (bench.aside == NULL) {
+		bench_fail("no thread");
+	}
 	bench_pin(target);
 	bench_read_blob(&bench, argv[2]);
 	bench_map_blob(&bench);
 	bench_fill(bench.window, 4 * WINDOW_BYTES);
+	bench_looks(&bench, argv[1], cpu);
 	printf("%s, %u repeats: least, median, most\n", argv[2], repeats);
 	bench_workers(&bench, argv[1], "a worker that spins:", 10000000, cpu, false, ways, 3, repeats);
 	bench_workers(&bench, argv[1], "a worker that has gone to sleep:", 0, cpu, false, ways, 1, repeats);
 	bench_workers(&bench, argv[1], "a worker on the target's CPU, which both give away:", 10000000, target, true, ways, 3, repeats);
+	csd_aside_destroy(bench.aside);
 	return 0;
 }

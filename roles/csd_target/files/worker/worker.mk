@@ -33,8 +33,8 @@ install_workers: csd_workers csd_compile
 
 # --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
 
-WORKER_TESTS := test_memory test_ring test_worker test_kills test_blobs test_faults
-WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
+WORKER_TESTS := test_memory test_aside test_ring test_worker test_kills test_blobs test_faults
+WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_kit.o csd_aside.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
 	$(patsubst confine/%.c,%.o,$(wildcard confine/*.c)))
 WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests -Itranslator/tests -Itranslator
 
@@ -79,6 +79,7 @@ WORKER_USERS := $(if $(filter 0,$(shell id -u)),'' 65534,'')
 check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%) $(BLOB_NAMES:%=$(WORKER_BUILD)/%.csd) \
 		$(WORKER_BUILD)/faults.csd $(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
 	$(WORKER_BUILD)/test_memory
+	$(WORKER_BUILD)/test_aside
 	$(WORKER_BUILD)/test_ring
 	$(WORKER_BUILD)/test_blobs $(WORKER_BUILD) $(BUILD)/translator/native $(BLOB_NAMES)
 	$(WORKER_BUILD)/test_faults $(WORKER_BUILD) $(WORKER_BUILD)/faults.bpf.o
@@ -89,7 +90,7 @@ CHECKS += check_worker
 
 # --- what it costs
 
-$(BUILD)/csd_worker_bench: worker/csd_worker_bench.c $(addprefix worker/,csd_executor.c csd_spawner_link.c csd_memory.c csd_ring.c csd_blob.c) \
+$(BUILD)/csd_worker_bench: worker/csd_worker_bench.c $(addprefix worker/,csd_executor.c csd_kit.c csd_aside.c csd_spawner_link.c csd_memory.c csd_ring.c csd_blob.c) \
 		translator/bench.h $(WORKER_HEADERS)
 	$(CC) $(CFLAGS) $(WARNINGS) $(WORKER_INCLUDES) -Itranslator $(filter %.c,$^) -o $@
 

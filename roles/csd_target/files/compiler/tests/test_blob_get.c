@@ -7,12 +7,15 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "csd_blob_get.h"
+#include "csd_cache.h"
 #include "csd_now.h"
 #include "test.h"
 
@@ -72,7 +75,7 @@ get_right(struct csd_blob_maker *maker)
 	struct csd_blob_header header;
 	struct csd_memory *blob;
 
-	CHECK(csd_blob_get(maker, program.bytes, program.length, &blob, &header, reason) == CSD_BLOB_READY, "%s", reason);
+	CHECK(csd_blob_get(maker, program.bytes, program.length, NULL, &blob, &header, reason) == CSD_BLOB_READY, "%s", reason);
 	CHECK(header.code_bytes >= CSD_BLOB_PAGE && header.line_count > 0, "no code");
 	CHECK(memcmp(blob->base, CSD_BLOB_MAGIC, 8) == 0, "no blob");
 	csd_memory_put(blob);
@@ -91,7 +94,7 @@ get_alter(void)
 		char path[4600];
 		FILE *file;
 
-		if (one->d_name[0] == '.') {
+		if (strlen(one->d_name) != CSD_CACHE_NAME - 1) {
 			continue;
 		}
 		snprintf(path, sizeof(path), "%s/%s", cache, one->d_name);
@@ -139,7 +142,7 @@ get_wrong(const char *path, const void *object, size_t length, uint32_t seconds,
 	char reason[CSD_REASON_BYTES] = "";
 	struct csd_blob_header header;
 	struct csd_memory *blob;
-	enum csd_blob_end end = csd_blob_get(maker, object, length, &blob, &header, reason);
+	enum csd_blob_end end = csd_blob_get(maker, object, length, NULL, &blob, &header, reason);
 
 	CHECK(end == wanted, "%s: ended %d: %s", path, end, reason);
 	CHECK(strstr(reason, words) != NULL, "%s: not '%s' but '%s'", path, words, reason);
@@ -169,6 +172,78 @@ get_all_wrong(const char *refused)
 	get_wrong(get_script("hangs", "exec sleep 1000"), program.bytes, program.length, 1, CSD_BLOB_FAILED, "wait status 0xf");
 	CHECK(csd_now() - before < 10 * 1000000000ULL, "waited for what hangs");
 	free(file.bytes);
+}
+
+/* csd_compile where no gcc is: what the cache has is taken, the rest is refused, and nothing is kept under gcc's name. */
+static void
+get_without_compiler(const char *other)
+{
+	static const char *const arguments[] = {"--path", "/nowhere", NULL};
+	struct csd_blob_options options = {.compile = compile, .arguments = arguments, .cache_bytes = 1 << 20, .seconds = 60};
+	struct file file = read_whole(other);
+	struct csd_blob_maker *maker;
+	char reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_header header;
+	struct csd_memory *blob;
+	char empty[4300];
+
+	CHECK(csd_blob_maker_create(&options, reason) == NULL, "made with neither compiler nor cache");
+	CHECK(strcmp(reason, "no gcc in /nowhere: the package gcc brings it") == 0, "%s", reason);
+	snprintf(empty, sizeof(empty), "%s/empty", folder);
+	options.cache = empty;
+	CHECK(csd_blob_maker_create(&options, reason) == NULL, "made with a cache that no compiler has filled");
+	CHECK(strcmp(reason, "no gcc in /nowhere: the package gcc brings it") == 0, "%s", reason);
+	/* Filled by another csd_compile. */
+	options.cache = cache;
+	maker = get_maker(get_script("other", "exit 3"), cache, 60);
+	csd_blob_maker_free(maker);
+	CHECK(csd_blob_maker_create(&options, reason) == NULL, "made with what another csd_compile has left");
+	maker = get_maker(compile, cache, 60);
+	get_right(maker);
+	csd_blob_maker_free(maker);
+	maker = csd_blob_maker_create(&options, reason);
+	CHECK(maker != NULL, "%s", reason);
+	get_right(maker);
+	CHECK_EQUAL(csd_blob_get(maker, file.bytes, file.length, NULL, &blob, &header, reason), CSD_BLOB_FAILED);
+	CHECK(strcmp(reason, "no gcc in /nowhere: the package gcc brings it") == 0, "%s", reason);
+	csd_blob_maker_free(maker);
+	free(file.bytes);
+}
+
+static bool given_up;
+
+/* Waits until the compiler runs. */
+static void *
+get_give_up(void *fifo)
+{
+	char runs_now[16];
+	int file = open(fifo, O_RDONLY | O_CLOEXEC);
+
+	CHECK(file >= 0 && read(file, runs_now, sizeof(runs_now)) > 0, "%s", (char *)fifo);
+	close(file);
+	__atomic_store_n(&given_up, true, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* Nobody waits for its program any more: a compiler that never would end is ended. */
+static void
+get_unwanted(void)
+{
+	char fifo[4200], body[4300], reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_maker *maker;
+	struct csd_blob_header header;
+	struct csd_memory *blob;
+	pthread_t thread;
+
+	snprintf(fifo, sizeof(fifo), "%s/runs_now", folder);
+	snprintf(body, sizeof(body), "echo now >%s\nexec sleep 1000", fifo);
+	CHECK(mkfifo(fifo, 0600) == 0 && pthread_create(&thread, NULL, get_give_up, fifo) == 0, "%s", fifo);
+	maker = get_maker(get_script("endless", body), NULL, 1000);
+	CHECK_EQUAL(csd_blob_get(maker, program.bytes, program.length, &given_up, &blob, &header, reason), CSD_BLOB_FAILED);
+	CHECK(strcmp(reason, "nobody wants it any more") == 0, "%s", reason);
+	pthread_join(thread, NULL);
+	CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "the compiler is left");
+	csd_blob_maker_free(maker);
 }
 
 static void *
@@ -219,6 +294,8 @@ main(int argc, char **argv)
 	program = read_whole(argv[3]);
 	get_from_cache();
 	get_all_wrong(argv[4]);
+	get_without_compiler(argv[4]);
+	get_unwanted();
 	get_many();
 	CHECK_EQUAL(get_descriptors(), descriptors);
 	free(program.bytes);

@@ -253,6 +253,64 @@ check_refused(void)
 	CHECK_EQUAL(csd_cache_open(&cache, "/no/such/folder", 1 << 20), -ENOENT);
 }
 
+static void
+expect_folder(const char *path, int wanted, const char *words)
+{
+	char reason[CSD_REASON_BYTES] = "";
+
+	CHECK_EQUAL(csd_cache_check(path, reason), wanted);
+	CHECK(strcmp(reason, words) == 0, "%s: '%s'", path, reason);
+}
+
+/* A folder of this user alone: what is none is said. */
+static void
+check_folder(const char *parent)
+{
+	char path[600], words[CSD_REASON_BYTES];
+	struct stat status;
+	mode_t mask;
+
+	snprintf(path, sizeof(path), "%s/own", parent);
+	mask = umask(0117);	/* as the service's is */
+	expect_folder(path, 0, "");
+	umask(mask);
+	CHECK(stat(path, &status) == 0 && (status.st_mode & 07777) == 0700, "made with mode %o", status.st_mode);
+	expect_folder(path, 0, "");
+	CHECK(chmod(path, 0750) == 0, "chmod");
+	expect_folder(path, -EPERM, "its mode is 0750: make it 0700");
+	CHECK(chmod(path, 0700) == 0, "chmod");
+	if (geteuid() == 0) {
+		CHECK(chown(path, 65534, -1) == 0, "chown");
+		expect_folder(path, -EPERM, "it belongs to user 65534, and this is user 0: give a folder that nobody else has");
+	} else {
+		snprintf(words, sizeof(words), "it belongs to user 0, and this is user %u: give a folder that nobody else has", geteuid());
+		expect_folder("/", -EPERM, words);
+	}
+	snprintf(path, sizeof(path), "%s/link", parent);
+	CHECK(symlink("own", path) == 0, "symlink");
+	expect_folder(path, -ENOTDIR, "it is no folder");
+	snprintf(path, sizeof(path), "%s/not/there", parent);
+	expect_folder(path, -ENOENT, "it cannot be made: No such file or directory");
+}
+
+static void
+check_identity(void)
+{
+	struct csd_cache cache;
+	char kept[64];
+
+	open_cache(&cache, 1 << 20);
+	CHECK_EQUAL(csd_cache_kept_identity(&cache, kept, sizeof(kept)), -ENOENT);
+	CHECK_EQUAL(csd_cache_keep_identity(&cache, "another"), 0);
+	CHECK_EQUAL(csd_cache_keep_identity(&cache, IDENTITY), 0);
+	csd_cache_close(&cache);
+	open_cache(&cache, 1 << 20);
+	CHECK_EQUAL(csd_cache_kept_identity(&cache, kept, sizeof(kept)), 0);
+	CHECK(strcmp(kept, IDENTITY) == 0, "%s", kept);
+	CHECK_EQUAL(csd_cache_kept_identity(&cache, kept, sizeof(IDENTITY) - 1), -EFBIG);
+	csd_cache_close(&cache);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -260,7 +318,9 @@ main(int argc, char **argv)
 	snprintf(folder, sizeof(folder), "%s/cache", argv[1]);
 	blob = read_whole(argv[2]);
 	blob_file = open(argv[2], O_RDONLY);
+	check_folder(argv[1]);
 	check_names();
+	check_identity();
 	check_use();
 	check_altered();
 	check_interrupted();

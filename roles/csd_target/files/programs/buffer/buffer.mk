@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# The programs of the second engine (docs/engine.md): csd_tgt --workers runs them; neither `all` nor `install` makes them.
+# The programs of the second engine (docs/engine.md): csd_tgt --workers runs them. programs.mk installs them; these are tests.
 #
 #   make check_buffer          each beside its reference; BUFFER_SEED=7 for other chances
 #   make csd_buffer_bench      then build/csd_buffer_bench build/buffer [MEGABYTES [REPEATS]]

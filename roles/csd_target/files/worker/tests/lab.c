@@ -25,7 +25,7 @@ lab_give_spawner(struct lab *lab)
 void
 lab_open(struct lab *lab, const char *folder, const char *user)
 {
-	const struct csd_executor_options options = {
+	struct csd_executor_options options = {
 		.stack_bytes = 1 << 20, .spin_nanoseconds = 50000, .cpu_nanoseconds = LAB_CPU_NS,
 		.start_nanoseconds = LAB_PATIENCE_MS * 1000000ULL, .idle_most = 4, .most = LAB_MOST,
 	};
@@ -42,6 +42,8 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 	CHECK(csd_blob_check(file.bytes, file.length, &lab->header) == 0, "%s", path);
 	CHECK(csd_memory_create_from("hostile", file.bytes, file.length, &lab->blob) == 0, "no memory");
 	free(file.bytes);
+	lab->aside = options.aside = csd_aside_create(NULL);
+	CHECK(lab->aside != NULL, "no thread");
 	lab->executor = csd_executor_create(&options);
 	CHECK(lab->executor != NULL, "no memory");
 	lab_give_spawner(lab);
@@ -64,17 +66,27 @@ lab_close(struct lab *lab)
 	struct csd_spawner_link link = csd_executor_destroy(lab->executor);
 
 	lab_close_link(&link);
+	csd_aside_destroy(lab->aside);
 	csd_memory_put(lab->blob);
+}
+
+static uint64_t
+lab_cpu_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 void
 lab_poll(struct lab *lab)
 {
-	uint64_t before = csd_now(), took;
+	uint64_t before = lab_cpu_time(), took;
 	struct csd_spawner_link dead;
 	int rc = csd_executor_poll(lab->executor, &dead);
 
-	took = csd_now() - before;
+	took = lab_cpu_time() - before;
 	lab->longest_poll = took > lab->longest_poll ? took : lab->longest_poll;
 	lab->polls++;
 	if (rc == -EPIPE) {

@@ -15,10 +15,11 @@
 
 struct lab {
 	struct csd_spawner_paths paths;
+	struct csd_aside *aside;
 	struct csd_executor *executor;
 	struct csd_memory *blob;
 	struct csd_blob_header header;
-	uint64_t longest_poll;		/* ns */
+	uint64_t longest_poll;		/* ns of CPU time */
 	uint64_t polls;
 	uint32_t respawned;
 };

@@ -172,7 +172,7 @@ main(int argc, char **argv)
 	kills_gone("csd_spawner");
 	CHECK_EQUAL(lab_descriptors(), descriptors);
 	CHECK(killed > 0 && lab.respawned > 0, "%lu commands killed, %u spawners", killed, lab.respawned);
-	printf("test_kills: passed: %u rounds, %lu commands answered, %lu killed, %u spawners replaced; longest of %lu polls %.2f ms\n",
+	printf("test_kills: passed: %u rounds, %lu commands answered, %lu killed, %u spawners replaced; longest of %lu polls %.2f ms of CPU time\n",
 	       rounds, answered, killed, lab.respawned, lab.polls, lab.longest_poll / 1e6);
 	return 0;
 }

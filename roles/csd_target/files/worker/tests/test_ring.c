@@ -129,6 +129,26 @@ ring_forged(void)
 	CHECK_EQUAL(ring_exchange(&given, &answer), 1);
 }
 
+/* Only what was chained can be skipped, and then it did nothing. */
+static void
+ring_skipped(void)
+{
+	struct csd_ring_request request = {.flags = CSD_RING_CHAINED, .input = {0, 0, INPUT}, .output = {1, 0, OUTPUT}};
+	struct csd_ring_answer answer, given = {.end = CSD_RING_SKIPPED};
+	struct both both;
+
+	CHECK_EQUAL(ring_exchange(&given, &answer), -EPROTO);
+	for (uint32_t wrong = 0; wrong < 5; wrong++) {
+		ring_begin(&both);
+		CHECK(csd_ring_ask(&both.side, &request), "full");
+		given = (struct csd_ring_answer) {
+			.end = CSD_RING_SKIPPED, .consumed = wrong == 1, .records = wrong == 2, .matches = wrong == 3, .emitted = wrong == 4,
+		};
+		csd_ring_answer(&both.ring, 0, &given);
+		CHECK_EQUAL(csd_ring_take(&both.side, INPUT, &answer), wrong == 0 ? 1 : -EPROTO);
+	}
+}
+
 /* What the worker has over the requests is not the target's: it judges by its own. */
 static void
 ring_written_over(void)
@@ -210,6 +230,7 @@ main(void)
 	ring_order();
 	ring_wraps();
 	ring_forged();
+	ring_skipped();
 	ring_written_over();
 	alarm(60);
 	ring_sleeps(0, 3000);

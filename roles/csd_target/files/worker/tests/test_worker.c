@@ -315,7 +315,7 @@ main(int argc, char **argv)
 		csd_worker_release(test.beside);
 	}
 	CHECK(test.beside_done > 100, "only %lu commands beside", test.beside_done);
-	printf("  %lu right answers beside; the slowest to work again took %.1f ms; longest of %lu polls %.2f ms\n", test.beside_done,
+	printf("  %lu right answers beside; the slowest to work again took %.1f ms; longest of %lu polls %.2f ms of CPU time\n", test.beside_done,
 	       test.slowest_again / 1e6, test.lab.polls, test.lab.longest_poll / 1e6);
 	lab_pool_close(&test.lab, test.hostile);
 	lab_pool_close(&test.lab, test.other);
