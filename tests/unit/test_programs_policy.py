@@ -21,7 +21,7 @@ REFUSAL = (
 
 
 def workers(policy: str) -> Workers:
-    return Workers(Path("/bin"), (), 10000, policy)
+    return Workers(Path("/bin"), (), 10000, policy=policy)
 
 
 def computes(*programs: dict[str, Any]) -> list[dict[str, Any]]:

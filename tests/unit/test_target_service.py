@@ -205,7 +205,7 @@ def test_other_arguments_restart_it(bench: Bench) -> None:
 def test_a_policy_under_which_it_would_not_start_again_is_refused(bench: Bench) -> None:
     """It holds a program that is not proved; it runs on as it is."""
     bench.run()
-    workers = Workers(bench.folder, (), 1000, VERIFIED)
+    workers = Workers(bench.folder, (), 1000, policy=VERIFIED)
     argv = (*bench.argv, *workers.arguments)
     bench.supervisor.service = Service("csd_test", "test", argv, bench.folder / "run", bench.folder / "log")
     for check in (True, False):
