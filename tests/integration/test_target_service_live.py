@@ -165,9 +165,8 @@ def test_another_user_or_priority_is_another_service(bench: Bench) -> None:
 def test_it_compiles_programs_and_says_so_where_it_cannot(bench: Bench) -> None:
     """As its user, under its umask; with other CPUs and another budget it is another service."""
     assert "msg" not in bench.run(worker_cpus=[0], program_cpu_milliseconds=250)
-    words = Path(f"/proc/{bench.pid()}/cmdline").read_text().split("\0")
     told = ["--workers", str(bench.folder), "--worker-cpus", "0", "--program-cpu-milliseconds", "250"]
-    assert words[-len(told) - 1 : -1] == told
+    assert "\0".join(told) in Path(f"/proc/{bench.pid()}/cmdline").read_text()
     way = Way("v3", debug=True)
     folder = str(SHIPPED / "buffer")
     given = {str(path): {one.name: one.read_text() for one in path.glob("*.[ch]")} for path in (SHIPPED, Path(folder))}
