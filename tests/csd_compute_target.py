@@ -183,3 +183,13 @@ class ComputeTarget:
             yield transport
         finally:
             transport.close()
+
+
+class WorkerTarget(ComputeTarget):
+    """A csd_tgt whose programs run in workers: those that lie beside it."""
+
+    cpu_milliseconds = 1000
+
+    def start(self, *arguments: str) -> None:
+        budget = str(self.cpu_milliseconds)
+        super().start("--workers", str(BINARY.parent), "--program-cpu-milliseconds", budget, *arguments)

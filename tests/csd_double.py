@@ -10,7 +10,7 @@ from ansible.module_utils.hello_ebpf.csd.transport import Completion
 
 BLOCK = 512
 SLM_BYTES = 1 << 16
-PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s8x")
+PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s3B5x")
 
 
 class DriveDouble:
@@ -20,20 +20,28 @@ class DriveDouble:
         sent: every command that changes or runs something, or reads memory.
         refuse: what to answer instead, by opcode and queue ("admin", "io").
         scans: the buffers that scans answer with, in order.
+        logs: what logs answer instead, by their identifiers.
+        denied_logs: those that this host may not read.
     """
 
     name = "a drive"
 
-    def __init__(self, *, state_bytes: int = 0, emit: int = 0, csis: tuple[int, ...] = (0, 3, 4)) -> None:
+    def __init__(
+        self, *, state_bytes: int = 0, emit: int = 0, csis: tuple[int, ...] = (0, 3, 4), deactivated: bool = False
+    ) -> None:
         self.sent: list[Command] = []
         self.refuse: dict[tuple[str, int], int] = {}
         self.scans: list[bytes] = []
+        self.logs: dict[int, bytes] = {}
+        self.denied_logs: set[int] = set()
         self.memory = bytearray(SLM_BYTES)
         self.reason = b""
         self.on_execute: Callable[[Command], None] = lambda command: None
         self.closed = False
         self._csis = csis
-        self._program = PROGRAM.pack(0, 0xC0, 3, 100, 0, 64, 64, state_bytes, emit, 1, 0, 0, bytes(32), b"engine")
+        self._program = PROGRAM.pack(
+            0, 0xC0, 3, 100, 0, 64, 64, state_bytes, emit, 1, 0, 0, bytes(32), b"engine", 0, 1, deactivated
+        )
 
     def admin(self, command: Command) -> Completion:
         if command.opcode not in {0x02, 0x06}:
@@ -42,6 +50,8 @@ class DriveDouble:
             return Completion(self.refuse["admin", command.opcode], 0, b"")
         if command.opcode == 0x06:
             return Completion(0, 0, self._identify(command).ljust(4096, b"\0"))
+        if command.opcode == 0x02 and command.cdw10 & 0xFF in self.denied_logs:
+            return Completion(0x015, 0, b"")
         if command.opcode == 0x02:
             return Completion(0, 0, self._log(command))
         return Completion(0, 7 if command.opcode == 0x89 and command.cdw10 == 0 else 0, b"")
@@ -91,7 +101,7 @@ class DriveDouble:
             0xC0: struct.pack("<IIQ", 1, PROGRAM.size, 1) + self._program,
             0xC1: struct.pack("<IIQ", 0, 8, 1),
             0xD2: struct.pack("<IIQ", 0, 128, 1),
-        }
+        } | self.logs
         return logs[lid][command.cdw12 :][: command.room].ljust(command.room, b"\0")
 
 

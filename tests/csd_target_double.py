@@ -14,6 +14,8 @@ from typing import Any
 from rpc_doubles import _Server, writes
 
 COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 65536, "program_type": 0xC0, "interpret": False}
+# What runs of a program left.
+RUNS = {"reason": None, "runs_in": "worker", "deactivated": None, "faults": 1, "last_fault": {"kind": "fault"}}
 
 
 def joined(loads: Sequence[Mapping[str, Any]]) -> bytes:
@@ -132,7 +134,7 @@ class FakeCsdTarget(_Server):
         answer = []
         for name, options in self.computes.items():
             found = [
-                {**slot["told"], "pind": pind, "state": "verifying" if verifying else slot["state"], "reason": None}
+                {**slot["told"], **RUNS, "pind": pind, "state": "verifying" if verifying else slot["state"]}
                 for (compute, pind), slot in self.slots.items()
                 if compute == name
             ]

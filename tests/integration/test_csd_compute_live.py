@@ -613,7 +613,7 @@ def chance_command(chance: random.Random, program: bytes) -> tuple[bool, command
         + [(True, commands.activate_program(COMPUTE, pind)), (True, commands.deactivate_program(COMPUTE, pind))]
         + [(True, commands.unload_program(COMPUTE, pind)), (True, commands.create_range_set(COMPUTE, ranges))]
         + [(True, commands.delete_range_set(COMPUTE, chance.randrange(1, 4)))]
-        + [(True, commands.get_log(lid, COMPUTE, 4096)) for lid in (0x82, 0x83, 0x84, 0xC0, 0xC1, 0xD2)]
+        + [(True, commands.get_log(lid, COMPUTE, 4096)) for lid in (0x82, 0x83, 0x84, 0xC0, 0xC1, 0xD2, 0xD3)]
     )
 
 

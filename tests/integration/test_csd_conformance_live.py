@@ -475,7 +475,7 @@ CASES = [
         {"opcode": 0x02, "nsid": COMPUTE, "cdw10": 0x00030082, "room": 16},
         *(
             (f"NSID of log {lid:02X}h", f"{nsid}", status, {"nsid": nsid, "cdw10": 0x00030000 | lid})
-            for lid in (0x82, 0x83, 0x84, 0xC0, 0xC1, 0xD1, 0xD2)
+            for lid in (0x82, 0x83, 0x84, 0xC0, 0xC1, 0xD1, 0xD2, 0xD3)
             for nsid, status in ((NVM, 0x109), (SLM, 0x109), (NONE, 0x002), (BEYOND, 0x00B))
         ),
         *(
@@ -500,6 +500,7 @@ CASES = [
         ("LPO", "FFFFFFFFFFFFFFFCh", 0x002, {"cdw12": 0xFFFFFFFC, "cdw13": 0xFFFFFFFF}),
         ("OT", "1 (an index)", 0x002, {"cdw14": 1 << 23}),
         ("LSI of log D1h", "slot 8, of 0 to 7", 0x109, {"cdw10": 0x000300D1, "cdw11": 8 << 16}),
+        ("LSI of log D3h", "slot 8, of 0 to 7", 0x109, {"cdw10": 0x000300D3, "cdw11": 8 << 16}),
         (
             "CSI of log 05h",
             "FFh",

@@ -23,7 +23,7 @@ from ansible.module_utils.hello_ebpf.csd import commands, results
 from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
-from csd_compute_target import COMPUTE, DATA, RAM, SLM, ComputeTarget, compiled
+from csd_compute_target import COMPUTE, DATA, RAM, SLM, ComputeTarget, WorkerTarget, compiled
 from csd_live import BINARY, ROOT, compile_program
 from waiting import until
 
@@ -88,16 +88,6 @@ int lines(struct csd_context *context)
 	return 0;
 }
 """
-
-
-class WorkerTarget(ComputeTarget):
-    """A csd_tgt whose programs run in workers: those that lie beside it."""
-
-    cpu_milliseconds = 1000
-
-    def start(self, *arguments: str) -> None:
-        budget = str(self.cpu_milliseconds)
-        super().start("--workers", str(BINARY.parent), "--program-cpu-milliseconds", budget, *arguments)
 
 
 class PatientTarget(WorkerTarget):

@@ -172,6 +172,7 @@ def test_the_result_and_the_diff_tell_what_is_in_the_slots(target: FakeCsdTarget
         "pid": 7,
         "program_type": 0xC0,
         "engine": "librte_bpf jit",
+        "runs_in": "worker",
         "record_bytes": 32,
         "stride_bytes": 16,
         "state_bytes": 64,

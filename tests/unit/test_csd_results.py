@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible.module_utils.hello_ebpf.csd import results
 from ansible.module_utils.hello_ebpf.csd.statuses import STATUSES, describe, fix_for
@@ -43,19 +45,22 @@ def test_the_programs() -> None:
         bytes.fromhex("02000000 60000000 0700000000000000")
         + bytes.fromhex("0000 c0 03 d8030000 8877665544332211 40000000 20000000 08000000 01 01 00 01")
         + bytes(range(1, 33))
-        + b"librte_bpf jit".ljust(24, b"\0")
-        + bytes.fromhex("02 00000000000000")
+        + b"worker".ljust(24, b"\0")
+        + bytes.fromhex("02 01 01 0000000000")
         + bytes.fromhex("0500 00 00 00000000 0000000000000000 00000000 00000000 00000000 00 00 01 00")
         + bytes(64)
     )
     first, second = results.programs(log)
     assert first == results.Program(
         0, 0xC0, "active", 984, 0x1122334455667788, 64, 32, 8, "offset", True, False, bytes(range(1, 33)).hex(),
-        "librte_bpf jit", results.NOT_PROVED,
+        "worker", results.NOT_PROVED, "worker", True,
     )  # fmt: skip
     assert first.item_bytes() == 8
     assert (second.pind, second.state, second.refused, second.sha256, second.engine) == (5, "empty", True, "", "")
-    assert second.verdict == ""
+    assert (second.verdict, second.runs_in, second.deactivated) == ("", "", False)
+    # A drive from before there were workers has zeros there.
+    (older,) = results.programs(bytes.fromhex("01000000") + log[4 : 16 + 88] + bytes(8))
+    assert (older.verdict, older.runs_in, older.deactivated) == ("", "target", False)
     # PIT 0: there is no identifier.
     assert second.pid is None
     assert results.log_length(log[:16]) == len(log) == 208
@@ -102,8 +107,12 @@ def test_how_much_of_the_range_sets_is_still_to_be_read() -> None:
 
 def test_statistics() -> None:
     numbers = b"".join(number.to_bytes(8, "little") for number in range(1, 10))
-    log = bytes.fromhex("01000000 80000000 0100000000000000 0400") + bytes(6) + numbers + bytes(48)
-    assert results.statistics(log) == [results.Statistics(4, 1, 2, 3, 4, 5, 6, 7, 8, 9)]
+    head = bytes.fromhex("01000000 80000000 0100000000000000 0400") + bytes(6) + numbers
+    older = results.Statistics(4, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    assert results.statistics(head + bytes(48)) == [older]
+    faults = bytes.fromhex("0a00000000000000 0b00000000000000 0c00000000000000 0d000000 02") + bytes(19)
+    assert results.statistics(head + faults) == [replace(results.Statistics(4, *range(1, 14)), fault_kind="time")]
+    assert results.statistics(head + faults[:28] + b"\x09" + bytes(19))[0].fault_kind == "kind 9"
 
 
 def test_identify() -> None:

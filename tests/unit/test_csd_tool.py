@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.hello_ebpf.csd.device import Device
-from ansible.module_utils.hello_ebpf.csd.tool import arguments
+from ansible.module_utils.hello_ebpf.csd.tool import arguments, trace
 from ansible.module_utils.hello_ebpf.csd.tool.actions import ACTIONS
 from ansible.module_utils.hello_ebpf.csd.tool.connect import connect
 from ansible.module_utils.hello_ebpf.csd.tool.show import show, size, table
@@ -100,6 +101,85 @@ def test_a_scan_from_the_command_line_to_the_table() -> None:
     assert f"first 1 kept\n{'61' * 64}" in said
 
 
+FAULT_ENTRY = struct.pack("<H6x9Q3QIB19x", 0, 3, 0, 0, 0, 0, 0, 0, 3, 0, 3, 1500, 1795806600, 11, 1)
+STATISTICS = struct.pack("<IIQ", 1, 128, 1) + FAULT_ENTRY
+
+
+def test_how_a_program_ended_is_shown() -> None:
+    """With the drive's words; without, where this host may not read them; and not at all where it never did."""
+    drive = DriveDouble(deactivated=True)
+    assert "last_fault" not in ACTIONS["activate"](Device(drive), options("activate", "--slot", "0"))["program"]
+    drive.logs[0xD2] = STATISTICS
+    words = "deactivated: 3 faults within 1 s; the last: the program ended: a rule that it broke"
+    drive.logs[0xD3] = words.encode().ljust(512, b"\0")
+    data = ACTIONS["list"](Device(drive), options("list"))
+    assert data["compute"][0]["programs"][0]["deactivated"]
+    assert show("list", data).count(f"slot 0: 2026-11-27T19:10:00Z: {words}") == 1
+    drive.denied_logs = {0xD3}
+    said = show("list", ACTIONS["list"](Device(drive), options("list")))
+    assert "slot 0: 2026-11-27T19:10:00Z: deactivated by faults; the last: fault, signal 11 (hosts that may" in said
+    head, row = show("stats", ACTIONS["stats"](Device(drive), options("stats"))).splitlines()
+    assert head.split()[-3:] == ["faults", "CPU", "seconds"]
+    assert row.split()[-2:] == ["3", "0.000002"]
+
+
+class Target:
+    """Answers the calls of csd trace, in their order; then somebody interrupts."""
+
+    def __init__(self, answers: list[object]) -> None:
+        self.answers = answers
+        self.calls: list[tuple[str, object]] = []
+        self.path = "/a/socket"
+
+    def __call__(self, path: str, **options: object) -> Target:
+        assert path == arguments.RPC_SOCKET
+        return self
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def call(self, method: str, params: object = None) -> object:
+        self.calls.append((method, params))
+        if not self.answers:
+            raise KeyboardInterrupt
+        return self.answers.pop(0)
+
+
+def part(text: str, following: int, missed: int = 0, lost: int = 0) -> dict[str, object]:
+    return {"text": text, "next": following, "missed": missed, "lost": lost}
+
+
+def test_lines_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where the last answer ended; what went by before anybody asked is not missed."""
+    target = Target([part("a\n", 10, missed=8, lost=5), part("", 10, lost=5), part("b\n", 40, missed=28, lost=6)])
+    monkeypatch.setattr(trace, "Client", target)
+    monkeypatch.setattr(trace, "_POLL_S", 0)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        trace.trace(options("trace", "--slot", "3", "--name", "c", "--follow"), said.append)
+    assert said == [
+        "[5 bytes more were written at a time than there is room for]\na\n",
+        "[28 characters went by before they were read]\n"
+        "[1 bytes more were written at a time than there is room for]\nb\n",
+    ]
+    assert [params["from"] for _, params in target.calls if isinstance(params, dict)] == [0, 10, 10, 40]
+
+
+def test_whose_lines_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only compute namespace's; else they are named."""
+    target = Target([[{"name": "one"}], True])
+    monkeypatch.setattr(trace, "Client", target)
+    trace.trace(options("trace", "--slot", "3", "--clear"), str)
+    assert target.calls == [("csd_get_programs", None), ("csd_clear_trace", {"name": "one", "pind": 3})]
+    for names, words in ((["one", "two"], "there are several: one, two"), ([], "there is none")):
+        monkeypatch.setattr(trace, "Client", Target([[{"name": name} for name in names]]))
+        with pytest.raises(LabError, match=words):
+            trace.trace(options("trace", "--slot", "3"), str)
+
+
 def test_tables() -> None:
     assert table(("n", "name"), [(1, "a"), (100, "bc")]) == "  n  name\n  1  a\n100  bc"
     assert [size(count) for count in (0, 1023, 1536, 4 << 20)] == ["0 B", "1023 B", "1.5 KiB", "4 MiB"]
@@ -112,6 +192,7 @@ def test_the_role_installs_every_module_of_the_tool() -> None:
     needed = {path.relative_to(source) for path in source.glob("csd/**/*.py")} | {
         Path("__init__.py"),
         Path("errors.py"),
+        Path("jsonrpc.py"),
         Path("names.py"),
     }
     linked = {path.relative_to(role) for path in role.glob("**/*.py")}

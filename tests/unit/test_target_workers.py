@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +48,25 @@ def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Servi
     return found
 
 
-def options(found: Service) -> dict[str, str]:
-    """Of the command line, each that has a value."""
-    return {name: value for name, value in pairwise(found.argv) if name.startswith("--")}
-
-
 def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = service(monkeypatch, tmp_path, workers=True)
-    assert options(found)["--workers"] == str(BIN)
-    assert options(found)["--program-cpu-milliseconds"] == "10000"
-    assert "--worker-cpus" not in found.argv
+    cache = ("--program-cache", "/var/cache/hello_ebpf/csd_target")
+    assert found.argv[-6:] == ("--workers", str(BIN), "--program-cpu-milliseconds", "10000", *cache)
+    assert found.cache == Path(cache[1])
     assert found.starts == tuple(BIN / name for name in ("csd_worker", "csd_spawner", "csd_compile"))
-    found = service(monkeypatch, tmp_path, workers=True, worker_cpus=[0], program_cpu_milliseconds=250)
-    assert (options(found)["--worker-cpus"], options(found)["--program-cpu-milliseconds"]) == ("0", "250")
+    asked = {"worker_cpus": [0], "program_cpu_milliseconds": 250, "programs_policy": "verified"}
+    found = service(monkeypatch, tmp_path, workers=True, **asked)
+    assert found.argv[-10:] == (
+        *("--workers", str(BIN), "--worker-cpus", "0", "--program-cpu-milliseconds", "250"),
+        *(*cache, "--programs-policy", "verified"),
+    )  # fmt: skip
 
 
 def test_the_command_line_of_a_target_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPDK's own has none of these options."""
     found = service(monkeypatch, tmp_path, worker_cpus=[0], program_cpu_milliseconds=250)
-    assert not {"--workers", "--worker-cpus", "--program-cpu-milliseconds"} & set(found.argv)
-    assert (found.starts, found.tasks) == ((), 0)
+    assert not {"--workers", "--worker-cpus", "--program-cpu-milliseconds", "--program-cache"} & set(found.argv)
+    assert (found.starts, found.tasks, found.cache) == ((), 0, None)
 
 
 def test_several_cpus_are_a_list() -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from ..errors import LabError
 from . import commands, results
 from .commands import CSI_COMPUTE, CSI_NVM, CSI_SLM, Command, MemoryRange
-from .statuses import INVALID_PROGRAM_DATA, describe, fix_for
+from .statuses import INVALID_PROGRAM_DATA, OPERATION_DENIED, describe, fix_for
 from .transport import Completion, Transport
 
 KINDS = {CSI_NVM: "NVM", CSI_SLM: "SLM", CSI_COMPUTE: "compute"}
@@ -169,6 +169,16 @@ class Device:
         """Why a slot's last program was refused, or is not proved; empty where neither."""
         command = commands.get_log(results.LOG_REASON, nsid, results.REASON_BYTES, specific=pind)
         return results.text(self.admin(command, f"read what was said of slot {pind}'s program").data)
+
+    def fault(self, nsid: int, pind: int) -> str | None:
+        """How a slot's program last ended in its process, in words; None where this host may not know."""
+        command = commands.get_log(results.LOG_FAULT, nsid, results.FAULT_BYTES, specific=pind)
+        try:
+            return results.text(self.admin(command, f"read how the program in slot {pind} ended").data)
+        except StatusError as error:
+            if error.status == OPERATION_DENIED:
+                return None
+            raise
 
     # ---- programs
 

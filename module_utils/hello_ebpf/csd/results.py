@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RESULT_BYTES = 64
 RESULT_MAGIC = 0x52445343
@@ -16,21 +16,23 @@ STATES = {0: "empty", 1: "loading", 2: "loaded", 3: "active", 4: "verifying"}
 NOT_PROVED = "not proved"
 VERDICTS = {0: "", 1: "proved", 2: NOT_PROVED}
 EMITS = {0: "record", 1: "offset", 2: "nothing"}
+FAULTS = {0: "", 1: "fault", 2: "time", 3: "forged", 4: "killed", 5: "start"}
 
 LOG_PROGRAM_TYPES, LOG_RANGE_SETS = 0x83, 0x84
 # Vendor specific: what the standard's logs have no room for.
-LOG_PROGRAMS, LOG_RANGE_SETS_IN_USE, LOG_REASON, LOG_STATISTICS = 0xC0, 0xC1, 0xD1, 0xD2
+LOG_PROGRAMS, LOG_RANGE_SETS_IN_USE, LOG_REASON, LOG_STATISTICS, LOG_FAULT = 0xC0, 0xC1, 0xD1, 0xD2, 0xD3
 REASON_BYTES = 256
+FAULT_BYTES = 512
 
 _RESULT = struct.Struct("<IHHQQQQIIQ8x")
 _LOG_HEADER = struct.Struct("<IIQ")
-_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24sB7x")
+_PROGRAM = struct.Struct("<HBBIQIIIBBBB32s24s3B5x")
 _LIST_HEADER = struct.Struct("<I28x")
 _TYPE = struct.Struct("<BB6xQ16s")
 _SET = struct.Struct("<HH28x")
 _SET_IN_USE = struct.Struct("<H2xI")
 _RANGE = struct.Struct("<IIQ16x")
-_STATISTICS = struct.Struct("<H6x9Q48x")
+_STATISTICS = struct.Struct("<H6x9Q3QIB19x")
 _COMPUTE = struct.Struct("<HHHBxQB")
 _SLM = struct.Struct("<QBxH")
 
@@ -51,7 +53,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Program:
-    """An entry of log C0h; ``pid`` is None where the program came without one."""
+    """An entry of log C0h; ``pid`` is None where the program came without one.
+
+    ``deactivated``: by faults. ``runs_in``: "worker", a process of its own, or "target"; "" where the slot is empty.
+    """
 
     pind: int
     program_type: int
@@ -67,6 +72,8 @@ class Program:
     sha256: str
     engine: str
     verdict: str
+    runs_in: str = ""
+    deactivated: bool = False
 
     def item_bytes(self) -> int:
         """What one kept record takes in a result."""
@@ -101,7 +108,7 @@ class RangeSet:
 
 @dataclass(frozen=True)
 class Statistics:
-    """An entry of log D2h."""
+    """An entry of log D2h. ``fault_``: how the program last ended in its process; kind "": it never did."""
 
     pind: int
     runs: int
@@ -113,6 +120,11 @@ class Statistics:
     aborted: int
     failed: int
     refused: int
+    faults: int = 0
+    cpu_nanoseconds: int = 0
+    fault_seconds: int = 0
+    fault_signal: int = 0
+    fault_kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,9 +210,9 @@ def programs(log: bytes) -> list[Program]:
     """Log C0h."""
     found = []
     for entry in _entries(log):
-        pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, pit, sha256, engine, verdict = (
-            _PROGRAM.unpack_from(entry)
-        )
+        values = _PROGRAM.unpack_from(entry)
+        pind, kind, state, size, pid, record, stride, state_bytes, emit, jit, refused, pit = values[:12]
+        sha256, engine, verdict, worker, deactivated = values[12:]
         found.append(
             Program(
                 pind,
@@ -217,6 +229,8 @@ def programs(log: bytes) -> list[Program]:
                 sha256.hex() if any(sha256) else "",
                 text(engine),
                 VERDICTS.get(verdict, f"verdict {verdict}"),
+                ("worker" if worker else "target") if any(sha256) else "",
+                bool(deactivated),
             )
         )
     return found
@@ -246,7 +260,11 @@ def range_sets(log: bytes, in_use: bytes) -> list[RangeSet]:
 
 def statistics(log: bytes) -> list[Statistics]:
     """Log D2h."""
-    return [Statistics(*_STATISTICS.unpack_from(entry)) for entry in _entries(log)]
+    found = []
+    for entry in _entries(log):
+        numbers = _STATISTICS.unpack_from(entry)
+        found.append(replace(Statistics(*numbers[:-1]), fault_kind=FAULTS.get(numbers[-1], f"kind {numbers[-1]}")))
+    return found
 
 
 def compute_limits(identify: bytes) -> ComputeLimits:

@@ -19,9 +19,9 @@ from .model import Compute, Drive, Place, Slot
 METHOD_NOT_FOUND = -32601
 VERIFYING_PATIENCE_S = 10.0
 _VERIFYING_RETRY_S = 0.02
-# What csd_get_programs tells beside state, digest and size.
+# What csd_get_programs tells beside state, digest and size; how runs ended is no fact about a slot.
 _NO_SAVED_FACTS = frozenset({"name", "pind", "program", "offset", "size"})
-_NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason"})
+_NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason", "deactivated", "faults", "last_fault"})
 
 
 def read_drive(client: Client) -> Drive:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,6 +60,14 @@ def _program(device: Device, nsid: int, pind: int) -> Data:
         shown["reason"] = device.reason(nsid, pind)
     elif program.verdict == results.NOT_PROVED:
         shown["not_proved"] = device.reason(nsid, pind)
+    fault = next((one for one in device.statistics(nsid) if one.pind == pind and one.fault_kind), None)
+    if fault:
+        shown["last_fault"] = {
+            "kind": fault.fault_kind,
+            "signal": fault.fault_signal,
+            "time": datetime.fromtimestamp(fault.fault_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "text": device.fault(nsid, pind),
+        }
     return shown
 
 

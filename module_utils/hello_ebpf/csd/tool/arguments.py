@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 CONFIGURATION = "/etc/hello_ebpf/csd.json"
+RPC_SOCKET = "/run/hello_ebpf/spdk.sock"
 
 _EXAMPLES = """\
 examples:
@@ -103,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     execute.add_argument("--cparam2", type=parameter, default=0, help="second parameter")
     execute.add_argument("--room", type=number, default=1 << 20, help="bytes of SLM for the result (default 1MiB)")
     _add(actions, "stats", "what every slot's program did so far")
+    _trace(actions)
     _memory(actions)
     _ranges(actions)
     return top
@@ -156,6 +158,16 @@ def _job(action: argparse.ArgumentParser) -> None:
     action.add_argument("--memory-at", type=number, metavar="BYTE", help="where in SLM it works, as far as it needs it")
     action.add_argument("--output", metavar="FILE", help="what the program kept, as it is; - is standard output")
     action.add_argument("--show", type=number, default=10, metavar="N", help="kept items to show (default 10)")
+
+
+def _trace(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    trace = _add(actions, "trace", "lines that a program wrote with bpf_printk, read on the target's own machine")
+    _slot(trace)
+    trace.add_argument("--rpc-socket", default=RPC_SOCKET, metavar="PATH", help=f"the target's (default {RPC_SOCKET})")
+    trace.add_argument("--name", help="the compute namespace there, where there are several")
+    what = trace.add_mutually_exclusive_group()
+    what.add_argument("--follow", action="store_true", help="go on until it is interrupted")
+    what.add_argument("--clear", action="store_true", help="forget the lines instead of showing them")
 
 
 def _memory(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,6 +15,7 @@ from .actions import ACTIONS
 from .arguments import parser
 from .connect import connect
 from .show import show
+from .trace import trace
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 3, 130
 
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str], installed_with: Path) -> int:
     """
     options = parser().parse_args(arguments)
     try:
+        if options.action == "trace":
+            trace(options, _write)
+            return DONE
         device = connect(options, installed_with)
         try:
             data = ACTIONS[options.action](device, options)
@@ -49,6 +53,11 @@ def main(arguments: Sequence[str], installed_with: Path) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return DONE
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _report(error: LabError, *, as_json: bool) -> int:

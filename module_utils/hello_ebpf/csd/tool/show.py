@@ -97,7 +97,18 @@ def _programs(programs: Sequence[Data]) -> str:
     ]
     notes = [f"slot {one['pind']}: its last load was refused: {one['reason']}" for one in programs if one.get("reason")]
     notes += [f"slot {one['pind']}: not proved: {one['not_proved']}" for one in programs if one.get("not_proved")]
+    notes += [f"slot {one['pind']}: {_fault(one)}" for one in programs if "last_fault" in one]
     return "\n".join([table(head, rows), *notes])
+
+
+def _fault(program: Data) -> str:
+    fault = program["last_fault"]
+    words = fault["text"]
+    if words is None:
+        words = f"{fault['kind']}, signal {fault['signal']}" if fault["signal"] else fault["kind"]
+        words = f"deactivated by faults; the last: {words}" if program["deactivated"] else words
+        words += " (hosts that may load programs see where)"
+    return f"{fault['time']}: {words}"
 
 
 def _range_sets(sets: Sequence[Data]) -> str:
@@ -147,7 +158,20 @@ def _words(state: str) -> str:
 def _statistics(entries: Sequence[Data]) -> str:
     if not entries:
         return "no program was loaded yet"
-    head = ("slot", "runs", "records", "matches", "scanned", "returned", "seconds", "aborted", "failed", "refused")
+    head = (
+        "slot",
+        "runs",
+        "records",
+        "matches",
+        "scanned",
+        "returned",
+        "seconds",
+        "aborted",
+        "failed",
+        "refused",
+        "faults",
+        "CPU seconds",
+    )
     rows = [
         (
             one["pind"],
@@ -160,6 +184,8 @@ def _statistics(entries: Sequence[Data]) -> str:
             one["aborted"],
             one["failed"],
             one["refused"],
+            one["faults"],
+            f"{one['cpu_nanoseconds'] / 1e9:.6f}",
         )
         for one in entries
     ]

@@ -99,6 +99,7 @@ enum nvme_csd_log {
 	CSD_LOG_RANGE_SETS_IN_USE = 0xc1,	/* vendor: what 84h has no room for, of every memory range set */
 	CSD_LOG_PROGRAM_REASON = 0xd1,		/* vendor: why a slot's last program was refused, or is not proved; PIND in LSI (CDW11 31:16) */
 	CSD_LOG_PROGRAM_STATISTICS = 0xd2,	/* vendor: counters of every slot that was ever used */
+	CSD_LOG_PROGRAM_FAULT = 0xd3,		/* vendor: how a slot's program ended last in its process; PIND in LSI */
 };
 
 /* Memory Range Set Management and Execute Program: one memory range */
@@ -348,7 +349,9 @@ struct csd_program_entry {
 	uint8_t sha256[32];	/* of the program's bytes */
 	char engine[24];	/* NUL-terminated */
 	uint8_t verdict;	/* of the verifier: 1 proved, 2 not proved, and log D1h says why; 0: it has none */
-	uint8_t reserved89[7];
+	uint8_t worker;		/* 1: it runs in a process of its own, 0: in the target */
+	uint8_t deactivated;	/* 1: faults deactivated it; Activate takes that back */
+	uint8_t reserved91[5];
 };
 _Static_assert(sizeof(struct csd_program_entry) == 96, "program entry");
 
@@ -359,6 +362,19 @@ struct csd_range_set_entry {
 	uint32_t users;		/* commands that use it */
 };
 _Static_assert(sizeof(struct csd_range_set_entry) == 8, "range set entry");
+
+/* What ended a program in its process. */
+enum csd_fault_kind {
+	CSD_FAULT_NONE = 0,
+	CSD_FAULT_FAULT = 1,	/* it did what it may not */
+	CSD_FAULT_TIME = 2,	/* it took more CPU time than a command may */
+	CSD_FAULT_FORGED = 3,	/* it gave an answer that cannot be true */
+	CSD_FAULT_KILLED = 4,	/* somebody else ended it */
+	CSD_FAULT_START = 5,	/* it could not be started */
+};
+
+/* Log D3h: text of so many bytes, for hosts that may load programs. Nothing of it is data: no address, no host. */
+#define CSD_FAULT_TEXT_BYTES	512
 
 /* Log D2h: one for every slot that was ever loaded since the target started. Unload keeps, a new load zeroes them. */
 struct csd_statistics_entry {
@@ -371,9 +387,14 @@ struct csd_statistics_entry {
 	uint64_t returned_bytes;	/* state and kept items */
 	uint64_t nanoseconds;		/* inside the program's loop */
 	uint64_t aborted;		/* runs cut off by abort, disconnect or removal */
-	uint64_t failed;		/* runs that ended with an error of the data's device */
+	uint64_t failed;		/* runs that ended with an error, of the data's device or of the program */
 	uint64_t refused;		/* loads that the verifier refused; survives loads */
-	uint8_t reserved80[48];
+	uint64_t faults;		/* runs that CSD_FAULT_FAULT, _TIME and _FORGED ended */
+	uint64_t cpu_nanoseconds;	/* of its runs: what their processes took, with the waiting that is spinning */
+	uint64_t fault_seconds;		/* when the last one was ended: UTC, since 1970 */
+	uint32_t fault_signal;		/* 0: none */
+	uint8_t fault_kind;		/* enum csd_fault_kind */
+	uint8_t reserved109[19];
 };
 _Static_assert(sizeof(struct csd_statistics_entry) == 128, "statistics entry");
 

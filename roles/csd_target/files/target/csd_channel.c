@@ -222,7 +222,9 @@ csd_channel_equip(struct csd_channel *channel, struct csd_run *run)
 static void
 csd_channel_begin(struct csd_channel *channel, struct csd_run *run)
 {
-	if (!csd_channel_equip(channel, run)) {
+	if (!csd_slots_may_begin(run->slots, run->pind)) {
+		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_PROGRAM_NOT_ACTIVATED);
+	} else if (!csd_channel_equip(channel, run)) {
 		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 	} else {
 		run->started = true;

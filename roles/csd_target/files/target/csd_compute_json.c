@@ -88,7 +88,7 @@ write_program(const struct csd_slot *slot, const char *name, uint16_t pind, stru
 	for (offset = 0; offset < slot->size; offset += SAVED_BYTES) {
 		write_piece(slot, name, pind, offset, spdk_min(slot->size - offset, SAVED_BYTES), w);
 	}
-	if (slot->state == CSD_SLOT_ACTIVE) {
+	if (slot->state == CSD_SLOT_ACTIVE && slot->faults.deactivated == 0) {
 		method_begin(w, "csd_activate_program", name);
 		spdk_json_write_named_uint32(w, "pind", pind);
 		method_end(w);

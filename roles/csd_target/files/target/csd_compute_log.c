@@ -65,6 +65,7 @@ csd_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entr
 		entry->emit = (uint8_t)info->emit;
 		entry->jit = info->jit;
 		entry->verdict = (uint8_t)slot->loaded->proof.kind;
+		entry->worker = slot->loaded->blob != NULL;
 		memcpy(entry->sha256, slot->loaded->sha256, sizeof(entry->sha256));
 		snprintf(entry->engine, sizeof(entry->engine), "%s", info->engine);
 	}
@@ -85,6 +86,7 @@ csd_log_programs(const struct csd_slots *slots, size_t *length)
 	for (i = 0; i < slots->options.slots; i++) {
 		entry[i].pind = i;
 		entry[i].refused = slots->slot[i].reason[0] != '\0';
+		entry[i].deactivated = slots->slot[i].faults.deactivated != 0;
 		if (slots->slot[i].state != CSD_SLOT_EMPTY) {
 			csd_log_fill_program(&slots->slot[i], &entry[i]);
 		}
@@ -203,6 +205,32 @@ csd_log_program_reason(const struct csd_slots *slots, uint16_t pind, size_t *len
 }
 
 static void *
+csd_log_program_fault(const struct csd_slots *slots, uint16_t pind, size_t *length)
+{
+	char *text;
+
+	*length = 0;
+	if (pind >= slots->options.slots) {
+		return NULL;
+	}
+	text = calloc(1, CSD_FAULT_TEXT_BYTES);
+	if (text != NULL) {
+		*length = CSD_FAULT_TEXT_BYTES;
+		csd_faults_explain(&slots->slot[pind].faults, false, text);
+	}
+	return text;
+}
+
+static void
+csd_log_fill_faults(const struct csd_faults *faults, struct csd_statistics_entry *entry)
+{
+	entry->faults = faults->count;
+	entry->fault_seconds = (uint64_t)faults->last.seconds;
+	entry->fault_signal = faults->last.signal;
+	entry->fault_kind = (uint8_t)faults->last.kind;
+}
+
+static void *
 csd_log_program_statistics(const struct csd_slots *slots, size_t *length)
 {
 	struct csd_log_header *header;
@@ -222,6 +250,7 @@ csd_log_program_statistics(const struct csd_slots *slots, size_t *length)
 		if (slots->slot[i].used) {
 			entry->pind = i;
 			csd_statistics_read(&slots->slot[i].statistics, entry);
+			csd_log_fill_faults(&slots->slot[i].faults, entry);
 			entry++;
 		}
 	}
@@ -256,6 +285,9 @@ csd_compute_log_page(struct csd_namespace *ns, uint8_t lid, uint16_t specific, s
 		break;
 	case CSD_LOG_PROGRAM_REASON:
 		page = csd_log_program_reason(slots, specific, length);
+		break;
+	case CSD_LOG_PROGRAM_FAULT:
+		page = csd_log_program_fault(slots, specific, length);
 		break;
 	case CSD_LOG_PROGRAM_STATISTICS:
 		page = csd_log_program_statistics(slots, length);

@@ -5,6 +5,7 @@
 #include "csd_log.h"
 #include "csd_nvmf.h"
 #include "csd_reachability.h"
+#include "csd_rights.h"
 #include "csd_supported.h"
 
 #include "spdk/nvmf.h"
@@ -115,6 +116,15 @@ csd_get_log_page_controller(struct spdk_nvmf_request *req, const struct csd_log_
 	}
 }
 
+/* Lines of a program's source are for those who may bring programs in. */
+static bool
+csd_get_log_page_may(struct spdk_nvmf_request *req, uint8_t lid)
+{
+	return lid != CSD_LOG_PROGRAM_FAULT ||
+	       csd_rights_may_load(spdk_nvmf_subsystem_get_nqn(spdk_nvmf_request_get_subsystem(req)),
+				   spdk_nvmf_request_get_host_nqn(req));
+}
+
 static int
 namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid)
 {
@@ -129,6 +139,9 @@ namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, ui
 	}
 	if (ns == NULL || ns->ops->log_page == NULL) {
 		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, INVALID_LOG_PAGE);
+	}
+	if (!csd_get_log_page_may(req, lid)) {
+		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_OPERATION_DENIED);
 	}
 	page = ns->ops->log_page(ns, lid, cmd->cdw11 >> 16, &page_bytes);
 	if (page == NULL) {
@@ -167,6 +180,7 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	case CSD_LOG_RANGE_SETS_IN_USE:
 	case CSD_LOG_PROGRAM_REASON:
 	case CSD_LOG_PROGRAM_STATISTICS:
+	case CSD_LOG_PROGRAM_FAULT:
 		send = namespace_log;
 		break;
 	default:

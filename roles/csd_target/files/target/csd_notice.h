@@ -2,7 +2,8 @@
 /*
  * Lines in the log that a host, or a failing device, can cause: at most CSD_NOTICE_MOST in CSD_NOTICE_SECONDS, from all
  * of them together; the next line says how many were left out. What the verifier says of programs is counted on its own,
- * refusals and verdicts apart: neither pushes the other out, nor do refused commands.
+ * refusals (and how programs end), verdicts, and what faults deactivated apart: none pushes another out, nor do refused
+ * commands.
  */
 #ifndef CSD_NOTICE_H
 #define CSD_NOTICE_H
@@ -17,6 +18,7 @@ enum csd_notice_kind {
 	CSD_NOTICE_COMMANDS,
 	CSD_NOTICE_PROGRAMS,
 	CSD_NOTICE_VERDICTS,
+	CSD_NOTICE_DEACTIVATIONS,
 	CSD_NOTICE_KINDS,
 };
 

@@ -277,6 +277,45 @@ write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 	write_named_or_null(w, "not_proved", program != NULL ? program->proof.words : "");
 }
 
+/* For an administrator: with the address, which may be data, and with the host. */
+static void
+write_last_fault(struct spdk_json_write_ctx *w, const struct csd_fault *fault)
+{
+	char text[CSD_FAULT_TEXT_BYTES], address[24];
+	struct tm utc;
+	time_t when = (time_t)fault->seconds;
+
+	csd_faults_describe(fault, true, text, sizeof(text));
+	spdk_json_write_named_object_begin(w, "last_fault");
+	spdk_json_write_named_string(w, "kind", csd_faults_kind(fault->kind));
+	spdk_json_write_named_string(w, "text", text);
+	spdk_json_write_named_uint32(w, "signal", fault->signal);
+	snprintf(address, sizeof(address), "%#" PRIx64, fault->address);
+	write_named_or_null(w, "address", fault->signal != 0 ? address : "");
+	write_named_or_null(w, "place", fault->place);
+	spdk_json_write_named_string(w, "host", fault->host);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &utc));
+	spdk_json_write_named_string(w, "time", text);
+	spdk_json_write_object_end(w);
+}
+
+static void
+write_faults(struct spdk_json_write_ctx *w, const struct csd_faults *faults)
+{
+	char text[CSD_FAULT_TEXT_BYTES] = "";
+
+	if (faults->deactivated != 0) {
+		csd_faults_explain(faults, true, text);
+	}
+	write_named_or_null(w, "deactivated", text);
+	spdk_json_write_named_uint64(w, "faults", faults->count);
+	if (faults->last.kind == CSD_FAULT_NONE) {
+		spdk_json_write_named_null(w, "last_fault");
+	} else {
+		write_last_fault(w, &faults->last);
+	}
+}
+
 static void
 write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t pind)
 {
@@ -292,6 +331,8 @@ write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t 
 	spdk_json_write_named_uint32(w, "program_type", slot->program_type);
 	write_info(w, slot->loaded);
 	write_named_or_null(w, "reason", slot->reason);
+	write_named_or_null(w, "runs_in", slot->loaded == NULL ? "" : slot->loaded->blob != NULL ? "worker" : "target");
+	write_faults(w, &slot->faults);
 	spdk_json_write_object_end(w);
 }
 
@@ -339,6 +380,8 @@ write_counters(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint1
 	spdk_json_write_named_uint64(w, "aborted", entry.aborted);
 	spdk_json_write_named_uint64(w, "failed", entry.failed);
 	spdk_json_write_named_uint64(w, "refused", entry.refused);
+	spdk_json_write_named_uint64(w, "faults", slot->faults.count);
+	spdk_json_write_named_uint64(w, "cpu_nanoseconds", entry.cpu_nanoseconds);
 	spdk_json_write_object_end(w);
 }
 

@@ -235,6 +235,9 @@ csd_run_count(const struct csd_run *run, const struct csd_result *result)
 	csd_count(&statistics->matches, result->matches);
 	csd_count(&statistics->scanned_bytes, spdk_min(result->next, run->length));
 	csd_count(&statistics->nanoseconds, result->nanoseconds);
+	if (run->instance != NULL) {
+		csd_count(&statistics->cpu_nanoseconds, result->nanoseconds);
+	}
 	if (run->aborted || run->unwanted) {
 		csd_count(&statistics->aborted, 1);
 	} else if (run->failed) {

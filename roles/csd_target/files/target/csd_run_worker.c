@@ -34,51 +34,22 @@ csd_run_worker_leave(struct csd_run *run)
 		csd_workers_forget(run->workers, &run->wait);
 	}
 	if (run->wait.worker != NULL) {
+		csd_run_tell_rest(run);
 		csd_worker_release(run->wait.worker);
 		run->wait.worker = NULL;
-	}
-}
-
-static const char *
-csd_run_worker_signal(uint32_t number)
-{
-	switch (number) {
-	case 0:
-		return "it left its process";
-	case SIGSEGV:
-	case SIGBUS:
-		return "memory that it has not";
-	case SIGILL:
-	case SIGTRAP:
-		return "a rule that it broke";
-	case SIGSYS:
-		return "a system call";
-	default:
-		return "a signal";
 	}
 }
 
 static void
 csd_run_worker_gone(struct csd_run *run)
 {
-	const struct csd_worker *worker = run->wait.worker;
-	const struct csd_ring_fault *fault = &worker->fault;
-	char place[CSD_PLACE_BYTES];
-
-	csd_loaded_place(run->loaded, csd_blob_instruction(run->loaded->blob->base, &run->loaded->header, fault->instruction),
-			 place);
-	switch (worker->end) {
+	csd_run_tell_end(run);
+	switch (run->wait.worker->end) {
 	case CSD_WORKER_END_FAULT:
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program ended: %s at address %#" PRIx64 ", by %s\n", run->pind,
-			      csd_run_worker_signal(fault->signal), fault->address, place);
-		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
-		break;
 	case CSD_WORKER_END_FORGED:
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program's answer cannot be true\n", run->pind);
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
 		break;
 	case CSD_WORKER_END_TIME:
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program took too long; it was at %s\n", run->pind, place);
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_TIME);
 		break;
 	case CSD_WORKER_END_START:
@@ -237,6 +208,7 @@ csd_run_worker_take(struct csd_run *run, const struct csd_ring_answer *answer)
 	uint64_t now = spdk_get_ticks(), place = run->oldest * CSD_WORKERS_OUTPUT;
 	bool all_room;
 
+	csd_run_tell_lines(run, answer);
 	run->ticks += now - run->asked_at;
 	run->asked_at = now;
 	run->oldest = (run->oldest + 1) % CSD_WORKERS_PARTS;
@@ -258,7 +230,7 @@ csd_run_worker_take(struct csd_run *run, const struct csd_ring_answer *answer)
 	run->answered = csd_run_worker_is_whole(run, &part, answer, all_room);
 	if (!run->answered && !part.chained && answer->consumed == 0 && answer->emitted == 0) {
 		/* More input at a time than this there is not, nor room. */
-		CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: the program takes nothing of %" PRIu64 " bytes\n", run->pind, part.bytes);
+		csd_run_tell_fault(run, CSD_FAULT_FORGED, "it takes nothing of all that it may be given");
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
 	}
 }
@@ -304,6 +276,10 @@ csd_run_worker_slice(struct csd_run *run)
 	bool last_window, last;
 
 	if (run->wait.worker == NULL) {
+		if (!csd_slots_may_begin(run->slots, run->pind)) {
+			csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_PROGRAM_NOT_ACTIVATED);
+			return false;
+		}
 		run->wait.worker = csd_pool_take(run->wait.pool, run->wait.owner);
 		if (run->wait.worker == NULL) {
 			return csd_run_worker_wait(run);

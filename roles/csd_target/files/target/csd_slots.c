@@ -3,6 +3,8 @@
 
 #include "spdk/util.h"
 
+#include "csd_now.h"
+
 int
 csd_slots_init(struct csd_slots *slots, const struct csd_compute_options *options)
 {
@@ -30,6 +32,7 @@ clear(struct csd_slots *slots, struct csd_slot *slot)
 		csd_loaded_retire(slot->loaded);
 		slot->loaded = NULL;
 	}
+	csd_faults_forgive(&slot->faults);
 	slot->state = CSD_SLOT_EMPTY;
 	slots->generation++;
 }
@@ -42,6 +45,7 @@ csd_slots_fini(struct csd_slots *slots)
 	for (i = 0; i < slots->options.slots; i++) {
 		assert(slots->slot[i].running == 0);
 		clear(slots, &slots->slot[i]);
+		free(slots->slot[i].trace);
 	}
 	free(slots->slot);
 	pthread_mutex_destroy(&slots->mutex);
@@ -225,6 +229,10 @@ csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *lo
 		slot->state = CSD_SLOT_LOADED;
 		slot->reason[0] = '\0';
 		csd_statistics_reset(&slot->statistics);
+		slot->faults = (struct csd_faults) {};
+		if (slot->trace != NULL) {
+			csd_trace_clear(slot->trace);
+		}
 		slots->generation++;
 	} else {
 		snprintf(slot->reason, sizeof(slot->reason), "%s", reason);
@@ -271,6 +279,7 @@ activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct c
 {
 	if (slot->state == CSD_SLOT_ACTIVE) {
 		slot->draining = false;
+		csd_faults_forgive(&slot->faults);
 		return 0;
 	}
 	if (slot->state == CSD_SLOT_EMPTY) {
@@ -284,6 +293,7 @@ activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct c
 		return csd_refuse_specific(refusal, NVME_SC_MAXIMUM_PROGRAMS_ACTIVATED,
 					   "slot %u: %u programs are active, and no more may be", pind, slots->active);
 	}
+	csd_faults_forgive(&slot->faults);
 	slot->state = CSD_SLOT_ACTIVE;
 	slots->active++;
 	slots->generation++;
@@ -371,7 +381,8 @@ csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **lo
 		slot->running++;
 		*loaded = csd_loaded_get(slot->loaded);
 	} else if (slot->state == CSD_SLOT_LOADED || slot->draining) {
-		rc = csd_refuse_specific(refusal, NVME_SC_PROGRAM_NOT_ACTIVATED, "slot %u: its program is not active", pind);
+		rc = csd_refuse_specific(refusal, NVME_SC_PROGRAM_NOT_ACTIVATED, "slot %u: its program is not active%s", pind,
+					 slot->faults.deactivated != 0 ? ": faults deactivated it" : "");
 	} else {
 		rc = csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_INDEX, "slot %u: there is no program in it", pind);
 	}
@@ -382,8 +393,52 @@ csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **lo
 void
 csd_slots_release(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded)
 {
+	struct csd_slot *slot = &slots->slot[pind];
+	struct csd_refusal refusal;
+
 	pthread_mutex_lock(&slots->mutex);
-	slots->slot[pind].running--;
+	slot->running--;
+	if (slot->running == 0 && slot->faults.deactivated != 0) {
+		deactivate(slots, slot, pind, &refusal);
+	}
 	pthread_mutex_unlock(&slots->mutex);
 	csd_loaded_put(loaded);
+}
+
+bool
+csd_slots_may_begin(const struct csd_slots *slots, uint16_t pind)
+{
+	return __atomic_load_n(&slots->slot[pind].faults.deactivated, __ATOMIC_RELAXED) == 0;
+}
+
+bool
+csd_slots_fault(struct csd_slots *slots, uint16_t pind, const struct csd_fault *fault, char explained[CSD_FAULT_TEXT_BYTES])
+{
+	struct csd_slot *slot = &slots->slot[pind];
+	bool too_many;
+
+	pthread_mutex_lock(&slots->mutex);
+	too_many = csd_faults_add(&slot->faults, fault, csd_now(), csd_faults_limit());
+	if (too_many) {
+		slot->draining = slot->state == CSD_SLOT_ACTIVE;
+		slots->generation++;
+		csd_faults_explain(&slot->faults, true, explained);
+	}
+	pthread_mutex_unlock(&slots->mutex);
+	return too_many;
+}
+
+void
+csd_slots_trace(struct csd_slots *slots, uint16_t pind, const uint8_t *lines, uint32_t bytes, uint64_t lost)
+{
+	struct csd_slot *slot = &slots->slot[pind];
+
+	pthread_mutex_lock(&slots->mutex);
+	if (slot->trace == NULL) {
+		slot->trace = calloc(1, sizeof(*slot->trace));
+	}
+	if (slot->trace != NULL) {
+		csd_trace_add(slot->trace, lines, bytes, lost);
+	}
+	pthread_mutex_unlock(&slots->mutex);
 }

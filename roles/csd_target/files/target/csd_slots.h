@@ -18,9 +18,11 @@
 #include <sys/uio.h>
 
 #include "csd_compute.h"
+#include "csd_faults.h"
 #include "csd_loaded.h"
 #include "csd_refusal.h"
 #include "csd_statistics.h"
+#include "csd_trace.h"
 
 struct csd_slot {
 	enum csd_slot_state state;
@@ -40,6 +42,8 @@ struct csd_slot {
 	bool used;			/* a load was finished, well or badly */
 	char reason[CSD_REASON_BYTES];	/* why the last load was refused; "": it was not */
 	struct csd_statistics statistics;
+	struct csd_faults faults;
+	struct csd_trace *trace;	/* NULL: no program wrote a line yet */
 };
 
 struct csd_slots {
@@ -106,5 +110,16 @@ int csd_slots_drain(struct csd_slots *slots, uint16_t pind, struct csd_refusal *
 /* For a command that runs the program: a counted program, and the slot stays active until csd_slots_release(). */
 int csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **loaded, struct csd_refusal *refusal);
 void csd_slots_release(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loaded);
+/* Whether what was acquired may still begin: faults may have deactivated the slot meanwhile. */
+bool csd_slots_may_begin(const struct csd_slots *slots, uint16_t pind);
+
+/*
+ * A command that acquired the program ended so. True: that was one too many, no further one begins, and *explained says so;
+ * the slot is LOADED when those that run have ended.
+ */
+bool csd_slots_fault(struct csd_slots *slots, uint16_t pind, const struct csd_fault *fault,
+		     char explained[CSD_FAULT_TEXT_BYTES]);
+/* Lines that it wrote. Without memory for them they are lost. */
+void csd_slots_trace(struct csd_slots *slots, uint16_t pind, const uint8_t *lines, uint32_t bytes, uint64_t lost);
 
 #endif

@@ -21,4 +21,5 @@ csd_statistics_read(const struct csd_statistics *statistics, struct csd_statisti
 	entry->aborted = LOAD(statistics->aborted);
 	entry->failed = LOAD(statistics->failed);
 	entry->refused = LOAD(statistics->refused);
+	entry->cpu_nanoseconds = LOAD(statistics->cpu_nanoseconds);
 }

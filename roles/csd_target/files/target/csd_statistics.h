@@ -15,6 +15,7 @@ struct csd_statistics {
 	uint64_t aborted;
 	uint64_t failed;
 	uint64_t refused;
+	uint64_t cpu_nanoseconds;
 };
 
 static inline void

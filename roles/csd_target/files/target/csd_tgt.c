@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, those
- * of csd_workers.h, and --programs-policy (csd_policy.h).
+ * of workers (csd_workers.h, csd_faults.h), and --programs-policy (csd_policy.h).
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
 
 #include <getopt.h>
 
+#include "csd_faults.h"
 #include "csd_nvmf.h"
 #include "csd_policy.h"
 #include "csd_workers.h"
@@ -18,11 +19,13 @@
 #define OPTION_WORKER_CPUS	1002
 #define OPTION_CACHE		1003
 #define OPTION_POLICY		1004
+#define OPTION_FAULTS		1005
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"worker-cpus", required_argument, NULL, OPTION_WORKER_CPUS},
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
+	{"program-faults", required_argument, NULL, OPTION_FAULTS},
 	{"program-cache", required_argument, NULL, OPTION_CACHE},
 	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
@@ -35,6 +38,8 @@ usage(void)
 	printf("     --worker-cpus <list>      on which they run, such as 1,3-5 (default: all that no reactor has)\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
+	printf("     --program-faults <number>\n"
+	       "                           within a second, that deactivate a slot (default %d, 0: never)\n", CSD_FAULTS_DEFAULT);
 	printf("     --program-cache <folder>\n"
 	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
 	printf("     --programs-policy <isolated|verified>\n"
@@ -51,6 +56,8 @@ parse_argument(int option, char *argument)
 		return csd_workers_set_cpus(argument);
 	case OPTION_CPU_MILLISECONDS:
 		return csd_workers_set_cpu_milliseconds(argument);
+	case OPTION_FAULTS:
+		return csd_faults_set_limit(argument);
 	case OPTION_CACHE:
 		return csd_workers_set_cache(argument);
 	case OPTION_POLICY:

@@ -52,6 +52,8 @@ $(BUILD)/test/csd_effects_test: target/csd_effects.c
 $(BUILD)/test/csd_limit_test: target/csd_limit.c
 $(BUILD)/test/csd_cpus_test: target/csd_cpus.c
 $(BUILD)/test/csd_turns_test: target/csd_turns.c
+$(BUILD)/test/csd_faults_test: target/csd_faults.c
+$(BUILD)/test/csd_trace_test: target/csd_trace.c
 $(BUILD)/test/csd_load_queue_test: target/csd_load_queue.c
 $(BUILD)/test/csd_shares_test: target/csd_shares.c
 $(BUILD)/test/csd_reachability_test: target/csd_reachability.c target/csd_changes.c

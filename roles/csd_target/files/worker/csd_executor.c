@@ -549,7 +549,10 @@ csd_pool_take(struct csd_pool *pool, uint64_t owner)
 	found->taken = true;
 	found->state = CSD_WORKER_BUSY;
 	found->since = found->looked = csd_now();
-	found->cpu_before = worker_cpu_time(found);
+	if (!found->cpu_counted) {
+		found->cpu_before = worker_cpu_time(found);
+	}
+	found->cpu_counted = false;
 	return found;
 }
 
@@ -593,4 +596,37 @@ csd_worker_release(struct csd_worker *worker)
 			worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
 		}
 	}
+}
+
+/* --- what is seen of it --- */
+
+void
+csd_worker_take_lines(struct csd_worker *worker, const struct csd_ring_answer *answer, csd_worker_lines take, void *ctx)
+{
+	struct csd_ring_side *side = &worker->side;
+	uint8_t lines[CSD_RING_TRACE_BYTES];
+
+	if (answer != NULL) {
+		uint64_t lost = answer->traced > sizeof(lines) ? answer->traced - sizeof(lines) : 0;
+
+		take(ctx, lines, csd_ring_take_lines(side, side->answered - 1, answer->traced, lines), lost);
+		return;
+	}
+	for (uint32_t number = side->answered; number != side->asked; number++) {
+		take(ctx, lines, csd_ring_take_lines(side, number, sizeof(lines), lines), 0);
+	}
+}
+
+uint64_t
+csd_worker_cpu_time(struct csd_worker *worker)
+{
+	uint64_t taken = worker->state == CSD_WORKER_GONE ? worker->cpu_nanoseconds : worker_cpu_time(worker);
+	uint64_t before = worker->cpu_before;
+
+	if (taken < before) {
+		return 0;
+	}
+	worker->cpu_before = taken;
+	worker->cpu_counted = true;
+	return taken - before;
 }

@@ -97,7 +97,8 @@ struct csd_worker {
 	bool order_waits;		/* to be sent to the spawner: */
 	enum csd_spawner_order order;
 	uint64_t since;			/* ns: it started, or its command began */
-	uint64_t cpu_before;		/* ns of CPU, when its command began */
+	uint64_t cpu_before;		/* ns of CPU, when its command began, or */
+	bool cpu_counted;		/* the one before it ended: a look costs a microsecond */
 	uint64_t looked;		/* ns */
 };
 
@@ -144,6 +145,17 @@ bool csd_worker_ask(struct csd_worker *worker, struct csd_ring_request *request)
 bool csd_worker_has_news(const struct csd_worker *worker);
 /* The next answer: true. False: not yet; or never, if worker->state is CSD_WORKER_GONE. */
 bool csd_worker_answer(struct csd_worker *worker, uint64_t most_consumed, struct csd_ring_answer *answer);
+/*
+ * Lines that its program wrote with bpf_printk(): for the answer that was just taken; or, with NULL, for all that it has not
+ * answered, before csd_worker_release(). `lost`: bytes for which there was no room, as the worker says.
+ */
+typedef void (*csd_worker_lines)(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost);
+void csd_worker_take_lines(struct csd_worker *worker, const struct csd_ring_answer *answer, csd_worker_lines take, void *ctx);
+/*
+ * CPU time that its process took for the command: once, at the end of it. What the process then spends on looking for the next
+ * one is that one's. 0 if nobody can know: it is gone, and so is its spawner.
+ */
+uint64_t csd_worker_cpu_time(struct csd_worker *worker);
 /* Its command is not wanted any more: ends its process. */
 void csd_worker_end(struct csd_worker *worker);
 /*

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,11 +67,26 @@ csd_ring_take(struct csd_ring_side *side, uint64_t most_consumed, struct csd_rin
 	answer->records = __atomic_load_n(&given->records, __ATOMIC_RELAXED);
 	answer->matches = __atomic_load_n(&given->matches, __ATOMIC_RELAXED);
 	answer->emitted = __atomic_load_n(&given->emitted, __ATOMIC_RELAXED);
+	answer->traced = __atomic_load_n(&given->traced, __ATOMIC_RELAXED);
 	if (!ring_can_be(&side->requests[side->answered % CSD_RING_DEPTH], most_consumed, answer)) {
 		return -EPROTO;
 	}
 	side->answered++;
 	return 1;
+}
+
+uint32_t
+csd_ring_take_lines(struct csd_ring_side *side, uint32_t number, uint64_t most, uint8_t to[CSD_RING_TRACE_BYTES])
+{
+	uint8_t *lines = csd_ring_lines(side->ring, number);
+	size_t room = most < CSD_RING_TRACE_BYTES ? (size_t)most : CSD_RING_TRACE_BYTES;
+
+	memcpy(to, lines, room);
+	memset(lines, 0, room);
+	while (room > 0 && to[room - 1] == 0) {
+		room--;
+	}
+	return (uint32_t)room;
 }
 
 struct csd_ring_request *

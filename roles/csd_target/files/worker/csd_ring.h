@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CSD_RING_BYTES		4096
 #define CSD_RING_DEPTH		4	/* requests at a time */
+#define CSD_RING_PAGE_BYTES	4096
+#define CSD_RING_TRACE_BYTES	4096	/* of lines that the program writes, for each of them */
+#define CSD_RING_BYTES		(CSD_RING_PAGE_BYTES + CSD_RING_DEPTH * CSD_RING_TRACE_BYTES)
 #define CSD_RING_RANGES		6
 
 /*
@@ -51,6 +53,7 @@ struct csd_ring_answer {
 	uint64_t records;
 	uint64_t matches;
 	uint64_t emitted;
+	uint64_t traced;	/* bytes of lines; above CSD_RING_TRACE_BYTES: what went beyond it is lost */
 };
 
 /* Written by the worker when a signal ends it. Only for the slot's log: nothing follows from it. */
@@ -73,7 +76,14 @@ struct csd_ring {
 	struct csd_ring_answer answers[CSD_RING_DEPTH];
 	struct csd_ring_request requests[CSD_RING_DEPTH];	/* the target's again */
 };
-_Static_assert(sizeof(struct csd_ring) <= CSD_RING_BYTES, "a ring is a page");
+_Static_assert(sizeof(struct csd_ring) <= CSD_RING_PAGE_BYTES, "a ring is a page");
+
+/* Behind the page: where a request's lines lie. Zeros when it is asked. */
+static inline uint8_t *
+csd_ring_lines(struct csd_ring *ring, uint32_t number)
+{
+	return (uint8_t *)ring + CSD_RING_PAGE_BYTES + number % CSD_RING_DEPTH * CSD_RING_TRACE_BYTES;
+}
 
 /* The target's side. */
 struct csd_ring_side {
@@ -92,6 +102,12 @@ bool csd_ring_ask(struct csd_ring_side *side, struct csd_ring_request *request);
  * are records, more records than bytes: a fault of the program.
  */
 int csd_ring_take(struct csd_ring_side *side, uint64_t most_consumed, struct csd_ring_answer *answer);
+
+/*
+ * What the program wrote for request `number`, copied once, and zeros in its place: `most` bytes at most, without zeros at
+ * their end. How many there are. For a request that was answered, before the next one is asked; or one whose worker ends.
+ */
+uint32_t csd_ring_take_lines(struct csd_ring_side *side, uint32_t number, uint64_t most, uint8_t to[CSD_RING_TRACE_BYTES]);
 
 static inline uint32_t
 csd_ring_pending(const struct csd_ring_side *side)

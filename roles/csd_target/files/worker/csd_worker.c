@@ -166,7 +166,7 @@ worker_begin(const struct csd_ring_request *request, const struct csd_call *call
 
 /* `answer`: the one before, then this one. */
 static void
-worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answer)
+worker_run(const struct csd_ring_request *request, uint32_t taken, struct csd_ring_answer *answer)
 {
 	uint64_t done = (request->flags & CSD_RING_CHAINED) == 0 ? 0 : answer->consumed;
 	struct csd_call_range ranges[CSD_RING_RANGES];
@@ -176,6 +176,7 @@ worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answe
 		.out = worker_address(&request->output), .out_bytes = request->output.length, .flags = request->flags,
 		.data = worker_address(&request->data), .data_bytes = request->data.length,
 		.ranges = (uint64_t)ranges, .range_count = request->range_count, .now = csd_now(),
+		.trace = (uint64_t)csd_ring_lines(ring, taken), .trace_bytes = CSD_RING_TRACE_BYTES,
 	};
 	void (*entry)(struct csd_call *) = (void (*)(struct csd_call *))header.entry;
 
@@ -192,7 +193,7 @@ worker_run(const struct csd_ring_request *request, struct csd_ring_answer *answe
 	entry(&call);
 	*answer = (struct csd_ring_answer) {
 		.sequence = request->sequence, .end = (uint32_t)call.end, .consumed = call.consumed, .records = call.records,
-		.matches = call.matches, .emitted = call.emitted,
+		.matches = call.matches, .emitted = call.emitted, .traced = call.traced,
 	};
 }
 
@@ -217,7 +218,7 @@ main(void)
 	__atomic_store_n(&ring->set_up, 1, __ATOMIC_RELEASE);
 	for (uint32_t taken = 0;; taken++) {
 		csd_ring_wait(ring, taken, setup.spin_nanoseconds);
-		worker_run(csd_ring_next(ring, taken), &answer);
+		worker_run(csd_ring_next(ring, taken), taken, &answer);
 		csd_ring_answer(ring, taken, &answer);
 	}
 }

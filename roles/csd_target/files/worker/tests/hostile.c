@@ -78,6 +78,15 @@ hostile_forge(const struct csd_call *call)
 }
 
 static void
+hostile_lines(struct csd_call *call, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes && i < call->trace_bytes; i++) {
+		((volatile uint8_t *)call->trace)[i] = 'x';
+	}
+	call->traced = bytes;
+}
+
+static void
 hostile_honest(struct csd_call *call)
 {
 	const uint8_t *input = (const uint8_t *)call->input;
@@ -185,6 +194,16 @@ csd_0_call(struct csd_call *call)
 	case HOSTILE_FIND:
 		csd_0_state[4] = csd_0_state[100];
 		csd_0_state[5] = *(volatile uint64_t *)((uint64_t)__builtin_frame_address(0) - 16384);
+		break;
+	case HOSTILE_LINES:
+		hostile_lines(call, csd_0_parameters.cparam2);
+		break;
+	case HOSTILE_LAST_LINES:
+		hostile_lines(call, csd_0_parameters.cparam2);
+		*(volatile uint8_t *)0x1234;
+		break;
+	case HOSTILE_TRACED:
+		call->traced = csd_0_parameters.cparam2;
 		break;
 	default:
 		break;

@@ -31,6 +31,9 @@ enum hostile {
 	HOSTILE_OLD_SYSTEM_CALL,	/* of that number, by int 0x80 */
 	HOSTILE_KEEP,		/* that number, where it might last */
 	HOSTILE_FIND,		/* it, into state[4] and [5] */
+	HOSTILE_LINES,		/* writes so many bytes of 'x' where lines go, and says so */
+	HOSTILE_LAST_LINES,	/* the same, and then a fault */
+	HOSTILE_TRACED,		/* says that it wrote so many, and wrote none */
 };
 
 #endif

@@ -35,7 +35,7 @@ ring_ask(struct both *both)
 static struct csd_ring_answer
 ring_right(uint32_t sequence)
 {
-	return (struct csd_ring_answer) {.sequence = sequence, .consumed = INPUT, .records = 10, .matches = 5, .emitted = OUTPUT};
+	return (struct csd_ring_answer) {.sequence = sequence, .consumed = INPUT, .records = 10, .matches = 5, .emitted = OUTPUT, .traced = 12345};
 }
 
 static int
@@ -174,6 +174,32 @@ ring_written_over(void)
 	}
 }
 
+/* Each request has its own; what was taken is gone; zeros at the end are none. */
+static void
+ring_lines(void)
+{
+	static uint8_t memory[CSD_RING_BYTES] __attribute__((aligned(64)));
+	static uint8_t taken[CSD_RING_TRACE_BYTES];
+	struct csd_ring_side side = {.ring = (struct csd_ring *)memory};
+
+	for (uint32_t number = UINT32_MAX - 3; number != 4; number++) {
+		uint32_t bytes = number % 2 == 0 ? CSD_RING_TRACE_BYTES : 9;
+
+		memset(memory, 0, sizeof(memory));
+		for (uint32_t other = 0; other < CSD_RING_DEPTH; other++) {
+			memset(csd_ring_lines(side.ring, other), other == number % CSD_RING_DEPTH ? 'x' : 'o', bytes);
+		}
+		CHECK(csd_ring_lines(side.ring, number) + CSD_RING_TRACE_BYTES <= memory + sizeof(memory), "request %u", number);
+		CHECK_EQUAL(csd_ring_take_lines(&side, number, 3, taken), 3);
+		CHECK(memcmp(taken, "xxx", 3) == 0, "others' lines");
+		CHECK_EQUAL(csd_ring_take_lines(&side, number, 3, taken), 0);
+		CHECK_EQUAL(csd_ring_take_lines(&side, number, UINT64_MAX, taken), bytes);
+		CHECK(taken[2] == 0 && taken[3] == 'x', "zeros within it are told");
+		CHECK_EQUAL(csd_ring_take_lines(&side, number, UINT64_MAX, taken), 0);
+		CHECK_EQUAL(csd_ring_take_lines(&side, number + 1, 0, taken), 0);
+	}
+}
+
 struct sleeper {
 	struct both both;
 	uint32_t rounds;
@@ -232,6 +258,7 @@ main(void)
 	ring_forged();
 	ring_skipped();
 	ring_written_over();
+	ring_lines();
 	alarm(60);
 	ring_sleeps(0, 3000);
 	ring_sleeps(20000, 3000);

@@ -227,6 +227,76 @@ test_right(struct test *test)
 	      outcome.state[4], outcome.state[5]);
 }
 
+struct lines {
+	uint32_t bytes, calls;
+	uint64_t lost;
+};
+
+static void
+test_take_lines(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost)
+{
+	struct lines *taken = ctx;
+
+	CHECK(bytes <= CSD_RING_TRACE_BYTES, "%u bytes of lines", bytes);
+	for (uint32_t i = 0; i < bytes; i++) {
+		CHECK(lines[i] == 'x', "byte %u of %u is %02xh", i, bytes, lines[i]);
+	}
+	taken->bytes += bytes;
+	taken->lost += lost;
+	taken->calls++;
+}
+
+/* Lines of an answer, and what there is besides when the command is over. */
+static void
+test_lines_of(struct test *test, enum hostile what, uint64_t with, struct lines *answered, struct lines *rest)
+{
+	struct csd_worker *worker = lab_take(&test->lab, test->hostile, 1);
+	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	struct csd_ring_answer answer;
+	uint64_t taken;
+	bool came;
+
+	*answered = *rest = (struct lines) {0};
+	lab_ask(worker, what, with, 7);
+	while (!(came = csd_worker_answer(worker, LAB_WINDOW_BYTES, &answer)) && worker->state != CSD_WORKER_GONE) {
+		lab_wait(&test->lab, deadline, "a command ends");
+	}
+	CHECK(came == (what != HOSTILE_LAST_LINES), "answered: %d", came);
+	if (came) {
+		csd_worker_take_lines(worker, &answer, test_take_lines, answered);
+	}
+	csd_worker_take_lines(worker, NULL, test_take_lines, rest);
+	taken = csd_worker_cpu_time(worker);
+	CHECK(taken > 0 && taken < LAB_CPU_NS, "%lu ns of CPU", taken);
+	csd_worker_release(worker);
+}
+
+/* Also of a program that then ended by a fault; never more than there is room for, whatever it says; each one once. */
+static void
+test_lines(struct test *test)
+{
+	static const uint64_t lengths[] = {0, 1, CSD_RING_TRACE_BYTES - 1, CSD_RING_TRACE_BYTES, CSD_RING_TRACE_BYTES + 1, UINT64_MAX};
+	struct lines answered, rest;
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		uint64_t wanted = lengths[i] < CSD_RING_TRACE_BYTES ? lengths[i] : CSD_RING_TRACE_BYTES;
+
+		/* Each of a worker's places in turn, and again. */
+		for (uint32_t turn = 0; turn < 2 * CSD_RING_DEPTH; turn++) {
+			test_lines_of(test, HOSTILE_LINES, lengths[i], &answered, &rest);
+			CHECK_EQUAL(answered.bytes, wanted);
+			CHECK_EQUAL(answered.lost, lengths[i] - wanted);
+			CHECK_EQUAL(rest.calls, 0);
+			test_lines_of(test, HOSTILE_TRACED, lengths[i], &answered, &rest);
+			CHECK_EQUAL(answered.bytes, 0);
+		}
+		test_lines_of(test, HOSTILE_LAST_LINES, lengths[i], &answered, &rest);
+		CHECK_EQUAL(rest.bytes, wanted);
+		CHECK_EQUAL(rest.calls, 1);
+	}
+	test_works_again(test, csd_now());
+}
+
 /* Ended on the target's wish, at once, whatever the program does. */
 static void
 test_aborted(struct test *test)
@@ -307,6 +377,7 @@ main(int argc, char **argv)
 	test_right(&test);
 	test_all_wrong(&test);
 	test_races(&test);
+	test_lines(&test);
 	test_aborted(&test);
 	test_many_owners(&test);
 	test_untouched(&test);
