@@ -16,7 +16,7 @@
 
 /* How often spares are started, idle workers end, and what takes too long is seen, while nobody waits. */
 #define LOOK_MICROSECONDS	5000
-#define SPIN_NANOSECONDS	50000
+#define SPIN_NANOSECONDS	200000
 #define STACK_BYTES		(1u << 20)
 #define CPU_MILLISECONDS	10000
 #define MOST_CPU_MILLISECONDS	3600000

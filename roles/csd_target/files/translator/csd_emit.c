@@ -28,7 +28,6 @@ static const struct {
 	{"CSD_EMIT_RECORD", CSD_EMIT_RECORD},
 	{"CSD_EMIT_OFFSET", CSD_EMIT_OFFSET},
 	{"CSD_RECORD_BYTES_AT", offsetof(struct csd_parameters, record_bytes)},
-	{"CSD_RECORDS_AHEAD", CSD_RECORDS_AHEAD},
 };
 
 void

@@ -7,14 +7,6 @@
 #include "csd_object.h"
 
 /*
- * Bytes ahead of the record at hand that are fetched, a page: what CPUs fetch by themselves ends with the page. Not for
- * records of which several lie in a cache line: a fetch for each costs more than it gives, and keeps a compiler from
- * making vectors of the loop.
- */
-#define CSD_RECORDS_AHEAD	4096
-#define CSD_RECORDS_LINE	64
-
-/*
  * The way into a program of kind csd/record (csd_call.h), with the loop over records around it: csd_prelude_records.h has
  * it, here come the constants.
  */

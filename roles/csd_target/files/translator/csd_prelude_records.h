@@ -28,10 +28,9 @@ csd_input_bytes(const struct csd_call *call)
 	} \
 } while (0)
 
-/* `emits`: whether the program calls csd_emit(). `ahead`: whether records are large enough to be fetched ahead. */
+/* `emits`: whether the program calls csd_emit(). Nothing is fetched ahead: CPUs do that better themselves (docs/engine.md). */
 CSD_COPY void
-csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u32 emit, u32 emits,
-	    u32 ahead)
+csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u32 emit, u32 emits)
 {
 	u64 input_bytes = csd_input_bytes(call);
 	u64 item_bytes = emit == CSD_EMIT_RECORD ? record_bytes : emit == CSD_EMIT_OFFSET ? sizeof(u64) : 0;
@@ -57,9 +56,6 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
 		}
 		allowed = left;
 		do {
-			if (ahead) {
-				__builtin_prefetch((const void *)(record + CSD_RECORDS_AHEAD));
-			}
 			if (emits) {
 				before = csd_output;
 			}
@@ -104,8 +100,7 @@ csd_records(struct csd_call *call, csd_function program, u64 parameters, u64 rec
  * windows that end behind the input are copied to `tail`, filled up with zeros.
  */
 CSD_COPY void
-csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u64 tail,
-	      u32 ahead)
+csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 record_bytes, u64 stride_bytes, u64 tail)
 {
 	u64 input_bytes = csd_input_bytes(call), room = call->out_bytes / sizeof(u64);
 	u64 at = 0, records = 0, matches = 0, end = CSD_CALL_USED;
@@ -130,9 +125,6 @@ csd_positions(struct csd_call *call, csd_function program, u64 parameters, u64 r
 			CSD_SET_RECORD_BYTES(parameters, bytes);
 		} else {
 			bytes = record_bytes;
-			if (ahead) {
-				__builtin_prefetch((const void *)(window + CSD_RECORDS_AHEAD));
-			}
 		}
 		verdict = program(window, 0, 0, 0, 0);
 		position = verdict >> 2;
