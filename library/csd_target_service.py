@@ -84,6 +84,11 @@ options:
     description: CPU time that a command's program may take, 1 to 3600000. Only with O(workers).
     type: int
     default: 10000
+  program_faults:
+    description: So many faults of a slot's program within a second deactivate the slot, 1 to 16; 0 is never. Only with
+      O(workers).
+    type: int
+    default: 3
   programs_policy:
     description:
       - V(isolated) runs every program that a process can hold, V(verified) those alone that the verifier proves. Only
@@ -215,7 +220,7 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
-from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
+from ansible.module_utils.hello_ebpf.target_workers import CACHES, FAULTS, Workers
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
@@ -232,6 +237,7 @@ ARGUMENTS = {
     "workers": {"type": "bool", "default": False},
     "worker_cpus": {"type": "list", "elements": "int", "default": []},
     "program_cpu_milliseconds": {"type": "int", "default": 10000},
+    "program_faults": {"type": "int", "default": FAULTS},
     "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
     "core_mask": {"type": "str", "default": "0x1"},
     "memory_megabytes": {"type": "int", "default": 448},
@@ -263,7 +269,9 @@ def main() -> None:
     if asked["workers"]:
         folder = Path(asked["program"]).parent
         cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
-        workers = Workers(folder, cpus, asked["program_cpu_milliseconds"], cache, asked["programs_policy"])
+        workers = Workers(
+            folder, cpus, asked["program_cpu_milliseconds"], cache, asked["programs_policy"], asked["program_faults"]
+        )
         argv += workers.arguments
     started = asked["state"] == "started"
     try:

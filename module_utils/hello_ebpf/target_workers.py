@@ -20,6 +20,9 @@ CACHE_FILES = ("[0-9a-f]" * 64, "identity", "unfinished")
 # They lie beside the target.
 PROGRAMS = ("csd_worker", "csd_spawner", "csd_compile")
 MOST_MILLISECONDS = 3_600_000
+# csd_faults.h: CSD_FAULTS_DEFAULT, CSD_FAULTS_MOST.
+FAULTS = 3
+MOST_FAULTS = 16
 # csd_tgt's own limit (csd_workers.c): so many workers, and their spawner, of each of its threads that run programs:
 # one a core, and the first core has another. Besides, the target's own threads, and a compiler's processes.
 WORKERS_OF_A_THREAD = 64 + 1
@@ -43,6 +46,7 @@ class Workers:
         cpu_milliseconds: CPU time that a command's program may take.
         cache: where what was compiled is kept; None: nowhere.
         policy: which programs run: ``isolated`` or ``verified``.
+        faults: so many of a slot within a second deactivate it; 0: never.
     """
 
     folder: Path
@@ -50,6 +54,7 @@ class Workers:
     cpu_milliseconds: int
     cache: Path | None = None
     policy: str = ISOLATED
+    faults: int = FAULTS
 
     @property
     def programs(self) -> tuple[Path, ...]:
@@ -62,13 +67,14 @@ class Workers:
         time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
         cache = ("--program-cache", str(self.cache)) if self.cache else ()
         policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
-        return ("--workers", str(self.folder), *cpus, *time, *cache, *policy)
+        faults = () if self.faults == FAULTS else ("--program-faults", str(self.faults))
+        return ("--workers", str(self.folder), *cpus, *time, *cache, *policy, *faults)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.
 
         Raises:
-            LabError: a CPU is not this machine's, or the time is none.
+            LabError: a CPU is not this machine's, or the time or the number of faults is none.
         """
         if missing := sorted({cpu for cpu in self.cpus if cpu not in online}):
             raise LabError(
@@ -81,6 +87,12 @@ class Workers:
                 asked=f"{self.cpu_milliseconds} ms of CPU time for a command's program",
                 found=f"csd_tgt takes 1 to {MOST_MILLISECONDS}",
                 fix="correct csd_target_program_cpu_milliseconds",
+            )
+        if not 0 <= self.faults <= MOST_FAULTS:
+            raise LabError(
+                asked=f"to deactivate a slot after {self.faults} faults within a second",
+                found=f"csd_tgt takes 0, which is never, to {MOST_FAULTS}",
+                fix="correct csd_target_program_faults",
             )
 
     def check_held(self, computes: Iterable[Mapping[str, Any]]) -> None:

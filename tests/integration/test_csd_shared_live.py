@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
+from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.jsonrpc import RpcError
 
-from csd_compute_target import COMPUTE, DATA, MALLOC, NQN, RAM, SLM, ComputeTarget, compiled
-from csd_live import BINARY
+from csd_compute_target import COMPUTE, DATA, HOSTNQN, MALLOC, NQN, RAM, SLM, ComputeTarget, compiled
+from csd_live import BINARY, BRIDGE
 from waiting import until
 
 PORT = 24119
@@ -90,7 +90,26 @@ int twice(struct csd_context *context)
 	return 0;
 }
 """
+# Reads the byte at cparam1, or writes there if cparam2 is not 0.
+POKE = """
+#include "csd_bpf.h"
+struct totals { __u64 byte; };
+CSD_STATE(struct totals);
+CSD_BUFFER_PROGRAM
+int poke(struct csd_context *context)
+{
+	volatile __u8 *at = (volatile __u8 *)csd_parameters.cparam1;
+	if (csd_parameters.cparam2)
+		*at = *at + 1;
+	csd_state.byte = *at;
+	return 0;
+}
+"""
 ROOM = 1 << 20
+# csd_layout.h, csd_blob.h: where a worker has its memories, by number; its ring; code and data of its program.
+MEMORIES, MEMORY, APART = 16, 0x200_0000_0000, 0x10_0000_0000
+RING = 0x8_0000_0000
+OTHER = "nqn.2026-11.io.hello-ebpf:csd-other"
 
 
 @pytest.fixture
@@ -296,3 +315,70 @@ def test_what_fills_the_host_s_memory_many_times_comes_whole_and_once(target: Co
         result = everything(host, 1, len(text))
         assert result.state == struct.pack("<QQ", 2 * len(items), 1)
         assert result.data == b"".join(2 * item for item in packed)
+
+
+def other_subsystem(target: ComputeTarget, data: bytes) -> SpdkTransport:
+    """Another drive in the same target, with data of its own."""
+    target.call("bdev_csd_ram_create", name="other_data", num_blocks=8192, block_size=BLOCK)
+    target.call("bdev_csd_slm_create", name="other_memory", megabytes=4)
+    target.call("nvmf_create_subsystem", nqn=OTHER, allow_any_host=True, max_namespaces=16, serial_number="OTHER")
+    for bdev in ("other_data", "other_memory"):
+        target.call("nvmf_subsystem_add_ns", nqn=OTHER, namespace={"bdev_name": bdev})
+    address = {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": str(target.port)}
+    target.call("nvmf_subsystem_add_listener", nqn=OTHER, listen_address=address)
+    host = SpdkTransport(
+        Place("127.0.0.1", str(target.port), OTHER, HOSTNQN),
+        program=BRIDGE,
+        core=0,
+        memory_megabytes=64,
+        timeout_seconds=60,
+    )
+    for at in range(0, len(data), 128 << 10):
+        write(host, at, data[at : at + (128 << 10)])
+    assert host.io(commands.slm_write(SLM, 0, data[: 128 << 10])).status == 0
+    return host
+
+
+def test_a_program_reaches_no_memory_but_its_own(tmp_path: Path) -> None:
+    """Every place where a worker may have memory is read and written to: data and SLM, its own and others', stay."""
+    dice = random.Random(47)
+    own, others = dice.randbytes(MEGABYTE), dice.randbytes(4 * MEGABYTE)
+    target = ComputeTarget(tmp_path, PORT)
+    try:
+        target.start("--workers", str(BINARY.parent), "--program-faults", "0")
+        target.set_up(data=RAM, slm_megabytes=4)
+        target.load(0, compiled(POKE, target.folder))
+        with contextlib.closing(other_subsystem(target, others)) as other, target.host() as host:
+            for at in range(0, len(own), 128 << 10):
+                write(host, at, own[at : at + (128 << 10)])
+            assert host.io(commands.slm_write(SLM, 0, own[: 128 << 10])).status == 0
+
+            def poke(address: int, change: bool) -> int:
+                ranges = [commands.MemoryRange(SLM, 0, 4096)]
+                command = commands.execute_program(COMPUTE, 0, ranges=ranges, cparam1=address, cparam2=int(change))
+                return host.io(command).status
+
+            # Data, SLM, window, output: that alone is for writing. Behind them, and far away, there is nothing.
+            expected = {number: (0 if number < 4 else FAULT, 0 if number == 3 else FAULT) for number in range(MEMORIES)}
+            found = {
+                number: (poke(MEMORY + number * APART, False), poke(MEMORY + number * APART, True))
+                for number in expected
+            }
+            assert found == expected
+            ends = [
+                MEMORY - 1,
+                MEMORY + RAM["num_blocks"] * BLOCK,
+                MEMORY + APART + 4 * MEGABYTE,
+                RING - 1,
+                0,
+                1 << 46,
+                (1 << 64) - 1,
+            ]
+            assert [poke(address, change) for address in ends for change in (False, True)] == [FAULT] * 2 * len(ends)
+            assert poke(MEMORY, False) == 0
+            for drive, data, name in ((host, own, "own"), (other, others, "others")):
+                read_back = b"".join(read(drive, at, 128 << 10) for at in range(0, len(data), 128 << 10))
+                assert read_back == data, name
+                assert drive.io(commands.slm_read(SLM, 0, 128 << 10)).data == data[: 128 << 10], name
+    finally:
+        target.stop()

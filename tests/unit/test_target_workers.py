@@ -70,8 +70,9 @@ def test_the_command_line_of_a_target_without(tmp_path: Path, monkeypatch: pytes
 
 
 def test_several_cpus_are_a_list() -> None:
-    words = Workers(BIN, (1, 3, 4), 10000).arguments
-    assert words == ("--workers", str(BIN), "--worker-cpus", "1,3,4", "--program-cpu-milliseconds", "10000")
+    words = Workers(BIN, (1, 3, 4), 10000, faults=0).arguments
+    time = ("--program-cpu-milliseconds", "10000")
+    assert words == ("--workers", str(BIN), "--worker-cpus", "1,3,4", *time, "--program-faults", "0")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,11 @@ def test_several_cpus_are_a_list() -> None:
             r"csd_target_program_cpu_milliseconds\.",
         ),
         ({"program_cpu_milliseconds": 3_600_001}, r"Asked: 3600001 ms of CPU time"),
+        (
+            {"program_faults": 17},
+            r"Asked: to deactivate a slot after 17 faults within a second\. Found: csd_tgt takes 0, which is never, to "
+            r"16\. Do: correct csd_target_program_faults\.",
+        ),
     ],
 )
 def test_what_csd_tgt_would_refuse_is_refused_before_anything_is_changed(
