@@ -139,12 +139,13 @@ def test_nvmf_tgt_has_no_workers(tmp_path: Path) -> None:
         assert f"workers {workers}" in said
 
 
-def test_a_node_that_compiles_nothing_else_gets_what_programs_are_compiled_with() -> None:
-    install = yaml.safe_load((ROLE / "tasks/install.yml").read_text())
+def test_every_node_with_workers_gets_what_programs_are_compiled_with() -> None:
+    """By one task or the other: check mode would foresee the second as a change, which the first one makes."""
+    install, build = (yaml.safe_load((ROLE / f"tasks/{name}.yml").read_text()) for name in ("install", "build"))
     [task] = [one for one in install if one["name"] == "Install what the target compiles programs with"]
-    assert task["when"] == "__csd_target_workers"
-    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
-    assert variables["__csd_target_compiler_packages"] == ["gcc", "binutils"]
+    assert task["when"] == "__csd_target_workers and not __csd_target_builds"
+    [whole] = [one for one in build if one["name"] == "Install what csd_tgt is built with"]
+    assert {"binutils", "gcc"} == set(task["debian_packages"]["name"]) < set(whole["debian_packages"]["name"])
 
 
 def test_no_programs_no_compiler(tmp_path: Path) -> None:
