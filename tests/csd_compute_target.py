@@ -22,8 +22,8 @@ from target_answers import wait_for_rpc
 HOSTNQN = "nqn.2014-08.org.nvmexpress:uuid:2f2c9e33-0000-4000-8000-00000000c5d0"
 NQN = "nqn.2026-11.io.hello-ebpf:csd-compute-test"
 DATA, SLM, COMPUTE = 1, 2, 3
-MALLOC = {"method": "bdev_malloc_create", "num_blocks": 131072, "block_size": 512}
-RAM = {**MALLOC, "method": "bdev_csd_ram_create"}
+MALLOC: Mapping[str, Any] = {"method": "bdev_malloc_create", "num_blocks": 131072, "block_size": 512}
+RAM: Mapping[str, Any] = {**MALLOC, "method": "bdev_csd_ram_create"}
 
 
 def compiled(source: str, folder: Path) -> bytes:
