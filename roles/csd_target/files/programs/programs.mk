@@ -17,18 +17,24 @@ $(BUILD)/programs/%.bpf.o: programs/%.bpf.c programs/csd_bpf.h programs/sensor.h
 
 ALL += $(PROGRAM_OBJECTS)
 
-# For workers, those of programs/buffer too: with BTF, and with no path of this machine. As csd_program_build compiles them.
+# For workers, those of programs/buffer too: with BTF, and with no path of this machine. As csd_program_build compiles them: by
+# absolute paths, which clang 19 takes another way than others, and from one folder, for clang 14 maps none within another.
 LLVM_STRIP ?= llvm-strip
-WORKER_BPF := $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Iprograms/buffer -mcpu=v3 -g -fdebug-compilation-dir=. \
-	-ffile-prefix-map=programs/buffer/= -ffile-prefix-map=programs/=
-WORKER_OBJECTS := $(patsubst %.bpf.c,$(BUILD)/programs/workers/%.bpf.o,$(notdir $(wildcard programs/*.bpf.c programs/buffer/*.bpf.c)))
+WORKER_SOURCE = $(abspath $(BUILD))/programs/source
+WORKER_BPF = $(filter-out -mcpu=% -Iprograms,$(BPF_CFLAGS)) -I$(WORKER_SOURCE) -mcpu=v3 -g -fdebug-compilation-dir=. \
+	-ffile-prefix-map=$(WORKER_SOURCE)/=
+WORKER_SOURCES := $(wildcard programs/*.bpf.c programs/*.h programs/buffer/*.bpf.c programs/buffer/*.h)
+WORKER_OBJECTS := $(patsubst %.bpf.c,$(BUILD)/programs/workers/%.bpf.o,$(notdir $(filter %.bpf.c,$(WORKER_SOURCES))))
+
+$(BUILD)/programs/source: $(WORKER_SOURCES)
+	rm -rf $@
+	install -D -m 644 -t $@ $^
 
 $(BUILD)/programs/workers:
 	mkdir -p $@
 
-vpath %.bpf.c programs programs/buffer
-$(BUILD)/programs/workers/%.bpf.o: %.bpf.c $(wildcard programs/*.h programs/buffer/*.h) | $(BUILD)/programs/workers
-	$(CLANG) $(WORKER_BPF) -c $< -o $@
+$(BUILD)/programs/workers/%.bpf.o: $(BUILD)/programs/source | $(BUILD)/programs/workers
+	$(CLANG) $(WORKER_BPF) -c $(WORKER_SOURCE)/$*.bpf.c -o $@
 	$(LLVM_STRIP) -g $@
 
 ALL += $(WORKER_OBJECTS)
