@@ -266,18 +266,27 @@ def test_a_second_teardown_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_lies_in_the_place_of_ours_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
-    """Another program at /usr/local/bin/csd, and another file in the target's run folder, stop a run at its start."""
+    """Another program at /usr/local/bin/csd, a file in the target's run folder or cache, stop a run at its start."""
     before = FOREIGN.seen()
     for name in ("places", "../site"):
         refused = playbook(tmp_path, name, "-i", "inventory/local")
         assert refused.code != 0
         assert "Found: the folder /run/hello_ebpf is not the lab's" in refused.output
         assert refused.changed == set()
-    free = ("-e", "csd_target_rpc_socket=/run/hello_ebpf_2/spdk.sock")
-    refused = playbook(tmp_path, "places", "-i", "inventory/local", *free)
-    assert refused.code != 0
-    assert "Asked: a link /usr/local/bin/csd to /opt/hello_ebpf/csd_host/bin/csd." in refused.output
-    assert refused.changed == set()
+    # Each asks for one place less that is taken.
+    free: tuple[str, ...] = ()
+    for less, words in (
+        (
+            "csd_target_rpc_socket=/run/hello_ebpf_2/spdk.sock",
+            "Asked: /var/cache/hello_ebpf/csd_target for csd_target.",
+        ),
+        ("csd_target_workers=false", "Asked: a link /usr/local/bin/csd to /opt/hello_ebpf/csd_host/bin/csd."),
+    ):
+        free += ("-e", less)
+        refused = playbook(tmp_path, "places", "-i", "inventory/local", *free)
+        assert refused.code != 0
+        assert words in refused.output
+        assert refused.changed == set()
     assert FOREIGN.seen() == before
 
 
