@@ -139,13 +139,16 @@ def test_modes(host: Host, path: str, mode: int | None) -> None:
 
 
 def test_nothing_of_the_lab_can_be_written_by_others(host: Host) -> None:
-    """No file of the lab is writable for others than root, the target in its run folder and data, and apt for apt's."""
+    """No file of the lab is writable but for root, the target in its run folder, cache and data, and apt in apt's."""
     places = [place for place in PLACES if host.file(place).exists]
     assert len(places) >= 4
     owners = r"\( ! -user root -a ! \( -user _apt -path '*/apt/*/lists/*' \) \)"
     run = r"! \( -path '/run/hello_ebpf*' -user csd_target ! -perm /002 \)"
     data = r"! \( -path '/var/lib/hello_ebpf/*.img' -type f -user csd_target ! -perm /022 \)"
-    assert host.check_output(rf"find {' '.join(places)} ! -type l {run} {data} \( -perm /022 -o {owners} \)") == ""
+    cache = r"! \( -path '/var/cache/hello_ebpf/csd_target*' -user csd_target ! -perm /077 \)"
+    assert (
+        host.check_output(rf"find {' '.join(places)} ! -type l {run} {data} {cache} \( -perm /022 -o {owners} \)") == ""
+    )
 
 
 def test_others_cannot_reach_the_rpc_socket(host: Host) -> None:
