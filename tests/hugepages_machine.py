@@ -126,10 +126,12 @@ class Machine:
     def process(self, pid: int, executable: str, pages: int, maps: str = "", kilobytes: int = 2048) -> None:
         """A process that has pages mapped."""
         self.put(f"/proc/{pid}/cmdline", f"{executable}\0")
-        hugetlb = f"Shared_Hugetlb: {pages * kilobytes} kB\nPrivate_Hugetlb: 0 kB\n"
-        self.put(f"/proc/{pid}/smaps_rollup", f"Rss: 4 kB\n{hugetlb}")
-        plain = "KernelPageSize:        4 kB\nRss: 4 kB\nShared_Hugetlb: 0 kB\nPrivate_Hugetlb: 0 kB\n"
-        self.put(f"/proc/{pid}/smaps", f"{plain}KernelPageSize: {kilobytes:8} kB\nRss: 0 kB\n{hugetlb}")
+        end = 0x40000000 + pages * kilobytes * 1024
+        self.put(
+            f"/proc/{pid}/smaps",
+            "1000-2000 rw-p 00000000 00:00 0 [heap]\nSize: 4 kB\nKernelPageSize: 4 kB\n"
+            f"40000000-{end:x} rw-p 00000000 00:00 0\nSize: {pages * kilobytes} kB\nKernelPageSize: {kilobytes:8} kB\n",
+        )
         self.put(f"/proc/{pid}/maps", maps)
         link = self.path(f"/proc/{pid}/exe")
         link.unlink(missing_ok=True)

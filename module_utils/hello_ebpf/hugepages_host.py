@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, directory, note_lines
+from .hugepages_mapped import mapped_pages
 from .hugepages_state import Boot, Mount, Pages, Pool, Record, Setting, State
 from .processes import Process, running, text_of
 
@@ -79,9 +80,7 @@ class Host:
                 os.access(path, os.W_OK) for path in self.path("/sys/kernel/mm/hugepages").glob("*/nr_hugepages")
             ),
             setting=self._setting(),
-            lab_pages=sum(pages for process, pages in self.holders(kilobytes) if process.executable.startswith(PREFIX))
-            if count_lab_pages
-            else 0,
+            lab_pages=self._lab_pages(kilobytes) if count_lab_pages else 0,
         )
 
     def pool(self, kilobytes: int) -> Pool:
@@ -94,14 +93,15 @@ class Host:
 
     def holders(self, kilobytes: int) -> list[tuple[Process, int]]:
         """The processes that have hugepages mapped, and how many pages of this size that is."""
-        found = []
-        for process in running(self.path("/proc")):
-            fields = _fields(self._text(f"/proc/{process.pid}/smaps_rollup"))
-            # The sum is quickly read, but of all sizes; which they are stands with each mapping.
-            if fields.get("Shared_Hugetlb", 0) + fields.get("Private_Hugetlb", 0):
-                pages = _mapped(self._text(f"/proc/{process.pid}/smaps"), kilobytes)
-                found += [(process, pages)] if pages else []
-        return found
+        proc = self.path("/proc")
+        held = [(process, mapped_pages([process], kilobytes, proc)) for process in running(proc)]
+        return [(process, pages) for process, pages in held if pages]
+
+    def _lab_pages(self, kilobytes: int) -> int:
+        """Pages of this size that the lab's own processes have mapped."""
+        proc = self.path("/proc")
+        ours = [process for process in running(proc) if process.executable.startswith(PREFIX)]
+        return mapped_pages(ours, kilobytes, proc)
 
     def mount_users(self, path: str) -> list[str]:
         """Who keeps a hugetlbfs: the files in it, and the processes that have (even deleted) files of it mapped."""
@@ -331,17 +331,6 @@ def _number(path: Path) -> int:
 def _fields(text: str) -> Mapping[str, int]:
     """``Name:   123 kB`` lines."""
     return {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+)", text, re.MULTILINE)}
-
-
-def _mapped(smaps: str, kilobytes: int) -> int:
-    """Pages of a size in a process's mappings, of which each tells its page size before what is mapped of it."""
-    size, mapped = 0, 0
-    for name, value in re.findall(r"^(KernelPageSize|Shared_Hugetlb|Private_Hugetlb):\s+(\d+)", smaps, re.MULTILINE):
-        if name == "KernelPageSize":
-            size = int(value)
-        elif size == kilobytes:
-            mapped += int(value)
-    return mapped // kilobytes
 
 
 def _read(path: Path) -> str:

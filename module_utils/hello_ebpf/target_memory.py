@@ -11,14 +11,13 @@ are slower, and nobody would see why.
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .processes import PROC, Process, text_of
+from .hugepages_mapped import mapped_pages
+from .processes import PROC, Process
 
 SYS = Path("/sys")
 OWN_PAGE_KILOBYTES = 2048
@@ -106,7 +105,7 @@ def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Pat
             f"this kernel has pages of {', '.join(map(str, found)) or 'no size'} kB",
             "set csd_target_page_kilobytes to one of those, hugepages_size_kilobytes where the role hugepages runs too",
         )
-    free = pool.unused + _mapped(ours, memory.page_kilobytes, proc)
+    free = pool.unused + mapped_pages([ours] if ours else [], memory.page_kilobytes, proc)
     if free < memory.pages:
         raise LabError(
             asked,
@@ -132,34 +131,6 @@ def _taken(memory: Memory, found: Mapping[int, Pool]) -> int | None:
         if found[size].unused > 0 and (larger or rest):
             return size
     return None
-
-
-def _mapped(process: Process | None, page_kilobytes: int, proc: Path) -> int:
-    """Pages of a size that a process has mapped, touched or not: the kernel has reserved those that are not."""
-    if process is None:
-        return 0
-    pages: dict[object, int] = {}
-    with contextlib.suppress(OSError):
-        areas = _areas(text_of(proc / str(process.pid) / "maps"))
-        for line in text_of(proc / str(process.pid) / "numa_maps").splitlines():
-            words = line.split()
-            if "huge" in words and f"kernelpagesize_kB={page_kilobytes}" in words:
-                touched = sum(int(word.partition("=")[2]) for word in words if re.match(r"N\d+=", word))
-                size, content = areas.get(int(words[0], 16), (0, words[0]))
-                # The same part of a file may be mapped twice.
-                pages[content] = max(pages.get(content, 0), touched, size // (page_kilobytes * 1024))
-    return sum(pages.values())
-
-
-def _areas(maps: str) -> dict[int, tuple[int, object]]:
-    """Where an area of a process's memory begins -> its bytes, and what lies there."""
-    areas: dict[int, tuple[int, object]] = {}
-    for line in maps.splitlines():
-        words = line.split()
-        begin, end = (int(word, 16) for word in words[0].split("-"))
-        file = (words[3], words[4], words[2])
-        areas[begin] = (end - begin, file if words[4] != "0" else words[0])
-    return areas
 
 
 def _size(folder: Path) -> int:

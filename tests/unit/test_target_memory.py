@@ -52,15 +52,10 @@ def test_what_the_one_before_gives_back_counts_by_its_size_too(tmp_path: Path) -
     machine.set_pool(512)
     machine.use(512)
     ours = Process(77, ("csd_tgt",), "/opt/csd_tgt")
-    machine.put(
-        "/proc/77/numa_maps",
-        "7f00 default anon=9 dirty=9 N0=9 kernelpagesize_kB=4\n"
-        "2000 default file=/memfd huge dirty=512 N0=500 N1=12 kernelpagesize_kB=2048\n",
-    )
-    maps = "7f00-8f00 rw-p 00000000 00:00 0\n2000-40002000 rw-s 00000000 00:01 9 /memfd:a (deleted)\n"
-    machine.put("/proc/77/maps", maps)
+    memory = "2000-40002000 rw-s 00000000 00:01 9 /memfd:a (deleted)\nSize: 1048576 kB\nKernelPageSize:    2048 kB\n"
+    machine.put("/proc/77/smaps", f"7f00-8f00 rw-p 00000000 00:00 0\nKernelPageSize:       4 kB\n{memory}")
     check(machine, Memory(1024, SMALL), ours)
-    machine.put("/proc/77/numa_maps", "2000 default file=/memfd huge dirty=600 N0=600 kernelpagesize_kB=1048576\n")
+    machine.put("/proc/77/smaps", memory.replace("2048", "1048576"))
     with pytest.raises(LabError, match=r"Found: 0 of 512 pages of that size are free"):
         check(machine, Memory(1024, SMALL), ours)
 
@@ -72,19 +67,13 @@ def test_pages_that_the_one_before_has_reserved_and_not_touched_count_once(tmp_p
     machine.reserved = 14
     machine.show()
     ours = Process(77, ("csd_tgt",), "/opt/csd_tgt")
+    size = "Size: 4 kB\nKernelPageSize:     2048 kB\nMMUPageSize:     2048 kB\n"
     machine.put(
-        "/proc/77/maps",
+        "/proc/77/smaps",
         # 10 MiB of a csd_ram bdev, mapped twice, 22 MiB without a file.
-        "1000000-1a00000 rw-s 00000000 00:0f 41 /memfd:csd0_data (deleted)\n"
-        "3000000-3a00000 r--s 00000000 00:0f 41 /memfd:csd0_data (deleted)\n"
-        "5000000-6600000 rw-p 00000000 00:00 0\n",
-    )
-    machine.put(
-        "/proc/77/numa_maps",
-        "1000000 default file=/memfd:csd0_data\\040(deleted) huge dirty=2 N0=2 kernelpagesize_kB=2048\n"
-        "3000000 default file=/memfd:csd0_data\\040(deleted) huge dirty=2 N0=2 kernelpagesize_kB=2048\n"
-        "5000000 default huge\n"
-        "5000000 default huge kernelpagesize_kB=2048\n",
+        f"1000000-1a00000 rw-s 00000000 00:0f 41 /memfd:csd0_data (deleted)\n{size}"
+        f"3000000-3a00000 r--s 00000000 00:0f 41 /memfd:csd0_data (deleted)\n{size}"
+        f"5000000-6600000 rw-p 00000000 00:00 0 \n{size}",
     )
     check(machine, Memory(32, SMALL), ours)
     with pytest.raises(LabError, match=r"\(17 pages of 2048 kB\)\. Found: 16 of 16 pages of that size are free"):
