@@ -696,7 +696,9 @@ def test_unmanaged_pool_is_only_checked(plain: Machine) -> None:
 def test_memory_that_the_target_and_a_worker_have_mapped_is_the_labs_once_touched_or_not(plain: Machine) -> None:
     """A memfd's pages are reserved when it is made; a process that did not touch them shows none as its own."""
     plain.use(3072 - 600)
-    shared = "40000000-80000000 rw-s 00000000 00:01 41 /memfd:csd0_data (deleted)\nSize: 4 kB\nKernelPageSize: 2048 kB\n"
+    shared = (
+        "40000000-80000000 rw-s 00000000 00:01 41 /memfd:csd0_data (deleted)\nSize: 4 kB\nKernelPageSize: 2048 kB\n"
+    )
     for pid, program in ((9, "csd_tgt"), (10, "csd_worker")):
         plain.process(pid, f"/opt/hello_ebpf/csd_target/bin/{program}", 0)
         plain.put(f"/proc/{pid}/smaps", f"{shared}Shared_Hugetlb: 0 kB\nPrivate_Hugetlb: 0 kB\n")
