@@ -138,7 +138,7 @@ programs:
   returned: always
   type: list
   elements: dict
-  sample: [{compute: csd0_compute, slot: 6, state: active, sha256: 5f70bf18…, bytes: 984, engine: librte_bpf jit}]
+  sample: [{compute: csd0_compute, slot: 6, state: active, sha256: 5f70bf18…, bytes: 984, engine: worker}]
 target_running:
   description: Whether a target answered. It need not in check mode.
   returned: always

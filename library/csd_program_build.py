@@ -8,13 +8,13 @@ DOCUMENTATION = r"""
 module: csd_program_build
 short_description: Compile programs for a computational drive, and return them
 description:
-  - Takes programs from the controller and returns their bytes for M(csd_program). C source is compiled by clang on the
-    host that the task runs on, usually a builder (C(delegate_to)); an ELF or a bare instruction stream is taken as it
-    is.
-  - Nothing stays on that host, so the task never changes anything, and check mode compiles too. Where clang is not
-    there yet in check mode, the bytes are null, and M(csd_program) predicts a change.
-  - The same source, headers and clang give the same bytes. So a changed comment changes nothing, a changed header or
-    another clang replaces exactly those programs whose code becomes another.
+  - Takes programs from the controller and returns their bytes for M(csd_program). C source is compiled by clang, for
+    eBPF v3 with BTF, on the host that the task runs on, usually a builder (C(delegate_to)); it needs C(llvm-strip)
+    beside clang. An ELF or a bare instruction stream is taken as it is.
+  - Nothing stays on that host, so the task never changes anything, and check mode compiles too. Where clang or
+    llvm-strip is not there yet in check mode, the bytes are null, and M(csd_program) predicts a change.
+  - The same source, headers and clang give the same bytes. So a changed header or another clang replaces exactly
+    those programs whose code becomes another. A comment that moves lines does so too: a fault is told by its line.
 options:
   sources:
     description:
@@ -35,17 +35,6 @@ options:
     type: list
     elements: path
     default: []
-  cpu:
-    description: The eBPF that the drive takes. An engine inside the target knows no 32-bit jumps, which v3 has.
-    type: str
-    choices: [v1, v2, v3]
-    default: v2
-  debug:
-    description:
-      - With BTF, which says what maps are and of which line an instruction is. Programs with maps need it. Then a
-        comment that moves lines makes another program. Needs C(llvm-strip) beside clang.
-    type: bool
-    default: false
   units:
     description: What is to be compiled. Filled in by the action plugin; not for playbooks.
     type: list
@@ -115,7 +104,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.csd_program.compile import (
     Unit,
-    Way,
     compile_units,
     find_clang,
     find_strip,
@@ -127,8 +115,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "str", "required": True},
     "folders": {"type": "list", "elements": "path", "default": []},
     "include": {"type": "list", "elements": "path", "default": []},
-    "cpu": {"type": "str", "choices": ["v1", "v2", "v3"], "default": "v2"},
-    "debug": {"type": "bool", "default": False},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
     "texts": {"type": contents.mapping, "default": {}},
     "contents": {"type": contents.mapping, "default": {}},
@@ -140,18 +126,17 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
     units = [Unit(**unit) for unit in asked["units"]]
-    way = Way(asked["cpu"], asked["debug"])
     programs: dict[str, Any] = {
         source: described(base64.b64decode(content)) for source, content in asked["contents"].items()
     }
-    missing = "clang" if not find_clang() else "llvm-strip" if way.debug and not find_strip() else None
+    missing = "clang" if not find_clang() else "llvm-strip" if not find_strip() else None
     if units and module.check_mode and missing:
         module.warn(f"no {missing} on {os.uname().nodename} yet: what it will make is not known")
         programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}
     elif units:
         try:
             with tempfile.TemporaryDirectory(prefix="csd_program_build.") as scratch:
-                made = compile_units(units, asked["texts"], asked["include"], Path(scratch), way)
+                made = compile_units(units, asked["texts"], asked["include"], Path(scratch))
         except LabError as error:
             module.fail_json(msg=str(error))
         for source, compiled in made.items():

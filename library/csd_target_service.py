@@ -157,7 +157,6 @@ options:
       max_program_bytes: {description: As M(spdk_target) has it., type: int}
       max_total_bytes: {description: As M(spdk_target) has it., type: int}
       program_type: {description: As M(spdk_target) has it., type: int}
-      interpret: {description: As M(spdk_target) has it., type: bool}
   recreate:
     description: What to do where one of O(bdevs) is there otherwise, as M(spdk_target) has it.
     type: str

@@ -186,9 +186,6 @@ options:
       program_type:
         description: The program type (PTYPE) that stands for eBPF, for V(csd_compute).
         type: int
-      interpret:
-        description: Interpret programs though the CPU could run them compiled, for V(csd_compute).
-        type: bool
   subsystems:
     description: NVM subsystems.
     type: list

@@ -49,7 +49,6 @@ RULES: dict[str, Any] = {
     "csd_host_spdk": names.plain_path,
     "csd_target_prefix": names.plain_path,
     "csd_target_spdk": names.plain_path,
-    "csd_target_rte_bpf": names.plain_path,
     "csd_target_program": names.program,
     "csd_target_user": names.account,
     "csd_target_rpc_group": names.account,

@@ -16,7 +16,7 @@ from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
-from csd_live import BINARY, BRIDGE, compile_program
+from csd_live import BINARY, BRIDGE, compile_program, processes_below
 from target_answers import wait_for_rpc
 
 HOSTNQN = "nqn.2014-08.org.nvmexpress:uuid:2f2c9e33-0000-4000-8000-00000000c5d0"
@@ -81,25 +81,7 @@ class ComputeTarget:
 
     def processes(self, name: str) -> list[int]:
         """Processes of this name below it."""
-        parents = {}
-        names = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                text = stat.read_text()
-            except OSError:
-                continue
-            pid = int(stat.parent.name)
-            names[pid] = text[text.index("(") + 1 : text.rindex(")")]
-            parents[pid] = int(text.rpartition(")")[2].split()[1])
-
-        def below(pid: int) -> bool:
-            while pid in parents:
-                pid = parents[pid]
-                if pid == self.pid:
-                    return True
-            return False
-
-        return sorted(pid for pid, found in names.items() if found == name and below(pid))
+        return processes_below(self.pid, name)
 
     @property
     def running(self) -> bool:

@@ -194,6 +194,28 @@ class CsdTarget:
             Path(f"/dev/shm/csd_tgt_trace.pid{process.pid}").unlink(missing_ok=True)
 
 
+def processes_below(top: int, name: str) -> list[int]:
+    """Processes of this name below another one."""
+    parents, names = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue
+        pid = int(stat.parent.name)
+        names[pid] = text[text.index("(") + 1 : text.rindex(")")]
+        parents[pid] = int(text.rpartition(")")[2].split()[1])
+
+    def below(pid: int) -> bool:
+        while pid in parents:
+            pid = parents[pid]
+            if pid == top:
+                return True
+        return False
+
+    return sorted(pid for pid, found in names.items() if found == name and below(pid))
+
+
 def compile_program(source: Path, folder: Path, *options: str) -> bytes:
     """A program of the role, or one that a test wrote, as clang makes it."""
     made = folder / f"{source.name.removesuffix('.c')}.o"

@@ -13,7 +13,7 @@ from typing import Any
 
 from rpc_doubles import _Server, writes
 
-COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 65536, "program_type": 0xC0, "interpret": False}
+COMPUTE = {"slots": 8, "max_active": 8, "max_program_bytes": 65536, "program_type": 0xC0}
 # What runs of a program left.
 RUNS = {"reason": None, "runs_in": "worker", "deactivated": None, "faults": 1, "last_fault": {"kind": "fault"}}
 
@@ -168,7 +168,7 @@ class FakeCsdTarget(_Server):
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "pid": params.get("pid"),
                 "program_type": params.get("program_type", 0xC0),
-                "engine": "librte_bpf jit",
+                "engine": "worker",
                 "record_bytes": params.get("record_bytes", 64),
                 "stride_bytes": params.get("stride_bytes", 64),
                 "state_bytes": params.get("state_bytes", 64),

@@ -64,7 +64,7 @@ def engine_entry(program: str, selectivity: float | None, nanoseconds: float) ->
     return {
         "program": program,
         "parameters": f"of {program}",
-        "engine": "librte_bpf jit",
+        "engine": "worker",
         "selectivity": selectivity,
         "ns_per_record": spread(nanoseconds),
         "interpreter_ns_per_record": spread(nanoseconds * 6),
@@ -113,7 +113,7 @@ def measurement() -> dict[str, Any]:
             {
                 "program": "threshold",
                 "slot": 0,
-                "engine": "librte_bpf jit",
+                "engine": "worker",
                 "jit": True,
                 "verdict": "proved",
                 "bytes": 984,

@@ -30,10 +30,6 @@ OTHER_TASKS = 128
 COMPILER_SECONDS = 60
 # Policies: csd_policy.h.
 ISOLATED, VERIFIED = "isolated", "verified"
-WITHOUT = (
-    "set csd_target_workers: false (programs then run inside the target: without loops, functions and data of their "
-    "own, and proved by its verifier)"
-)
 
 
 @dataclass(frozen=True)
@@ -132,8 +128,7 @@ class Workers:
                 raise LabError(
                     asked="each program in a process of its own",
                     found=f"{path} is not there, or not executable",
-                    fix="let the role csd_target install it with csd_tgt (do not skip its tag 'install'), or "
-                    f"{WITHOUT}",
+                    fix="let the role csd_target install it with csd_tgt (do not skip its tag 'install')",
                 )
         compiler = self.folder / "csd_compile"
         found = _words_of_failure(compiler, user, group)
@@ -141,8 +136,8 @@ class Workers:
             raise LabError(
                 asked=f"compile programs on this machine, as {user}",
                 found=f"{compiler} says: {found}",
-                fix="let the role csd_target install gcc and binutils (do not skip its tag 'install'), mend what is "
-                f"named, or {WITHOUT}",
+                fix="let the role csd_target install gcc and binutils (do not skip its tag 'install'), or mend what is "
+                "named",
             )
 
 

@@ -246,6 +246,3 @@ def test_a_folder_that_is_no_cache_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     words = f"csd_tgt: --program-cache {tmp_path}: its mode is 0755: make it 0700"
     assert words in said("--program-cache", str(tmp_path))
-    tmp_path.chmod(0o700)
-    words = f"csd_tgt: --program-cache {tmp_path}: only programs in workers are compiled: give --workers, too"
-    assert words in said("--program-cache", str(tmp_path))

@@ -183,7 +183,7 @@ def test_the_drives_objects_over_check_run_and_run_again(tmp_path: Path) -> None
         assert "create csd_slm bdev csd0_memory, 8 MiB (2048 blocks of 4096)" in done["actions"]
         assert (again["changed"], again["actions"]) == (False, [])
         compute = next(bdev for bdev in again["tree"]["bdevs"] if bdev["name"] == COMPUTE)
-        assert (compute["slots"], compute["max_active"], compute["interpret"]) == (16, 16, False)
+        assert (compute["slots"], compute["max_active"]) == (16, 16)
         # It comes back whole, with the same UUIDs.
         drive.crash_and_return()
         assert drive.declare()["changed"] is False
@@ -201,7 +201,6 @@ def test_every_option_of_a_compute_namespace_is_read_back(drive: Drive) -> None:
         "max_program_bytes": 4096,
         "max_total_bytes": 2 * 1024 * 1024,
         "program_type": 0xC0,
-        "interpret": True,
     }
     bdevs = [{"type": "csd_compute", "name": "other", **options}, {"type": "csd_compute", "name": "four", "slots": 4}]
     asked = {"bdevs": bdevs}

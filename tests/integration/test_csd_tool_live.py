@@ -91,7 +91,7 @@ def test_list(host: Host) -> None:
     [compute] = told["compute"]
     assert [(one["pind"], one["state"]) for one in compute["programs"]] == [(slot, "active") for slot in range(5)]
     assert {(one["program_type"], one["pid"]) for one in compute["programs"]} == {(0xC0, None)}
-    assert "librte_bpf" in host.csd("list")
+    assert "worker" in host.csd("list")
 
 
 def test_scan_and_exec_find_what_a_host_that_reads_everything_finds(host: Host) -> None:

@@ -280,7 +280,11 @@ def test_what_lies_in_the_place_of_ours_is_refused_before_anything_is_changed(tm
             "csd_target_rpc_socket=/run/hello_ebpf_2/spdk.sock",
             "Asked: /var/cache/hello_ebpf/csd_target for csd_target.",
         ),
-        ("csd_target_workers=false", "Asked: a link /usr/local/bin/csd to /opt/hello_ebpf/csd_host/bin/csd."),
+        # It compiles no programs, so it has no cache.
+        (
+            "csd_target_program=/opt/hello_ebpf/spdk/current/bin/nvmf_tgt",
+            "Asked: a link /usr/local/bin/csd to /opt/hello_ebpf/csd_host/bin/csd.",
+        ),
     ):
         free += ("-e", less)
         refused = playbook(tmp_path, "places", "-i", "inventory/local", *free)

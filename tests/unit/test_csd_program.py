@@ -171,7 +171,7 @@ def test_the_result_and_the_diff_tell_what_is_in_the_slots(target: FakeCsdTarget
         "bytes": 16,
         "pid": 7,
         "program_type": 0xC0,
-        "engine": "librte_bpf jit",
+        "engine": "worker",
         "runs_in": "worker",
         "record_bytes": 32,
         "stride_bytes": 16,

@@ -34,9 +34,6 @@ int hot(const struct reading *reading)
 }
 """
 
-# As the role asks where programs run in processes of their own.
-WORKERS: dict[str, Any] = {"cpu": "v3", "debug": True}
-
 _spec = importlib.util.spec_from_file_location("action", ROOT / "plugins/action/csd_program_build.py")
 assert _spec is not None
 assert _spec.loader is not None
@@ -100,49 +97,40 @@ def test_the_inventorys_folder_wins_over_the_shipped_one(programs: Path) -> None
     assert digest(programs, "top.bpf.c") != shipped
 
 
-def test_the_same_code_is_the_same_bytes_wherever_it_lies(programs: Path, tmp_path: Path) -> None:
-    before = digest(programs)
-    moved = programs.rename(tmp_path / "elsewhere")
-    (moved / "hot.bpf.c").write_text(SOURCE + "/* Another comment. */\n")
-    assert digest(moved) == before
-
-
 def test_a_changed_header_is_another_program(programs: Path) -> None:
     before = digest(programs)
     (programs / "limit.h").write_text("#define LIMIT 41\n")
     assert digest(programs) != before
 
 
-def test_for_workers_it_has_btf_and_no_path(programs: Path, tmp_path: Path) -> None:
-    made = build(programs, "hot.bpf.c", **WORKERS)["programs"]["hot.bpf.c"]
+def test_it_has_btf_and_no_path(programs: Path, tmp_path: Path) -> None:
+    made = build(programs, "hot.bpf.c")["programs"]["hot.bpf.c"]
     elf = base64.b64decode(made["content"])
     assert {".BTF", ".BTF.ext"} <= sections(elf, tmp_path)
     assert {name for name in sections(elf, tmp_path) if ".debug" in name} == set()
     assert b"hot.bpf.c" in elf
     assert str(tmp_path).encode() not in elf
     assert b"csd_program_build" not in elf
-    plain = base64.b64decode(build(programs, "hot.bpf.c")["programs"]["hot.bpf.c"]["content"])
-    assert {name for name in sections(plain, tmp_path) if "BTF" in name} == set()
 
 
-def test_for_workers_too_the_same_code_is_the_same_bytes_wherever_it_lies(programs: Path, tmp_path: Path) -> None:
+def test_the_same_code_is_the_same_bytes_wherever_it_lies(programs: Path, tmp_path: Path) -> None:
     """Whatever is compiled beside it, and in which order."""
-    before = digest(programs, **WORKERS)
+    before = digest(programs)
     moved = programs.rename(tmp_path / "elsewhere")
     (moved / "hot.bpf.c").write_text(SOURCE + "/* Another comment. */\n")
-    made = build(moved, "grep.bpf.c", "top.bpf.c", "hot.bpf.c", **WORKERS)["programs"]
+    made = build(moved, "grep.bpf.c", "top.bpf.c", "hot.bpf.c")["programs"]
     assert made["hot.bpf.c"]["sha256"] == before
     # A comment that moves lines is another program: a fault is told by its line.
     (moved / "hot.bpf.c").write_text("/* Another comment. */\n" + SOURCE)
-    assert digest(moved, **WORKERS) != before
+    assert digest(moved) != before
 
 
-def test_the_programs_for_workers_are_those_that_are_installed(tmp_path: Path) -> None:
+def test_the_programs_are_those_that_are_installed(tmp_path: Path) -> None:
     """`make` makes the same bytes, those of programs/buffer too; and they are small enough for a slot."""
     sources = [path.name for path in [*SHIPPED.glob("*.bpf.c"), *SHIPPED.glob("buffer/*.bpf.c")]]
     assert {"top.bpf.c", "grep.bpf.c", "json_filter.bpf.c"} <= set(sources)
-    made = build(tmp_path, *sources, **WORKERS)["programs"]
-    folder = tmp_path / "build/programs/workers"
+    made = build(tmp_path, *sources)["programs"]
+    folder = tmp_path / "build/programs"
     goals = [str(folder / source.replace(".c", ".o")) for source in sources]
     command = ["make", "--no-print-directory", "-C", str(SHIPPED.parent), f"BUILD={tmp_path / 'build'}", *goals]
     subprocess.run(command, capture_output=True, check=True)
@@ -152,7 +140,7 @@ def test_the_programs_for_workers_are_those_that_are_installed(tmp_path: Path) -
         assert len(elf) <= 64 * 1024, source
 
 
-def test_without_llvm_strip_there_is_nothing_for_workers(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_llvm_strip_there_is_nothing(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda module, text: warnings.append(text))
     tools = programs / "tools"
@@ -160,13 +148,12 @@ def test_without_llvm_strip_there_is_nothing_for_workers(programs: Path, monkeyp
     (tools / "clang").symlink_to("/usr/bin/clang")
     monkeypatch.setattr(compiler, "ENVIRONMENT", {"PATH": str(tools)})
     monkeypatch.setattr("os.uname", lambda: type("Uname", (), {"nodename": "build1", "machine": "x86_64"}))
-    assert build(programs, "hot.bpf.c", **WORKERS)["msg"] == (
+    assert build(programs, "hot.bpf.c")["msg"] == (
         f"Asked: compile hot.bpf.c on build1. Found: there is no llvm-strip in {tools}. Do: let the role "
         "ebpf_toolchain install it there (package llvm), or name another machine with csd_target_builder."
     )
-    assert "msg" not in build(programs, "hot.bpf.c")
     # In check mode a task before this one may be about to install it.
-    assert build(programs, "hot.bpf.c", check=True, **WORKERS)["programs"]["hot.bpf.c"]["content"] is None
+    assert build(programs, "hot.bpf.c", check=True)["programs"]["hot.bpf.c"]["content"] is None
     assert warnings == ["no llvm-strip on build1 yet: what it will make is not known"]
 
 
@@ -235,7 +222,5 @@ def test_the_flags_are_those_of_the_makefile() -> None:
     text = (SHIPPED / "programs.mk").read_text()
     told = re.search(r"^BPF_CFLAGS := (.*)$", text, re.MULTILINE)
     assert told, "programs.mk has no line BPF_CFLAGS"
-    words = set(told[1].split()) - {"\\"}
-    flags = {flag for flag in compiler.FLAGS if not flag.startswith("-W")}
-    assert flags | {f"-mcpu={compiler.Way().cpu}"} <= words
-    assert "-g" not in words
+    words = set(text[text.index("-O2") :].split()) - {"\\"}
+    assert {flag for flag in compiler.FLAGS if not flag.startswith("-W")} <= words

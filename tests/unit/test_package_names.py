@@ -14,11 +14,11 @@ from ansible.module_utils.hello_ebpf.release import SUPPORTED, platform_name
 from conftest import ROOT
 from debian_machine import Debian
 
-MODULES = {"debian_packages": "name", "debian_package_files": "package"}
+MODULES = {"debian_packages": "name"}
 LITERAL = r"[a-z0-9][a-z0-9.+-]*(?:\|[a-z0-9][a-z0-9.+-]*)*"
 
 # Debian's were looked up with apt-cache policy on 12 and 13. Ubuntu's archive was not at hand: packages.ubuntu.com was
-# asked for those whose names differ and for daemon, libdpdk-dev and nvme-cli (all in universe or main of 24.04); the
+# asked for those whose names differ and for daemon and nvme-cli (all in universe or main of 24.04); the
 # others have had the same name in both for many releases.
 EVERYWHERE = [
     "binutils",
@@ -34,7 +34,6 @@ EVERYWHERE = [
     "libbpf-dev",
     "libbpf1",
     "libc6-dev",
-    "libdpdk-dev",
     "libelf-dev",
     "libnuma-dev",
     "libnuma1",

@@ -30,7 +30,6 @@ UNLINKS = {
     "module_utils/hello_ebpf/made.py": "its own record",
     "module_utils/hello_ebpf/nvme_boot.py": "first line of ours, or a link to such a unit",
     "module_utils/hello_ebpf/nvme_filesystem.py": "links of the unit of a mount that our line in fstab names",
-    "module_utils/hello_ebpf/package_files.py": "in a claimed folder",
     "module_utils/hello_ebpf/spdk_build/compile.py": "in a claimed folder",
     "module_utils/hello_ebpf/spdk_build/fetch.py": "in a claimed folder",
     "module_utils/hello_ebpf/spdk_target/saved.py": "a temporary file of its own",

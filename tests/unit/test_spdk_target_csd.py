@@ -27,7 +27,6 @@ COMPUTE = {
     "max_program_bytes": 65536,
     "max_total_bytes": 1048576,
     "program_type": 0xC0,
-    "interpret": False,
 }
 SLM = {"type": "csd_slm", "name": "memory", "size_megabytes": 64, "uuid": UUID}
 SLOTS = {"type": "csd_compute", "name": "compute"}
@@ -95,7 +94,7 @@ def sent(tree: Tree, wanted: Tree, **options: Any) -> list[tuple[str, str, dict[
 
 
 def test_they_are_made_by_their_own_rpcs() -> None:
-    assert sent(Tree(), asked(RAM, SLM, SLOTS, {**SLOTS, "name": "small", "slots": 4, "interpret": True})) == [
+    assert sent(Tree(), asked(RAM, SLM, SLOTS, {**SLOTS, "name": "small", "slots": 4})) == [
         (
             "create csd_ram bdev data, 512 MiB (1048576 blocks of 512)",
             "bdev_csd_ram_create",
@@ -108,9 +107,9 @@ def test_they_are_made_by_their_own_rpcs() -> None:
         ),
         ("create csd_compute bdev compute, as csd_tgt makes it", "bdev_csd_compute_create", {"name": "compute"}),
         (
-            "create csd_compute bdev small, slots 4, interpret true",
+            "create csd_compute bdev small, slots 4",
             "bdev_csd_compute_create",
-            {"name": "small", "slots": 4, "interpret": True},
+            {"name": "small", "slots": 4},
         ),
     ]
 
@@ -168,10 +167,9 @@ def test_the_diff_and_the_result_show_what_they_are_made_of(tmp_path: Path) -> N
             "Found: csd_slm bdev memory has 64 MiB (16384 blocks of 4096). ",
         ),
         (
-            {**SLOTS, "slots": 4, "interpret": True},
+            {**SLOTS, "slots": 4},
             "its programs are lost",
-            "Asked: bdev compute: slots 4, interpret true. "
-            "Found: csd_compute bdev compute has slots 16, interpret false. ",
+            "Asked: bdev compute: slots 4. Found: csd_compute bdev compute has slots 16. ",
         ),
     ],
 )
@@ -221,7 +219,7 @@ def test_they_are_removed_as_declared_and_purged(tmp_path: Path) -> None:
         ),
         (
             "delete csd_compute bdev compute, slots 16, max_active 16, max_range_sets 16, max_program_bytes 65536, "
-            "max_total_bytes 1048576, program_type 192, interpret false, and the programs in it",
+            "max_total_bytes 1048576, program_type 192, and the programs in it",
             "bdev_csd_delete",
             {"name": "compute"},
         ),

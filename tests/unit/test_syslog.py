@@ -23,7 +23,6 @@ LINE = 8000
 # Mappings without suboptions that hold a few words, not what files contain.
 FEW_WORDS = {
     ("csd_bench", "programs"),
-    ("debian_package_files", "files"),
     ("distribution", "parts"),
     ("distribution_pack", "parts"),
     ("hugepages", "nodes"),

@@ -19,10 +19,6 @@ from conftest import ROOT
 from module_run import run_module
 
 BIN = Path("/opt/hello_ebpf/csd_target/bin")
-WITHOUT = (
-    "or set csd_target_workers: false (programs then run inside the target: without loops, functions and data of their "
-    "own, and proved by its verifier)."
-)
 
 
 def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Service:
@@ -160,8 +156,7 @@ def test_a_compiler_that_does_not_work_is_told_with_its_words(open_folder: Path,
         stand_in(open_folder, script).check_programs("daemon", "daemon")
     assert str(refused.value) == (
         f"Asked: compile programs on this machine, as daemon. Found: {open_folder}/csd_compile says: {said}. "
-        "Do: let the role csd_target install gcc and binutils (do not skip its tag 'install'), mend what is named, "
-        f"{WITHOUT}"
+        "Do: let the role csd_target install gcc and binutils (do not skip its tag 'install'), or mend what is named."
     )
 
 
@@ -179,6 +174,5 @@ def test_a_program_that_is_missing_is_named(open_folder: Path, name: str) -> Non
         workers.check_programs("root", "root")
     assert str(refused.value) == (
         f"Asked: each program in a process of its own. Found: {open_folder}/{name} is not there, or not executable. "
-        "Do: let the role csd_target install it with csd_tgt (do not skip its tag 'install'), "
-        f"{WITHOUT}"
+        "Do: let the role csd_target install it with csd_tgt (do not skip its tag 'install')."
     )

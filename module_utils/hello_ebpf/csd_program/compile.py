@@ -14,12 +14,11 @@ from pathlib import Path
 from ..errors import LabError
 from ..make_install import ENVIRONMENT
 
-# As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other.
-FLAGS = ("-O2", "-target", "bpf", "-Wall", "-Wextra")
-# What maps are, and which line an instruction is of, the drive reads from .BTF and .BTF.ext. clang makes DWARF beside
-# them, several times as large, which nobody reads: llvm-strip takes it away. Programs are told apart by their bytes: no
-# path of this machine is in them.
-DEBUG = ("-g", "-fdebug-compilation-dir=.")
+# As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other. What maps are, and
+# which line an instruction is of, the drive reads from .BTF and .BTF.ext. clang makes DWARF beside them, several times
+# as large, which nobody reads: llvm-strip takes it away. Programs are told apart by their bytes: no path of this
+# machine is in them.
+FLAGS = ("-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-g", "-fdebug-compilation-dir=.")
 # One line for each thing that clang says.
 BRIEF = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 TELLING_LINES = 6
@@ -48,19 +47,6 @@ class Compiled:
     warnings: str
 
 
-@dataclass(frozen=True)
-class Way:
-    """How programs are compiled.
-
-    Attributes:
-        cpu: the eBPF that the drive takes: v1, v2 or v3.
-        debug: with what says of maps what they are, and of instructions of which line.
-    """
-
-    cpu: str = "v2"
-    debug: bool = False
-
-
 def find_clang() -> str:
     """Where clang is; empty where there is none."""
     return shutil.which("clang", path=ENVIRONMENT["PATH"]) or ""
@@ -76,7 +62,6 @@ def compile_units(
     texts: Mapping[str, Mapping[str, str]],
     include: Sequence[str],
     scratch: Path,
-    way: Way = Way(),
 ) -> dict[str, Compiled]:
     """Compile programs.
 
@@ -85,13 +70,12 @@ def compile_units(
         texts: folder of the controller -> file name in it -> text: sources and headers.
         include: folders among these whose headers every program may include.
         scratch: an empty folder.
-        way: how.
 
     Returns:
         Source as it was asked for -> its ELF.
 
     Raises:
-        LabError: there is no clang, or it refuses one of them; with clang's own words.
+        LabError: there is no clang or llvm-strip, or clang refuses one of them; with its own words.
     """
     clang = find_clang()
     if not clang:
@@ -101,7 +85,7 @@ def compile_units(
             fix="let the role ebpf_toolchain install it there, or name another machine with csd_target_builder",
         )
     strip = find_strip()
-    if way.debug and not strip:
+    if not strip:
         raise LabError(
             asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
             found=f"there is no llvm-strip in {ENVIRONMENT['PATH']}",
@@ -117,9 +101,7 @@ def compile_units(
         number, unit = numbered
         result = scratch / f"{number}.o"
         source = places[unit.folder] / unit.name
-        flags = [*FLAGS, f"-mcpu={way.cpu}", *BRIEF]
-        if way.debug:
-            flags += [*DEBUG, *(f"-ffile-prefix-map={place}/=" for place in places.values())]
+        flags = [*FLAGS, *BRIEF, *(f"-ffile-prefix-map={place}/=" for place in places.values())]
         command = [clang, *flags, *headers, "-c", str(source), "-o", str(result)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         words = _as_asked(done.stderr, places)
@@ -129,8 +111,7 @@ def compile_units(
                 found=f"clang says: {' | '.join(words.splitlines()[:TELLING_LINES])}",
                 fix="mend the program; nothing was changed",
             )
-        if way.debug:
-            _run_strip(strip, result, unit.source)
+        _run_strip(strip, result, unit.source)
         return unit.source, Compiled(result.read_bytes(), words)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

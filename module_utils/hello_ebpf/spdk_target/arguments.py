@@ -16,6 +16,5 @@ BDEV: dict[str, dict[str, Any]] = {
     "block_size": INT,
     "uuid": {"type": "str"},
     "filename": {"type": "path"},
-    **{name: INT for name in COMPUTE_OPTIONS if name != "interpret"},
-    "interpret": {"type": "bool"},
+    **dict.fromkeys(COMPUTE_OPTIONS, INT),
 }

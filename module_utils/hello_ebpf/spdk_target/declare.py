@@ -43,7 +43,6 @@ _FIELD_TYPES = {
     "max_program_bytes": ("csd_compute",),
     "max_total_bytes": ("csd_compute",),
     "program_type": ("csd_compute",),
-    "interpret": ("csd_compute",),
 }
 # What each number of a compute namespace can be: the width of its field in NVMe, where nothing else limits it.
 COMPUTE_LIMITS = {
@@ -164,8 +163,6 @@ def _csd(item: Mapping[str, Any], what: str) -> Bdev:
             "more programs that are active than there are slots",
             "make max_active at most slots",
         )
-    if item.get("interpret") is not None:
-        options["interpret"] = item["interpret"]
     return Bdev(item["name"], "csd_compute", uuid=identifier, options=options)
 
 

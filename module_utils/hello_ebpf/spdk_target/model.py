@@ -38,7 +38,6 @@ COMPUTE_OPTIONS = (
     "max_program_bytes",
     "max_total_bytes",
     "program_type",
-    "interpret",
 )
 
 

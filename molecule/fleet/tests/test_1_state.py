@@ -131,7 +131,7 @@ def test_a_host_sees_the_programs_that_the_targets_group_declares(host: str, nod
     for slot, name in PROGRAMS[node].items():
         assert seen[slot]["state"] == ("loaded" if name == "sample" else "active")
         if name != "hot":
-            file = f"/opt/hello_ebpf/csd_target/programs/workers/{name}.bpf.o"
+            file = f"/opt/hello_ebpf/csd_target/programs/{name}.bpf.o"
             assert seen[slot]["sha256"] == machine(node).check_output(f"sha256sum {file}").split()[0]
 
 

@@ -71,7 +71,7 @@ def test_host_target_and_file_agree_about_every_program(host: Host) -> None:
     [compute] = rpc(host, "csd_get_programs")
     by_target = {program["pind"]: program["sha256"] for program in compute["programs"] if program["state"] != "empty"}
     by_file = {
-        slot: host.check_output(f"sha256sum /opt/hello_ebpf/csd_target/programs/workers/{name}.bpf.o").split()[0]
+        slot: host.check_output(f"sha256sum /opt/hello_ebpf/csd_target/programs/{name}.bpf.o").split()[0]
         for name, slot in SLOTS.items()
     }
     assert by_host == by_target

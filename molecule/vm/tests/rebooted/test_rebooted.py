@@ -50,7 +50,7 @@ def test_the_target_is_back_with_its_subsystem(host: Host) -> None:
 def test_the_programs_are_back(host: Host) -> None:
     """After the reboot the same six programs are active, by digest."""
     wanted = {
-        slot: host.check_output(f"sha256sum /opt/hello_ebpf/csd_target/programs/workers/{name}.bpf.o").split()[0]
+        slot: host.check_output(f"sha256sum /opt/hello_ebpf/csd_target/programs/{name}.bpf.o").split()[0]
         for slot, name in enumerate(["threshold", "search", "aggregate", "histogram", "sample", "top"])
     }
     assert programs(host) == wanted

@@ -51,7 +51,7 @@ csd_compile: $(BUILD)/csd_compile
 
 COMPILER_TEST := $(BUILD)/compiler/checked
 COMPILER_TESTS := test_lines test_blob fuzz_blob test_cache test_job test_compile_confine test_compile
-COMPILER_TEST_INCLUDES := $(COMPILER_INCLUDES) -Icompiler/tests -Iengine/tests -Itranslator/tests
+COMPILER_TEST_INCLUDES := $(COMPILER_INCLUDES) -Icompiler/tests -Itranslator/tests
 # LeakSanitizer stops the process from a second one, which the confinement does not let it have.
 COMPILER_RUN := ASAN_OPTIONS=detect_leaks=0:exitcode=99 UBSAN_OPTIONS=exitcode=99
 

@@ -8,7 +8,7 @@ CONFINE_HEADERS := $(wildcard confine/*.h)
 # Not under AddressSanitizer: its own calls would be counted among the probes'.
 $(BUILD)/confine/test_confine: confine/tests/test_confine.c $(CONFINE_SOURCES) $(CONFINE_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -O1 -g -fsanitize=undefined -fno-sanitize-recover=all $(WARNINGS) $(INCLUDES) -Iconfine -Iengine/tests $(filter %.c,$^) -o $@
+	$(CC) -O1 -g -fsanitize=undefined -fno-sanitize-recover=all $(WARNINGS) $(INCLUDES) -Iconfine -Itranslator/tests $(filter %.c,$^) -o $@
 
 .PHONY: check_confine
 check_confine: $(BUILD)/confine/test_confine

@@ -1,91 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# The programs that are shipped, csd_engine_bench, and their tests.
-PROGRAM_NAMES := $(patsubst programs/%.bpf.c,%,$(wildcard programs/*.bpf.c))
-PROGRAM_OBJECTS := $(PROGRAM_NAMES:%=$(BUILD)/programs/%.bpf.o)
-PROGRAM_HEADERS := $(wildcard programs/*.h) engine/csd_engine.h
-
+# The programs that are shipped, those of programs/buffer too: with BTF, and with no path of this machine, so that a program is
+# known by its digest. As csd_program_build compiles them: by absolute paths, which clang 19 takes another way than others, and
+# from one folder, for clang 14 maps none within another.
 CLANG ?= clang
-# No debug information: the object depends on the source and clang alone, not on the folder in which it was made.
-BPF_CFLAGS := -O2 -target bpf -mcpu=v2 -Wall -Wextra -Werror -Iprograms -I/usr/include/$(shell $(CC) -print-multiarch)
-
-$(BUILD)/programs $(BUILD)/programs/checked:
-	mkdir -p $@
-
-$(BUILD)/programs/%.bpf.o: programs/%.bpf.c programs/csd_bpf.h programs/sensor.h | $(BUILD)/programs
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
-
-ALL += $(PROGRAM_OBJECTS)
-
-# For workers, those of programs/buffer too: with BTF, and with no path of this machine. As csd_program_build compiles them: by
-# absolute paths, which clang 19 takes another way than others, and from one folder, for clang 14 maps none within another.
 LLVM_STRIP ?= llvm-strip
-WORKER_SOURCE = $(abspath $(BUILD))/programs/source
-WORKER_BPF = $(filter-out -mcpu=% -Iprograms,$(BPF_CFLAGS)) -I$(WORKER_SOURCE) -mcpu=v3 -g -fdebug-compilation-dir=. \
-	-ffile-prefix-map=$(WORKER_SOURCE)/=
-WORKER_SOURCES := $(wildcard programs/*.bpf.c programs/*.h programs/buffer/*.bpf.c programs/buffer/*.h)
-WORKER_OBJECTS := $(patsubst %.bpf.c,$(BUILD)/programs/workers/%.bpf.o,$(notdir $(filter %.bpf.c,$(WORKER_SOURCES))))
+BPF_CFLAGS := -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -I/usr/include/$(shell $(CC) -print-multiarch)
 
-$(BUILD)/programs/source: $(WORKER_SOURCES)
+PROGRAM_SOURCES := $(wildcard programs/*.bpf.c programs/*.h programs/buffer/*.bpf.c programs/buffer/*.h)
+PROGRAM_FOLDER = $(abspath $(BUILD))/programs/source
+PROGRAM_OBJECTS := $(patsubst %.bpf.c,$(BUILD)/programs/%.bpf.o,$(notdir $(filter %.bpf.c,$(PROGRAM_SOURCES))))
+
+$(BUILD)/programs/source: $(PROGRAM_SOURCES)
 	rm -rf $@
 	install -D -m 644 -t $@ $^
 
-$(BUILD)/programs/workers:
-	mkdir -p $@
-
-$(BUILD)/programs/workers/%.bpf.o: $(BUILD)/programs/source | $(BUILD)/programs/workers
-	$(CLANG) $(WORKER_BPF) -c $(WORKER_SOURCE)/$*.bpf.c -o $@
+$(BUILD)/programs/%.bpf.o: $(BUILD)/programs/source
+	$(CLANG) $(BPF_CFLAGS) -I$(PROGRAM_FOLDER) -g -fdebug-compilation-dir=. -ffile-prefix-map=$(PROGRAM_FOLDER)/= \
+		-c $(PROGRAM_FOLDER)/$*.bpf.c -o $@
 	$(LLVM_STRIP) -g $@
 
-ALL += $(WORKER_OBJECTS)
-
-.PHONY: install_programs
-install_programs: $(PROGRAM_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/csd_engine_bench
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin programs/workers include)
-	install -m 755 $(BUILD)/csd_engine_bench $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(PROGRAM_OBJECTS) $(DESTDIR)$(PREFIX)/programs/
-	install -m 644 $(WORKER_OBJECTS) $(DESTDIR)$(PREFIX)/programs/workers/
-	install -m 644 programs/csd_bpf.h programs/buffer/csd_programs.h $(DESTDIR)$(PREFIX)/include/
-
+ALL += $(PROGRAM_OBJECTS)
 INSTALLS += install_programs
 
-# Each program's own source compiled natively, and what runs it beside the engine.
-CONTROL_OBJECTS := $(PROGRAM_NAMES:%=control_%.o)
-WAYS := $(addprefix programs/,csd_ways.c csd_native.c csd_record.c csd_json.c)
-CONTROL = -std=gnu11 -Wall -Wextra -Werror -Iprograms -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"'
-
-$(BUILD)/programs/control_%.o: programs/csd_control.c programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs
-	$(CC) $(CFLAGS) $(CONTROL) -c $< -o $@
-
-$(BUILD)/programs/checked/control_%.o: programs/csd_control.c programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs/checked
-	$(CC) $(SANITIZE) $(CONTROL) -c $< -o $@
-
-$(BUILD)/programs/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/programs
-	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) -c $< -o $@
-
-$(BUILD)/programs/checked/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/programs/checked
-	$(CC) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
-
-$(BUILD)/programs/checked/test_programs: $(BUILD)/programs/checked/test_programs.o \
-		$(WAYS:programs/%.c=$(BUILD)/programs/checked/%.o) $(CONTROL_OBJECTS:%=$(BUILD)/programs/checked/%) \
-		$(ENGINE_SANITIZED) $(LIBRTE_BPF)
-	$(CC) $(SANITIZE) $^ -lpthread -o $@
-
-$(BUILD)/programs/csd_engine_bench.o: INCLUDES += -DCSD_NATIVE_FLAGS='"$(CFLAGS)"'
-$(BUILD)/csd_engine_bench: $(BUILD)/programs/csd_engine_bench.o $(WAYS:programs/%.c=$(BUILD)/programs/%.o) \
-		$(CONTROL_OBJECTS:%=$(BUILD)/programs/%) $(ENGINE_LIBS) $(ENGINE_ALONE)
-	$(CC) $(CFLAGS) $^ -o $@
-
-ALL += $(BUILD)/csd_engine_bench
-
-# The last: the objects are the same wherever they are built, so that a program is known by its digest.
-.PHONY: check_programs
-check_programs: $(BUILD)/programs/checked/test_programs $(BUILD)/csd_engine_bench $(PROGRAM_OBJECTS)
-	$< $(BUILD)/programs
-	$(BUILD)/csd_engine_bench --megabytes 1 --repeats 1 --json $(BUILD)/programs | python3 -m json.tool > /dev/null
-	rm -rf $(BUILD)/programs/elsewhere && mkdir $(BUILD)/programs/elsewhere
-	cp programs/*.bpf.c programs/csd_bpf.h programs/sensor.h $(BUILD)/programs/elsewhere
-	cd $(BUILD)/programs/elsewhere && for name in $(PROGRAM_NAMES); do \
-		$(CLANG) $(BPF_CFLAGS) -c $$name.bpf.c -o $$name.bpf.o && cmp $$name.bpf.o ../$$name.bpf.o || exit 1; done
-
-CHECKS += check_programs
+.PHONY: install_programs
+install_programs: $(PROGRAM_OBJECTS)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,programs include)
+	install -m 644 $(PROGRAM_OBJECTS) $(DESTDIR)$(PREFIX)/programs/
+	install -m 644 programs/csd_bpf.h programs/buffer/csd_programs.h $(DESTDIR)$(PREFIX)/include/

@@ -6,18 +6,8 @@
 #include "spdk/thread.h"
 #include "spdk/util.h"
 
-/* Idle instances beyond this number go, the one that is idle longest first. */
-#define MAX_IDLE		16
 /* How often it is looked whether somebody still waits for the runs that have not begun. */
 #define SWEEP_MICROSECONDS	10000
-
-struct csd_idle_instance {
-	struct csd_loaded *loaded;
-	struct csd_instance *instance;
-	TAILQ_ENTRY(csd_idle_instance) link;
-};
-
-TAILQ_HEAD(csd_idle_instances, csd_idle_instance);
 
 /* Workers of a program, as long as it is in its slot. */
 struct csd_channel_pool {
@@ -33,59 +23,9 @@ struct csd_channel {
 	struct csd_shares shares;
 	TAILQ_HEAD(, csd_run) runs;	/* also those that have not begun */
 	struct csd_reader_buffers buffers;
-	struct csd_idle_instances idle;
-	uint32_t idle_count;
-	uint8_t *sink;
-	struct spdk_io_channel *workers;	/* NULL: programs run in this process */
+	struct spdk_io_channel *workers;
 	TAILQ_HEAD(, csd_channel_pool) pools;
 };
-
-static void
-csd_channel_destroy_idle(struct csd_channel *channel, struct csd_idle_instance *idle)
-{
-	TAILQ_REMOVE(&channel->idle, idle, link);
-	channel->idle_count--;
-	csd_instance_destroy(idle->instance);
-	csd_loaded_put(idle->loaded);
-	free(idle);
-}
-
-static struct csd_instance *
-csd_channel_take_instance(struct csd_channel *channel, struct csd_loaded *loaded)
-{
-	struct csd_idle_instance *idle;
-	struct csd_instance *instance;
-
-	TAILQ_FOREACH(idle, &channel->idle, link) {
-		if (idle->loaded == loaded) {
-			instance = idle->instance;
-			TAILQ_REMOVE(&channel->idle, idle, link);
-			channel->idle_count--;
-			csd_loaded_put(idle->loaded);
-			free(idle);
-			return instance;
-		}
-	}
-	return csd_instance_create(loaded->program);
-}
-
-static void
-csd_channel_keep_instance(struct csd_channel *channel, struct csd_loaded *loaded, struct csd_instance *instance)
-{
-	struct csd_idle_instance *idle = calloc(1, sizeof(*idle));
-
-	if (idle == NULL) {
-		csd_instance_destroy(instance);
-		return;
-	}
-	idle->loaded = csd_loaded_get(loaded);
-	idle->instance = instance;
-	TAILQ_INSERT_HEAD(&channel->idle, idle, link);
-	channel->idle_count++;
-	if (channel->idle_count > MAX_IDLE) {
-		csd_channel_destroy_idle(channel, TAILQ_LAST(&channel->idle, csd_idle_instances));
-	}
-}
 
 static void
 csd_channel_close_pool(struct csd_channel *channel, struct csd_channel_pool *pool)
@@ -185,21 +125,15 @@ static void
 csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 {
 	struct spdk_io_channel *io_channel = run->io_channel;
-	struct csd_instance *instance = run->instance;
-	struct csd_loaded *loaded = csd_loaded_get(run->loaded);
 	struct csd_channel_pool *pool = run->pool;
 
 	TAILQ_REMOVE(&channel->runs, run, link);
 	csd_shares_leave(&channel->shares, &run->waiter);
 	csd_work_end(&run->work);
 	csd_run_finish(run);
-	if (instance != NULL) {
-		csd_channel_keep_instance(channel, loaded, instance);
-	}
 	if (pool != NULL) {
 		csd_channel_put_pool(channel, pool);
 	}
-	csd_loaded_put(loaded);
 	csd_channel_admit(channel);
 	spdk_put_io_channel(io_channel);
 }
@@ -208,17 +142,13 @@ csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 static bool
 csd_channel_equip(struct csd_channel *channel, struct csd_run *run)
 {
-	if (run->loaded->blob == NULL) {
-		run->instance = csd_channel_take_instance(channel, run->loaded);
-		return run->instance != NULL;
-	}
 	run->workers = channel->workers;
 	run->pool = csd_channel_take_pool(channel, run);
 	run->wait.pool = run->pool != NULL ? run->pool->pool : NULL;
 	return run->pool != NULL;
 }
 
-/* In a turn of its own, for an instance may have to be made first. */
+/* In a turn of its own, for a pool may have to be made first. */
 static void
 csd_channel_begin(struct csd_channel *channel, struct csd_run *run)
 {
@@ -229,7 +159,7 @@ csd_channel_begin(struct csd_channel *channel, struct csd_run *run)
 	} else {
 		run->started = true;
 		run->input.buffers = &channel->buffers;
-		csd_run_start(run, channel->sink, csd_channel_notified);
+		csd_run_start(run, csd_channel_notified);
 	}
 	csd_work_ready(&run->work);
 }
@@ -358,7 +288,6 @@ csd_channel_free(struct csd_channel *channel)
 		spdk_put_io_channel(channel->workers);
 	}
 	csd_reader_buffers_free(&channel->buffers);
-	free(channel->sink);
 }
 
 static int
@@ -368,15 +297,12 @@ csd_channel_create(void *io_device, void *ctx)
 
 	(void)io_device;
 	TAILQ_INIT(&channel->runs);
-	TAILQ_INIT(&channel->idle);
 	TAILQ_INIT(&channel->pools);
 	csd_shares_init(&channel->shares);
-	channel->sink = malloc(CSD_SINK_BYTES);
 	channel->work = csd_work_hold();
-	channel->workers = csd_workers_enabled() ? csd_workers_hold() : NULL;
+	channel->workers = csd_workers_hold();
 	channel->sweeper = SPDK_POLLER_REGISTER(csd_channel_sweep, channel, SWEEP_MICROSECONDS);
-	if (channel->sink == NULL || channel->work == NULL || channel->sweeper == NULL ||
-	    (csd_workers_enabled() && channel->workers == NULL)) {
+	if (channel->work == NULL || channel->sweeper == NULL || channel->workers == NULL) {
 		csd_channel_free(channel);
 		return -ENOMEM;
 	}
@@ -391,9 +317,6 @@ csd_channel_destroy(void *io_device, void *ctx)
 
 	(void)io_device;
 	assert(TAILQ_EMPTY(&channel->runs));
-	while (!TAILQ_EMPTY(&channel->idle)) {
-		csd_channel_destroy_idle(channel, TAILQ_FIRST(&channel->idle));
-	}
 	while (!TAILQ_EMPTY(&channel->pools)) {
 		csd_channel_close_pool(channel, TAILQ_FIRST(&channel->pools));
 	}
@@ -427,15 +350,9 @@ static void
 csd_channel_purge(struct spdk_io_channel_iter *iter)
 {
 	struct csd_channel *channel = spdk_io_channel_get_ctx(spdk_io_channel_iter_get_channel(iter));
-	struct csd_idle_instance *idle, *next;
-	struct csd_channel_pool *pool, *next_pool;
+	struct csd_channel_pool *pool, *next;
 
-	TAILQ_FOREACH_SAFE(idle, &channel->idle, link, next) {
-		if (csd_loaded_is_retired(idle->loaded)) {
-			csd_channel_destroy_idle(channel, idle);
-		}
-	}
-	TAILQ_FOREACH_SAFE(pool, &channel->pools, link, next_pool) {
+	TAILQ_FOREACH_SAFE(pool, &channel->pools, link, next) {
 		if (pool->runs == 0 && csd_loaded_is_retired(pool->loaded)) {
 			csd_channel_close_pool(channel, pool);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * What a compute namespace keeps on each thread: the commands that run there, or wait for room to, and instances
- * of programs, which take longer to make than many a scan. It is the bdev's channel, so it lives as long as a queue of
+ * What a compute namespace keeps on each thread: the commands that run there, or wait for room to, and pools
+ * of workers for its programs. It is the bdev's channel, so it lives as long as a queue of
  * this thread can send commands.
  */
 #ifndef CSD_CHANNEL_H
@@ -21,7 +21,7 @@ int csd_channel_submit(struct csd_compute *compute, struct csd_run *run);
 /* The run of this request on this thread ends as aborted. false: there is none. */
 bool csd_channel_abort(struct csd_compute *compute, struct spdk_nvmf_request *req);
 
-/* Lets go of the idle instances of programs that left their slots, on all threads. */
+/* Lets go of the pools of programs that left their slots, on all threads. */
 void csd_channels_purge(struct csd_compute *compute, void (*done)(void *compute));
 
 #endif

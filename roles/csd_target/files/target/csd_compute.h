@@ -12,7 +12,6 @@ struct csd_compute_options {
 	uint32_t max_program_bytes;	/* of one program; default 64 KiB */
 	uint64_t max_total_bytes;	/* of all programs; default 1 MiB; whole MiB */
 	uint8_t program_type;		/* PTYPE of eBPF, beside 01h; default C0h */
-	bool interpret;			/* default false: compile where the CPU can */
 };
 
 void csd_compute_default_options(struct csd_compute_options *options);

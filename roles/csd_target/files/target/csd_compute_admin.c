@@ -60,7 +60,6 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 		.iov = req->iov,
 		.iovcnt = (int)req->iovcnt,
 		.owner = spdk_nvmf_request_get_ctrlr(req),
-		.options.interpret = compute->options.interpret,
 	};
 	const struct csd_load_asker asker = {
 		.host_nqn = spdk_nvmf_request_get_host_nqn(req), .wanted = wanted, .done = loaded, .ctx = req,

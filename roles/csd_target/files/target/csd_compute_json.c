@@ -19,7 +19,6 @@ write_options(const struct csd_compute_options *options, struct spdk_json_write_
 	spdk_json_write_named_uint32(w, "max_program_bytes", options->max_program_bytes);
 	spdk_json_write_named_uint64(w, "max_total_bytes", options->max_total_bytes);
 	spdk_json_write_named_uint32(w, "program_type", options->program_type);
-	spdk_json_write_named_bool(w, "interpret", options->interpret);
 }
 
 void

@@ -57,17 +57,17 @@ csd_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entr
 	entry->pit = slot->pit;
 	entry->pid = slot->pid;
 	if (slot->loaded != NULL) {
-		const struct csd_program_info *info = slot->loaded->info;
+		const struct csd_program_info *info = &slot->loaded->info;
 
 		entry->record_bytes = info->record_bytes;
 		entry->stride_bytes = info->stride_bytes;
 		entry->state_bytes = info->state_bytes;
 		entry->emit = (uint8_t)info->emit;
-		entry->jit = info->jit;
+		entry->jit = 1;
 		entry->verdict = (uint8_t)slot->loaded->proof.kind;
-		entry->worker = slot->loaded->blob != NULL;
+		entry->worker = 1;
 		memcpy(entry->sha256, slot->loaded->sha256, sizeof(entry->sha256));
-		snprintf(entry->engine, sizeof(entry->engine), "%s", info->engine);
+		snprintf(entry->engine, sizeof(entry->engine), "%s", CSD_LOADED_ENGINE);
 	}
 }
 

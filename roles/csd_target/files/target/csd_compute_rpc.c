@@ -11,6 +11,7 @@ struct compute_create {
 	char *uuid;
 	struct csd_compute_options options;
 	uint16_t program_type;
+	bool interpret;		/* in configurations that a csd_tgt with an engine of its own saved: means nothing any more */
 };
 
 #define OPTION(field, decode) \
@@ -24,13 +25,13 @@ static const struct spdk_json_object_decoder g_create[] = {
 	OPTION(max_range_sets, spdk_json_decode_uint16),
 	OPTION(max_program_bytes, spdk_json_decode_uint32),
 	OPTION(max_total_bytes, spdk_json_decode_uint64),
-	OPTION(interpret, spdk_json_decode_bool),
+	{ "interpret", offsetof(struct compute_create, interpret), spdk_json_decode_bool, true },
 	{ "program_type", offsetof(struct compute_create, program_type), spdk_json_decode_uint16, true },
 };
 
 static const char g_expected[] =
 	"expected: name (string), and where wanted: slots, max_active, max_range_sets, max_program_bytes, "
-	"max_total_bytes, program_type (numbers), interpret (boolean), uuid (string)";
+	"max_total_bytes, program_type (numbers), uuid (string)";
 
 /* NULL: fine. */
 static const char *

@@ -95,7 +95,7 @@ prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *re
 	run->slots = &compute->slots;
 	run->pind = execute.pind;
 	run->sets = &compute->sets;
-	info = run->loaded->info;
+	info = &run->loaded->info;
 	if (resolve(run, &execute, memory, &count, refusal)) {
 		return -1;
 	}

@@ -5,16 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct csd_load_line_of_host {
-	TAILQ_HEAD(, csd_load_item) items;
-	TAILQ_ENTRY(csd_load_host) link;	/* in ready */
-	bool under_way;
-};
-
 struct csd_load_host {
-	struct csd_load_line_of_host lines[CSD_LOAD_LINES];
-	TAILQ_ENTRY(csd_load_host) link;
-	uint32_t items;
+	TAILQ_ENTRY(csd_load_host) link;	/* in hosts, */
+	TAILQ_ENTRY(csd_load_host) turn;	/* in ready */
+	TAILQ_HEAD(, csd_load_item) queued;
+	uint32_t items;				/* queued or under way */
+	bool under_way;
 	char nqn[];
 };
 
@@ -22,9 +18,7 @@ void
 csd_load_queue_init(struct csd_load_queue *queue)
 {
 	TAILQ_INIT(&queue->hosts);
-	for (int line = 0; line < CSD_LOAD_LINES; line++) {
-		TAILQ_INIT(&queue->ready[line]);
-	}
+	TAILQ_INIT(&queue->ready);
 }
 
 static struct csd_load_host *
@@ -41,9 +35,7 @@ load_queue_find(struct csd_load_queue *queue, const char *nqn)
 	host = calloc(1, sizeof(*host) + bytes);
 	if (host != NULL) {
 		memcpy(host->nqn, nqn, bytes);
-		for (int line = 0; line < CSD_LOAD_LINES; line++) {
-			TAILQ_INIT(&host->lines[line].items);
-		}
+		TAILQ_INIT(&host->queued);
 		TAILQ_INSERT_TAIL(&queue->hosts, host, link);
 	}
 	return host;
@@ -62,39 +54,36 @@ load_queue_forget(struct csd_load_queue *queue, struct csd_load_item *item)
 }
 
 int
-csd_load_queue_add(struct csd_load_queue *queue, struct csd_load_item *item, const char *host_nqn, enum csd_load_line line)
+csd_load_queue_add(struct csd_load_queue *queue, struct csd_load_item *item, const char *host_nqn)
 {
 	struct csd_load_host *host = load_queue_find(queue, host_nqn);
-	struct csd_load_line_of_host *of;
 
 	if (host == NULL) {
 		return -ENOMEM;
 	}
-	of = &host->lines[line];
-	if (TAILQ_EMPTY(&of->items) && !of->under_way) {
-		TAILQ_INSERT_TAIL(&queue->ready[line], host, lines[line].link);
+	if (TAILQ_EMPTY(&host->queued) && !host->under_way) {
+		TAILQ_INSERT_TAIL(&queue->ready, host, turn);
 	}
-	TAILQ_INSERT_TAIL(&of->items, item, link);
+	TAILQ_INSERT_TAIL(&host->queued, item, link);
 	host->items++;
 	item->host = host;
-	item->line = line;
 	item->queued = true;
 	return 0;
 }
 
 struct csd_load_item *
-csd_load_queue_next(struct csd_load_queue *queue, enum csd_load_line line)
+csd_load_queue_next(struct csd_load_queue *queue)
 {
-	struct csd_load_host *host = TAILQ_FIRST(&queue->ready[line]);
+	struct csd_load_host *host = TAILQ_FIRST(&queue->ready);
 	struct csd_load_item *item;
 
 	if (host == NULL) {
 		return NULL;
 	}
-	TAILQ_REMOVE(&queue->ready[line], host, lines[line].link);
-	host->lines[line].under_way = true;
-	item = TAILQ_FIRST(&host->lines[line].items);
-	TAILQ_REMOVE(&host->lines[line].items, item, link);
+	TAILQ_REMOVE(&queue->ready, host, turn);
+	host->under_way = true;
+	item = TAILQ_FIRST(&host->queued);
+	TAILQ_REMOVE(&host->queued, item, link);
 	item->queued = false;
 	return item;
 }
@@ -102,12 +91,12 @@ csd_load_queue_next(struct csd_load_queue *queue, enum csd_load_line line)
 void
 csd_load_queue_done(struct csd_load_queue *queue, struct csd_load_item *item)
 {
-	struct csd_load_line_of_host *of = &item->host->lines[item->line];
+	struct csd_load_host *host = item->host;
 
-	of->under_way = false;
-	if (!TAILQ_EMPTY(&of->items)) {
+	host->under_way = false;
+	if (!TAILQ_EMPTY(&host->queued)) {
 		/* Behind the others that wait. */
-		TAILQ_INSERT_TAIL(&queue->ready[item->line], item->host, lines[item->line].link);
+		TAILQ_INSERT_TAIL(&queue->ready, host, turn);
 	}
 	load_queue_forget(queue, item);
 }
@@ -115,16 +104,15 @@ csd_load_queue_done(struct csd_load_queue *queue, struct csd_load_item *item)
 bool
 csd_load_queue_drop(struct csd_load_queue *queue, struct csd_load_item *item)
 {
-	struct csd_load_line_of_host *of;
+	struct csd_load_host *host = item->host;
 
 	if (!item->queued) {
 		return false;
 	}
-	of = &item->host->lines[item->line];
-	TAILQ_REMOVE(&of->items, item, link);
+	TAILQ_REMOVE(&host->queued, item, link);
 	item->queued = false;
-	if (TAILQ_EMPTY(&of->items) && !of->under_way) {
-		TAILQ_REMOVE(&queue->ready[item->line], item->host, lines[item->line].link);
+	if (TAILQ_EMPTY(&host->queued) && !host->under_way) {
+		TAILQ_REMOVE(&queue->ready, host, turn);
 	}
 	load_queue_forget(queue, item);
 	return true;

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
 #include <string.h>
 
 #include <openssl/evp.h>
 
+#include "csd_bare.h"
 #include "csd_check.h"
 #include "csd_policy.h"
 #include "csd_source.h"
@@ -23,10 +23,8 @@ loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
 	const struct csd_geometry *geometry = &object->geometry;
 	bool records = strcmp(object->kind, "csd/record") == 0;
 
-	loaded->worker_info = (struct csd_program_info) {
-		.engine = "worker",
+	loaded->info = (struct csd_program_info) {
 		.kind = records ? "csd/record" : "csd/buffer",
-		.jit = true,
 		.record_bytes = records ? geometry->record_bytes : LOADED_BUFFER_BYTES,
 		.stride_bytes = records ? geometry->stride_bytes : 1,
 		.state_bytes = (uint32_t)object->areas[CSD_AREA_STATE].length,
@@ -34,17 +32,16 @@ loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
 		.emit_bytes = !records || geometry->emit == CSD_EMIT_NOTHING ? 0 : geometry->emit == CSD_EMIT_RECORD ?
 			      geometry->record_bytes : sizeof(uint64_t),
 		.instructions = object->count,
-		.jit_bytes = (uint32_t)loaded->header.code_bytes,
-		.longest_ns = 1,
+		.code_bytes = (uint32_t)loaded->header.code_bytes,
 	};
-	loaded->info = &loaded->worker_info;
 }
 
+/* `bytes`: as csd_object_read() takes them. */
 static int
-loaded_compile(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
+loaded_compile(struct csd_loaded *loaded, const void *bytes, size_t length, const bool *unwanted, char reason[CSD_REASON_BYTES])
 {
 	struct csd_object *object = calloc(1, sizeof(*object));
-	int rc = object == NULL ? -ENOMEM : csd_object_read(loaded->bytes, loaded->length, object, reason);
+	int rc = object == NULL ? -ENOMEM : csd_object_read(bytes, length, object, reason);
 
 	if (rc != 0) {
 		free(object);
@@ -58,13 +55,41 @@ loaded_compile(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_
 	if (rc == 0 && !csd_policy_takes(&loaded->proof, reason)) {
 		rc = -EINVAL;
 	}
-	if (rc == 0 && csd_workers_compile(loaded->bytes, loaded->length, unwanted, &loaded->blob, &loaded->header, reason) !=
-		       CSD_BLOB_READY) {
+	if (rc == 0 && csd_workers_compile(bytes, length, unwanted, &loaded->blob, &loaded->header, reason) != CSD_BLOB_READY) {
 		rc = -EINVAL;
 	}
 	if (rc == 0) {
 		loaded_describe(loaded, object);
 	}
+	return rc;
+}
+
+static int
+loaded_compile_bare(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
+{
+	const struct csd_load_options *options = &loaded->options;
+	uint32_t record_bytes = options->record_bytes != 0 ? options->record_bytes : 64;
+	const struct csd_bare bare = {
+		.magic = CSD_BARE_MAGIC,
+		.geometry = {
+			.version = CSD_GEOMETRY_VERSION,
+			.record_bytes = record_bytes,
+			.stride_bytes = options->stride_bytes != 0 ? options->stride_bytes : record_bytes,
+			.state_bytes = options->state_bytes != 0 ? options->state_bytes : 64,
+			.emit = options->emit,
+		},
+	};
+	size_t length = sizeof(bare) + loaded->length;
+	uint8_t *bytes = malloc(length);
+	int rc;
+
+	if (bytes == NULL) {
+		return -ENOMEM;
+	}
+	memcpy(bytes, &bare, sizeof(bare));
+	memcpy(bytes + sizeof(bare), loaded->bytes, loaded->length);
+	rc = loaded_compile(loaded, bytes, length, unwanted, reason);
+	free(bytes);
 	return rc;
 }
 
@@ -94,9 +119,6 @@ csd_loaded_place(const struct csd_loaded *loaded, int64_t instruction, char plac
 static void
 loaded_free(struct csd_loaded *loaded)
 {
-	if (loaded->program != NULL) {
-		csd_program_unload(loaded->program);
-	}
 	if (loaded->object != NULL) {
 		csd_object_free(loaded->object);
 		free(loaded->object);
@@ -106,27 +128,13 @@ loaded_free(struct csd_loaded *loaded)
 	free(loaded);
 }
 
-/* A bare stream of instructions, or what is to be interpreted, has no place but in this process. */
-bool
-csd_loaded_compiles(const uint8_t *bytes, uint32_t length, const struct csd_load_options *options)
-{
-	return csd_workers_enabled() && !options->interpret && !options->in_target && length >= SELFMAG &&
-	       memcmp(bytes, ELFMAG, SELFMAG) == 0;
-}
-
 static int
 loaded_load(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
 {
-	int rc;
-
-	if (csd_loaded_compiles(loaded->bytes, loaded->length, &loaded->options)) {
-		return loaded_compile(loaded, unwanted, reason);
+	if (loaded->length >= SELFMAG && memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0) {
+		return loaded_compile(loaded, loaded->bytes, loaded->length, unwanted, reason);
 	}
-	rc = csd_program_load(loaded->bytes, loaded->length, &loaded->options, &loaded->program, reason);
-	loaded->info = rc == 0 ? csd_program_info(loaded->program) : NULL;
-	/* It takes no others. */
-	loaded->proof = (struct csd_proof) {.kind = CSD_PROVED, .instruction = -1};
-	return rc;
+	return loaded_compile_bare(loaded, unwanted, reason);
 }
 
 struct csd_loaded *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* A program that was taken, with what is known of it. Counted, for instances on several threads outlive its slot's interest. */
+/* A program that was taken, with what is known of it. Counted, for workers' pools on several threads outlive its slot's interest. */
 #ifndef CSD_LOADED_H
 #define CSD_LOADED_H
 
@@ -8,20 +8,37 @@
 #include <stdint.h>
 
 #include "csd_blob.h"
-#include "csd_engine.h"
 #include "csd_memory.h"
 #include "csd_proof.h"
 
 #define CSD_SHA256_BYTES	32
+#define CSD_LOADED_ENGINE	"worker"	/* as logs and RPC call what runs programs */
+
+/* Of a bare instruction stream, which has no place for it. Zeros: 64-byte records, 64 bytes of state. */
+struct csd_load_options {
+	uint32_t record_bytes;
+	uint32_t stride_bytes;
+	uint32_t state_bytes;
+	uint32_t emit;
+};
+
+struct csd_program_info {
+	const char *kind;	/* the ELF section: "csd/record" */
+	uint32_t record_bytes;
+	uint32_t stride_bytes;
+	uint32_t state_bytes;
+	uint32_t emit;		/* enum csd_emit: 0 record, 1 offset, 2 nothing */
+	uint32_t emit_bytes;	/* that one kept record takes in the output: record_bytes, 8 or 0 */
+	uint32_t instructions;
+	uint32_t code_bytes;
+};
 
 struct csd_loaded {
 	uint32_t references;
-	bool retired;			/* no slot has it any more: idle instances of it are to go */
-	const struct csd_program_info *info;
-	struct csd_program *program;	/* runs in this process; NULL: */
-	struct csd_memory *blob;	/* in workers */
+	bool retired;			/* no slot has it any more: workers that wait for its next run are to go */
+	struct csd_program_info info;
+	struct csd_memory *blob;
 	struct csd_blob_header header;
-	struct csd_program_info worker_info;
 	struct csd_object *object;	/* its functions, for whoever looks for a place in it */
 	struct csd_proof proof;
 	struct csd_load_options options;
@@ -30,12 +47,9 @@ struct csd_loaded {
 	uint8_t sha256[CSD_SHA256_BYTES];
 };
 
-/* Whether it is compiled for workers. */
-bool csd_loaded_compiles(const uint8_t *bytes, uint32_t length, const struct csd_load_options *options);
-
 /*
- * Verifies, and compiles for workers; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason`
- * says why. May take 0.2 s, or as long as a compiler may: not on a reactor. *unwanted becomes true: a compiler is ended.
+ * Checks, verifies and compiles; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason` says
+ * why. May take as long as a compiler may: not on a reactor. *unwanted becomes true: a compiler is ended.
  */
 struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
 				     const bool *unwanted, char reason[CSD_REASON_BYTES]);

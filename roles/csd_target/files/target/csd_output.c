@@ -20,34 +20,6 @@ locate(const struct csd_output *output, uint64_t offset, uint64_t *left)
 	return NULL;
 }
 
-uint64_t
-csd_output_room(struct csd_output *output, uint32_t item_bytes, uint8_t **room)
-{
-	uint64_t left, whole = output->size - output->used;
-
-	output->bounced = false;
-	*room = locate(output, output->used, &left);
-	left = left < whole ? left : whole;
-	if (left >= item_bytes) {
-		return left;
-	}
-	if (whole < item_bytes) {
-		return 0;
-	}
-	output->bounced = true;
-	*room = output->bounce;
-	return item_bytes;
-}
-
-void
-csd_output_took(struct csd_output *output, uint64_t bytes)
-{
-	if (output->bounced) {
-		csd_output_write(output, output->used, output->bounce, bytes);
-	}
-	output->used += bytes;
-}
-
 void
 csd_output_write(struct csd_output *output, uint64_t offset, const void *bytes, uint64_t length)
 {

@@ -62,8 +62,6 @@ static const struct spdk_json_object_decoder g_load[] = {
 	{ "stride_bytes", offsetof(struct load, options.stride_bytes), spdk_json_decode_uint32, true },
 	{ "state_bytes", offsetof(struct load, options.state_bytes), spdk_json_decode_uint32, true },
 	{ "emit", offsetof(struct load, emit), spdk_json_decode_string, true },
-	/* To compare both ways in one run. */
-	{ "in_target", offsetof(struct load, options.in_target), spdk_json_decode_bool, true },
 	/* SPDK reads requests of at most 32 KiB: a larger program comes in pieces, as over NVMe. */
 	{ "offset", offsetof(struct load, offset), spdk_json_decode_uint32, true },
 	{ "size", offsetof(struct load, size), spdk_json_decode_uint32, true },
@@ -71,7 +69,7 @@ static const struct spdk_json_object_decoder g_load[] = {
 
 static const char g_load_expected[] =
 	"expected: name (string), pind (number), program (base64), and where wanted: program_type, pid, record_bytes, "
-	"stride_bytes, state_bytes (numbers), emit (record, offset or nothing), in_target (boolean); for a piece of a program: offset, size (numbers)";
+	"stride_bytes, state_bytes (numbers), emit (record, offset or nothing); for a piece of a program: offset, size (numbers)";
 
 static void
 loaded(void *ctx, int rc, const struct csd_refusal *refusal)
@@ -107,7 +105,6 @@ load_bytes(struct spdk_jsonrpc_request *request, struct load *asked, struct csd_
 	struct csd_refusal refusal;
 	int rc;
 
-	chunk.options.interpret = compute->options.interpret;
 	rc = csd_compute_load(compute, &chunk, &asker, &refusal);
 	if (rc == 0) {
 		send_true(request);
@@ -255,8 +252,8 @@ write_named_or_null(struct spdk_json_write_ctx *w, const char *name, const char 
 static void
 write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 {
-	static const struct csd_program_info none = { .engine = "", .kind = "" };
-	const struct csd_program_info *info = program != NULL ? program->info : &none;
+	static const struct csd_program_info none = { .kind = "" };
+	const struct csd_program_info *info = program != NULL ? &program->info : &none;
 	char sha256[2 * CSD_SHA256_BYTES + 1] = "";
 	int i;
 
@@ -264,15 +261,15 @@ write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 		snprintf(sha256 + 2 * i, 3, "%02x", program->sha256[i]);
 	}
 	write_named_or_null(w, "sha256", sha256);
-	write_named_or_null(w, "engine", info->engine);
+	write_named_or_null(w, "engine", program != NULL ? CSD_LOADED_ENGINE : "");
 	write_named_or_null(w, "kind", info->kind);
-	spdk_json_write_named_bool(w, "jit", info->jit);
+	spdk_json_write_named_bool(w, "jit", program != NULL);
 	spdk_json_write_named_uint32(w, "record_bytes", info->record_bytes);
 	spdk_json_write_named_uint32(w, "stride_bytes", info->stride_bytes);
 	spdk_json_write_named_uint32(w, "state_bytes", info->state_bytes);
 	spdk_json_write_named_string(w, "emit", csd_emit_name(info->emit));
 	spdk_json_write_named_uint32(w, "instructions", info->instructions);
-	spdk_json_write_named_uint32(w, "jit_bytes", info->jit_bytes);
+	spdk_json_write_named_uint32(w, "jit_bytes", info->code_bytes);
 	write_named_or_null(w, "verdict", program != NULL ? csd_proof_name(program->proof.kind) : "");
 	write_named_or_null(w, "not_proved", program != NULL ? program->proof.words : "");
 }
@@ -331,7 +328,7 @@ write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t 
 	spdk_json_write_named_uint32(w, "program_type", slot->program_type);
 	write_info(w, slot->loaded);
 	write_named_or_null(w, "reason", slot->reason);
-	write_named_or_null(w, "runs_in", slot->loaded == NULL ? "" : slot->loaded->blob != NULL ? "worker" : "target");
+	write_named_or_null(w, "runs_in", slot->loaded == NULL ? "" : "worker");
 	write_faults(w, &slot->faults);
 	spdk_json_write_object_end(w);
 }
@@ -349,7 +346,6 @@ write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 	spdk_json_write_named_uint32(w, "max_active", options->max_active);
 	spdk_json_write_named_uint32(w, "max_program_bytes", options->max_program_bytes);
 	spdk_json_write_named_uint32(w, "program_type", options->program_type);
-	spdk_json_write_named_bool(w, "interpret", options->interpret);
 	spdk_json_write_named_string(w, "programs_policy", csd_policy_name());
 	spdk_json_write_named_array_begin(w, "programs");
 	pthread_mutex_lock(&slots->mutex);

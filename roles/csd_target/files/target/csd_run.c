@@ -5,19 +5,6 @@
 #include "spdk/util.h"
 #include "spdk_internal/log.h"
 
-/*
- * A slice ends after this, so that the thread's other work waits no longer; the clock is looked at about five times in
- * it. How many records fit between two looks is learned, beginning with a few: a program may take microseconds for one.
- */
-#define SLICE_MICROSECONDS	500
-#define STEP_MICROSECONDS	100
-#define FIRST_STEP_RECORDS	64
-/*
- * However cheap the records so far were, the next ones may each take the program's dearest way: as many as then take
- * this long are the most between two looks.
- */
-#define LONGEST_STEP_NS		500000
-
 struct csd_run *
 csd_run_create(struct spdk_nvmf_request *req)
 {
@@ -38,20 +25,11 @@ csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code)
 	run->status_code = status_code;
 }
 
-static uint64_t
-csd_run_most_records(const struct csd_run *run)
-{
-	return spdk_max(LONGEST_STEP_NS / spdk_max(run->loaded->info->longest_ns, 1), 1);
-}
-
 void
-csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run))
+csd_run_start(struct csd_run *run, void (*notify)(void *run))
 {
-	run->step_records = spdk_min(FIRST_STEP_RECORDS, csd_run_most_records(run));
-	run->sink = sink;
 	csd_count(&run->slots->slot[run->pind].statistics.runs, 1);
-	if (run->instance == NULL ? csd_run_worker_begin(run, notify) != 0 :
-				    csd_instance_begin(run->instance, &run->parameters) != 0) {
+	if (csd_run_worker_begin(run, notify) != 0) {
 		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 		return;
 	}
@@ -65,89 +43,10 @@ csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run))
 	}
 }
 
-static void
-csd_run_end(struct csd_run *run, enum csd_result_end how)
-{
-	run->end = how;
-	run->ended = true;
-}
-
-/* As much of the window from the next record on as should take a step's time; all of it, if little is left. */
-static uint64_t
-csd_run_region_bytes(const struct csd_run *run, uint64_t left)
-{
-	const struct csd_program_info *info = run->loaded->info;
-	uint64_t bytes = (run->step_records - 1) * info->stride_bytes + info->record_bytes;
-
-	return spdk_min(bytes, left);
-}
-
-static void
-csd_run_learn(struct csd_run *run, uint64_t records, uint64_t ticks)
-{
-	uint64_t step = spdk_get_ticks_hz() / 1000000 * STEP_MICROSECONDS;
-
-	if (ticks > 2 * step) {
-		run->step_records = spdk_max(run->step_records / 4, 1);
-	} else if (records == run->step_records && ticks < step / 2) {
-		run->step_records = spdk_min(run->step_records * 4, csd_run_most_records(run));
-	}
-}
-
-/* Runs over one region of the window; `left` bytes of it are not used yet. */
-static void
-csd_run_region(struct csd_run *run, uint64_t left, bool last_window)
-{
-	uint32_t emit_bytes = run->loaded->info->emit_bytes;
-	uint64_t bytes = csd_run_region_bytes(run, left), started;
-	struct csd_slice slice = {
-		.region = run->window.bytes + (run->next - run->window.offset),
-		.region_bytes = bytes,
-		.region_offset = run->next,
-		.out = run->sink,
-		.out_bytes = CSD_SINK_BYTES,
-		.last = last_window && bytes == left,
-	};
-	enum csd_slice_end how;
-
-	if (run->has_output && emit_bytes > 0) {
-		slice.out_bytes = csd_output_room(&run->output, emit_bytes, &slice.out);
-	}
-	/* A search may look at a window more for each match: what it has room for is bounded as well. */
-	slice.out_bytes = spdk_min(slice.out_bytes, spdk_max(run->step_records, 1) * emit_bytes);
-	started = spdk_get_ticks();
-	how = csd_instance_run(run->instance, &slice);
-	started = spdk_get_ticks() - started;
-	run->ticks += started;
-	csd_run_learn(run, slice.records, started);
-
-	run->next += slice.consumed;
-	run->records += slice.records;
-	run->matches += slice.matches;
-	if (run->has_output && emit_bytes > 0) {
-		csd_output_took(&run->output, slice.emitted_bytes);
-	}
-	if (how == CSD_SLICE_STOPPED) {
-		csd_run_end(run, CSD_END_STOPPED);
-	} else if (how == CSD_SLICE_FULL) {
-		/* Perhaps only this piece of the output is. */
-		if (run->has_output && csd_output_room(&run->output, emit_bytes, &slice.out) == 0) {
-			csd_run_end(run, CSD_END_FULL);
-		} else if (slice.consumed == 0 && slice.out_bytes >= emit_bytes) {
-			csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
-		}
-	} else if (slice.last) {
-		csd_run_end(run, CSD_END_WHOLE);
-	} else if (slice.consumed == 0) {
-		SPDK_ERRLOG("slot %u: the engine sees no record in %" PRIu64 " bytes\n", run->pind, bytes);
-		csd_run_fail(run, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
-	}
-}
-
 bool
 csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 {
-	uint32_t record_bytes = run->loaded->info->record_bytes;
+	uint32_t record_bytes = run->loaded->info.record_bytes;
 	int status_code_type, status_code;
 
 	for (;;) {
@@ -169,25 +68,6 @@ csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 	}
 }
 
-static void
-csd_run_do_slice(struct csd_run *run)
-{
-	uint64_t deadline = spdk_get_ticks() + spdk_get_ticks_hz() / 1000000 * SLICE_MICROSECONDS;
-	uint64_t left;
-	bool last_window;
-
-	do {
-		if (!csd_run_find_window(run, &left, &last_window)) {
-			return;
-		}
-		if (left == 0) {
-			csd_run_end(run, CSD_END_WHOLE);
-			return;
-		}
-		csd_run_region(run, left, last_window);
-	} while (!run->ended && spdk_get_ticks() < deadline);
-}
-
 enum csd_run_state
 csd_run_slice(struct csd_run *run)
 {
@@ -197,12 +77,8 @@ csd_run_slice(struct csd_run *run)
 	if (run->aborted || run->unwanted) {
 		run->ended = true;
 	}
-	if (!run->ended && run->instance == NULL && run->started) {
-		if (csd_run_worker_slice(run)) {
-			return CSD_RUN_WAITS;
-		}
-	} else if (!run->ended) {
-		csd_run_do_slice(run);
+	if (!run->ended && csd_run_worker_slice(run)) {
+		return CSD_RUN_WAITS;
 	}
 	if (run->ended) {
 		csd_run_worker_leave(run);
@@ -235,9 +111,6 @@ csd_run_count(const struct csd_run *run, const struct csd_result *result)
 	csd_count(&statistics->matches, result->matches);
 	csd_count(&statistics->scanned_bytes, spdk_min(result->next, run->length));
 	csd_count(&statistics->nanoseconds, result->nanoseconds);
-	if (run->instance != NULL) {
-		csd_count(&statistics->cpu_nanoseconds, result->nanoseconds);
-	}
 	if (run->aborted || run->unwanted) {
 		csd_count(&statistics->aborted, 1);
 	} else if (run->failed) {
@@ -250,14 +123,12 @@ csd_run_count(const struct csd_run *run, const struct csd_result *result)
 static void
 csd_run_write_result(struct csd_run *run, const struct csd_result *result)
 {
-	const void *state = run->instance != NULL ? csd_instance_state(run->instance) : run->worker_state;
-
 	if (run->has_output) {
 		csd_output_write(&run->output, 0, result, sizeof(*result));
-		csd_output_write(&run->output, sizeof(*result), state, result->state_bytes);
+		csd_output_write(&run->output, sizeof(*result), run->worker_state, result->state_bytes);
 	}
 	if (run->state_output != NULL) {
-		memcpy(run->state_output, state, result->state_bytes);
+		memcpy(run->state_output, run->worker_state, result->state_bytes);
 	}
 }
 
@@ -270,7 +141,6 @@ csd_run_discard(struct csd_run *run)
 	if (run->sets != NULL) {
 		csd_range_sets_release(run->sets, run->rsid);
 	}
-	free(run->output.bounce);
 	free(run->worker_state);
 	free(run);
 }
@@ -278,7 +148,7 @@ csd_run_discard(struct csd_run *run)
 void
 csd_run_finish(struct csd_run *run)
 {
-	uint32_t state_bytes = run->loaded->info->state_bytes;
+	uint32_t state_bytes = run->loaded->info.state_bytes;
 	struct csd_result result = {
 		.magic = CSD_RESULT_MAGIC,
 		.version = 1,

@@ -18,6 +18,14 @@
 struct csd_channel;
 struct csd_channel_pool;
 
+struct csd_run_parameters {
+	uint64_t cparam1;
+	uint64_t cparam2;
+	const void *data;
+	uint32_t data_bytes;	/* at most CSD_DATA_BYTES */
+	const void *state;	/* state_bytes to begin with; NULL: zeros */
+};
+
 /* A part of the input that a worker was asked for; one may be asked for ahead (CSD_RING_CHAINED). */
 struct csd_run_part {
 	uint64_t bytes;		/* of input */
@@ -57,16 +65,13 @@ struct csd_run {
 	struct csd_waiter waiter;
 	bool started;
 	bool aborted;				/* by the host */
-	struct csd_instance *instance;		/* of a program that runs in this process; NULL: */
-	struct spdk_io_channel *workers;	/* of one that runs in workers, */
+	struct spdk_io_channel *workers;
 	struct csd_channel_pool *pool;
 	struct csd_workers_wait wait;		/* with its pool, and its worker as soon as it has one */
 
 	/* and by csd_run.c and csd_run_worker.c. */
 	struct csd_reader *reader;
-	uint8_t *sink;				/* of the channel, for what only counts */
 	uint64_t next;				/* byte of the input: the next record */
-	uint64_t step_records;			/* between two looks at the clock */
 	uint64_t records;
 	uint64_t matches;
 	uint64_t ticks;
@@ -87,13 +92,10 @@ struct csd_run {
 	uint8_t status_code;
 };
 
-/* Room for the largest item: what csd_run_start() needs as sink. */
-#define CSD_SINK_BYTES	CSD_MAX_RECORD_BYTES
-
 struct csd_run *csd_run_create(struct spdk_nvmf_request *req);
 
-/* Instance, or pool, is there: begins. A run that cannot be begun fails, and is ended like any other. */
-void csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run));
+/* Its pool is there: begins. A run that cannot be begun fails, and is ended like any other. */
+void csd_run_start(struct csd_run *run, void (*notify)(void *run));
 
 /* It ends with this status. */
 void csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code);
@@ -104,10 +106,7 @@ enum csd_run_state {
 	CSD_RUN_ENDED,	/* no I/O is under way: csd_run_finish() */
 };
 
-/*
- * Runs for half a millisecond, and then for what it does between two looks at the clock: another half at most, by an
- * estimate of what the program may take (csd_cost.h) that knows nothing of caches and of other work on the core.
- */
+/* Takes what the worker has done, and asks it for more. The program's own time passes there: a slice never waits for it. */
 enum csd_run_state csd_run_slice(struct csd_run *run);
 
 /* Answers the command, gives back what was acquired, frees. */

@@ -20,7 +20,7 @@ _Static_assert(CSD_RING_RANGES + 2 == NVME_CSD_MAX_RANGES, "input and output, an
 int
 csd_run_worker_begin(struct csd_run *run, void (*notify)(void *run))
 {
-	run->worker_state = calloc(1, spdk_max(run->loaded->info->state_bytes, 1));
+	run->worker_state = calloc(1, spdk_max(run->loaded->info.state_bytes, 1));
 	run->wait.owner = csd_workers_owner(spdk_nvmf_request_get_host_nqn(run->req));
 	run->wait.notify = notify;
 	run->wait.ctx = run;
@@ -102,7 +102,7 @@ static void
 csd_run_worker_first(const struct csd_run *run, struct csd_ring_request *request)
 {
 	const struct csd_worker *worker = run->wait.worker;
-	uint32_t state_bytes = run->loaded->info->state_bytes;
+	uint32_t state_bytes = run->loaded->info.state_bytes;
 
 	request->flags |= CSD_CALL_FIRST;
 	if (run->parameters.data_bytes > 0) {
@@ -165,7 +165,7 @@ csd_run_worker_ask(struct csd_run *run, bool last, bool chained)
 static bool
 csd_run_worker_may_go_on(const struct csd_run *run)
 {
-	const struct csd_program_info *info = run->loaded->info;
+	const struct csd_program_info *info = &run->loaded->info;
 	const struct csd_run_part *part = &run->part[(run->oldest + run->parts - 1) % CSD_WORKERS_PARTS];
 	uint64_t most = info->emit_bytes > 0 ? (part->bytes / info->stride_bytes + 1) * info->emit_bytes : part->bytes;
 
@@ -178,7 +178,7 @@ static void
 csd_run_worker_take_state(struct csd_run *run)
 {
 	const struct csd_worker *worker = run->wait.worker;
-	uint64_t at = run->loaded->header.state - CSD_BLOB_DATA, bytes = run->loaded->info->state_bytes;
+	uint64_t at = run->loaded->header.state - CSD_BLOB_DATA, bytes = run->loaded->info.state_bytes;
 
 	if (bytes > 0 && run->loaded->header.state != 0 && at <= worker->data->length && bytes <= worker->data->length - at) {
 		memcpy(run->worker_state, worker->data->base + at, bytes);
@@ -251,7 +251,7 @@ csd_run_worker_hear(struct csd_run *run)
 		bool last = part->last;
 		struct csd_ring_answer answer;
 
-		if (csd_worker_answer(run->wait.worker, part->bytes + run->loaded->info->stride_bytes, &answer)) {
+		if (csd_worker_answer(run->wait.worker, part->bytes + run->loaded->info.stride_bytes, &answer)) {
 			csd_run_worker_take(run, &answer);
 			/* An item that found no room at all is asked for with all that there is: not ahead. */
 			if (!run->answered && run->parts > 0 && answer.emitted > 0 && csd_run_worker_may_go_on(run)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* A run whose program is in a worker: part by part through its window, answered through its output. */
+/* A run's worker: part by part through its window, answered through its output. */
 #ifndef CSD_RUN_WORKER_H
 #define CSD_RUN_WORKER_H
 
@@ -23,7 +23,7 @@ void csd_run_tell_lines(struct csd_run *run, const struct csd_ring_answer *answe
 /* Once, before it lets go of its worker: what it wrote besides, and the CPU time that it took. */
 void csd_run_tell_rest(struct csd_run *run);
 
-/* What csd_run.c does for both kinds: the window that holds the next record is at hand. */
+/* csd_run.c: the window that holds the next record is at hand. */
 bool csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window);
 
 #endif

@@ -71,7 +71,7 @@ find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *ref
 	run->length = scan->length;
 	run->input.first = scan->first;
 	run->input.length = scan->length;
-	run->input.record_bytes = run->loaded->info->record_bytes;
+	run->input.record_bytes = run->loaded->info.record_bytes;
 	return 0;
 }
 
@@ -80,7 +80,7 @@ static int
 find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
 {
 	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
-	uint32_t state_bytes = run->loaded->info->state_bytes;
+	uint32_t state_bytes = run->loaded->info.state_bytes;
 	uint64_t bytes;
 	uint32_t count;
 
@@ -125,7 +125,7 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 static int
 find_output(struct csd_run *run, struct csd_refusal *refusal)
 {
-	const struct csd_program_info *info = run->loaded->info;
+	const struct csd_program_info *info = &run->loaded->info;
 	struct spdk_nvmf_request *req = run->req;
 	uint32_t bytes = csd_data_bytes(req);
 
@@ -138,12 +138,6 @@ find_output(struct csd_run *run, struct csd_refusal *refusal)
 	run->output.iovcnt = (int)req->iovcnt;
 	run->output.size = bytes;
 	run->output.used = sizeof(struct csd_result) + info->state_bytes;
-	if (req->iovcnt > 1 && info->emit_bytes > 0) {
-		run->output.bounce = malloc(info->emit_bytes);
-		if (run->output.bounce == NULL) {
-			return csd_refuse_specific(refusal, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES, "Scan: no memory");
-		}
-	}
 	return 0;
 }
 

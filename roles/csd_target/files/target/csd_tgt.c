@@ -34,8 +34,8 @@ static struct option tgt_options[] = {
 static void
 usage(void)
 {
-	printf("     --workers <folder>    run programs in processes of their own: csd_worker, csd_spawner, csd_compile there\n");
-	printf("     --worker-cpus <list>      on which they run, such as 1,3-5 (default: all that no reactor has)\n");
+	printf("     --workers <folder>    of csd_worker, csd_spawner and csd_compile (default: that of csd_tgt)\n");
+	printf("     --worker-cpus <list>  on which programs run, such as 1,3-5 (default: all that no reactor has)\n");
 	printf("     --program-cpu-milliseconds <number>\n"
 	       "                           that a command's program may take in a worker (default 10000)\n");
 	printf("     --program-faults <number>\n"

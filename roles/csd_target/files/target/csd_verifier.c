@@ -27,27 +27,16 @@ struct job {
 	void *ctx;
 };
 
-struct verifier_line {
-	const char *name;
-	pthread_cond_t filled;
-	uint32_t threads;
-};
-
 static struct {
 	pthread_mutex_t mutex;
+	pthread_cond_t filled;
 	struct csd_load_queue queue;
-	struct verifier_line lines[CSD_LOAD_LINES];
+	uint32_t threads;
 } g_verifier = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
+	.filled = PTHREAD_COND_INITIALIZER,
 	.queue = {
-		.hosts = TAILQ_HEAD_INITIALIZER(g_verifier.queue.hosts),
-		.ready = {
-			TAILQ_HEAD_INITIALIZER(g_verifier.queue.ready[0]), TAILQ_HEAD_INITIALIZER(g_verifier.queue.ready[1]),
-		},
-	},
-	.lines = {
-		[CSD_LOAD_VERIFY] = {.name = "csd_verifier", .filled = PTHREAD_COND_INITIALIZER},
-		[CSD_LOAD_COMPILE] = {.name = "csd_compiler", .filled = PTHREAD_COND_INITIALIZER},
+		.hosts = TAILQ_HEAD_INITIALIZER(g_verifier.queue.hosts), .ready = TAILQ_HEAD_INITIALIZER(g_verifier.queue.ready),
 	},
 };
 
@@ -85,13 +74,13 @@ verifier_sweep(void *ctx)
 }
 
 static struct job *
-verifier_next(enum csd_load_line line)
+verifier_next(void)
 {
 	struct csd_load_item *item;
 
 	pthread_mutex_lock(&g_verifier.mutex);
-	while ((item = csd_load_queue_next(&g_verifier.queue, line)) == NULL) {
-		pthread_cond_wait(&g_verifier.lines[line].filled, &g_verifier.mutex);
+	while ((item = csd_load_queue_next(&g_verifier.queue)) == NULL) {
+		pthread_cond_wait(&g_verifier.filled, &g_verifier.mutex);
 	}
 	pthread_mutex_unlock(&g_verifier.mutex);
 	return SPDK_CONTAINEROF(item, struct job, item);
@@ -101,13 +90,11 @@ verifier_next(enum csd_load_line line)
 static void *
 verifier_run(void *ctx)
 {
-	struct verifier_line *of = ctx;
-	enum csd_load_line line = (enum csd_load_line)(of - g_verifier.lines);
-
+	(void)ctx;
 	/* It inherited a reactor's core. */
 	spdk_unaffinitize_thread();
 	for (;;) {
-		struct job *job = verifier_next(line);
+		struct job *job = verifier_next();
 		struct csd_verification *verification = &job->verification;
 
 		job->loaded = csd_loaded_create(verification->bytes, verification->length, &verification->options, &job->unwanted,
@@ -122,34 +109,25 @@ verifier_run(void *ctx)
 	return NULL;
 }
 
-static uint32_t
-verifier_threads(enum csd_load_line line)
+static int
+verifier_start(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return line == CSD_LOAD_VERIFY ? 1 : (uint32_t)spdk_min(spdk_max(cpus / 2, LEAST_COMPILERS), MOST_COMPILERS);
-}
-
-static int
-verifier_start(enum csd_load_line line)
-{
-	struct verifier_line *of = &g_verifier.lines[line];
+	uint32_t most = (uint32_t)spdk_min(spdk_max(cpus / 2, LEAST_COMPILERS), MOST_COMPILERS);
 	pthread_t thread;
 	int rc = 0;
 
-	while (of->threads < verifier_threads(line) && (rc = pthread_create(&thread, NULL, verifier_run, of)) == 0) {
-		pthread_setname_np(thread, of->name);
+	while (g_verifier.threads < most && (rc = pthread_create(&thread, NULL, verifier_run, NULL)) == 0) {
+		pthread_setname_np(thread, "csd_compiler");
 		pthread_detach(thread);
-		of->threads++;
+		g_verifier.threads++;
 	}
-	return of->threads > 0 ? 0 : -rc;
+	return g_verifier.threads > 0 ? 0 : -rc;
 }
 
 int
 csd_verifier_submit(const struct csd_verification *verification, const struct csd_verifier_asker *asker)
 {
-	enum csd_load_line line = csd_loaded_compiles(verification->bytes, verification->length, &verification->options) ?
-				  CSD_LOAD_COMPILE : CSD_LOAD_VERIFY;
 	struct job *job = calloc(1, sizeof(*job));
 	int rc;
 
@@ -163,10 +141,10 @@ csd_verifier_submit(const struct csd_verification *verification, const struct cs
 	job->ctx = asker->ctx;
 	job->sweeper = SPDK_POLLER_REGISTER(verifier_sweep, job, SWEEP_MICROSECONDS);
 	pthread_mutex_lock(&g_verifier.mutex);
-	rc = job->sweeper == NULL ? -ENOMEM : verifier_start(line);
-	rc = rc != 0 ? rc : csd_load_queue_add(&g_verifier.queue, &job->item, asker->host_nqn, line);
+	rc = job->sweeper == NULL ? -ENOMEM : verifier_start();
+	rc = rc != 0 ? rc : csd_load_queue_add(&g_verifier.queue, &job->item, asker->host_nqn);
 	if (rc == 0) {
-		pthread_cond_signal(&g_verifier.lines[line].filled);
+		pthread_cond_signal(&g_verifier.filled);
 	}
 	pthread_mutex_unlock(&g_verifier.mutex);
 	if (rc != 0) {

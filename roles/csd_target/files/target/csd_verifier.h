@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * Programs on their way into slots, on threads of their own: to verify one takes milliseconds, to compile one for workers
- * seconds. One thread verifies, several have programs compiled; whose turn it is says csd_load_queue.h.
+ * Programs on their way into slots, on threads of their own, two to four: to verify one takes milliseconds, to compile it
+ * seconds. Whose turn it is says csd_load_queue.h.
  */
 #ifndef CSD_VERIFIER_H
 #define CSD_VERIFIER_H

@@ -53,7 +53,7 @@ struct csd_workers_thread {
 
 static struct {
 	struct csd_aside *aside;	/* ends with the process */
-	bool enabled;
+	bool found;			/* the three programs: */
 	bool said;			/* which layers shut programs in */
 	char compile[PATH_MAX], spawner[PATH_MAX], worker[PATH_MAX];
 	cpu_set_t usable;
@@ -106,8 +106,26 @@ csd_workers_configure(const char *folder)
 			return rc;
 		}
 	}
-	g_workers.enabled = true;
+	g_workers.found = true;
 	return csd_workers_find_usable();
+}
+
+/* Where this program lies. */
+static int
+csd_workers_find_beside(void)
+{
+	char folder[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+
+	if (length < 0) {
+		int rc = -errno;
+
+		fprintf(stderr, "csd_tgt: /proc/self/exe: %s: give --workers\n", strerror(-rc));
+		return rc;
+	}
+	folder[length] = '\0';
+	*strrchr(folder, '/') = '\0';
+	return csd_workers_configure(folder);
 }
 
 int
@@ -144,17 +162,7 @@ csd_workers_set_cpus(const char *text)
 int
 csd_workers_check(void)
 {
-	if (g_workers.cache != NULL && !g_workers.enabled) {
-		fprintf(stderr, "csd_tgt: --program-cache %s: only programs in workers are compiled: give --workers, too\n", g_workers.cache);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-bool
-csd_workers_enabled(void)
-{
-	return g_workers.enabled;
+	return g_workers.found ? 0 : csd_workers_find_beside();
 }
 
 int
@@ -509,11 +517,9 @@ csd_workers_find_cpus(void)
 void
 csd_workers_init(void)
 {
-	if (g_workers.enabled) {
-		csd_workers_find_cpus();
-		/* Its thread inherits the core of this one. */
-		g_workers.aside = csd_aside_create(spdk_unaffinitize_thread);
-	}
+	csd_workers_find_cpus();
+	/* Its thread inherits the core of this one. */
+	g_workers.aside = csd_aside_create(spdk_unaffinitize_thread);
 	spdk_io_device_register(&g_workers, csd_workers_channel_create, csd_workers_channel_destroy,
 				sizeof(struct csd_workers_thread), "csd_workers");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * Programs in processes of their own, when csd_tgt was started with --workers FOLDER: where csd_worker, csd_spawner and
- * csd_compile are. Then each ELF program runs there; without, in the target, by the engine of csd_engine.h.
+ * Programs in processes of their own. csd_worker, csd_spawner and csd_compile lie beside csd_tgt, or in the folder that
+ * --workers names.
  */
 #ifndef CSD_WORKERS_H
 #define CSD_WORKERS_H
@@ -31,9 +31,8 @@ int csd_workers_set_cache(const char *folder);
 int csd_workers_set_cpu_milliseconds(const char *text);
 /* On which they run, as text: "1,3-5". Not called: all that no reactor has. 0 or -EINVAL. */
 int csd_workers_set_cpus(const char *text);
-/* That what was set fits together: when all is. 0 or -EINVAL. */
+/* When all is set: looks for the programs beside csd_tgt, if no folder was named. 0, or -errno: they are not there. */
 int csd_workers_check(void);
-bool csd_workers_enabled(void);
 
 /* Between them csd_workers_hold(). */
 void csd_workers_init(void);

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# csd_tgt: every target/csd_*.c, the engine, librte_bpf, and SPDK's target.
+# csd_tgt: every target/csd_*.c, what it has of workers, compiler and translator, and SPDK's target.
 #   make csd_tgt_checked    the same under AddressSanitizer and UBSan: $(BUILD)/checked/csd_tgt
 # Functions that know nothing of SPDK stand in files of their own: `make check` tests them.
 
 TARGET_SOURCES := $(wildcard target/csd_*.c)
 TARGET_OBJECTS := $(TARGET_SOURCES:%.c=$(BUILD)/%.o)
 TARGET_CHECKED := $(TARGET_SOURCES:%.c=$(BUILD)/checked/%.o)
-ENGINE_CHECKED := $(ENGINE_OBJECTS:$(BUILD)/%=$(BUILD)/checked/%)
-# What a target has of programs in workers: knows nothing of SPDK either.
+# Of these parts: they know nothing of SPDK.
 TARGET_WORKERS := csd_aside csd_blob csd_confine csd_executor csd_kit csd_memory csd_ring csd_spawner_link csd_blob_get csd_cache csd_btf \
-	csd_check csd_helper csd_object csd_object_maps csd_object_read csd_proof csd_source
-TARGET_INCLUDES = $(INCLUDES) -Iworker -Iconfine -Icompiler -Itranslator $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
+	csd_bare csd_check csd_elf_file csd_flow csd_geometry csd_helper csd_object csd_object_maps csd_object_read csd_proof csd_refuse \
+	csd_source csd_value csd_verify
+TARGET_INCLUDES = $(INCLUDES) -Iworker -Iconfine -Icompiler $(patsubst -I%,-isystem %,$(call pkg_config,--cflags,hello_spdk_target))
 TARGET_LIBRARIES = $(call pkg_config,--libs,hello_spdk_target) -lcrypto
 
 .PHONY: csd_tgt csd_tgt_checked check_target install_target
@@ -30,16 +30,10 @@ $(TARGET_CHECKED): $(BUILD)/checked/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(TARGET_INCLUDES) -MMD -MP -c $< -o $@
 
-# The engine's objects rather than its library, which would hide that two functions share a name.
-$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(ENGINE_OBJECTS) $(TARGET_WORKERS:%=$(BUILD)/compiler/%.o) $(LIBRTE_BPF)
+$(BUILD)/csd_tgt: $(TARGET_OBJECTS) $(TARGET_WORKERS:%=$(BUILD)/compiler/%.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
-$(BUILD)/checked/engine/csd_rte_bpf.o: INCLUDES += $(RTE_BPF_INCLUDES)
-$(BUILD)/checked/engine/%.o: engine/%.c $(ENGINE_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
-
-$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(ENGINE_CHECKED) $(TARGET_WORKERS:%=$(BUILD)/compiler/checked/%.o) $(LIBRTE_BPF)
+$(BUILD)/checked/csd_tgt: $(TARGET_CHECKED) $(TARGET_WORKERS:%=$(BUILD)/compiler/checked/%.o)
 	$(CC) $(SANITIZE) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
 
 # ---- tests: each test/x_test.c with the sources that it names

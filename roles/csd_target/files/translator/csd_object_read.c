@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "csd_elf.h"
+#include "csd_bare.h"
+#include "csd_geometry.h"
 #include "csd_helper.h"
 #include "csd_object_maps.h"
 
@@ -584,7 +585,7 @@ object_read_kind(struct reader *reader)
 	}
 	strcpy(object->kind, csd_elf_section_name(&reader->elf, reader->program).text);
 	if (strcmp(object->kind, RECORD) == 0) {
-		int rc = csd_elf_read_geometry(&reader->elf, &object->geometry);
+		int rc = csd_geometry_read(&reader->elf, &object->geometry);
 
 		object->areas[CSD_AREA_PARAMETERS].length = sizeof(struct csd_parameters);
 		object->areas[CSD_AREA_STATE].length = object->geometry.state_bytes;
@@ -637,8 +638,15 @@ csd_object_read(const void *bytes, size_t length, struct csd_object *object, cha
 	if (length > CSD_MAX_PROGRAM_BYTES) {
 		return csd_refuse(reason, "a program of %zu bytes; at most %u are possible", length, CSD_MAX_PROGRAM_BYTES);
 	}
+	if (csd_is_bare(bytes, length)) {
+		rc = csd_bare_read(bytes, length, object, reason);
+		if (rc != 0) {
+			csd_object_free(object);
+		}
+		return rc;
+	}
 	if (length < SELFMAG || memcmp(bytes, ELFMAG, SELFMAG) != 0) {
-		return csd_refuse(reason, "no ELF object: bare instructions are not translated yet");
+		return csd_refuse(reason, "no ELF object");
 	}
 	reader = calloc(1, sizeof(*reader));
 	if (reader == NULL) {

@@ -121,7 +121,7 @@ csd_prove(const struct csd_object *object, struct csd_proof *proof)
 		return -ENOMEM;
 	}
 	proof_translate(object, &code);
-	rc = csd_verify_worker(&code, &doubt);
+	rc = csd_verify(&code, &doubt);
 	free(code.insns);
 	if (rc == -EINVAL) {
 		proof_say(proof, object, doubt.certain ? CSD_CERTAIN_FAULT : CSD_NOT_PROVED, entry->begin + doubt.instruction, doubt.words);

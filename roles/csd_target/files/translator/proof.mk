@@ -6,8 +6,8 @@
 PROOF_OBJECTS := $(TRANSLATOR_SEEDS) $(foreach cpu,$(BUFFER_CPUS),$(BUFFER_NAMES:%=$(BUILD)/buffer/$(cpu)/%.bpf.o))
 PROOF_PROGRAMS ?= 20000
 
-$(BUILD)/translator/test_proof: $(addprefix $(BUILD)/translator/checked/,test_proof.o rfc9669.o csd_proof.o csd_verify.o csd_flow.o \
-		csd_value.o) $(TRANSLATOR_CHECKED)
+$(BUILD)/translator/test_proof: $(addprefix $(BUILD)/translator/checked/,test_proof.o rfc9669.o) $(TRANSLATOR_PROOF) \
+		$(TRANSLATOR_CHECKED)
 	$(CC) $(SANITIZE) $^ -o $@
 
 .PHONY: check_proof

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# eBPF to C: docs/engine.md. Neither `all` nor `install` makes any of it yet.
+# eBPF to C: docs/engine.md. What is installed of it is in csd_compile (compiler.mk).
 #
 #   make csd_translate        build/csd_translate PROGRAM.bpf.o -o OUT.c
-#   make csd_translator_bench, csd_records_bench    what programs take; below
+#   make csd_translator_bench    what loops take; below
 #   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
 #                             PROGRAMS_SEED=7 for others
-TRANSLATOR_SOURCES := $(addprefix translator/,csd_btf.c csd_check.c csd_emit.c csd_emit_buffer.c csd_emit_insn.c \
-	csd_emit_maps.c csd_emit_records.c csd_helper.c csd_narrow.c csd_object.c csd_object_maps.c csd_object_read.c csd_source.c) \
-	$(addprefix engine/,csd_elf.c csd_elf_file.c csd_refuse.c)
-TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h engine/csd_*.h) programs/csd_bpf.h worker/csd_call.h
-TRANSLATOR_INCLUDES := -Itranslator -Iworker -I$(BUILD)/translator $(INCLUDES)
+TRANSLATOR_SOURCES := $(addprefix translator/,csd_bare.c csd_btf.c csd_check.c csd_elf_file.c csd_emit.c csd_emit_buffer.c csd_emit_insn.c \
+	csd_emit_maps.c csd_emit_records.c csd_geometry.c csd_helper.c csd_narrow.c csd_object.c csd_object_maps.c csd_object_read.c csd_refuse.c csd_source.c)
+TRANSLATOR_HEADERS := $(wildcard translator/*.h translator/tests/*.h) programs/csd_bpf.h worker/csd_call.h
+TRANSLATOR_INCLUDES := -Iworker -I$(BUILD)/translator $(INCLUDES)
 
 # What is translated is compiled so, and no other way. Of undefined behaviour of C the translator leaves none to a
 # program that keeps to its memory; the flags from -fwrapv on are for the others. Zeros of a frame by vectors: `rep stos`,
@@ -36,7 +35,7 @@ $(BUILD)/translator/csd_prelude.inc: $(TRANSLATOR_PRELUDE) translator/translator
 TRANSLATOR_OBJECTS := $(patsubst %.c,$(BUILD)/translator/%.o,$(notdir $(TRANSLATOR_SOURCES)))
 TRANSLATOR_CHECKED := $(TRANSLATOR_OBJECTS:$(BUILD)/translator/%=$(BUILD)/translator/checked/%)
 
-vpath csd_%.c translator engine
+vpath csd_%.c translator
 $(BUILD)/translator/csd_%.o: csd_%.c $(TRANSLATOR_HEADERS) $(BUILD)/translator/csd_prelude.inc
 	$(CC) $(CFLAGS) $(WARNINGS) $(TRANSLATOR_INCLUDES) -c $< -o $@
 
@@ -53,13 +52,13 @@ csd_translate: $(BUILD)/csd_translate
 # flag that defines what C does not, under UBSan. And at -O1, where gcc shares registers otherwise: both faults of its
 # own atomics show there.
 
-TRANSLATOR_TEST_INCLUDES := $(TRANSLATOR_INCLUDES) -Itranslator/tests -Itranslator/tests/loops -Iengine/tests
+TRANSLATOR_TEST_INCLUDES := $(TRANSLATOR_INCLUDES) -Itranslator/tests -Itranslator/tests/loops
 TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-recover=all
 
 $(BUILD)/translator/checked/%.o: translator/tests/%.c $(wildcard translator/tests/*.h) $(TRANSLATOR_HEADERS) | $(BUILD)/translator/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(TRANSLATOR_TEST_INCLUDES) -c $< -o $@
 
-TRANSLATOR_TESTS := test_refusals test_source fuzz_translator test_conformance test_generated test_programs test_geometries \
+TRANSLATOR_TESTS := test_elf test_refusals test_source fuzz_translator test_conformance test_generated test_programs test_geometries \
 	test_buffers
 TRANSLATOR_BATCH := $(addprefix $(BUILD)/translator/checked/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
@@ -76,7 +75,7 @@ TRANSLATED_NAMES := $(patsubst %.bpf.c,%,$(notdir $(TRANSLATED_SOURCES)))
 TRANSLATED_LIBRARIES := $(foreach cpu,$(TRANSLATED_CPUS) strict native,$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
 TRANSLATED_HEADERS := programs/csd_bpf.h programs/sensor.h translator/tests/loops/loop.h translator/tests/programs/context.h \
 	translator/tests/beside.h
-TRANSLATED_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Itranslator/tests -Itranslator/tests/loops
+TRANSLATED_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Iprograms -Itranslator/tests -Itranslator/tests/loops
 # What a map's declaration says is in debug information.
 $(TRANSLATED_CPUS:%=$(BUILD)/translator/%/maps.bpf.o): TRANSLATED_BPF += -g
 
@@ -122,7 +121,9 @@ $(BUILD)/translator/bad/%.bpf.o: translator/tests/bad/%.bpf.c programs/csd_bpf.h
 	@mkdir -p $(@D)
 	$(CLANG) $(TRANSLATED_BPF) -mcpu=v3 -c $< -o $@
 
-$(BUILD)/translator/test_refusals $(BUILD)/translator/test_source $(BUILD)/translator/fuzz_translator: \
+TRANSLATOR_PROOF := $(addprefix $(BUILD)/translator/checked/,csd_proof.o csd_verify.o csd_flow.o csd_value.o)
+$(BUILD)/translator/test_elf: $(TRANSLATOR_PROOF)
+$(addprefix $(BUILD)/translator/,test_elf test_refusals test_source fuzz_translator): \
 		$(BUILD)/translator/%: $(BUILD)/translator/checked/%.o $(TRANSLATOR_CHECKED)
 	$(CC) $(SANITIZE) $^ -o $@
 
@@ -131,6 +132,12 @@ TRANSLATOR_SEEDS := $(foreach cpu,$(TRANSLATED_CPUS),$(TRANSLATED_NAMES:%=$(BUIL
 # Lines of C: clang -g writes them.
 $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o: translator/tests/places.bpf.c programs/csd_bpf.h | $(BUILD)/translator
 	$(CLANG) $(TRANSLATED_BPF) $(if $(findstring plain,$@),,-g) -mcpu=v3 -c $(abspath $<) -o $@
+
+# HELLO_EBPF_FUZZ_SEED is that of all fuzzers: `random`, or the seed that a failed run told.
+FUZZ_SEED := $(or $(patsubst random,$(shell date +%s%N),$(HELLO_EBPF_FUZZ_SEED)),1)
+ifneq ($(shell printf %s '$(FUZZ_SEED)' | tr -d 0-9),)
+$(error asked: HELLO_EBPF_FUZZ_SEED=$(HELLO_EBPF_FUZZ_SEED); found: no number; do: give a number, or random)
+endif
 
 # How many programs test_generated makes, and mutants fuzz_translator; and where their chances begin.
 PROGRAMS ?= 800
@@ -142,6 +149,7 @@ check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translato
 		$(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o
 	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
 	grep -q 'helper.bpf.o: instruction .* calls helper 35: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
+	$(BUILD)/translator/test_elf $(BUILD)/translator/v2/threshold.bpf.o
 	$(BUILD)/translator/test_refusals $(addprefix $(BUILD)/translator/,v3/closest.bpf.o v3/maps.bpf.o bad)
 	$(BUILD)/translator/test_source $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o 2000 $(PROGRAMS_SEED)
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
@@ -169,12 +177,3 @@ $(BUILD)/csd_translator_bench: translator/csd_translator_bench.c $(addprefix tra
 		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@
 
 csd_translator_bench: $(BUILD)/csd_translator_bench $(foreach cpu,v3 native,$(LOOP_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
-
-# The shipped record programs, translated and by today's engine, timed by turns: `make csd_records_bench`, then
-#	build/csd_records_bench build/programs build/translator/v2
-$(BUILD)/csd_records_bench: translator/csd_records_bench.c translator/bench.h worker/csd_call.h $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
-		$(ENGINE_LIBS) $(ENGINE_ALONE)
-	$(CC) $(CFLAGS) $(WARNINGS) -Iworker $(INCLUDES) $(filter-out %.h,$^) -ldl -lm -o $@
-
-.PHONY: csd_records_bench
-csd_records_bench: $(BUILD)/csd_records_bench $(PROGRAM_OBJECTS) $(PROGRAM_NAMES:%=$(BUILD)/translator/v2/%.so)

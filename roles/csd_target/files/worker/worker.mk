@@ -36,7 +36,7 @@ install_workers: csd_workers csd_compile
 WORKER_TESTS := test_memory test_aside test_ring test_worker test_kills test_blobs test_faults
 WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_kit.o csd_aside.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
 	$(patsubst confine/%.c,%.o,$(wildcard confine/*.c)))
-WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Iengine/tests -Itranslator/tests -Itranslator
+WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Itranslator/tests
 
 $(WORKER_BUILD)/checked/%.o: %.c $(WORKER_HEADERS) | $(WORKER_BUILD)/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(WORKER_TEST_INCLUDES) -c $< -o $@

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# The programs of the second engine (docs/engine.md): csd_tgt --workers runs them. programs.mk installs them; these are tests.
+# The programs of programs/buffer (docs/programs.md). programs.mk installs them; these are tests.
 #
 #   make check_buffer          each beside its reference; BUFFER_SEED=7 for other chances
 #   make csd_buffer_bench      then build/csd_buffer_bench build/buffer [MEGABYTES [REPEATS]]
 BUFFER := programs/buffer
 BUFFER_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard $(BUFFER)/*.bpf.c)))
 BUFFER_HEADERS := $(wildcard $(BUFFER)/*.h) programs/csd_bpf.h
-BUFFER_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -I$(BUFFER)
+BUFFER_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Iprograms -I$(BUFFER)
 
 # For each eBPF that clang 14 knows; and of v3 what gcc makes under UBSan, without the flags that define what C does not.
 BUFFER_CPUS := v1 v2 v3
@@ -42,9 +42,9 @@ $(BUILD)/buffer/checked/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEAD
 	$(CC) $(SANITIZE) -fno-sanitize=alignment $(BUFFER_NATIVE) -o $@
 
 # --- tests
-BUFFER_INCLUDES := $(INCLUDES) -I$(BUFFER) -I$(BUFFER)/tests -Iworker -Itranslator -Itranslator/tests -Iengine/tests
+BUFFER_INCLUDES := $(INCLUDES) -I$(BUFFER) -I$(BUFFER)/tests -Iworker -Itranslator/tests
 BUFFER_TEST_HEADERS := $(BUFFER_HEADERS) $(wildcard $(BUFFER)/tests/*.h) worker/csd_call.h translator/bench.h \
-	translator/tests/chance.h engine/tests/test.h
+	translator/tests/chance.h translator/tests/test.h
 BUFFER_WAYS := $(BUFFER_CPUS) strict checked
 BUFFER_TESTS := $(BUFFER_NAMES:%=$(BUILD)/buffer/test_%)
 

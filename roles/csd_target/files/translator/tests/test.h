@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* What the engine's tests share: checks that say what they found, programs as instructions, files. */
+/* What the tests in C share: checks that say what they found, programs as instructions, files. */
 #ifndef TEST_H
 #define TEST_H
 

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * librte_bpf has a validator of its own, which runs behind this one. It is not enough for programs of strangers: its
- * bounds of differences, products and masks are wrong in places (DPDK has corrected many since), it lets a program
- * write to its argument (here: the stored data), store and return addresses, divide by what may be zero, and its JIT
- * compiles some instructions wrongly. All of that is refused here, with a reason.
- *
- * It is an abstract interpretation: instructions are visited once, in an order in which each comes behind all that
- * lead to it (there are no loops), over what is known of registers and stack on any path to them.
+ * An abstract interpretation: instructions are visited once, in an order in which each comes behind all that lead to it
+ * (there are no loops), over what is known of registers and stack on any path to them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -97,7 +92,7 @@ visit_address_arithmetic(const struct verifier *verifier, uint32_t at, const str
 	return 0;
 }
 
-/* What workers have and csd_flow.c refuses else: of these nothing is said but how wide they are. */
+/* Signed division and moves, 32-bit arithmetic shifts: of these nothing is said but how wide they are. */
 static bool
 visit_other_alu(const struct csd_insn *insn, struct csd_value *result)
 {
@@ -158,9 +153,6 @@ visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *i
 		return 0;
 	}
 	if ((operation == BPF_DIV || operation == BPF_MOD) && src.umin == 0) {
-		if (!verifier->flow.worker) {
-			return REFUSE(verifier, at, "divides by r%u, which may be zero: test it first", insn->src);
-		}
 		/* RFC 9669, 4.1: the quotient is 0 then, the rest what was divided. */
 		*dst = csd_unsigned_range(0, result.umax);
 		return 0;
@@ -316,7 +308,7 @@ check_number(const struct verifier *verifier, uint32_t at, const struct state *s
 	return rc;
 }
 
-/* In a worker only. Whatever it finds and leaves is any number. */
+/* Whatever it finds and leaves is any number. */
 static int
 visit_atomic(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
@@ -543,8 +535,8 @@ interpret(struct verifier *verifier)
 	return rc;
 }
 
-static int
-verify(const struct csd_code *code, bool worker, struct csd_doubt *doubt)
+int
+csd_verify(const struct csd_code *code, struct csd_doubt *doubt)
 {
 	struct verifier verifier = {
 		.code = code,
@@ -553,7 +545,6 @@ verify(const struct csd_code *code, bool worker, struct csd_doubt *doubt)
 		.flow = {
 			.code = code,
 			.doubt = doubt,
-			.worker = worker,
 			.order = calloc(code->count, sizeof(*verifier.flow.order)),
 		},
 	};
@@ -568,23 +559,4 @@ verify(const struct csd_code *code, bool worker, struct csd_doubt *doubt)
 	free(verifier.flow.order);
 	free(verifier.states);
 	return rc;
-}
-
-int
-csd_verify(const struct csd_code *code, char reason[CSD_REASON_BYTES])
-{
-	struct csd_doubt doubt;
-	int rc = verify(code, false, &doubt);
-
-	if (rc != -EINVAL) {
-		return rc;
-	}
-	return doubt.instruction == CSD_DOUBT_NOWHERE ? csd_refuse(reason, "%s", doubt.words) :
-	       csd_refuse(reason, "instruction %u: %s", doubt.instruction, doubt.words);
-}
-
-int
-csd_verify_worker(const struct csd_code *code, struct csd_doubt *doubt)
-{
-	return verify(code, true, doubt);
 }
