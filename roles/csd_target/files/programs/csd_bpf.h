@@ -16,8 +16,7 @@
  *		return reading->value >= (__s64)csd_parameters.cparam1 ? CSD_KEEP : CSD_DROP;
  *	}
  *
- * Compile: clang -O2 -target bpf -mcpu=v2 -c above.bpf.c -o above.bpf.o. No loops (CSD_UNROLL), no calls, no global
- * data of your own. Every access to the record, the parameters and the state is checked against their sizes at load.
+ * Compile: clang -O2 -g -target bpf -mcpu=v3 -c above.bpf.c -o above.bpf.o. Loops, functions and data of your own are fine.
  * docs/programs.md says more.
  */
 #ifndef CSD_BPF_H
@@ -75,7 +74,7 @@ struct csd_geometry {
 #define CSD_POSITIONS	0x1
 #define CSD_KEEP_AT(n)	(CSD_KEEP | (n) << 2)
 
-/* Before a loop with a constant number of turns: there are no loops at run time. */
+/* Before a loop with a constant number of turns, for the verifier, which proves no program with a loop. */
 #ifdef __clang__
 #define CSD_UNROLL	_Pragma("clang loop unroll(full)")
 #else
@@ -95,7 +94,7 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
 
 /*
  * value & mask, for an index: makes sure that the mask is there when the verifier looks, even where the compiler knows
- * that the value is small enough. Comparisons are no bounds to the verifier.
+ * that the value is small enough.
  */
 #define CSD_BOUND(value, mask)	({ \
 	__u64 csd_bounded = (value); \
@@ -105,7 +104,7 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
 
 #define CSD_SECTION(name)	__attribute__((section(name), used))
 
-/* Marks the program; one in a file. Its section names the kind, and so the engine. */
+/* Marks the program; one in a file. Its section names the kind. */
 #define CSD_PROGRAM	CSD_SECTION("csd/record")
 
 /* A program without state: CSD_RECORD(type, stride, emit). With state: CSD_RECORD_STATE(type, stride, emit, state type). */
@@ -129,10 +128,7 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
 	}
 
 /*
- * What stands below is the second engine's (docs/engine.md), for csd_tgt --workers: programs that see the input as it
- * is, with loops, calls and data of their own, and functions of the drive.
- *
- * A program of kind csd/buffer gets the input part by part:
+ * A program of kind csd/buffer sees the input as it is, part by part:
  *
  *	struct totals { __u64 lines; };
  *

@@ -349,7 +349,7 @@ struct csd_program_entry {
 	uint8_t sha256[32];	/* of the program's bytes */
 	char engine[24];	/* NUL-terminated */
 	uint8_t verdict;	/* of the verifier: 1 proved, 2 not proved, and log D1h says why; 0: it has none */
-	uint8_t worker;		/* 1: it runs in a process of its own, 0: in the target */
+	uint8_t worker;		/* 1: it runs in a process of its own, as all do; 0: in the target, as before */
 	uint8_t deactivated;	/* 1: faults deactivated it; Activate takes that back */
 	uint8_t reserved91[5];
 };

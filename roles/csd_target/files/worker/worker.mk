@@ -23,7 +23,7 @@ $(WORKER_BUILD)/csd_spawner: worker/csd_spawner.c $(WORKER_HEADERS) | $(WORKER_B
 .PHONY: csd_workers
 csd_workers: $(WORKER_BUILD)/csd_worker $(WORKER_BUILD)/csd_spawner
 
-# What csd_tgt --workers wants to find in one folder.
+# What csd_tgt wants to find beside itself.
 .PHONY: install_workers
 ALL += csd_workers csd_compile
 INSTALLS += install_workers

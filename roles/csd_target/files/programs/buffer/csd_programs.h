@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
- * The shipped programs of the second engine, for who runs them: what each wants as program data, and what it leaves as
+ * The shipped programs of programs/buffer, for who runs them: what each wants as program data, and what it leaves as
  * state. All numbers are little endian. Program data is the struct, and directly behind it what the struct announces.
  *
  * Each state begins with `error`. If it is not 0 the program looked at no input, and the run was stopped. Reserved fields are

@@ -263,7 +263,7 @@ test_uncertain(void)
 	       ATOMIC(BPF_DW, 3, 0, 2, BPF_ADD | BPF_FETCH), ALUR(BPF_ADD, 1, 2), LOAD(BPF_B, 0, 1, 0), EXIT);
 }
 
-/* What the engine in the target refuses, and a worker has: with any -mcpu. */
+/* With any -mcpu. */
 static void
 test_proved(void)
 {
