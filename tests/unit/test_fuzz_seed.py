@@ -23,10 +23,10 @@ def told(command: list[str], asked: str | None) -> str:
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-def of_the_engine(asked: str | None) -> int:
-    """The seed with which `make check` runs the engine's fuzzer."""
-    said = told(["make", "-n", "-C", "roles/csd_target/files", "check_engine"], asked)
-    return int(re.findall(r"/fuzz_engine \d+ (\d+) ", said)[-1])
+def of_the_translator(asked: str | None) -> int:
+    """The seed with which `make check` runs the translator's fuzzer."""
+    said = told(["make", "-n", "-C", "roles/csd_target/files", "check_translator"], asked)
+    return int(re.findall(r"/test_source \S+ \S+ \d+ (\d+)$", said, re.MULTILINE)[-1])
 
 
 def of_the_streams(asked: str | None) -> int:
@@ -36,7 +36,7 @@ def of_the_streams(asked: str | None) -> int:
     return int(told([sys.executable, "-c", f"{places}; {show}"], asked))
 
 
-BOTH = pytest.mark.parametrize("seed", [of_the_engine, of_the_streams])
+BOTH = pytest.mark.parametrize("seed", [of_the_translator, of_the_streams])
 
 
 @BOTH
