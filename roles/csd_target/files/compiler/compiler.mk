@@ -3,7 +3,7 @@
 # eBPF to machine code, in a confined process: docs/engine.md. worker.mk installs it.
 #
 #   make csd_compile          build/csd_compile PROGRAM.bpf.o -o PROGRAM.csd
-#   make check_compiler       its tests, and those of the blob and the cache; BLOB_MUTANTS=1000000 for more of them
+#   make check_compiler       its tests, and those of the blob and the cache; BLOB_MUTANTS=1000000, COMPILER_KILLS=1000 for more of them
 COMPILER_SOURCES := $(wildcard compiler/csd_compile*.c) compiler/csd_lines.c worker/csd_blob.c $(CONFINE_SOURCES)
 COMPILER_HEADERS := $(wildcard compiler/*.h worker/*.h) $(CONFINE_HEADERS) $(TRANSLATOR_HEADERS)
 COMPILER_INCLUDES := -Icompiler -Iconfine -Iworker -I$(BUILD)/compiler $(TRANSLATOR_INCLUDES)
@@ -110,6 +110,7 @@ $(BUILD)/compiler/test_blob_get: $(addprefix $(COMPILER_TEST)/,test_blob_get.o c
 	$(CC) $(SANITIZE) $^ -lcrypto -lpthread -o $@
 
 BLOB_MUTANTS ?= 20000
+COMPILER_KILLS ?= 40
 
 .PHONY: check_compiler
 check_compiler: $(BUILD)/csd_compile $(COMPILER_TESTS:%=$(BUILD)/compiler/%) $(BUILD)/compiler/test_blob_get \
@@ -122,7 +123,7 @@ check_compiler: $(BUILD)/csd_compile $(COMPILER_TESTS:%=$(BUILD)/compiler/%) $(B
 	$(BUILD)/compiler/test_cache $(BUILD)/compiler/run $(BUILD)/compiler/blobs/top.csd
 	mkdir $(BUILD)/compiler/run/get
 	$(BUILD)/compiler/test_blob_get $(BUILD)/compiler/run/get $(BUILD)/csd_compile $(BUILD)/translator/v3/top.bpf.o \
-		$(BUILD)/translator/bad/helper.bpf.o
+		$(BUILD)/translator/bad/helper.bpf.o $(COMPILER_KILLS) $(PROGRAMS_SEED)
 	$(BUILD)/compiler/test_job $(BUILD)/compiler/run $(abspath $(BUILD))/translator/v3/top.bpf.o
 	$(COMPILER_RUN) $(BUILD)/compiler/test_compile_confine $(abspath $(BUILD))/compiler/run/confined
 	$(COMPILER_RUN) $(BUILD)/compiler/test_compile $(BUILD)/compiler/csd_compile $(BUILD)/compiler/run $(BUILD)/translator/v3 \

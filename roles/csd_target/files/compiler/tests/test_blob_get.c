@@ -3,20 +3,23 @@
  * The one who starts csd_compile: what it gives, keeps, and says when that goes wrong. Compilers that misbehave are scripts
  * that this test writes.
  *
- *	test_blob_get FOLDER CSD_COMPILE PROGRAM.bpf.o REFUSED.bpf.o	FOLDER: this test's own
+ *	test_blob_get FOLDER CSD_COMPILE PROGRAM.bpf.o REFUSED.bpf.o KILLS SEED	FOLDER: this test's own
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "csd_blob_get.h"
 #include "csd_cache.h"
 #include "csd_now.h"
+#include "chance.h"
 #include "test.h"
 
 #define THREADS	4
@@ -246,6 +249,74 @@ get_unwanted(void)
 	csd_blob_maker_free(maker);
 }
 
+/* Of the compilers that say their numbers: lets a third go on, ends a third at once, and a third later; till an empty line. */
+static void *
+get_killer(void *path)
+{
+	FILE *fifo = fopen(path, "re");
+	char line[32];
+
+	CHECK(fifo != NULL, "%s", (char *)path);
+	while (fgets(line, sizeof(line), fifo) != NULL && atoi(line) > 0) {
+		int handle = (int)syscall(SYS_pidfd_open, atoi(line), 0);
+
+		if (below(3) > 0) {
+			usleep(below(2) ? (useconds_t)below(100000) : 0);
+			syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL, 0);
+		}
+		CHECK(close(handle) == 0, "no compiler %s", line);
+	}
+	fclose(fifo);
+	return NULL;
+}
+
+/* Compilers are killed: each call ends once, with the program or saying so, and no process is left. */
+static void
+get_killed(uint32_t kills, uint64_t seed)
+{
+	char fifo[4200], body[8600], reason[CSD_REASON_BYTES];
+	struct csd_blob_maker *maker;
+	uint32_t ready = 0;
+	pthread_t thread;
+	uint64_t deadline;
+	int file, status;
+
+	/* What a killed compiler has started comes to this process, and is seen. */
+	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "no subreaper");
+	snprintf(fifo, sizeof(fifo), "%s/compilers", folder);
+	snprintf(body, sizeof(body), "echo $$ >%s\nexec %s \"$@\"", fifo, compile);
+	CHECK(mkfifo(fifo, 0600) == 0, "%s", fifo);
+	chance_begin(seed, 0);
+	CHECK(pthread_create(&thread, NULL, get_killer, fifo) == 0, "no thread");
+	file = open(fifo, O_WRONLY | O_CLOEXEC);	/* so that its end is not that of one compiler */
+	CHECK(file >= 0, "%s", fifo);
+	maker = get_maker(get_script("mortal", body), NULL, 60);
+	for (uint32_t i = 0; i < kills; i++) {
+		struct csd_blob_header header;
+		struct csd_memory *blob = NULL;
+		enum csd_blob_end end = csd_blob_get(maker, program.bytes, program.length, NULL, &blob, &header, reason);
+
+		if (end == CSD_BLOB_READY) {
+			ready++;
+			CHECK(memcmp(blob->base, CSD_BLOB_MAGIC, 8) == 0, "no blob");
+			csd_memory_put(blob);
+		} else {
+			CHECK(end == CSD_BLOB_FAILED && strstr(reason, "ended with wait status 0x9") != NULL, "%d: %s", end, reason);
+			CHECK(blob == NULL, "killed, and a program");
+		}
+	}
+	CHECK(write(file, "\n", 1) == 1 && close(file) == 0, "%s", fifo);
+	pthread_join(thread, NULL);
+	/* gcc may have begun a step of its work: its limit of CPU time is the latest end. */
+	for (deadline = csd_now() + 60 * 1000000000ULL; waitpid(-1, &status, WNOHANG) >= 0; usleep(1000)) {
+		CHECK(csd_now() < deadline, "a killed compiler has left processes, which 60 s did not end");
+	}
+	CHECK(errno == ECHILD, "%s", strerror(errno));
+	csd_blob_maker_free(maker);
+	CHECK(kills < 20 || (ready > 0 && ready < kills), "%u of %u came to their end", ready, kills);
+	printf("test_blob_get: %u compilers, of which %u were killed before their end\n", kills, kills - ready);
+}
+
 static void *
 get_thread(void *maker)
 {
@@ -287,7 +358,7 @@ main(int argc, char **argv)
 {
 	uint32_t descriptors = get_descriptors();
 
-	CHECK(argc == 5, "usage: test_blob_get FOLDER CSD_COMPILE PROGRAM.bpf.o REFUSED.bpf.o");
+	CHECK(argc == 7, "usage: test_blob_get FOLDER CSD_COMPILE PROGRAM.bpf.o REFUSED.bpf.o KILLS SEED");
 	CHECK(realpath(argv[1], folder) != NULL && realpath(argv[2], compile) != NULL, "%s, %s", argv[1], argv[2]);
 	snprintf(runs, sizeof(runs), "%s/runs", folder);
 	snprintf(cache, sizeof(cache), "%s/cache", folder);
@@ -297,6 +368,7 @@ main(int argc, char **argv)
 	get_without_compiler(argv[4]);
 	get_unwanted();
 	get_many();
+	get_killed((uint32_t)atoi(argv[5]), strtoull(argv[6], NULL, 0));
 	CHECK_EQUAL(get_descriptors(), descriptors);
 	free(program.bytes);
 	printf("test_blob_get: passed\n");
