@@ -518,6 +518,12 @@ def test_saved_configuration_brings_everything_back(target: ComputeTarget) -> No
         assert (result.matches, result.data[8:16]) == (9, (16).to_bytes(8, "little"))
 
 
+def test_what_a_csd_tgt_with_an_engine_of_its_own_saved_is_understood(target: ComputeTarget) -> None:
+    target.set_up(compute={"interpret": False})
+    [compute] = target.call("csd_get_programs")
+    assert "interpret" not in compute
+
+
 def subsystems(target: ComputeTarget) -> list[dict[str, object]]:
     names = [subsystem["subsystem"] for subsystem in target.call("framework_get_subsystems")]
     return [{"subsystem": name, "config": target.call("framework_get_config", name=name)} for name in names]

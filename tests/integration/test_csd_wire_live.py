@@ -25,6 +25,7 @@ MIB = 1 << 20
 MOST = 128 << 10  # of one transfer
 LOAD, ACTIVATE, RANGE_SET = 0x85, 0x88, 0x89
 EXECUTE, SCAN = 0x01, 0x82
+FLUSH = 0x00
 COPY, SLM_READ, FILL, SLM_WRITE = 0x01, 0x02, 0x04, 0x05
 LOG, IDENTIFY = 0x02, 0x06
 SGL = 0x5A
@@ -266,7 +267,10 @@ def test_runs_that_wait_are_gone_with_their_connection(world: World) -> None:
         for _ in range(3):
             admin, io = world.connect()
             io.send(*(execute(io, 2)[1] for _ in range(64)))
-            until("the runs", lambda: not deactivates(world, 2))
+            # What came before it on this queue is taken by now.
+            flushed = io.cid()
+            assert io.call(command(FLUSH, flushed, COMPUTE))[0].cid == flushed
+            assert not deactivates(world, 2)
             io.close()
             until("all of them gone", lambda: deactivates(world, 2))
             admin.close()
