@@ -297,16 +297,18 @@ def test_a_command_writes_to_a_megabyte_and_no_more(target: WorkerTarget) -> Non
 
 def test_an_abort_leaves_all_or_nothing(target: WorkerTarget) -> None:
     """Whenever it comes: also between two slices of what is copied. The status says which of both it is."""
+    dice = random.Random(79)
     half = MEGABYTE // 2
     ranges = (INPUT, OUTPUT, MemoryRange(SLM, MEGABYTE, half), READ, MemoryRange(SLM, 2 * MEGABYTE, half))
-    done, turns = 0, 60
+    done, turns = 0, 150
     with target.host() as host:
         write(host, MEGABYTE, bytes(half))
         write(host, 2 * MEGABYTE, bytes(half))
-        for turn in range(turns):
+        for _ in range(turns):
             running = host.submit(execute(6, ranges))
-            for _ in range(turn % 12):
-                read(host, 0, 4)
+            # Up to about twice the time that the command takes.
+            for _ in range(dice.randrange(60_000)):
+                pass
             host.abort(running)
             status = host.wait(running).status
             assert status in (0, ABORTED)
