@@ -97,14 +97,14 @@ struct csd_run {
 
 struct csd_run *csd_run_create(struct spdk_nvmf_request *req);
 
-/* Of a run that has its ranges: which of them the program writes to. 0; or -1: they are longer than it may have. */
-int csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal);
-
 /* Instance, or pool, is there: begins. A run that cannot be begun fails, and is ended like any other. */
 void csd_run_start(struct csd_run *run, uint8_t *sink, void (*notify)(void *run));
 
 /* It ends with this status. */
 void csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code);
+
+/* Of a run that has its ranges: which of them the program writes to. 0; or -1: they are longer than it may have. */
+int csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal);
 
 enum csd_run_state {
 	CSD_RUN_READY,	/* for another slice */
