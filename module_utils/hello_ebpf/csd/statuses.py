@@ -47,7 +47,10 @@ STATUSES = {
     0x188: Status("Namespace Not Reachable", "name a namespace of the same subsystem"),
     0x18A: Status("Insufficient Program Resources", "unload programs that are not needed, or give the target memory"),
     0x18B: Status("Invalid Memory Namespace", "name an SLM namespace of the same subsystem (csd list shows them)"),
-    0x18C: Status("Invalid Memory Range Set", "let start and length keep to the granularity and lie in the namespace"),
+    0x18C: Status(
+        "Invalid Memory Range Set",
+        "let ranges keep to the granularity and lie in the namespace; a program writes to 1 MiB at most",
+    ),
     0x18D: Status("Invalid Memory Range Set Identifier", "name a set that exists (csd ranges list shows them)"),
     0x18E: Status("Invalid Program Data", "mend the program as the reason says, compile it and load it again"),
     0x18F: Status("Invalid Program Index", "name a slot that the namespace has (csd list shows them)"),

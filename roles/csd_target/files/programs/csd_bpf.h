@@ -158,11 +158,31 @@ typedef __u64 __attribute__((may_alias, aligned(1))) csd_word;
  */
 #define CSD_STATE(type)		type csd_state CSD_SECTION(".csd_state")
 
-/* Memory of the drive that the command named, beside input and output: a program in a drive only reads it. */
+/* Memory of the drive that the command named, beside input and output: only to be read, but for CSD_WRITABLE(). */
 struct csd_range {
 	__u8 *begin;
 	__u64 bytes;
 };
+
+/*
+ * Which of its ranges a csd/buffer program writes to: CSD_WRITABLE(CSD_RANGE(0) | CSD_RANGE(2)), once in a file. It gets a copy
+ * of each, of at most CSD_MAX_WRITABLE_BYTES together, that begins at a multiple of 64. When the run has ended well the drive
+ * writes the copies back, changed or not; when it ends by a fault, its time or an Abort, nothing of them. Ranges that a command
+ * has not are no fault: range_count says.
+ */
+#define CSD_WRITABLE_VERSION	1
+#define CSD_MAX_RANGES		6
+#define CSD_MAX_WRITABLE_BYTES	(1024 * 1024)
+struct csd_writable {
+	__u32 version;
+	__u32 ranges;		/* CSD_RANGE() of each */
+	__u32 reserved[2];
+};
+#define CSD_RANGE(number)	(1u << (number))
+#define CSD_WRITABLE(which) \
+	const struct csd_writable csd_program_writable CSD_SECTION("csd_writable") = { \
+		.version = CSD_WRITABLE_VERSION, .ranges = (which), \
+	}
 
 struct csd_context {
 	const __u8 *begin;	/* the part: from here ... */

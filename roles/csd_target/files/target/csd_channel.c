@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_channel.h"
+#include "csd_object.h"
 #include "csd_shared.h"
 
 #include "spdk/nvmf_cmd.h"
@@ -45,7 +46,8 @@ csd_channel_open_pool(struct csd_channel *channel, struct csd_loaded *loaded, co
 	if (pool == NULL) {
 		return NULL;
 	}
-	pool->pool = csd_workers_open(channel->workers, loaded->blob, &loaded->header, memories, count);
+	pool->pool = csd_workers_open(channel->workers, loaded->blob, &loaded->header, memories, count,
+				      loaded->object->writable != 0 ? CSD_COPIES_ROOM : 0);
 	if (pool->pool == NULL) {
 		free(pool);
 		return NULL;
@@ -256,7 +258,7 @@ csd_channel_abort_run(struct csd_channel *channel, struct spdk_nvmf_request *req
 			break;
 		}
 	}
-	if (run == NULL || run->ended) {
+	if (run == NULL || run->ended || run->stores) {
 		return false;	/* too late: it is about to be answered */
 	}
 	if (run->waiter.waits) {

@@ -126,7 +126,7 @@ prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *re
 		run->ranges[run->range_count] = memory[run->range_count + 2];
 	}
 	run->answer = answer;
-	return 0;
+	return csd_run_find_copies(run, refusal);
 }
 
 int

@@ -71,7 +71,8 @@ csd_run_find_window(struct csd_run *run, uint64_t *left, bool *last_window)
 enum csd_run_state
 csd_run_slice(struct csd_run *run)
 {
-	if (!run->ended && !csd_request_wanted(run->req)) {
+	/* Half of what a program wrote is nothing that anybody wants. */
+	if (!run->ended && !run->stores && !csd_request_wanted(run->req)) {
 		run->unwanted = true;
 	}
 	if (run->aborted || run->unwanted) {
@@ -88,7 +89,7 @@ csd_run_slice(struct csd_run *run)
 		run->reader = NULL;
 		return CSD_RUN_ENDED;
 	}
-	if (run->reader != NULL && !csd_reader_window(run->reader, &run->window)) {
+	if (!run->copying && run->reader != NULL && !csd_reader_window(run->reader, &run->window)) {
 		return CSD_RUN_WAITS;
 	}
 	return CSD_RUN_READY;

@@ -7,6 +7,7 @@
 #define CSD_RUN_H
 
 #include "csd_bpf.h"
+#include "csd_copies.h"
 #include "csd_output.h"
 #include "csd_ranges.h"
 #include "csd_reader.h"
@@ -46,6 +47,7 @@ struct csd_run {
 	uint8_t data[CSD_DATA_BYTES];
 	struct csd_range_memory ranges[CSD_RING_RANGES];	/* that the program sees beside input and output */
 	uint32_t range_count;
+	struct csd_copies copies;		/* of those that the program writes to */
 	uint64_t length;			/* of the input */
 	struct csd_window window;		/* the input in memory, or what of it is at hand */
 	bool reads;				/* the input is in a bdev: */
@@ -81,8 +83,11 @@ struct csd_run {
 	uint64_t asked_at;			/* ticks: the oldest began */
 	struct csd_ring_reference asked;	/* the input that they are of, */
 	uint64_t asked_from;			/* from this byte of the whole on */
+	bool filled;				/* the copies are what the ranges were */
+	bool copying;				/* to or from the copies: there is more */
 	bool begun;				/* by the worker */
 	bool answered;				/* the end is known; what was asked ahead comes to nothing */
+	bool stores;				/* it ended well, and its copies go back: all of them, whatever comes */
 	uint8_t *worker_state;			/* as it is at the end of the run */
 	enum csd_result_end end;
 	bool ended;
@@ -99,6 +104,9 @@ void csd_run_start(struct csd_run *run, void (*notify)(void *run));
 
 /* It ends with this status. */
 void csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code);
+
+/* Of a run that has its ranges: which of them the program writes to. 0; or -1: they are longer than it may have. */
+int csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal);
 
 enum csd_run_state {
 	CSD_RUN_READY,	/* for another slice */

@@ -10,11 +10,13 @@
 
 #include "csd_call.h"
 #include "csd_notice.h"
+#include "csd_object.h"
 
 /* In a worker's window: behind the input, what a run begins with. */
 #define STATE_AT	CSD_WORKERS_INPUT
 #define DATA_AT		(CSD_WORKERS_INPUT + CSD_MAX_STATE_BYTES)
 _Static_assert(CSD_MAX_STATE_BYTES + CSD_DATA_BYTES <= CSD_WORKERS_BEGIN, "there is room for both");
+_Static_assert(CSD_RING_RANGES == CSD_MAX_RANGES, "a program can name all that it may see");
 _Static_assert(CSD_RING_RANGES + 2 == NVME_CSD_MAX_RANGES, "input and output, and what the program sees besides");
 
 int
@@ -114,13 +116,42 @@ csd_run_worker_first(const struct csd_run *run, struct csd_ring_request *request
 	}
 }
 
+int
+csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal)
+{
+	uint32_t writable = run->loaded->object->writable;
+
+	for (uint32_t i = 0; i < run->range_count; i++) {
+		if ((writable & CSD_RANGE(i)) != 0 && !csd_copies_add(&run->copies, i, run->ranges[i].bytes, run->ranges[i].length)) {
+			return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,
+						   "memory range %u: %" PRIu64 " bytes and %" PRIu64 " before them: a program writes to at most %u",
+						   i + 2, run->ranges[i].length, run->copies.bytes, CSD_MAX_WRITABLE_BYTES);
+		}
+	}
+	return 0;
+}
+
+/* A slice of what the program may write to, between ranges and copies. False: all is done. */
+static bool
+csd_run_worker_copy(struct csd_run *run, bool back)
+{
+	run->copying = csd_copies_move(&run->copies, run->wait.worker->output->base + CSD_WORKERS_COPIES, back);
+	return run->copying;
+}
+
 /* False: the run has failed. */
 static bool
 csd_run_worker_refer_ranges(struct csd_run *run, struct csd_ring_request *request)
 {
 	request->range_count = run->range_count;
 	for (uint32_t i = 0; i < run->range_count; i++) {
-		if (!csd_pool_refer(run->wait.pool, run->ranges[i].bytes, run->ranges[i].length, &request->ranges[i])) {
+		const struct csd_copy *copy = csd_copies_of(&run->copies, i);
+
+		if (copy != NULL) {
+			request->ranges[i] = (struct csd_ring_reference) {
+				run->wait.worker->output_number, CSD_WORKERS_COPIES + copy->at, copy->length,
+			};
+		} else if (!csd_pool_refer(run->wait.pool, run->ranges[i].bytes, run->ranges[i].length, &request->ranges[i])) {
 			CSD_NOTICE_OF(CSD_NOTICE_PROGRAMS, "slot %u: workers see at most %u memories of a subsystem, each of at most %llu bytes\n",
 				      run->pind, CSD_WORKERS_MEMORIES, CSD_LAYOUT_MAX_MEMORY);
 			csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
@@ -285,6 +316,12 @@ csd_run_worker_slice(struct csd_run *run)
 			return csd_run_worker_wait(run);
 		}
 	}
+	if (!run->filled) {
+		if (csd_run_worker_copy(run, false)) {
+			return false;
+		}
+		run->filled = true;
+	}
 	if (csd_run_worker_hear(run)) {
 		return csd_run_worker_wait(run);
 	}
@@ -305,6 +342,11 @@ csd_run_worker_slice(struct csd_run *run)
 		run->answered = true;
 	}
 	if (!run->ended) {
+		/* Not before its last part is answered: from here on it cannot fail, nor be aborted. */
+		run->stores = run->begun;
+		if (run->stores && csd_run_worker_copy(run, true)) {
+			return false;
+		}
 		csd_run_worker_take_state(run);
 		run->ended = true;
 	}

@@ -110,6 +110,9 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 	for (; run->range_count + 2 < count; run->range_count++) {
 		run->ranges[run->range_count] = memory[run->range_count + 2];
 	}
+	if (csd_run_find_copies(run, refusal)) {
+		return -1;
+	}
 	if (scan->flags & CSD_SCAN_RESUME) {
 		if (count < 2) {
 			return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,

@@ -391,13 +391,13 @@ csd_workers_forget(struct spdk_io_channel *held, struct csd_workers_wait *wait)
 
 struct csd_pool *
 csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const struct csd_blob_header *header,
-		 const struct csd_pool_memory *memories, uint32_t memory_count)
+		 const struct csd_pool_memory *memories, uint32_t memory_count, uint64_t copies_bytes)
 {
 	struct csd_workers_thread *thread = spdk_io_channel_get_ctx(held);
 	const struct csd_pool_options options = {
 		.blob = blob, .blob_bytes = blob->length, .data_bytes = header->data_bytes,
 		.memories = memories, .memory_count = memory_count,
-		.window_bytes = CSD_WORKERS_INPUT + CSD_WORKERS_BEGIN, .output_bytes = CSD_WORKERS_PARTS * CSD_WORKERS_OUTPUT, .spares = 1,
+		.window_bytes = CSD_WORKERS_INPUT + CSD_WORKERS_BEGIN, .output_bytes = CSD_WORKERS_COPIES + copies_bytes, .spares = 1,
 	};
 
 	return csd_pool_create(thread->executor, &options);

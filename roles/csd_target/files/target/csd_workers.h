@@ -22,6 +22,8 @@
 #define CSD_WORKERS_MEMORIES	(CSD_LAYOUT_MEMORIES - 2)
 #define CSD_WORKERS_BEGIN	8192
 #define CSD_WORKERS_OUTPUT	(256u << 10)
+/* Behind the output: copies of ranges that its program writes to (csd_copies.h). */
+#define CSD_WORKERS_COPIES	(CSD_WORKERS_PARTS * CSD_WORKERS_OUTPUT)
 
 /* Before SPDK starts. 0, or -errno: there is no such program in the folder. */
 int csd_workers_configure(const char *folder);
@@ -45,9 +47,12 @@ enum csd_blob_end csd_workers_compile(const void *object, size_t length, const b
 /* This thread's executor, as long as the channel is not put; NULL: no memory. */
 struct spdk_io_channel *csd_workers_hold(void);
 
-/* A pool on this thread for a program that sees these memories besides its own. NULL: no memory. */
+/*
+ * A pool on this thread for a program that sees these memories besides its own, with so much room for copies of ranges. NULL: no
+ * memory.
+ */
 struct csd_pool *csd_workers_open(struct spdk_io_channel *held, struct csd_memory *blob, const struct csd_blob_header *header,
-				  const struct csd_pool_memory *memories, uint32_t memory_count);
+				  const struct csd_pool_memory *memories, uint32_t memory_count, uint64_t copies_bytes);
 /* Nobody runs it any more: it goes when its workers have ended. */
 void csd_workers_close(struct spdk_io_channel *held, struct csd_pool *pool);
 

@@ -58,6 +58,7 @@ struct csd_area_content {
 struct csd_object {
 	char kind[CSD_ELF_NAME_BYTES];	/* "csd/record", "csd/buffer" */
 	struct csd_geometry geometry;	/* of csd/record; else zeros */
+	uint32_t writable;		/* CSD_RANGE() of each range that it writes to: csd/buffer */
 	struct csd_insn *insns;
 	uint8_t *area;			/* of each ld_imm64: whose address it loads; its immediate is the offset then */
 	uint32_t count;

@@ -15,6 +15,8 @@
 #define TEXT		".text"
 #define STATE		".csd_state"
 #define MAPS		".maps"
+#define GEOMETRY	"csd_geometry"
+#define WRITABLE	"csd_writable"
 #define RECORD		"csd/record"
 #define BUFFER		"csd/buffer"
 #define INSN_BYTES	sizeof(struct csd_insn)
@@ -248,7 +250,7 @@ object_is_data(const struct reader *reader, uint32_t section)
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
 
 	return (header->sh_type == SHT_PROGBITS || header->sh_type == SHT_NOBITS) && (header->sh_flags & SHF_ALLOC) &&
-	       !(header->sh_flags & SHF_EXECINSTR) && strcmp(name.text, "csd_geometry") != 0 &&
+	       !(header->sh_flags & SHF_EXECINSTR) && strcmp(name.text, GEOMETRY) != 0 && strcmp(name.text, WRITABLE) != 0 &&
 	       strcmp(name.text, MAPS) != 0 && strcmp(name.text, ".eh_frame") != 0;
 }
 
@@ -572,6 +574,58 @@ object_refuse_core(const struct reader *reader)
 	return 0;
 }
 
+/* --- ranges that the program writes to --- */
+
+static int
+object_check_writable(const struct reader *reader, const struct csd_writable *writable)
+{
+	if (strcmp(reader->object->kind, BUFFER) != 0) {
+		return csd_refuse(reader->reason, "section %s: CSD_WRITABLE is for %s, which alone sees ranges", WRITABLE, BUFFER);
+	}
+	if (writable->version != CSD_WRITABLE_VERSION) {
+		return csd_refuse(reader->reason, "section %s: version %u; this drive knows %u", WRITABLE, writable->version,
+				  CSD_WRITABLE_VERSION);
+	}
+	if (writable->ranges == 0 || writable->ranges >> CSD_MAX_RANGES != 0) {
+		return csd_refuse(reader->reason, "section %s: ranges %#x: CSD_RANGE(0) to CSD_RANGE(%u) exist, and one at least is named",
+				  WRITABLE, writable->ranges, CSD_MAX_RANGES - 1);
+	}
+	if (writable->reserved[0] != 0 || writable->reserved[1] != 0) {
+		return csd_refuse(reader->reason, "section %s: reserved words that this drive does not know", WRITABLE);
+	}
+	return 0;
+}
+
+/* None, if the object does not say. */
+static int
+object_read_writable(struct reader *reader)
+{
+	struct csd_writable writable;
+	uint32_t found = 0;
+	int rc;
+
+	for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
+		if (strcmp(csd_elf_section_name(&reader->elf, i).text, WRITABLE) != 0) {
+			continue;
+		}
+		if (found != 0) {
+			return csd_refuse(reader->reason, "ELF: several sections %s", WRITABLE);
+		}
+		found = i;
+	}
+	if (found == 0) {
+		return 0;
+	}
+	if (reader->elf.sections[found].sh_type != SHT_PROGBITS || reader->elf.sections[found].sh_size != sizeof(writable)) {
+		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes of data, not %zu", WRITABLE,
+				  object_wide(reader->elf.sections[found].sh_size), sizeof(writable));
+	}
+	memcpy(&writable, reader->elf.bytes + reader->elf.sections[found].sh_offset, sizeof(writable));
+	rc = object_check_writable(reader, &writable);
+	reader->object->writable = rc == 0 ? writable.ranges : 0;
+	return rc;
+}
+
 /* --- all --- */
 
 static int
@@ -605,6 +659,9 @@ object_read_all(struct reader *reader, const void *bytes, size_t length)
 
 	if (rc == 0) {
 		rc = object_read_kind(reader);
+	}
+	if (rc == 0) {
+		rc = object_read_writable(reader);
 	}
 	if (rc == 0) {
 		rc = object_place_all_code(reader);

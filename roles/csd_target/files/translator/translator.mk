@@ -150,7 +150,7 @@ check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translato
 	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
 	grep -q 'helper.bpf.o: instruction .* calls helper 35: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
 	$(BUILD)/translator/test_elf $(BUILD)/translator/v2/threshold.bpf.o
-	$(BUILD)/translator/test_refusals $(addprefix $(BUILD)/translator/,v3/closest.bpf.o v3/maps.bpf.o bad)
+	$(BUILD)/translator/test_refusals $(addprefix $(BUILD)/translator/,v3/closest.bpf.o v3/maps.bpf.o v3/context.bpf.o bad)
 	$(BUILD)/translator/test_source $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o 2000 $(PROGRAMS_SEED)
 	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
 		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)

@@ -3,7 +3,7 @@
  * What the translator refuses, each reason by its words: instructions, objects that are changed at one place, and
  * programs that clang makes of C.
  *
- *	test_refusals closest.bpf.o maps.bpf.o FOLDER-OF-BAD-OBJECTS
+ *	test_refusals closest.bpf.o maps.bpf.o context.bpf.o FOLDER-OF-BAD-OBJECTS
  */
 #include <elf.h>
 #include <errno.h>
@@ -404,6 +404,32 @@ test_maps(void)
 		});
 }
 
+static struct csd_writable *
+writable(const struct elf *elf)
+{
+	return (struct csd_writable *)(elf->bytes + section(elf, "csd_writable")->sh_offset);
+}
+
+static void
+test_writable(void)
+{
+	static struct csd_object object;
+	char reason[CSD_REASON_BYTES] = "";
+
+	CHECK(csd_object_read(original.bytes, original.length, &object, reason) == 0, "%s", reason);
+	CHECK_EQUAL(object.writable, 3);
+	csd_object_free(&object);
+	CHANGED("section csd_writable: version 2; this drive knows 1", writable(&o)->version = 2);
+	CHANGED("section csd_writable: ranges 0: CSD_RANGE(0) to CSD_RANGE(5) exist", writable(&o)->ranges = 0);
+	CHANGED("section csd_writable: ranges 0x80000001: CSD_RANGE(0) to", writable(&o)->ranges = 0x80000001);
+	CHANGED("section csd_writable: reserved words that this drive does not know", writable(&o)->reserved[0] = 1);
+	CHANGED("section csd_writable: reserved words that this drive does not know", writable(&o)->reserved[1] = 1);
+	CHANGED("section csd_writable has 15 bytes of data, not 16", section(&o, "csd_writable")->sh_size = 15);
+	CHANGED("section csd_writable has 12 bytes of data, not 16", section(&o, "csd_writable")->sh_size = 12);
+	CHANGED("section csd_writable has 0 bytes of data, not 16", section(&o, "csd_writable")->sh_type = SHT_NOBITS);
+	CHANGED("several sections csd_writable", section(&o, ".data")->sh_name = section(&o, "csd_writable")->sh_name);
+}
+
 /* What clang makes of C that the drive does not run. */
 static void
 test_programs(const char *folder)
@@ -433,6 +459,9 @@ test_programs(const char *folder)
 		{"two", "several functions in section csd/record (first is the first)"},
 		{"undefined", "in undefined: calls elsewhere, which is defined nowhere"},
 		{"variable", "in variable: uses nobody, which is defined nowhere: only csd_parameters and csd_state"},
+		{"writable", "section csd_writable: ranges 0x40: CSD_RANGE(0) to CSD_RANGE(5) exist, and one at least is named"},
+		{"writable_none", "section csd_writable: ranges 0: CSD_RANGE(0) to CSD_RANGE(5) exist, and one at least is named"},
+		{"writable_record", "section csd_writable: CSD_WRITABLE is for csd/buffer, which alone sees ranges"},
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
@@ -449,7 +478,7 @@ test_programs(const char *folder)
 int
 main(int argc, char **argv)
 {
-	CHECK(argc == 4, "usage: test_refusals closest.bpf.o maps.bpf.o FOLDER-OF-BAD-OBJECTS");
+	CHECK(argc == 5, "usage: test_refusals closest.bpf.o maps.bpf.o context.bpf.o FOLDER-OF-BAD-OBJECTS");
 	test_encodings();
 	test_unused_fields();
 	test_registers();
@@ -462,8 +491,11 @@ main(int argc, char **argv)
 	free(original.bytes);
 	original = read_whole(argv[2]);
 	test_maps();
-	test_programs(argv[3]);
 	free(original.bytes);
+	original = read_whole(argv[3]);
+	test_writable();
+	free(original.bytes);
+	test_programs(argv[4]);
 	printf("test_refusals: %lu refusals passed\n", refusals);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "context.h"
 
 CSD_STATE(struct seen) = {.begun = 9};
+CSD_WRITABLE(CSD_RANGE(0) | CSD_RANGE(1));
 
 static __u64 calls = 100;
 static __u64 bytes;
