@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# The programs that are shipped, csd_engine_bench, and their tests.
+# The programs that are shipped, and their tests; bench/bench.mk has their bench.
 PROGRAM_NAMES := $(patsubst programs/%.bpf.c,%,$(wildcard programs/*.bpf.c))
 PROGRAM_OBJECTS := $(PROGRAM_NAMES:%=$(BUILD)/programs/%.bpf.o)
 PROGRAM_HEADERS := $(wildcard programs/*.h) engine/csd_engine.h
@@ -40,9 +40,8 @@ $(BUILD)/programs/workers/%.bpf.o: $(BUILD)/programs/source | $(BUILD)/programs/
 ALL += $(WORKER_OBJECTS)
 
 .PHONY: install_programs
-install_programs: $(PROGRAM_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/csd_engine_bench
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin programs/workers include)
-	install -m 755 $(BUILD)/csd_engine_bench $(DESTDIR)$(PREFIX)/bin/
+install_programs: $(PROGRAM_OBJECTS) $(WORKER_OBJECTS)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,programs/workers include)
 	install -m 644 $(PROGRAM_OBJECTS) $(DESTDIR)$(PREFIX)/programs/
 	install -m 644 $(WORKER_OBJECTS) $(DESTDIR)$(PREFIX)/programs/workers/
 	install -m 644 programs/csd_bpf.h programs/buffer/csd_programs.h $(DESTDIR)$(PREFIX)/include/
@@ -71,18 +70,10 @@ $(BUILD)/programs/checked/test_programs: $(BUILD)/programs/checked/test_programs
 		$(ENGINE_SANITIZED) $(LIBRTE_BPF)
 	$(CC) $(SANITIZE) $^ -lpthread -o $@
 
-$(BUILD)/programs/csd_engine_bench.o: INCLUDES += -DCSD_NATIVE_FLAGS='"$(CFLAGS)"'
-$(BUILD)/csd_engine_bench: $(BUILD)/programs/csd_engine_bench.o $(WAYS:programs/%.c=$(BUILD)/programs/%.o) \
-		$(CONTROL_OBJECTS:%=$(BUILD)/programs/%) $(ENGINE_LIBS) $(ENGINE_ALONE)
-	$(CC) $(CFLAGS) $^ -o $@
-
-ALL += $(BUILD)/csd_engine_bench
-
 # The last: the objects are the same wherever they are built, so that a program is known by its digest.
 .PHONY: check_programs
-check_programs: $(BUILD)/programs/checked/test_programs $(BUILD)/csd_engine_bench $(PROGRAM_OBJECTS)
+check_programs: $(BUILD)/programs/checked/test_programs $(PROGRAM_OBJECTS)
 	$< $(BUILD)/programs
-	$(BUILD)/csd_engine_bench --megabytes 1 --repeats 1 --json $(BUILD)/programs | python3 -m json.tool > /dev/null
 	rm -rf $(BUILD)/programs/elsewhere && mkdir $(BUILD)/programs/elsewhere
 	cp programs/*.bpf.c programs/csd_bpf.h programs/sensor.h $(BUILD)/programs/elsewhere
 	cd $(BUILD)/programs/elsewhere && for name in $(PROGRAM_NAMES); do \
