@@ -82,7 +82,7 @@ class Bench:
             "target_rpc_socket": str(self.target.socket),
             "phase_program": str(self.elf),
             "trace": TRACE,
-            "engine_bench": "/nonexistent",
+            "program_bench": "/nonexistent",
             "spdk_stamp": "/nonexistent",
         }
         return run_module(csd_bench.main, self.params(seed, **{**quick, **rest, **changes}))

@@ -31,7 +31,7 @@ class Subject:
         spdk_stamp: the installed SPDK's stamp file.
         trace: nvme_tcp_trace, which counts bytes on the wire.
         elf: the threshold program's file, for the phases.
-        engine_bench: csd_engine_bench, where it may be on this machine.
+        program_bench: csd_program_bench, where it may be on this machine.
     """
 
     program: Program
@@ -41,7 +41,7 @@ class Subject:
     spdk_stamp: Path
     trace: Path
     elf: Path
-    engine_bench: Path
+    program_bench: Path
 
     @property
     def label(self) -> str:
@@ -80,7 +80,7 @@ class Measurement:
                 "sha256": subject.dataset_sha256,
             },
             "program_sha256": host.digest(subject.program.path),
-            "engine_bench_sha256": host.digest(subject.engine_bench) if self._settings.on_drive else "",
+            "program_bench_sha256": host.digest(subject.program_bench) if self._settings.on_drive else "",
             "programs": drive.digests(subject.rpc_socket, place.address) if self._settings.on_drive else {},
             "spdk_stamp": host.spdk_build(subject.spdk_stamp)["stamp"],
             "place": place.identity(),
@@ -225,23 +225,22 @@ class Measurement:
             return {"reason": str(error)}
 
     def _engine(self) -> dict[str, Any]:
-        """What a record costs in the engine, where the target is on this machine."""
+        """What programs cost, where the target is on this machine."""
         if not self._settings.on_drive:
-            return {"engine": [], "memory": None}
+            return {"engine": [], "compile": [], "memory": None}
         who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
-        folder = self._subject.elf.parent
-        place = self._subject.program.place
-        return engine.measure(self._subject.engine_bench, folder, self._settings.engine_megabytes, place.address, who)
+        address = self._subject.program.place.address
+        return engine.measure(self._subject.program_bench, self._settings.engine_megabytes, address, who)
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""
         address = self._subject.program.place.address
-        if not address or is_ours(address):
-            return {}
-        why = f"the target is another machine ({address})"
-        found = {"target_cpu": f"{why}; its reactors' counters are told by its RPC socket, to root there alone"}
-        if self._settings.on_drive:
-            found["engine"] = f"{why}; csd_engine_bench runs where the engine is"
+        found = {}
+        if address and not is_ours(address):
+            why = f"the target is another machine ({address})"
+            found["target_cpu"] = f"{why}; its reactors' counters are told by its RPC socket, to root there alone"
+        if self._settings.on_drive and (why := engine.unavailable(self._subject.program_bench, address)):
+            found["engine"] = why
         return found
 
     def _interface(self) -> str:

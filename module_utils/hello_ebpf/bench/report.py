@@ -188,6 +188,7 @@ def assemble(
     runs = [run for source in ordered for run in source["runs"]]
     check_runs(runs, first["known_answer"])
     engine = [entry for source in ordered for entry in source.get("engine", [])]
+    compiled = [entry for source in ordered for entry in source.get("compile", [])]
     links = [link for source in ordered for link in source.get("links", [])]
     emulated = {label for label, source in sources.items() if (source.get("host") or {}).get("emulated")}
     comparable = [run for run in runs if label_of(run) not in emulated]
@@ -202,6 +203,7 @@ def assemble(
         "known_answer": first["known_answer"],
         "pairs": pairs_of(sources, previous, unavailable or {}, created),
         "engine": engine,
+        "compile": compiled,
         "runs": runs,
         # The figures of an emulated processor are never compared.
         "ratios": ratios.of_runs(comparable),
@@ -247,4 +249,4 @@ def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:
             ("wire_source", "wire_source"),
         )
     }
-    return by_label | {name: of_pair(previous.get(name, [])) for name in ("runs", "engine", "links")}
+    return by_label | {name: of_pair(previous.get(name, [])) for name in ("runs", "engine", "compile", "links")}

@@ -112,9 +112,10 @@ bench_compile(const struct options *options, struct subject *subject)
 {
 	char object[PATH_MAX];
 
-	snprintf(object, sizeof(object), "%s/%s.bpf.o", options->folder, subject->name);
+	/* As the drive gets it; else as it is for any. */
+	snprintf(object, sizeof(object), "%s/workers/%s.bpf.o", options->folder, subject->name);
 	if (access(object, R_OK) != 0) {
-		snprintf(object, sizeof(object), "%s/workers/%s.bpf.o", options->folder, subject->name);
+		snprintf(object, sizeof(object), "%s/%s.bpf.o", options->folder, subject->name);
 	}
 	if (access(object, R_OK) != 0) {
 		bench_fail("%s: %s; give the folder in which the compiled programs are", object, strerror(errno));
@@ -395,7 +396,7 @@ bench_wants(const struct options *options, const struct work *work)
 
 static const char bench_usage[] =
 	"usage: csd_program_bench [OPTIONS] FOLDER\n"
-	"FOLDER holds the compiled programs, NAME.bpf.o, there or in its folder workers.\n"
+	"FOLDER holds the compiled programs, NAME.bpf.o, in its folder workers or there.\n"
 	"  --megabytes N       of the data set, for record programs (256); others go through a 16th, 8 at most\n"
 	"  --records N         instead of it\n"
 	"  --seed N            of the data set (1)\n"
