@@ -8,6 +8,7 @@ from typing import Any
 from ansible.module_utils.hello_ebpf.bench.engine import section_of
 from ansible.module_utils.hello_ebpf.bench.ratios import of_runs
 from ansible.module_utils.hello_ebpf.bench.report import assemble
+from ansible.module_utils.hello_ebpf.bench.workers import section_of as section_of_workers
 
 HOST = "here"
 TARGET = "nqn.a namespace 1 at 127.0.0.1 port 4420"
@@ -138,6 +139,21 @@ def measurement() -> dict[str, Any]:
             "repeats": 5,
             "seconds": {name: spread(0.00001 * (index + 1)) for index, name in enumerate(steps)},
         },
+        "workers": section_of_workers(
+            {
+                "bytes": BYTES,
+                "program": "threshold",
+                "selectivity": 0.01,
+                "rest_s": 0.002,
+                "range_bytes": 8388608,
+                "executes": [
+                    {"bytes": size, "worker": state, "commands": 200, "seconds": spread(took), "p99_s": took * 2}
+                    for size, state, took in ((4096, "spinning", 40e-6), (4096, "asleep", 90e-6))
+                ],
+                "scans": [{"workers": 1, "repeats": 5, "seconds": spread(BYTES / 19e9)}],
+            },
+            [1],
+        ),
         "links": [{**who, "mbits": 1000, "interface": "lo", "shaper": "netem", "runs": slow, "ratios": of_runs(slow)}],
         **section_of(measured, who, 1),
     }

@@ -136,6 +136,7 @@ def sections(report: Mapping[str, Any]) -> list[Section]:
         found += _threshold_sections(prefix, runs)
         found += _program_sections(prefix, runs)
         found += _phases(prefix, report.get("phases", {}).get(label))
+        found += _workers(prefix, report.get("workers", {}).get(label))
         found += _links(prefix, [link for link in report.get("links", []) if _is_of(link, label)])
         found += _engine(
             prefix, [one for one in report["engine"] if _is_of(one, label)], report.get("memory", {}).get(label)
@@ -446,6 +447,38 @@ def _phases(prefix: str, phases: Mapping[str, Any] | None) -> list[Section]:
             rows,
         )
     ]
+
+
+def _workers(prefix: str, workers: Mapping[str, Any] | None) -> list[Section]:
+    if not workers:
+        return []
+    asleep = f"sent {duration(workers['rest_seconds'])} after the answer before it"
+    rows = [
+        [
+            Cell(f"Execute Program, {binary(one['bytes'])}", one["bytes"]),
+            Cell("sent at once" if one["worker"] == "spinning" else asleep, one["worker"]),
+            _spread(one["seconds"], duration),
+            Cell(duration(one["p99_seconds"]), one["p99_seconds"]),
+        ]
+        for one in workers["executes"]
+    ]
+    rows += [
+        [
+            Cell("scan", "scan"),
+            Cell(f"{one['workers']} at a time", one["workers"]),
+            _spread(one["bytes_per_s"], rate),
+            Cell("none"),
+        ]
+        for one in workers["scans"]
+    ]
+    text = (
+        f"{workers['program']} at {share(workers['selectivity'])}. Execute Program, one at a time: a command that is "
+        "sent at once finds its worker looking for it, a later one finds it asleep. Scans of "
+        f"{binary(workers['range_bytes'])}, each of which takes a worker."
+    )
+    text += f" One at a time alone: {workers['reason']}." if workers["reason"] else ""
+    head = ["command", "how", "median (least to most)", "99 of 100 within"]
+    return [Section(f"{prefix}workers", "What workers make of a command", text, None, "", head, rows)]
 
 
 def _links(prefix: str, links: Sequence[Mapping[str, Any]]) -> list[Section]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import drive, engine, host, link, ratios, report
+from . import drive, engine, host, link, ratios, report, workers
 from .program import Program, UnavailableError
 from .settings import Settings
 from .target_cpu import CpuSeconds, TargetCpu, Ticks, between, is_ours
@@ -82,6 +82,7 @@ class Measurement:
             "program_sha256": host.digest(subject.program.path),
             "program_bench_sha256": host.digest(subject.program_bench) if self._settings.on_drive else "",
             "programs": drive.digests(subject.rpc_socket, place.address) if self._settings.on_drive else {},
+            "worker_cpus": drive.worker_cpus(subject.rpc_socket, place.address) if self._settings.on_drive else None,
             "spdk_stamp": host.spdk_build(subject.spdk_stamp)["stamp"],
             "place": place.identity(),
             "settings": self._settings.as_dict(),
@@ -139,6 +140,7 @@ class Measurement:
             "left_out": self.left_out(),
             "runs": runs,
             "phases": self._phases(best) if settings.on_drive else None,
+            "workers": self._workers(best) if settings.on_drive else None,
             **self._engine(),
             "links": [] if shaper is None else [self._shaped(shaper, mbits, best) for mbits in settings.link_mbits],
         }
@@ -223,6 +225,19 @@ class Measurement:
             return report.phases_of(self._subject.program.phases(words))
         except UnavailableError as error:
             return {"reason": str(error)}
+
+    def _workers(self, best: Mapping[str, Sequence[Mapping[str, int]]]) -> dict[str, Any] | None:
+        """What the drive's workers make of a command; None where no threshold program is declared for scans."""
+        slot = self._settings.programs.get("threshold")
+        if slot is None or "offload" not in best:
+            return None
+        address = self._subject.program.place.address
+        cpus = drive.worker_cpus(self._subject.rpc_socket, address)
+        words = ["--selectivity", "0.01", "--program", f"threshold={slot}", *self._settings.drive_words()]
+        words += ["--range-size", str(best["offload"][0]["io_bytes"])]
+        words += ["--range-depth", ",".join(str(depth) for depth in workers.depths(cpus))]
+        words += ["--repeats", str(self._settings.repeats), "--warm-ups", "1"]
+        return workers.section_of(self._subject.program.workers(words), cpus)
 
     def _engine(self) -> dict[str, Any]:
         """What programs cost, where the target is on this machine."""

@@ -9,6 +9,9 @@ from typing import Any
 
 Run = Mapping[str, Any]
 
+# Of those on which programs run: one is the host's, which polls.
+ENOUGH_CPUS = 2
+
 
 def of_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Offload, and the standard flow, against the baseline of the same host, target, program and selectivity."""
@@ -130,6 +133,26 @@ def _program_claims(engine: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         found.append(who | _claim("programs against native C, geometric mean", "at least", 0.9, mean, "x"))
         what = f"the slowest program against native C ({slowest})"
         found.append(who | _claim(what, "at least", 0.7, speeds[slowest], "x"))
+    return found
+
+
+def worker_claims(workers_by_label: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Two workers against one, where the target has CPUs for both and one for the host beside them."""
+    found = []
+    for label, measured in workers_by_label.items():
+        rates = {scan["workers"]: scan["bytes_per_s"] for scan in measured["scans"]}
+        if len(measured["cpus"] or []) <= ENOUGH_CPUS or not {1, 2} <= rates.keys():
+            continue
+        one, two = rates[1], rates[2]
+        speed = {
+            "min": two["min"] / one["max"],
+            "median": two["median"] / one["median"],
+            "max": two["max"] / one["min"],
+        }
+        host, _, target = label.partition(" -> ")
+        found.append(
+            {"host": host, "target": target} | _claim("scans by two workers against one", "at least", 1.7, speed, "x")
+        )
     return found
 
 

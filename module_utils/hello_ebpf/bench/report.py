@@ -209,9 +209,13 @@ def assemble(
         "ratios": ratios.of_runs(comparable),
         "claims": ratios.claims(
             comparable, [one for one in engine if label_of(one) not in emulated], _by_label(sources, "memory")
+        )
+        + ratios.worker_claims(
+            {label: one for label, one in _by_label(sources, "workers").items() if label not in emulated}
         ),
         "memory": _by_label(sources, "memory"),
         "phases": _by_label(sources, "phases"),
+        "workers": _by_label(sources, "workers"),
         "links": [{**link, "ratios": []} if label_of(link) in emulated else link for link in links],
         "programs": _by_label(sources, "programs"),
         "settings": _by_label(sources, "settings"),
@@ -245,6 +249,7 @@ def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:
             ("inputs", "inputs"),
             ("memory", "memory"),
             ("phases", "phases"),
+            ("workers", "workers"),
             ("programs", "programs"),
             ("wire_source", "wire_source"),
         )

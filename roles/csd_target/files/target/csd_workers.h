@@ -35,6 +35,9 @@ int csd_workers_set_cpus(const char *text);
 int csd_workers_check(void);
 bool csd_workers_enabled(void);
 
+/* The CPUs on which they run, after csd_workers_init(): how many. */
+uint32_t csd_workers_cpus(const int **cpus);
+
 /* Between them csd_workers_hold(). */
 void csd_workers_init(void);
 void csd_workers_fini(void);
