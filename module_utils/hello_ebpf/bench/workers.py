@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# csd_bench takes no longer list (csd_options.h).
-MOST_DEPTHS = 16
+# csd_bench has no more under way (csd_stream.h).
+MOST_DEPTH = 256
 
 
 def depths(cpus: Sequence[int] | None) -> list[int]:
@@ -15,8 +15,8 @@ def depths(cpus: Sequence[int] | None) -> list[int]:
 
     Each scan takes a worker, and workers are put on the CPUs by turns.
     """
-    most = max(1, len(cpus or []))
-    found = [1 << power for power in range(MOST_DEPTHS - 1) if 1 << power < most]
+    most = min(max(1, len(cpus or [])), MOST_DEPTH)
+    found = [1 << power for power in range(most.bit_length()) if 1 << power < most]
     return [*found, most]
 
 

@@ -5,7 +5,9 @@
 #   make csd_program_bench     then build/csd_program_bench build/programs
 #   make check_program_bench   its tests
 BENCH := programs/bench
-BENCH_NAMES := $(PROGRAM_NAMES) $(BUFFER_NAMES)
+BENCH_NAMES := $(RECORD_NAMES) $(BUFFER_NAMES)
+# As the drive gets them.
+BENCH_PROGRAMS := $(or $(WORKER_OBJECTS),$(PROGRAM_OBJECTS))
 BENCH_NATIVES := $(BENCH_NAMES:%=$(BUILD)/programs/native/%.so)
 BENCH_INCLUDES := -I$(BENCH) -I$(BUFFER)/tests -I$(BUFFER) -Iworker -Itranslator -Itranslator/tests -Iengine/tests $(INCLUDES)
 BENCH_OBJECTS := $(addprefix $(BUILD)/bench/,csd_program_bench.o csd_bench_code.o csd_bench_compile.o csd_bench_run.o jobs.o \
@@ -17,7 +19,7 @@ $(BUILD)/bench $(BUILD)/programs/native:
 	mkdir -p $@
 
 vpath %.c $(BENCH) $(BUFFER)/tests
-$(BUILD)/bench/%.o: %.c $(wildcard $(BENCH)/*.h worker/*.h) $(BUFFER_TEST_HEADERS) $(PROGRAM_HEADERS) $(BENCH)/bench.mk | $(BUILD)/bench
+$(BUILD)/bench/%.o: %.c $(wildcard $(BENCH)/*.h worker/*.h) $(BUFFER_TEST_HEADERS) $(wildcard programs/*.h) $(BENCH)/bench.mk | $(BUILD)/bench
 	$(CC) $(CFLAGS) $(WARNINGS) $(BENCH_INCLUDES) $(BENCH_DEFINES) -c $< -o $@
 vpath csd_native.c programs
 vpath csd_record.c programs
@@ -35,7 +37,7 @@ endef
 $(foreach folder,programs $(BUFFER),$(eval $(call BENCH_NATIVE_OF,$(folder))))
 
 .PHONY: csd_program_bench install_program_bench check_program_bench
-csd_program_bench: $(BUILD)/csd_program_bench $(BENCH_NATIVES) $(WORKER_OBJECTS) $(BUILD)/csd_compile
+csd_program_bench: $(BUILD)/csd_program_bench $(BENCH_NATIVES) $(BENCH_PROGRAMS) $(BUILD)/csd_compile
 ALL += csd_program_bench
 
 install_program_bench: csd_program_bench

@@ -31,8 +31,9 @@ $(BUILD)/buffer/strict/%.so: $(BUILD)/buffer/v3/%.tr.c translator/translator.mk 
 # The same source natively: for bench/bench.mk, and under AddressSanitizer, which sees what leaves a program's own variables. Of
 # data at any address, which a drive takes, UBSan says nothing.
 BUFFER_RECORDS := $(patsubst $(BUFFER)/%.bpf.c,%,$(shell grep -l '^CSD_PROGRAM$$' $(BUFFER)/*.bpf.c))
+RECORD_NAMES := $(patsubst programs/%.bpf.c,%,$(wildcard programs/*.bpf.c))
 BUFFER_NATIVE = -std=gnu11 -Wall -Wextra -Werror -fPIC -fno-semantic-interposition -shared -DCSD_NATIVE $(INCLUDES) -I$(BUFFER) -Iworker \
-	$(if $(filter $*,$(BUFFER_RECORDS) $(PROGRAM_NAMES)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' $(BUFFER)/native.c
+	$(if $(filter $*,$(BUFFER_RECORDS) $(RECORD_NAMES)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' $(BUFFER)/native.c
 
 $(BUILD)/buffer/checked/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADERS) worker/csd_call.h | $(BUILD)/buffer/checked
 	$(CC) $(SANITIZE) -fno-sanitize=alignment $(BUFFER_NATIVE) -o $@
