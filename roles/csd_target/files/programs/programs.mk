@@ -3,13 +3,12 @@
 # The programs that are shipped, and their tests; bench/bench.mk has their bench.
 PROGRAM_NAMES := $(patsubst programs/%.bpf.c,%,$(wildcard programs/*.bpf.c))
 PROGRAM_OBJECTS := $(PROGRAM_NAMES:%=$(BUILD)/programs/%.bpf.o)
-PROGRAM_HEADERS := $(wildcard programs/*.h) engine/csd_engine.h
 
 CLANG ?= clang
 # No debug information: the object depends on the source and clang alone, not on the folder in which it was made.
 BPF_CFLAGS := -O2 -target bpf -mcpu=v2 -Wall -Wextra -Werror -Iprograms -I/usr/include/$(shell $(CC) -print-multiarch)
 
-$(BUILD)/programs $(BUILD)/programs/checked:
+$(BUILD)/programs:
 	mkdir -p $@
 
 $(BUILD)/programs/%.bpf.o: programs/%.bpf.c programs/csd_bpf.h programs/sensor.h | $(BUILD)/programs
@@ -48,32 +47,9 @@ install_programs: $(PROGRAM_OBJECTS) $(WORKER_OBJECTS)
 
 INSTALLS += install_programs
 
-# Each program's own source compiled natively, and what runs it beside the engine.
-CONTROL_OBJECTS := $(PROGRAM_NAMES:%=control_%.o)
-WAYS := $(addprefix programs/,csd_ways.c csd_native.c csd_record.c csd_json.c)
-CONTROL = -std=gnu11 -Wall -Wextra -Werror -Iprograms -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"'
-
-$(BUILD)/programs/control_%.o: programs/csd_control.c programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs
-	$(CC) $(CFLAGS) $(CONTROL) -c $< -o $@
-
-$(BUILD)/programs/checked/control_%.o: programs/csd_control.c programs/%.bpf.c $(PROGRAM_HEADERS) | $(BUILD)/programs/checked
-	$(CC) $(SANITIZE) $(CONTROL) -c $< -o $@
-
-$(BUILD)/programs/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/programs
-	$(CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) -c $< -o $@
-
-$(BUILD)/programs/checked/%.o: programs/%.c $(PROGRAM_HEADERS) | $(BUILD)/programs/checked
-	$(CC) $(SANITIZE) $(WARNINGS) $(INCLUDES) -c $< -o $@
-
-$(BUILD)/programs/checked/test_programs: $(BUILD)/programs/checked/test_programs.o \
-		$(WAYS:programs/%.c=$(BUILD)/programs/checked/%.o) $(CONTROL_OBJECTS:%=$(BUILD)/programs/checked/%) \
-		$(ENGINE_SANITIZED) $(LIBRTE_BPF)
-	$(CC) $(SANITIZE) $^ -lpthread -o $@
-
-# The last: the objects are the same wherever they are built, so that a program is known by its digest.
+# The objects are the same wherever they are built, so that a program is known by its digest.
 .PHONY: check_programs
-check_programs: $(BUILD)/programs/checked/test_programs $(PROGRAM_OBJECTS)
-	$< $(BUILD)/programs
+check_programs: $(PROGRAM_OBJECTS)
 	rm -rf $(BUILD)/programs/elsewhere && mkdir $(BUILD)/programs/elsewhere
 	cp programs/*.bpf.c programs/csd_bpf.h programs/sensor.h $(BUILD)/programs/elsewhere
 	cd $(BUILD)/programs/elsewhere && for name in $(PROGRAM_NAMES); do \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 #
-# What programs cost: docs/programs.md.
+# What programs cost: docs/benchmark.md.
 #
 #   make csd_program_bench     then build/csd_program_bench build/programs
 #   make check_program_bench   its tests

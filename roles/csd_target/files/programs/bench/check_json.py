@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Holds what csd_program_bench prints against what docs/programs.md says: check_json.py PROGRAM... <JSON"""
+"""Holds what csd_program_bench prints against what docs/benchmark.md says: check_json.py PROGRAM... <JSON"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
  * What running a program costs, apart from everything around it: each shipped program over data in memory, as the machine
  * code that the drive makes of it and called as a worker calls it, by turns with the same source compiled natively, with
  * the plain C of csd_native.c, and with only reading the same memory. All ways must find the same. And what compiling it
- * costs. Runs are timed by the thread's CPU time, without what is done at the begin of a command. docs/programs.md describes
+ * costs. Runs are timed by the thread's CPU time, without what is done at the begin of a command. docs/benchmark.md describes
  * the output.
  */
 #define _GNU_SOURCE
