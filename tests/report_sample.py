@@ -65,7 +65,6 @@ def engine_entry(program: str, selectivity: float | None, nanoseconds: float) ->
     return {
         "program": program,
         "parameters": f"of {program}",
-        "kind": "csd/record",
         "engine": "worker",
         "selectivity": selectivity,
         "ns_per_record": spread(nanoseconds),
@@ -75,6 +74,7 @@ def engine_entry(program: str, selectivity: float | None, nanoseconds: float) ->
         "bytes_per_s": spread(64e9 / nanoseconds),
         "native_bytes_per_s": spread(64e9 / nanoseconds / 0.95),
         "speed_of_native": spread(0.95),
+        "kind": "csd/record",
     }
 
 

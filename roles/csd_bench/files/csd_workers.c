@@ -123,7 +123,8 @@ execute(struct workers *workers, uint32_t bytes, double *seconds)
 	rc = command(workers, "Execute Program for", &asked);
 	*seconds = csd_now() - begun;
 	if (rc == 0 && session->commands->completion.value != workers->wanted) {
-		csd_fail(workers->err, CSD_WRONG_DATA, "%lu matches in the first %u bytes, by Execute Program", workers->wanted, bytes);
+		csd_fail(workers->err, CSD_WRONG_DATA, "%lu matches in the first %u bytes, by Execute Program", workers->wanted,
+			 bytes);
 		csd_found(workers->err, "%lx", session->commands->completion.value);
 		return csd_fix(workers->err, "verify the data set (csd_dataset)");
 	}

@@ -33,7 +33,7 @@ static struct {
 	uint32_t commands;
 	uint32_t fail_command;		/* the number of the command that fails; 0: none */
 	uint16_t fail_status;
-	uint32_t spoil_command;		/* the number of the scan whose header is spoilt, or of the Execute whose count is; 0: none */
+	uint32_t spoil_command;		/* of the scan whose header is spoilt, or of the Execute whose count is; 0: none */
 	uint32_t ranges[2];
 	const struct csd_native *programs[8];
 	struct csd_parameters parameters;

@@ -3,7 +3,7 @@
 # eBPF to C: docs/engine.md. Neither `all` nor `install` makes any of it yet.
 #
 #   make csd_translate        build/csd_translate PROGRAM.bpf.o -o OUT.c
-#   make csd_translator_bench                       what loops take; below
+#   make csd_translator_bench, csd_records_bench    what programs take; below
 #   make check_translator     its tests; PROGRAMS=1000000 for more generated programs,
 #                             PROGRAMS_SEED=7 for others
 TRANSLATOR_SOURCES := $(addprefix translator/,csd_btf.c csd_check.c csd_emit.c csd_emit_buffer.c csd_emit_insn.c \
@@ -169,3 +169,12 @@ $(BUILD)/csd_translator_bench: translator/csd_translator_bench.c $(addprefix tra
 		-DBENCH_LOOPS='"$(LOOP_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' -DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $< -ldl -lm -o $@
 
 csd_translator_bench: $(BUILD)/csd_translator_bench $(foreach cpu,v3 native,$(LOOP_NAMES:%=$(BUILD)/translator/$(cpu)/%.so))
+
+# The shipped record programs, translated and by today's engine, timed by turns: `make csd_records_bench`, then
+#	build/csd_records_bench build/programs build/translator/v2
+$(BUILD)/csd_records_bench: translator/csd_records_bench.c translator/bench.h worker/csd_call.h $(addprefix $(BUILD)/programs/,csd_record.o csd_native.o) \
+		$(ENGINE_LIBS) $(ENGINE_ALONE)
+	$(CC) $(CFLAGS) $(WARNINGS) -Iworker $(INCLUDES) $(filter-out %.h,$^) -ldl -lm -o $@
+
+.PHONY: csd_records_bench
+csd_records_bench: $(BUILD)/csd_records_bench $(PROGRAM_OBJECTS) $(PROGRAM_NAMES:%=$(BUILD)/translator/v2/%.so)

@@ -56,7 +56,8 @@ csd_bench_run(const struct csd_bench_code *code, uint64_t state_bytes, const str
 		if (call.consumed > bytes || call.emitted > CSD_BENCH_ROOM) {
 			bench_fail("it says that it used %lu of %lu bytes and made %lu", call.consumed, bytes, call.emitted);
 		}
-		if (call.consumed == 0 && call.emitted == 0 && (call.end == CSD_CALL_FULL || (call.end == CSD_CALL_USED && bytes < left))) {
+		if (call.consumed == 0 && call.emitted == 0 &&
+		    (call.end == CSD_CALL_FULL || (call.end == CSD_CALL_USED && bytes < left))) {
 			bench_fail("nothing of %lu bytes at %lu was used", bytes, at);
 		}
 		if (digest) {

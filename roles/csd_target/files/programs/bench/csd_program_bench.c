@@ -502,7 +502,8 @@ main(int argc, char **argv)
 
 	bench_parse(argc, argv, &options);
 	bytes = options.records * CSD_RECORD_BYTES;
-	buffer_bytes = bytes / 16 < LEAST_BUFFER ? LEAST_BUFFER : bytes / 16 > MOST_BUFFER ? MOST_BUFFER : bytes / 16 / 4096 * 4096;
+	buffer_bytes = bytes / 16 / 4096 * 4096;
+	buffer_bytes = buffer_bytes < LEAST_BUFFER ? LEAST_BUFFER : buffer_bytes > MOST_BUFFER ? MOST_BUFFER : buffer_bytes;
 	records = bench_memory(bytes);
 	buffer = bench_memory(buffer_bytes);
 	bench_out = bench_memory(CSD_BENCH_OUT);
@@ -510,7 +511,8 @@ main(int argc, char **argv)
 	csd_dataset_fill(&set, 0, options.records, records);
 	fixed = bench_record_works(&options, records, works);
 	count = fixed + bench_buffer_works(works + fixed);
-	snprintf(bench_blob, sizeof(bench_blob), "%s/csd_program_bench.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
+	snprintf(bench_blob, sizeof(bench_blob), "%s/csd_program_bench.XXXXXX",
+		 getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	file = mkstemp(bench_blob);
 	if (file < 0) {
 		bench_fail("%s: %s", bench_blob, strerror(errno));
@@ -531,10 +533,10 @@ main(int argc, char **argv)
 		csd_json_array(&json, "engine");
 	} else {
 		printf("%lu MiB; plain read: %.1f GB/s (%s); medians of %u\n\n%-58s %35s  %7s  %17s  %13s\n", bytes >> 20,
-		       bytes / bench_median(&read) / 1e9, how, options.repeats, "", "ns for each 64 bytes", "GB/s", "speed of native",
-		       "to compile, s");
-		printf("%-13s %-34s %9s %8s %8s %8s %8s  %7s  %5s %5s %5s  %6s %6s\n", "program", "parameters", "matches", "drive", "native",
-		       "plain C", "read", "drive", "least", "med.", "most", "clock", "CPU");
+		       bytes / bench_median(&read) / 1e9, how, options.repeats, "", "ns for each 64 bytes", "GB/s",
+		       "speed of native", "to compile, s");
+		printf("%-13s %-34s %9s %8s %8s %8s %8s  %7s  %5s %5s %5s  %6s %6s\n", "program", "parameters", "matches",
+		       "drive", "native", "plain C", "read", "drive", "least", "med.", "most", "clock", "CPU");
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct work *work = &works[i];

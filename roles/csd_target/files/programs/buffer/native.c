@@ -138,7 +138,7 @@ native_records(struct csd_call *call)
 static void
 native_run(struct csd_call *call)
 {
-	/* Copies, which the compiler knows to be its own: what the program writes does not change them. */
+	/* A copy: the compiler knows that nothing the program writes changes it. No shipped record program calls csd_emit(). */
 	struct csd_call here = *call;
 
 	if (csd_program_geometry.flags & CSD_POSITIONS) {
