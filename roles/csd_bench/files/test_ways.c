@@ -472,9 +472,11 @@ run_workers(char **text)
 static void
 test_workers(void)
 {
+	double begun = csd_now();
 	char *text;
 
 	CHECK(run_workers(&text) == 0);
+	CHECK(csd_now() - begun >= 2 * 200 * 0.002);	/* the rests before those that find a worker asleep */
 	/* Two sizes, each copied once; a scan for each 64 KiB and whenever its buffer was full. */
 	CHECK(g_drive.commands >= 2 * (1 + 20 + 1000 + 20 + 200) + 3 * 4 * (BYTES / 65536));
 	CHECK_U64(g_drive.most, 4);
