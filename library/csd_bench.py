@@ -151,10 +151,10 @@ options:
     description: The program that counts bytes on the wire.
     type: path
     default: /opt/hello_ebpf/examples/bin/nvme_tcp_trace
-  engine_bench:
-    description: The program that measures the engine, used where the target's address is one of this host's.
+  program_bench:
+    description: The program that measures what programs cost, used where the target's address is one of this host's.
     type: path
-    default: /opt/hello_ebpf/csd_target/bin/csd_engine_bench
+    default: /opt/hello_ebpf/csd_target/bin/csd_program_bench
   engine_megabytes:
     description: Memory that it goes through, in MiB. Many times what any cache holds, so that memory is what is read.
     type: int
@@ -321,7 +321,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "phase_program": {"type": "path", "default": "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o"},
     "phase_repeats": {"type": "int", "default": 5},
     "trace": {"type": "path", "default": "/opt/hello_ebpf/examples/bin/nvme_tcp_trace"},
-    "engine_bench": {"type": "path", "default": "/opt/hello_ebpf/csd_target/bin/csd_engine_bench"},
+    "program_bench": {"type": "path", "default": "/opt/hello_ebpf/csd_target/bin/csd_program_bench"},
     "engine_megabytes": {"type": "int", "default": 128},
     "link_mbits": {"type": "list", "elements": "int", "default": []},
     "link_repeats": {"type": "int", "default": 2},
@@ -351,7 +351,7 @@ def main() -> None:
         spdk_stamp=Path(asked["spdk_stamp"]),
         trace=Path(asked["trace"]),
         elf=Path(asked["phase_program"]),
-        engine_bench=Path(asked["engine_bench"]),
+        program_bench=Path(asked["program_bench"]),
     )
     who = {"label": subject.label, "host": subject.host_name, "place": program.place.identity()}
     if asked["unavailable"]:

@@ -37,7 +37,7 @@ RULES: dict[str, Any] = {
     "csd_bench_spdk": names.plain_path,
     "csd_bench_trace": names.path,
     "csd_bench_phase_program": names.path,
-    "csd_bench_engine_bench": names.path,
+    "csd_bench_program_bench": names.path,
     "csd_bench_reports": names.line,
     "csd_host_connection.traddr": names.address,
     "csd_host_connection.trsvcid": names.service_id,

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(gcc libc6-dev make pkg-config libaio-dev libssl-dev clang)
+packages=(gcc libc6-dev make pkg-config libaio-dev libssl-dev clang llvm)
 if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
 	echo "installing ${packages[*]}"
 	# One at a time with tests/machines/apt.py: apt's lists have a lock that it does not wait for.

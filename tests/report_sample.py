@@ -8,6 +8,7 @@ from typing import Any
 from ansible.module_utils.hello_ebpf.bench.engine import section_of
 from ansible.module_utils.hello_ebpf.bench.ratios import of_runs
 from ansible.module_utils.hello_ebpf.bench.report import assemble
+from ansible.module_utils.hello_ebpf.bench.workers import section_of as section_of_workers
 
 HOST = "here"
 TARGET = "nqn.a namespace 1 at 127.0.0.1 port 4420"
@@ -67,11 +68,13 @@ def engine_entry(program: str, selectivity: float | None, nanoseconds: float) ->
         "engine": "worker",
         "selectivity": selectivity,
         "ns_per_record": spread(nanoseconds),
-        "interpreter_ns_per_record": spread(nanoseconds * 6),
         "native_ns_per_record": spread(nanoseconds * 0.95),
-        "inlined_ns_per_record": None,
         "reference_ns_per_record": spread(nanoseconds * 0.9),
         "memory_read_ns_per_record": spread(2.4),
+        "bytes_per_s": spread(64e9 / nanoseconds),
+        "native_bytes_per_s": spread(64e9 / nanoseconds / 0.95),
+        "speed_of_native": spread(0.95),
+        "kind": "csd/record",
     }
 
 
@@ -84,6 +87,11 @@ def measurement() -> dict[str, Any]:
         "memory_read_bytes_per_s": spread(24e9),
         "memory_read": "one word of each line",
         "native_flags": "-O3",
+        "drive_flags": "-O3 -fwrapv",
+        "compile": [
+            {"program": program, "wall_seconds": spread(0.2), "cpu_seconds": spread(0.1), "code_bytes": 8192}
+            for program in ("threshold", *OTHERS)
+        ],
     }
     steps = ("load", "verify", "activate", "copy", "execute", "program", "read", "unload")
     setting = {"io_bytes": 1048576, "queue_depth": 8, "bytes_per_s": 3100000000}
@@ -131,6 +139,21 @@ def measurement() -> dict[str, Any]:
             "repeats": 5,
             "seconds": {name: spread(0.00001 * (index + 1)) for index, name in enumerate(steps)},
         },
+        "workers": section_of_workers(
+            {
+                "bytes": BYTES,
+                "program": "threshold",
+                "selectivity": 0.01,
+                "rest_s": 0.002,
+                "range_bytes": 8388608,
+                "executes": [
+                    {"bytes": size, "worker": state, "commands": 200, "seconds": spread(took), "p99_s": took * 2}
+                    for size, state, took in ((4096, "spinning", 40e-6), (4096, "asleep", 90e-6))
+                ],
+                "scans": [{"workers": 1, "repeats": 5, "seconds": spread(BYTES / 19e9)}],
+            },
+            [1],
+        ),
         "links": [{**who, "mbits": 1000, "interface": "lo", "shaper": "netem", "runs": slow, "ratios": of_runs(slow)}],
         **section_of(measured, who, 1),
     }

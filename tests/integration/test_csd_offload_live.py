@@ -82,7 +82,7 @@ class Bench:
             "target_rpc_socket": str(self.target.socket),
             "phase_program": str(self.elf),
             "trace": TRACE,
-            "engine_bench": "/nonexistent",
+            "program_bench": "/nonexistent",
             "spdk_stamp": "/nonexistent",
         }
         return run_module(csd_bench.main, self.params(seed, **{**quick, **rest, **changes}))
@@ -201,6 +201,18 @@ def test_every_program_and_selectivity_after_each_rewrite(bench: Bench, tmp_path
     assert any(line.startswith("  threshold 1 %: offload ") for line in written["summary"])
 
 
+def check_workers(bench: Bench, workers: dict[str, Any]) -> None:
+    """What workers make of a command, on as many CPUs as the target has for them."""
+    [compute] = bench.target.call("csd_get_programs")
+    assert workers["cpus"] == compute["worker_cpus"] == sorted(compute["worker_cpus"])
+    assert len(workers["cpus"]) >= 1
+    assert bool(workers["reason"]) == (len(workers["cpus"]) == 1)
+    assert [scan["workers"] for scan in workers["scans"]][-1] == len(workers["cpus"])
+    took = {(one["bytes"], one["worker"]) for one in workers["executes"]}
+    assert took == {(size, state) for size in (4096, 1 << 20) for state in ("spinning", "asleep")}
+    print(workers)
+
+
 def test_a_report_is_valid_and_is_not_measured_again(bench: Bench, tmp_path: Path) -> None:
     sha256 = bench.write(1)
     done = bench.measure(1, dataset_sha256=sha256, selectivities=[0.01])
@@ -209,6 +221,7 @@ def test_a_report_is_valid_and_is_not_measured_again(bench: Bench, tmp_path: Pat
     report = json.loads((tmp_path / "reports/latest/report.json").read_text())
     assert problems(report) == []
     assert {one["program"] for one in report["ratios"]} == set(SLOTS)
+    check_workers(bench, done["measurement"]["workers"])
     again = bench.measure(1, dataset_sha256=sha256, selectivities=[0.01], measured_inputs=report["inputs"])
     assert not again["changed"]
     # Another program in a slot is another input.

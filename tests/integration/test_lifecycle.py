@@ -74,7 +74,8 @@ def test_the_offload_selected_what_the_baseline_selected() -> None:
         assert set(by_way) == {"baseline", "offload", "slm"}, what
         assert len(set(by_way.values())) == 1, (what, by_way)
     assert {(ratio["program"], ratio["selectivity"]) for ratio in report["ratios"]} >= set(answers)
-    assert {entry["program"] for entry in report["engine"]} == PROGRAMS
+    assert {entry["program"] for entry in report["engine"]} >= PROGRAMS | {"grep", "tpch_q1"}
+    assert {entry["program"] for entry in report["compile"]} == {entry["program"] for entry in report["engine"]}
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:

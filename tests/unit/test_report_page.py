@@ -84,7 +84,18 @@ def test_every_run_is_in_a_table(text: str) -> None:
         )
         assert any(run["name"] in row and run["wire_bytes_to_host"] in row for row in rows)
     for entry in made["engine"]:
-        assert any(entry["program"] in row and entry["ns_per_record"] in row for row in rows)
+        found = [row for row in rows if entry["program"] in row and entry["ns_per_record"] in row]
+        assert any(entry["speed_of_native"] in row for row in found)
+    workers = made["workers"][LABEL]
+    assert workers["executes"]
+    assert workers["scans"]
+    for one in workers["executes"]:
+        assert any(one["worker"] in row and one["seconds"] in row and one["p99_seconds"] in row for row in rows)
+    for one in workers["scans"]:
+        assert any(one["workers"] in row and one["bytes_per_s"] in row for row in rows)
+    assert "this target runs programs on one CPU, 1: more workers would share it" in text
+    for entry in made["compile"]:
+        assert any(entry["program"] in row and entry["wall_seconds"] in row for row in rows)
     for claim in made["claims"]:
         assert any(claim["claim"] in row and claim["found"] in row for row in rows)
     for spread in made["phases"][LABEL]["seconds"].values():
@@ -118,8 +129,9 @@ def test_a_baseline_alone_makes_a_page_too() -> None:
     alone["runs"] = [run for run in alone["runs"] if run["name"] == "baseline" and run["program"] == "threshold"]
     for run in alone["runs"]:
         run["wire_bytes_to_host"] = run["target_cpu_s"] = None
-    alone |= {"engine": [], "memory": None, "phases": None, "links": [], "programs": []}
-    made = report() | {"runs": alone["runs"], "engine": [], "memory": {}, "phases": {}, "links": [], "claims": []}
+    alone |= {"engine": [], "compile": [], "memory": None, "workers": None, "phases": None, "links": [], "programs": []}
+    made = report() | {"runs": alone["runs"], "engine": [], "compile": [], "memory": {}}
+    made |= {"phases": {}, "workers": {}, "links": [], "claims": []}
     labels = parsed(page(made)).labels
     assert len(labels) == 2
 

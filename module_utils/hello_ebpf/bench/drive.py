@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Which programs the target's slots hold, where the target runs on this machine."""
+"""Which programs the target's slots hold and where they run, where the target runs on this machine."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ def digests(rpc_socket: str, address: str) -> dict[str, str]:
     except LabError:
         # Not there (yet), or a target without programs: what is measured says the rest.
         return {}
+
+
+def worker_cpus(rpc_socket: str, address: str) -> list[int] | None:
+    """CPUs on which the target runs programs; None where it cannot be asked from here, or does not say."""
+    if not rpc_socket or not is_ours(address):
+        return None
+    try:
+        with Client(rpc_socket, timeout=10.0) as client:
+            told = client.call("csd_get_programs")
+    except LabError:
+        return None
+    found = {cpu for compute in told for cpu in compute.get("worker_cpus", [])}
+    return sorted(found) or None
 
 
 def digests_of(computes: list[Mapping[str, Any]]) -> dict[str, str]:

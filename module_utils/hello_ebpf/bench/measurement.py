@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import drive, engine, host, link, ratios, report
+from . import drive, engine, host, link, ratios, report, workers
 from .program import Program, UnavailableError
 from .settings import Settings
 from .target_cpu import CpuSeconds, TargetCpu, Ticks, between, is_ours
@@ -31,7 +31,7 @@ class Subject:
         spdk_stamp: the installed SPDK's stamp file.
         trace: nvme_tcp_trace, which counts bytes on the wire.
         elf: the threshold program's file, for the phases.
-        engine_bench: csd_engine_bench, where it may be on this machine.
+        program_bench: csd_program_bench, where it may be on this machine.
     """
 
     program: Program
@@ -41,7 +41,7 @@ class Subject:
     spdk_stamp: Path
     trace: Path
     elf: Path
-    engine_bench: Path
+    program_bench: Path
 
     @property
     def label(self) -> str:
@@ -80,8 +80,9 @@ class Measurement:
                 "sha256": subject.dataset_sha256,
             },
             "program_sha256": host.digest(subject.program.path),
-            "engine_bench_sha256": host.digest(subject.engine_bench) if self._settings.on_drive else "",
+            "program_bench_sha256": host.digest(subject.program_bench) if self._settings.on_drive else "",
             "programs": drive.digests(subject.rpc_socket, place.address) if self._settings.on_drive else {},
+            "worker_cpus": drive.worker_cpus(subject.rpc_socket, place.address) if self._settings.on_drive else None,
             "spdk_stamp": host.spdk_build(subject.spdk_stamp)["stamp"],
             "place": place.identity(),
             "settings": self._settings.as_dict(),
@@ -139,6 +140,7 @@ class Measurement:
             "left_out": self.left_out(),
             "runs": runs,
             "phases": self._phases(best) if settings.on_drive else None,
+            "workers": self._workers(best) if settings.on_drive else None,
             **self._engine(),
             "links": [] if shaper is None else [self._shaped(shaper, mbits, best) for mbits in settings.link_mbits],
         }
@@ -224,24 +226,36 @@ class Measurement:
         except UnavailableError as error:
             return {"reason": str(error)}
 
+    def _workers(self, best: Mapping[str, Sequence[Mapping[str, int]]]) -> dict[str, Any] | None:
+        """What the drive's workers make of a command; None where no threshold program is declared for scans."""
+        slot = self._settings.programs.get("threshold")
+        if slot is None or "offload" not in best:
+            return None
+        address = self._subject.program.place.address
+        cpus = drive.worker_cpus(self._subject.rpc_socket, address)
+        words = ["--selectivity", "0.01", "--program", f"threshold={slot}", *self._settings.drive_words()]
+        words += ["--range-size", str(best["offload"][0]["io_bytes"])]
+        words += ["--range-depth", ",".join(str(depth) for depth in workers.depths(cpus))]
+        words += ["--repeats", str(self._settings.repeats), "--warm-ups", "1"]
+        return workers.section_of(self._subject.program.workers(words), cpus)
+
     def _engine(self) -> dict[str, Any]:
-        """What a record costs in the engine, where the target is on this machine."""
+        """What programs cost, where the target is on this machine."""
         if not self._settings.on_drive:
-            return {"engine": [], "memory": None}
+            return {"engine": [], "compile": [], "memory": None}
         who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
-        folder = self._subject.elf.parent
-        place = self._subject.program.place
-        return engine.measure(self._subject.engine_bench, folder, self._settings.engine_megabytes, place.address, who)
+        address = self._subject.program.place.address
+        return engine.measure(self._subject.program_bench, self._settings.engine_megabytes, address, who)
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""
         address = self._subject.program.place.address
-        if not address or is_ours(address):
-            return {}
-        why = f"the target is another machine ({address})"
-        found = {"target_cpu": f"{why}; its reactors' counters are told by its RPC socket, to root there alone"}
-        if self._settings.on_drive:
-            found["engine"] = f"{why}; csd_engine_bench runs where the engine is"
+        found = {}
+        if address and not is_ours(address):
+            why = f"the target is another machine ({address})"
+            found["target_cpu"] = f"{why}; its reactors' counters are told by its RPC socket, to root there alone"
+        if self._settings.on_drive and (why := engine.unavailable(self._subject.program_bench, address)):
+            found["engine"] = why
         return found
 
     def _interface(self) -> str:

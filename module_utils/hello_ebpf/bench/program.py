@@ -160,6 +160,10 @@ class Program:
         """What loading, verifying, executing and reading the result take."""
         return self._converse(["phases", *self._dataset(), *self.place.arguments(), *arguments])
 
+    def workers(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """What Execute Program takes with its worker awake and asleep, and scans by how many are under way."""
+        return self._converse(["workers", *self._dataset(), *self.place.arguments(), *arguments])
+
     def _dataset(self) -> list[str]:
         return ["--records", str(self.records), "--seed", str(self.seed)]
 

@@ -188,6 +188,7 @@ def assemble(
     runs = [run for source in ordered for run in source["runs"]]
     check_runs(runs, first["known_answer"])
     engine = [entry for source in ordered for entry in source.get("engine", [])]
+    compiled = [entry for source in ordered for entry in source.get("compile", [])]
     links = [link for source in ordered for link in source.get("links", [])]
     emulated = {label for label, source in sources.items() if (source.get("host") or {}).get("emulated")}
     comparable = [run for run in runs if label_of(run) not in emulated]
@@ -202,14 +203,19 @@ def assemble(
         "known_answer": first["known_answer"],
         "pairs": pairs_of(sources, previous, unavailable or {}, created),
         "engine": engine,
+        "compile": compiled,
         "runs": runs,
         # The figures of an emulated processor are never compared.
         "ratios": ratios.of_runs(comparable),
         "claims": ratios.claims(
             comparable, [one for one in engine if label_of(one) not in emulated], _by_label(sources, "memory")
+        )
+        + ratios.worker_claims(
+            {label: one for label, one in _by_label(sources, "workers").items() if label not in emulated}
         ),
         "memory": _by_label(sources, "memory"),
         "phases": _by_label(sources, "phases"),
+        "workers": _by_label(sources, "workers"),
         "links": [{**link, "ratios": []} if label_of(link) in emulated else link for link in links],
         "programs": _by_label(sources, "programs"),
         "settings": _by_label(sources, "settings"),
@@ -243,8 +249,9 @@ def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:
             ("inputs", "inputs"),
             ("memory", "memory"),
             ("phases", "phases"),
+            ("workers", "workers"),
             ("programs", "programs"),
             ("wire_source", "wire_source"),
         )
     }
-    return by_label | {name: of_pair(previous.get(name, [])) for name in ("runs", "engine", "links")}
+    return by_label | {name: of_pair(previous.get(name, [])) for name in ("runs", "engine", "compile", "links")}

@@ -57,6 +57,9 @@ run_on_device(const struct csd_options *options, struct csd_json *json, struct c
 	case CSD_PHASES:
 		rc = csd_command_phases(&session, json, err);
 		break;
+	case CSD_WORKERS:
+		rc = csd_command_workers(&session, json, err);
+		break;
 	default:
 		rc = csd_command_tune(&session, json, err);
 		break;

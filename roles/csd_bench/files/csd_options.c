@@ -115,6 +115,7 @@ static const struct {
 	{ "compare", CSD_MEASURE, 1 << CSD_WAY_BASELINE | 1 << CSD_WAY_OFFLOAD | 1 << CSD_WAY_SLM },
 	{ "tune", CSD_TUNE, 1 << CSD_WAY_BASELINE },
 	{ "phases", CSD_PHASES, 0 },
+	{ "workers", CSD_WORKERS, 0 },
 	{ "help", CSD_HELP, 0 },
 	{ "--help", CSD_HELP, 0 },
 	{ "-h", CSD_HELP, 0 },
@@ -136,6 +137,7 @@ csd_options_usage(FILE *out)
 	      "  compare    all of them (or --ways) by turns; each: time, bytes, CPU, matches, digest\n"
 	      "  tune       find the fastest setting for one way (--ways, baseline)\n"
 	      "  phases     what loading, verifying, executing and reading the result take, in a spare slot\n"
+	      "  workers    Execute Program with its worker awake and asleep; scans, so many at a time as --range-depth says\n"
 	      "\n"
 	      "data set     --records N (4194304)  --seed N (1)\n"
 	      "where        --path FILE-OR-BLOCK-DEVICE [--wire-peer ADDRESS,PORT: count the kernel's connections to it]\n"
@@ -460,7 +462,7 @@ parse_command(int argc, char **argv, struct csd_options *options, struct csd_err
 	}
 	csd_fail(err, CSD_USAGE, "csd_bench %s", options->command_name);
 	csd_found(err, "no such command");
-	return csd_fix(err, "give one of answer, write, verify, baseline, offload, slm, compare, tune, phases, help");
+	return csd_fix(err, "give one of answer, write, verify, baseline, offload, slm, compare, tune, phases, workers, help");
 }
 
 static void

@@ -15,6 +15,7 @@ enum csd_command {
 	CSD_MEASURE,		/* baseline, offload, slm, compare */
 	CSD_TUNE,
 	CSD_PHASES,
+	CSD_WORKERS,
 	CSD_HELP,
 };
 

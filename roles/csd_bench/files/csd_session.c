@@ -46,7 +46,7 @@ on_drive(const struct csd_options *options)
 			return true;
 		}
 	}
-	return options->command == CSD_PHASES;
+	return options->command == CSD_PHASES || options->command == CSD_WORKERS;
 }
 
 /* The most memory, the most transfers and the largest transfer that any asked setting of the way needs. */

@@ -39,6 +39,7 @@ int csd_command_write(struct csd_session *session, struct csd_json *json, struct
 int csd_command_verify(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 int csd_command_measure(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 int csd_command_tune(struct csd_session *session, struct csd_json *json, struct csd_error *err);
+int csd_command_workers(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 int csd_command_phases(struct csd_session *session, struct csd_json *json, struct csd_error *err);
 
 #endif

@@ -33,7 +33,7 @@ static struct {
 	uint32_t commands;
 	uint32_t fail_command;		/* the number of the command that fails; 0: none */
 	uint16_t fail_status;
-	uint32_t spoil_command;		/* the number of the scan whose header is spoilt; 0: none */
+	uint32_t spoil_command;		/* of the scan whose header is spoilt, or of the Execute whose count is; 0: none */
 	uint32_t ranges[2];
 	const struct csd_native *programs[8];
 	struct csd_parameters parameters;
@@ -43,6 +43,7 @@ static struct csd_session g_session;
 static struct csd_options g_options;
 static struct csd_error g_error;
 static struct csd_output g_output, g_wanted;
+static uint32_t g_next_fail, g_next_spoil;
 static uint64_t g_random = 88172645463325252u;
 
 static uint32_t
@@ -162,6 +163,9 @@ do_execute(const struct csd_nvme_command *command)
 						    g_drive.slm + range[1].start, range[1].length);
 	if (((struct csd_result *)(g_drive.slm + range[1].start))->end == CSD_END_FULL) {
 		g_drive.base.completion.value |= CSD_RETURN_INCOMPLETE;
+	}
+	if (g_drive.commands == g_drive.spoil_command) {
+		g_drive.base.completion.value++;
 	}
 	return 0;
 }
@@ -433,6 +437,77 @@ test_chunks_that_do_not_fit(void)
 	CHECK_TEXT(g_error.found, "its state begins anew only every 12800 bytes");
 }
 
+/* The command `workers` with scans of 64 KiB, one, two and four at a time. */
+static int
+run_workers(char **text)
+{
+	struct csd_program_entry slot = { .state = CSD_SLOT_ACTIVE, .record_bytes = 64, .stride_bytes = 64 };
+	struct csd_json json;
+	size_t length;
+	FILE *out = open_memstream(text, &length);
+	int rc;
+
+	task_for(0, 1);
+	g_options.settings[CSD_WAY_OFFLOAD] = (struct csd_setting_list){ { 65536 }, 1, { 1, 2, 4 }, 3 };
+	g_options.selectivities[0] = 1;
+	g_options.repeats = 3;
+	g_options.warmups = 1;
+	g_options.result_bytes = 16384;
+	g_options.programs[0] = (struct csd_program_choice){ "threshold", 0 };
+	g_session.drive.slots = &slot;
+	g_session.drive.slot_count = 1;
+	g_drive.fail_command = g_next_fail;
+	g_drive.spoil_command = g_next_spoil;
+	g_drive.most = 0;
+	csd_json_init(&json, out);
+	rc = csd_command_workers(&g_session, &json, &g_error);
+	fclose(out);
+	g_session.drive.slots = NULL;
+	g_session.drive.slot_count = 0;
+	g_next_fail = g_next_spoil = 0;
+	CHECK_U64(g_drive.count, 0);
+	return rc;
+}
+
+static void
+test_workers(void)
+{
+	double begun = csd_now();
+	char *text;
+
+	CHECK(run_workers(&text) == 0);
+	CHECK(csd_now() - begun >= 2 * 200 * 0.002);	/* the rests before those that find a worker asleep */
+	/* Two sizes, each copied once; a scan for each 64 KiB and whenever its buffer was full. */
+	CHECK(g_drive.commands >= 2 * (1 + 20 + 1000 + 20 + 200) + 3 * 4 * (BYTES / 65536));
+	CHECK_U64(g_drive.most, 4);
+	CHECK(strstr(text, "\"executes\": [{\"bytes\": 4096, \"worker\": \"spinning\", \"commands\": 1000, ") != NULL);
+	CHECK(strstr(text, "{\"bytes\": 1048576, \"worker\": \"asleep\", \"commands\": 200, ") != NULL);
+	CHECK(strstr(text, "\"scans\": [{\"workers\": 1, \"repeats\": 3, \"seconds\": {\"min\": ") != NULL);
+	CHECK(strstr(text, "{\"workers\": 2, \"repeats\": 3, ") != NULL && strstr(text, "{\"workers\": 4, ") != NULL);
+	free(text);
+}
+
+/* An Execute that counts wrong, and commands that fail: of both sizes, and a scan. */
+static void
+test_workers_are_checked(void)
+{
+	static const uint32_t failing[] = { 1, 2, 1500, 2490 };
+	char *text;
+	size_t i;
+
+	g_next_spoil = 700;
+	CHECK(run_workers(&text) == -CSD_WRONG_DATA);
+	CHECK(strstr(g_error.asked, " matches in the first 4096 bytes, by Execute Program") != NULL);
+	free(text);
+	for (i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+		g_next_fail = failing[i];
+		g_drive.fail_status = 0x198;
+		CHECK(run_workers(&text) == -CSD_IO_FAILED);
+		CHECK_TEXT(g_error.found, "the drive answered status 01h/98h");
+		free(text);
+	}
+}
+
 static void
 test_slots_are_checked(void)
 {
@@ -473,6 +548,8 @@ main(void)
 	RUN(test_a_command_that_fails);
 	RUN(test_a_result_that_is_none);
 	RUN(test_chunks_that_do_not_fit);
+	RUN(test_workers);
+	RUN(test_workers_are_checked);
 	RUN(test_slots_are_checked);
 	csd_output_free(&g_output);
 	csd_output_free(&g_wanted);

@@ -3,6 +3,7 @@
 #include "csd_compute_private.h"
 #include "csd_emit.h"
 #include "csd_policy.h"
+#include "csd_workers.h"
 
 #include "spdk/base64.h"
 #include "spdk/rpc.h"
@@ -334,6 +335,20 @@ write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t 
 }
 
 static void
+write_worker_cpus(struct spdk_json_write_ctx *w)
+{
+	const int *cpus;
+	uint32_t count = csd_workers_cpus(&cpus);
+	uint32_t i;
+
+	spdk_json_write_named_array_begin(w, "worker_cpus");
+	for (i = 0; i < count; i++) {
+		spdk_json_write_int32(w, cpus[i]);
+	}
+	spdk_json_write_array_end(w);
+}
+
+static void
 write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 {
 	const struct csd_compute_options *options = &compute->options;
@@ -356,6 +371,7 @@ write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 	}
 	pthread_mutex_unlock(&slots->mutex);
 	spdk_json_write_array_end(w);
+	write_worker_cpus(w);
 	spdk_json_write_object_end(w);
 }
 

@@ -514,6 +514,13 @@ csd_workers_find_cpus(void)
 	SPDK_NOTICELOG("programs run in processes of their own, on CPUs %s\n", list);
 }
 
+uint32_t
+csd_workers_cpus(const int **cpus)
+{
+	*cpus = g_workers.cpus;
+	return g_workers.cpu_count;
+}
+
 void
 csd_workers_init(void)
 {

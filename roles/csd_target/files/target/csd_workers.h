@@ -36,6 +36,9 @@ int csd_workers_set_cpus(const char *text);
 /* When all is set: looks for the programs beside csd_tgt, if no folder was named. 0, or -errno: they are not there. */
 int csd_workers_check(void);
 
+/* The CPUs on which they run, after csd_workers_init(): how many. */
+uint32_t csd_workers_cpus(const int **cpus);
+
 /* Between them csd_workers_hold(). */
 void csd_workers_init(void);
 void csd_workers_fini(void);

@@ -3,7 +3,6 @@
 # The programs of programs/buffer (docs/programs.md). programs.mk installs them; these are tests.
 #
 #   make check_buffer          each beside its reference; BUFFER_SEED=7 for other chances
-#   make csd_buffer_bench      then build/csd_buffer_bench build/buffer [MEGABYTES [REPEATS]]
 BUFFER := programs/buffer
 BUFFER_NAMES := $(patsubst %.bpf.c,%,$(notdir $(wildcard $(BUFFER)/*.bpf.c)))
 BUFFER_HEADERS := $(wildcard $(BUFFER)/*.h) programs/csd_bpf.h
@@ -11,7 +10,7 @@ BUFFER_BPF = $(filter-out -mcpu=%,$(BPF_CFLAGS)) -Iprograms -I$(BUFFER)
 
 # For each eBPF that clang 14 knows; and of v3 what gcc makes under UBSan, without the flags that define what C does not.
 BUFFER_CPUS := v1 v2 v3
-$(BUFFER_CPUS:%=$(BUILD)/buffer/%) $(addprefix $(BUILD)/buffer/,strict native checked):
+$(BUFFER_CPUS:%=$(BUILD)/buffer/%) $(addprefix $(BUILD)/buffer/,strict checked):
 	mkdir -p $@
 
 define BUFFER_CPU
@@ -29,14 +28,12 @@ $(BUILD)/buffer/%.so: $(BUILD)/buffer/%.tr.c translator/translator.mk
 $(BUILD)/buffer/strict/%.so: $(BUILD)/buffer/v3/%.tr.c translator/translator.mk | $(BUILD)/buffer/strict
 	$(CC) $(TRANSLATED_STRICT) -shared $< -o $@
 
-# The same source natively: for the bench, and under AddressSanitizer, which sees what leaves a program's own variables. Of
+# The same source natively: for bench/bench.mk, and under AddressSanitizer, which sees what leaves a program's own variables. Of
 # data at any address, which a drive takes, UBSan says nothing.
 BUFFER_RECORDS := $(patsubst $(BUFFER)/%.bpf.c,%,$(shell grep -l '^CSD_PROGRAM$$' $(BUFFER)/*.bpf.c))
+RECORD_NAMES := $(patsubst programs/%.bpf.c,%,$(wildcard programs/*.bpf.c))
 BUFFER_NATIVE = -std=gnu11 -Wall -Wextra -Werror -fPIC -fno-semantic-interposition -shared -DCSD_NATIVE $(INCLUDES) -I$(BUFFER) -Iworker \
-	$(if $(filter $*,$(BUFFER_RECORDS)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' $(BUFFER)/native.c
-
-$(BUILD)/buffer/native/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADERS) worker/csd_call.h | $(BUILD)/buffer/native
-	$(CC) $(CFLAGS) $(BUFFER_NATIVE) -o $@
+	$(if $(filter $*,$(BUFFER_RECORDS) $(RECORD_NAMES)),-DPROGRAM_RECORD) -DPROGRAM=$* -DPROGRAM_SOURCE='"$*.bpf.c"' $(BUFFER)/native.c
 
 $(BUILD)/buffer/checked/%.so: $(BUFFER)/%.bpf.c $(BUFFER)/native.c $(BUFFER_HEADERS) worker/csd_call.h | $(BUILD)/buffer/checked
 	$(CC) $(SANITIZE) -fno-sanitize=alignment $(BUFFER_NATIVE) -o $@
@@ -60,12 +57,3 @@ check_buffer: $(BUFFER_TESTS) $(foreach way,$(BUFFER_WAYS),$(BUFFER_NAMES:%=$(BU
 	for name in $(BUFFER_NAMES); do $(BUILD)/buffer/test_$$name $(BUILD)/buffer $(BUFFER_WAYS) || exit 1; done
 
 CHECKS += check_buffer
-
-# --- by turns with the same source, compiled natively
-$(BUILD)/csd_buffer_bench: $(BUFFER)/csd_buffer_bench.c $(addprefix $(BUFFER)/tests/,jobs.c sample_btree.c samples.c) \
-		$(BUFFER_TEST_HEADERS) translator/translator.mk
-	$(CC) $(CFLAGS) $(WARNINGS) $(BUFFER_INCLUDES) -DBENCH_PROGRAMS='"$(BUFFER_NAMES)"' -DBENCH_NATIVE='"$(CFLAGS)"' \
-		-DBENCH_TRANSLATED='"$(TRANSLATED_CFLAGS)"' $(filter %.c,$^) -ldl -lm -o $@
-
-.PHONY: csd_buffer_bench
-csd_buffer_bench: $(BUILD)/csd_buffer_bench $(foreach way,v3 native,$(BUFFER_NAMES:%=$(BUILD)/buffer/$(way)/%.so))
