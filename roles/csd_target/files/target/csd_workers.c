@@ -61,6 +61,7 @@ static struct {
 	uint32_t cpu_count;		/* before SPDK starts: of those that were declared */
 	uint64_t cpu_milliseconds;
 	const char *cache;		/* NULL: none */
+	const char *blobs;		/* NULL: it compiles */
 	pthread_mutex_t lock;		/* of the next: */
 	struct csd_blob_maker *maker;	/* of all threads that compile */
 	struct csd_blob_options blobs;
@@ -148,6 +149,12 @@ csd_workers_check(void)
 		fprintf(stderr, "csd_tgt: --program-cache %s: only programs in workers are compiled: give --workers, too\n", g_workers.cache);
 		return -EINVAL;
 	}
+	if (g_workers.blobs != NULL && (g_workers.cache != NULL || !g_workers.enabled)) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: %s\n", g_workers.blobs, g_workers.enabled ?
+			"nothing is compiled then, so nothing is kept: leave out --program-cache" :
+			"only workers run them: give --workers, too");
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -171,6 +178,22 @@ csd_workers_set_cache(const char *folder)
 	return 0;
 }
 
+int
+csd_workers_set_blobs(const char *folder)
+{
+	struct csd_cache blobs;
+	int rc = csd_cache_open_read_only(&blobs, folder);
+
+	if (rc != 0) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: %s\n", folder, rc == -EPERM ?
+			"others can write to it: it has to be root's, or this user's, mode 0755" : strerror(-rc));
+		return rc;
+	}
+	csd_cache_close(&blobs);
+	g_workers.blobs = folder;
+	return 0;
+}
+
 /* Made by the first who needs it: it starts csd_compile to learn what that is. NULL: it cannot be started, or no memory. */
 static struct csd_blob_maker *
 csd_workers_maker(char reason[CSD_REASON_BYTES])
@@ -180,7 +203,8 @@ csd_workers_maker(char reason[CSD_REASON_BYTES])
 	pthread_mutex_lock(&g_workers.lock);
 	if (g_workers.maker == NULL) {
 		g_workers.blobs = (struct csd_blob_options) {
-			.compile = g_workers.compile, .cache = g_workers.cache, .cache_bytes = CACHE_BYTES, .seconds = COMPILE_SECONDS,
+			.compile = g_workers.compile, .cache = g_workers.cache, .blobs = g_workers.blobs, .cache_bytes = CACHE_BYTES,
+			.seconds = COMPILE_SECONDS,
 		};
 		g_workers.maker = csd_blob_maker_create(&g_workers.blobs, reason);
 	}
