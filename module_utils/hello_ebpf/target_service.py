@@ -22,6 +22,7 @@ from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
+from .target_blobs import Blobs, forget
 from .target_memory import SYS, Memory, check_memory
 from .target_start import Start, start
 from .target_workers import CACHE_FILES, CACHES, Workers
@@ -281,6 +282,8 @@ class TargetService:
 
     def _plan_started(self, found: Found) -> list[Step]:
         self._check_place(found)
+        if (blobs := self._blobs()) is not None:
+            blobs.check_declared()
         steps = []
         service = self.supervisor.service
         if found.unnoted:
@@ -296,9 +299,22 @@ class TargetService:
             coming = self._preflight(found)
             if coming.anew:
                 steps.append(Step(coming.summary, coming.write))
+            if blobs is not None and (places := blobs.forgotten(self.target.config_file)):
+                what = f"take {', '.join(map(str, places))} out of {self.target.config_file}: what is declared follows"
+                steps.append(Step(what, lambda: forget(self.target.config_file, places)))
             what = "start" if found.process is None else "restart"
             steps.append(Step(f"{what} {service.name} and wait until its RPC answers", lambda: self._start(found)))
         return steps
+
+    def _blobs(self) -> Blobs | None:
+        """What the builder compiled; None where the machine compiles.
+
+        In check mode, None also where it is to come anew, and where nobody tells what is declared.
+        """
+        blobs = self.target.workers.blobs if self.target.workers is not None else None
+        if blobs is None or not self.check:
+            return blobs
+        return blobs if blobs.declared and not self.replaced and self._program().exists() else None
 
     def _plan_absent(self, found: Found) -> list[Step]:
         steps = []

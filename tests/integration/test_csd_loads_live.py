@@ -7,6 +7,7 @@ The compiler is a script: it counts its runs, waits where a program's name says 
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -230,6 +231,68 @@ def test_the_cache_spares_the_compiler(tmp_path: Path) -> None:
         target.stop()
     finally:
         target.kill()
+
+
+def test_a_node_without_a_compiler_runs_what_its_builder_compiled(tmp_path: Path) -> None:
+    """From a folder that it only reads; all else it refuses, in words that say what to do, and a host's status."""
+    cache, blobs = tmp_path / "cache", tmp_path / "blobs"
+    target = LoadTarget(tmp_path, PORT)
+    shipped = [target.program(name) for name in ("counts", "more")]
+    refused = (
+        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, or "
+        "give the node a compiler (csd_target_compiler: true)"
+    )
+    try:
+        target.start("--program-cache", str(cache))
+        target.set_up()
+        for pind, program in enumerate(shipped):
+            target.load(pind, program)
+        target.stop()
+        shutil.copytree(cache, blobs)
+        blobs.chmod(0o755)
+        before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in blobs.iterdir()}
+        assert (len(before), target.compiled) == (3, 2)
+        # Nor does it compile where there is a compiler.
+        for options in (NOWHERE, BRIEF):
+            target.compiler(options)
+            target.start("--program-blobs", str(blobs))
+            target.set_up()
+            for pind, program in enumerate(shipped):
+                target.load(pind, program)
+            with pytest.raises(LabError) as told:
+                target.load(2, target.program("another"))
+            assert refused in str(told.value)
+            with target.host_of("one") as host:
+                counted(host, 0)
+                counted(host, 1)
+                assert host.wait(load(host, 3, target.program("another"))).status == REFUSED
+                assert host.wait(load(host, 4, shipped[0])).status == 0
+            programs = target.call("csd_get_programs", name="csd0_compute")[0]["programs"]
+            assert {one["pind"]: one["reason"] for one in programs if one["reason"]} == dict.fromkeys((2, 3), refused)
+            target.stop()
+        assert target.compiled == 2
+        assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in blobs.iterdir()} == before
+    finally:
+        target.kill()
+
+
+def test_a_folder_of_compiled_programs_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    """Before SPDK starts; and what has no effect."""
+
+    def said(*arguments: str) -> str:
+        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        return done.stderr
+
+    blobs = f"csd_tgt: --program-blobs {tmp_path}"
+    assert f"{blobs}/none: No such file or directory" in said("--program-blobs", f"{tmp_path}/none")
+    tmp_path.chmod(0o775)
+    words = "others can write to it: it has to be root's, or this user's, mode 0755"
+    assert f"{blobs}: {words}" in said("--program-blobs", str(tmp_path))
+    tmp_path.chmod(0o755)
+    assert f"{blobs}: only workers run them: give --workers, too" in said("--program-blobs", str(tmp_path))
+    both = ("--workers", str(BINARY.parent), "--program-cache", f"{tmp_path}/cache", "--program-blobs", str(tmp_path))
+    assert f"{blobs}: nothing is compiled then, so nothing is kept: leave out --program-cache" in said(*both)
 
 
 def test_a_folder_that_is_no_cache_is_refused(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_every_node_with_workers_gets_what_programs_are_compiled_with() -> None:
     """By one task or the other: check mode would foresee the second as a change, which the first one makes."""
     install, build = (yaml.safe_load((ROLE / f"tasks/{name}.yml").read_text()) for name in ("install", "build"))
     [task] = [one for one in install if one["name"] == "Install what the target compiles programs with"]
-    assert task["when"] == "__csd_target_workers and not __csd_target_builds"
+    assert task["when"] == "__csd_target_workers and __csd_target_compiles and not __csd_target_builds"
     [whole] = [one for one in build if one["name"] == "Install what csd_tgt is built with"]
     assert {"binutils", "gcc"} == set(task["debian_packages"]["name"]) < set(whole["debian_packages"]["name"])
 
@@ -152,6 +152,49 @@ def test_no_programs_no_compiler(tmp_path: Path) -> None:
     said = preflight(tmp_path, csd_target_programs=[])
     assert "failed=0" in said
     assert "skipped=1" in said
+
+
+@pytest.mark.parametrize("tasks", ["preflight", "places"])
+def test_a_node_that_compiles_the_target_cannot_do_without_a_compiler(tasks: str, tmp_path: Path) -> None:
+    said = preflight(tmp_path, tasks=tasks, csd_target_compiler=False)
+    assert (
+        "Asked: localhost without a compiler (csd_target_compiler: false). "
+        "Found: it takes nothing from a builder: it compiles csd_tgt itself, with gcc and binutils. "
+        "Do: set csd_target_compiler: true for it, or let a builder compile for it: a host of group builder, or "
+        "distribution_archive (docs/fleet.md)."
+    ) in said
+    assert "changed=0" in said
+
+
+def test_programs_beside_the_inventory_are_not_for_a_node_without_a_compiler(tmp_path: Path) -> None:
+    """Nor are those that take the place of the role's; what is to go may be called as it wants to be."""
+    folder = tmp_path / "inventory" / "programs"
+    folder.mkdir(parents=True)
+    for name in ("mine", "top"):
+        (folder / f"{name}.bpf.c").write_text(MINE)
+    programs = [
+        {"compute": "csd0_compute", "slot": 0, "source": "mine.bpf.c"},
+        {"compute": "csd0_compute", "slot": 1, "source": "top.bpf.c"},
+        {"compute": "csd0_compute", "slot": 2, "source": "threshold.bpf.c"},
+        {"compute": "csd0_compute", "slot": 3, "source": "grep.bpf.c"},
+        {"compute": "csd0_compute", "slot": 4, "source": "long_gone.bpf.c", "state": "absent"},
+    ]
+    without: dict[str, Any] = {"csd_target_compiler": False, "csd_target_compile": False}
+    for tasks in ("preflight", "places"):
+        said = preflight(tmp_path, tasks=tasks, csd_target_programs=programs, **without)
+        assert (
+            "Asked: mine.bpf.c, top.bpf.c on localhost, without a compiler (csd_target_compiler: false). Found: a "
+            "builder compiles for such a node the programs that come with the role csd_target, and these are not among "
+            "them. Do: set csd_target_compiler: true for it, or declare programs of the role in csd_target_programs "
+            "(roles/csd_target/files/programs)."
+        ) in said
+        assert "changed=0" in said
+    said = preflight(tmp_path, csd_target_programs=programs[2:], **without)
+    assert "failed=0" in said
+    assert "built threshold.bpf.c grep.bpf.c" in said
+    # Inside the target nothing is compiled.
+    said = preflight(tmp_path, csd_target_programs=programs[:1], csd_target_workers=False, **without)
+    assert "failed=0" in said
 
 
 @pytest.mark.parametrize(
@@ -210,14 +253,18 @@ def test_the_inventories_show_programs_that_are_there() -> None:
 
 def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:
     """The look (playbooks/places.yml) is told all that the start is, but what decides nothing about whether it can."""
-    [look] = yaml.safe_load((ROLE / "tasks/places.yml").read_text())
+    [look] = [task for task in yaml.safe_load((ROLE / "tasks/places.yml").read_text()) if "csd_target_service" in task]
     [start] = [
         task for task in yaml.safe_load((ROLE / "tasks/service.yml").read_text()) if "csd_target_service" in task
     ]
     told, asked = look["csd_target_service"], start["csd_target_service"]
     assert look["check_mode"] is True
     assert told == {name: asked[name] for name in told}
-    assert asked.keys() - told.keys() == {"idle_priority", "protection", "rebuilt", "ready_seconds"}
+    assert asked.keys() - told.keys() == {
+        *("idle_priority", "protection", "rebuilt", "ready_seconds"),
+        # An archive with what the builder compiled is still to come.
+        *("programs", "built"),
+    }
 
 
 def test_the_pages_that_are_reserved_hold_the_target_with_its_memory_and_a_benchmark() -> None:

@@ -61,7 +61,7 @@ static struct {
 	uint32_t cpu_count;		/* before SPDK starts: of those that were declared */
 	uint64_t cpu_milliseconds;
 	const char *cache;		/* NULL: none */
-	const char *blobs;		/* NULL: it compiles */
+	const char *compiled;		/* by another machine; NULL: it compiles itself */
 	pthread_mutex_t lock;		/* of the next: */
 	struct csd_blob_maker *maker;	/* of all threads that compile */
 	struct csd_blob_options blobs;
@@ -149,8 +149,8 @@ csd_workers_check(void)
 		fprintf(stderr, "csd_tgt: --program-cache %s: only programs in workers are compiled: give --workers, too\n", g_workers.cache);
 		return -EINVAL;
 	}
-	if (g_workers.blobs != NULL && (g_workers.cache != NULL || !g_workers.enabled)) {
-		fprintf(stderr, "csd_tgt: --program-blobs %s: %s\n", g_workers.blobs, g_workers.enabled ?
+	if (g_workers.compiled != NULL && (g_workers.cache != NULL || !g_workers.enabled)) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: %s\n", g_workers.compiled, g_workers.enabled ?
 			"nothing is compiled then, so nothing is kept: leave out --program-cache" :
 			"only workers run them: give --workers, too");
 		return -EINVAL;
@@ -190,7 +190,7 @@ csd_workers_set_blobs(const char *folder)
 		return rc;
 	}
 	csd_cache_close(&blobs);
-	g_workers.blobs = folder;
+	g_workers.compiled = folder;
 	return 0;
 }
 
@@ -203,7 +203,7 @@ csd_workers_maker(char reason[CSD_REASON_BYTES])
 	pthread_mutex_lock(&g_workers.lock);
 	if (g_workers.maker == NULL) {
 		g_workers.blobs = (struct csd_blob_options) {
-			.compile = g_workers.compile, .cache = g_workers.cache, .blobs = g_workers.blobs, .cache_bytes = CACHE_BYTES,
+			.compile = g_workers.compile, .cache = g_workers.cache, .blobs = g_workers.compiled, .cache_bytes = CACHE_BYTES,
 			.seconds = COMPILE_SECONDS,
 		};
 		g_workers.maker = csd_blob_maker_create(&g_workers.blobs, reason);
