@@ -77,8 +77,9 @@ options:
     default: false
   compiler:
     description:
-      - V(false) compiles nothing. It runs what the builder compiled, in C(programs/compiled) beside the folder of
-        O(program), and refuses all else, O(programs) included. Only with O(workers).
+      - V(false) compiles nothing. It runs what came compiled with O(program), in C(programs/compiled) beside its
+        folder, and what the builder made of O(programs) in this run, which is kept in C(/var/lib/hello_ebpf/compiled).
+        All else is refused. Only with O(workers).
     type: bool
     default: true
   programs:
@@ -315,7 +316,7 @@ def main() -> None:
         user=asked["user"],
         group=asked["group"],
         data=tuple(map(Path, asked["data"])),
-        reads=(Path(asked["config_file"]),),
+        reads=(Path(asked["config_file"]), *(workers.blobs.folders if workers and workers.blobs else ())),
         hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],

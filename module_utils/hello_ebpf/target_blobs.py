@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""A target without a compiler: the programs that the builder compiled for it, and what is declared beyond them."""
+"""A target without a compiler: the programs that the builder compiled for it, and what is declared beyond them.
+
+The role's own programs came with csd_tgt. Those that lie beside the inventory are compiled on the builder in each run,
+and lie here in a folder of their own.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,9 @@ from .csd_program.reading import drive_from_saved
 from .errors import LabError
 from .spdk_target import saved
 
-# Beside the folder of csd_tgt (programs.mk, compiled.mk).
+# Beside the folder of csd_tgt (compiled.mk).
 BLOBS = Path("programs/compiled")
-OBJECTS = Path("programs/workers")
+OWN = Path("/var/lib/hello_ebpf/compiled")
 IDENTITY = "identity"
 ELF = b"\x7fELF"
 _OF_A_PROGRAM = frozenset({"csd_load_program", "csd_activate_program"})
@@ -28,36 +32,57 @@ _BRING = (
 
 
 @dataclass(frozen=True)
+class Declared:
+    """A program that is to be loaded.
+
+    Attributes:
+        content: its ELF.
+        blob: what the builder made of it in this run; None where it comes with csd_tgt.
+        made_by: what the builder's csd_compile says of itself.
+    """
+
+    content: bytes
+    blob: bytes | None = None
+    made_by: str = ""
+
+
+@dataclass(frozen=True)
 class Blobs:
     """What the builder compiled.
 
     Attributes:
         prefix: the folder in which csd_tgt's bin lies.
-        declared: each program that is to be loaded, by its source, with its digest.
+        declared: each program that is to be loaded, by its source.
         slots: what lies there is loaded anew after a start, or is to go.
+        own: the folder of those that did not come with csd_tgt.
     """
 
     prefix: Path
-    declared: Mapping[str, str]
+    declared: Mapping[str, Declared] = field(default_factory=dict)
     slots: Collection[Place] = frozenset()
+    own: Path = OWN
 
     @property
     def folder(self) -> Path:
         return self.prefix / BLOBS
 
-    def compiled(self) -> dict[str, str]:
-        """The programs that are compiled, by the digests of their objects (csd_cache_name() of csd_cache.c).
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        return self.folder, self.own
 
-        Raises:
-            LabError: there are none.
-        """
-        identity = self._identity()
-        found = {}
-        for path in sorted((self.prefix / OBJECTS).glob("*.bpf.o")):
-            content = path.read_bytes()
-            if (self.folder / hashlib.sha256(identity + b"\0" + content).hexdigest()).is_file():
-                found[hashlib.sha256(content).hexdigest()] = path.name.removesuffix(".bpf.o")
-        return found
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of the target's command line."""
+        return tuple(word for folder in self.folders for word in ("--program-blobs", str(folder)))
+
+    def name(self, content: bytes) -> str:
+        """Of the file with a program's blob (csd_cache_name() of csd_cache.c)."""
+        return hashlib.sha256(self._identity() + b"\0" + content).hexdigest()
+
+    def is_there(self, content: bytes) -> bool:
+        """Whether a program is compiled."""
+        name = self.name(content)
+        return (self.folder / name).is_file() or _is_whole(self.own / name)
 
     def check_made_for(self, compiler: Path, identity: str, words: str | None) -> None:
         """Refuse what another csd_compile has made than the one that lies here.
@@ -70,31 +95,48 @@ class Blobs:
         Raises:
             LabError: it has, or it does not work, or nothing is there.
         """
-        here, there = identity.splitlines(), self._identity().decode(errors="replace").splitlines()
-        if len(here) < 2 or here[:1] != there[:1] or here[-1:] != there[-1:]:
+        if not self._is_like_ours(identity):
             raise LabError(
                 asked=f"run what the builder compiled into {self.folder}",
                 found=f"{compiler} is another one than the builder's"
-                if len(here) > 1
+                if len(identity.splitlines()) > 1
                 else f"{compiler} does not work here: {words}",
                 fix=_BRING,
             )
 
-    def check_declared(self) -> None:
-        """Refuse declared programs that nobody has compiled.
+    def to_write(self) -> dict[str, bytes]:
+        """What is declared and not here yet: entries of the folder ``own``, by the program's source.
 
         Raises:
-            LabError: there are such.
+            LabError: the builder has not compiled one, or another csd_compile has.
         """
-        compiled = self.compiled() if self.declared else {}
-        if missing := [source for source, digest in self.declared.items() if digest not in compiled]:
+        lacking = {source: one for source, one in self.declared.items() if not self.is_there(one.content)}
+        if missing := [source for source, one in lacking.items() if one.blob is None]:
             raise LabError(
                 asked=f"run {', '.join(missing)} on a node without a compiler (csd_target_compiler: false)",
-                found=f"the builder has compiled the role's programs alone, as they are in its own sources: "
-                f"{', '.join(sorted(compiled.values())) or 'none'}",
-                fix="declare such in csd_target_programs, or set csd_target_compiler: true for this node. If these are "
-                "the role's: run the builder as well, which compiles them anew",
+                found="what the builder has compiled for this node does not have it: its sources, or its clang, were "
+                "others than those of this run",
+                fix="run the builder as well (with --limit too), which compiles the role's programs anew; or set "
+                "csd_target_compiler: true for this node",
             )
+        for source, one in lacking.items():
+            if not self._is_like_ours(one.made_by):
+                raise LabError(
+                    asked=f"run {source}, as the builder compiled it",
+                    found="its csd_compile is another one than this node's",
+                    fix=_BRING,
+                )
+        blobs = {source: one.blob or b"" for source, one in lacking.items()}
+        # As csd_cache.c writes it.
+        return {source: blob + hashlib.sha256(blob).digest() for source, blob in blobs.items()}
+
+    def write(self, source: str, entry: bytes) -> None:
+        """Keep an entry; it appears when it is whole."""
+        self.own.mkdir(mode=0o755, parents=True, exist_ok=True)
+        begun = self.own / "unfinished"
+        begun.write_bytes(entry)
+        begun.chmod(0o644)
+        begun.rename(self.own / self.name(self.declared[source].content))
 
     def forgotten(self, config_file: Path) -> tuple[Place, ...]:
         """Slots of a saved configuration whose programs nobody has compiled: with them, a target would not start.
@@ -102,9 +144,14 @@ class Blobs:
         Raises:
             LabError: nothing declared comes in the place of one.
         """
-        compiled = self.compiled()
         slots = drive_from_saved(saved.read_file(str(config_file)).config).slots
-        lost = [place for place, slot in slots.items() if slot.sha256 not in compiled and _is_elf(slot.loads)]
+        coming = {one.content for one in self.declared.values()}
+        contents = {place: b"".join(map(_program, slot.loads)) for place, slot in slots.items()}
+        lost = [
+            place
+            for place, content in contents.items()
+            if content.startswith(ELF) and content not in coming and not self.is_there(content)
+        ]
         if kept := [place for place in lost if place not in self.slots]:
             raise LabError(
                 asked="start the target on a node without a compiler (csd_target_compiler: false)",
@@ -113,6 +160,10 @@ class Blobs:
                 fix="unload it (csd_target_programs: state: absent), or set csd_target_compiler: true for this node",
             )
         return tuple(lost)
+
+    def _is_like_ours(self, identity: str) -> bool:
+        here, there = identity.splitlines(), self._identity().decode(errors="replace").splitlines()
+        return len(here) > 1 and here[:1] == there[:1] and here[-1:] == there[-1:]
 
     def _identity(self) -> bytes:
         try:
@@ -136,9 +187,11 @@ def blobs_of(program: Path, programs: Iterable[Mapping[str, Any]], built: Mappin
     declared = {}
     for one in programs:
         made = built.get(one.get("source") or "") or {}
-        content = made.get("content")
-        if one.get("state") != "absent" and content and base64.b64decode(content).startswith(ELF):
-            declared[str(one["source"])] = str(made["sha256"])
+        content = base64.b64decode(made.get("content") or "")
+        # A bare instruction stream needs no compiler.
+        if one.get("state") != "absent" and content.startswith(ELF):
+            blob = base64.b64decode(made["blob"]) if made.get("blob") else None
+            declared[str(one["source"])] = Declared(content, blob, made.get("made_by") or "")
     return Blobs(program.parent.parent, declared, {Place(one["compute"], int(one["slot"])) for one in programs})
 
 
@@ -154,8 +207,14 @@ def _is_of(call: saved.SavedCall, places: Collection[Place]) -> bool:
     return call.get("method") in _OF_A_PROGRAM and Place(params["name"], params["pind"]) in places
 
 
-def _is_elf(loads: Iterable[Mapping[str, Any]]) -> bool:
-    """A bare instruction stream needs no compiler."""
-    for params in loads:
-        return base64.b64decode(params["program"]).startswith(ELF)
-    return False
+def _is_whole(entry: Path) -> bool:
+    """Whether an entry is there as it was written. Those beside csd_tgt are looked after with it."""
+    try:
+        content = entry.read_bytes()
+    except OSError:
+        return False
+    return hashlib.sha256(content[:-32]).digest() == content[-32:]
+
+
+def _program(params: Mapping[str, Any]) -> bytes:
+    return base64.b64decode(params["program"])

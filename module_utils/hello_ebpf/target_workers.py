@@ -69,7 +69,7 @@ class Workers:
         cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
         time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
         cache = ("--program-cache", str(self.cache)) if self.cache else ()
-        blobs = ("--program-blobs", str(self.blobs.folder)) if self.blobs else ()
+        blobs = self.blobs.arguments if self.blobs else ()
         policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
         faults = () if self.faults == FAULTS else ("--program-faults", str(self.faults))
         return ("--workers", str(self.folder), *cpus, *time, *cache, *blobs, *policy, *faults)

@@ -234,13 +234,18 @@ def test_the_cache_spares_the_compiler(tmp_path: Path) -> None:
 
 
 def test_a_node_without_a_compiler_runs_what_its_builder_compiled(tmp_path: Path) -> None:
-    """From a folder that it only reads; all else it refuses, in words that say what to do, and a host's status."""
-    cache, blobs = tmp_path / "cache", tmp_path / "blobs"
+    """From folders that it only reads; all else it refuses, in words that say what to do, and a host's status."""
+    cache, blobs, more = tmp_path / "cache", tmp_path / "blobs", tmp_path / "more"
+
+    def state() -> dict[Path, tuple[bytes, int]]:
+        paths = [*blobs.iterdir(), *more.iterdir()]
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
     target = LoadTarget(tmp_path, PORT)
     shipped = [target.program(name) for name in ("counts", "more")]
     refused = (
-        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, or "
-        "give the node a compiler (csd_target_compiler: true)"
+        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
+        "declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)"
     )
     try:
         target.start("--program-cache", str(cache))
@@ -249,13 +254,18 @@ def test_a_node_without_a_compiler_runs_what_its_builder_compiled(tmp_path: Path
             target.load(pind, program)
         target.stop()
         shutil.copytree(cache, blobs)
-        blobs.chmod(0o755)
-        before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in blobs.iterdir()}
-        assert (len(before), target.compiled) == (3, 2)
+        # One of them in a folder beside it.
+        more.mkdir()
+        entries = [path for path in blobs.iterdir() if len(path.name) == 64]
+        assert (len(entries), target.compiled) == (2, 2)
+        entries[0].rename(more / entries[0].name)
+        for folder in (blobs, more):
+            folder.chmod(0o755)
+        before = state()
         # Nor does it compile where there is a compiler.
         for options in (NOWHERE, BRIEF):
             target.compiler(options)
-            target.start("--program-blobs", str(blobs))
+            target.start("--program-blobs", str(blobs), "--program-blobs", str(more))
             target.set_up()
             for pind, program in enumerate(shipped):
                 target.load(pind, program)
@@ -271,7 +281,7 @@ def test_a_node_without_a_compiler_runs_what_its_builder_compiled(tmp_path: Path
             assert {one["pind"]: one["reason"] for one in programs if one["reason"]} == dict.fromkeys((2, 3), refused)
             target.stop()
         assert target.compiled == 2
-        assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in blobs.iterdir()} == before
+        assert state() == before
     finally:
         target.kill()
 
@@ -291,6 +301,8 @@ def test_a_folder_of_compiled_programs_that_others_can_write_to_is_refused(tmp_p
     assert f"{blobs}: {words}" in said("--program-blobs", str(tmp_path))
     tmp_path.chmod(0o755)
     assert f"{blobs}: only workers run them: give --workers, too" in said("--program-blobs", str(tmp_path))
+    twice = ("--program-blobs", str(tmp_path)) * 3
+    assert f"{blobs}: there are two already" in said(*twice)
     both = ("--workers", str(BINARY.parent), "--program-cache", f"{tmp_path}/cache", "--program-blobs", str(tmp_path))
     assert f"{blobs}: nothing is compiled then, so nothing is kept: leave out --program-cache" in said(*both)
 

@@ -239,3 +239,21 @@ def test_the_flags_are_those_of_the_makefile() -> None:
     flags = {flag for flag in compiler.FLAGS if not flag.startswith("-W")}
     assert flags | {f"-mcpu={compiler.Way().cpu}"} <= words
     assert "-g" not in words
+
+
+def test_what_csd_compile_refuses_is_told_in_its_words(programs: Path) -> None:
+    """Machine code for nodes without a compiler; a bare instruction stream needs none."""
+    compiler = programs / "csd_compile"
+    compiler.write_text('#!/bin/sh\n[ -z "$1" ] || { echo csd_compile 00; echo flags; exit; }\necho "made $(wc -c)"\n')
+    compiler.chmod(0o755)
+    asked: dict[str, Any] = {"blobs": ["hot.bpf.c", "bare.bin"], "compiler": str(compiler)}
+    made = build(programs, "hot.bpf.c", "bare.bin", **asked, **WORKERS)["programs"]
+    hot, bare = made["hot.bpf.c"], made["bare.bin"]
+    assert base64.b64decode(hot["blob"]) == f"made {hot['bytes']}\n".encode()
+    assert hot["made_by"] == "csd_compile 00\nflags\n"
+    assert bare.keys() == {"content", "sha256", "bytes"}
+    compiler.write_text('#!/bin/sh\n[ -n "$1" ] || { echo too costly to compile >&2; exit 2; }\n')
+    assert build(programs, "hot.bpf.c", **asked | {"blobs": ["hot.bpf.c"]})["msg"] == (
+        f"Asked: compile hot.bpf.c for nodes without a compiler. Found: {compiler} says: too costly to compile. "
+        "Do: mend what it names; nothing was changed."
+    )

@@ -166,8 +166,14 @@ def test_a_node_that_compiles_the_target_cannot_do_without_a_compiler(tasks: str
     assert "changed=0" in said
 
 
-def test_programs_beside_the_inventory_are_not_for_a_node_without_a_compiler(tmp_path: Path) -> None:
-    """Nor are those that take the place of the role's; what is to go may be called as it wants to be."""
+COMPILER = """#!/bin/sh
+[ "$1" = --identity ] && { echo csd_compile 00; echo gcc; exit; }
+cat >/dev/null; echo compiled >>@/runs; echo blob
+"""
+
+
+def test_for_a_node_without_a_compiler_the_builder_compiles_what_the_role_has_not(tmp_path: Path) -> None:
+    """What lies beside the inventory, also in the place of one of the role's; in check mode too."""
     folder = tmp_path / "inventory" / "programs"
     folder.mkdir(parents=True)
     for name in ("mine", "top"):
@@ -179,22 +185,39 @@ def test_programs_beside_the_inventory_are_not_for_a_node_without_a_compiler(tmp
         {"compute": "csd0_compute", "slot": 3, "source": "grep.bpf.c"},
         {"compute": "csd0_compute", "slot": 4, "source": "long_gone.bpf.c", "state": "absent"},
     ]
-    without: dict[str, Any] = {"csd_target_compiler": False, "csd_target_compile": False}
-    for tasks in ("preflight", "places"):
-        said = preflight(tmp_path, tasks=tasks, csd_target_programs=programs, **without)
-        assert (
-            "Asked: mine.bpf.c, top.bpf.c on localhost, without a compiler (csd_target_compiler: false). Found: a "
-            "builder compiles for such a node the programs that come with the role csd_target, and these are not among "
-            "them. Do: set csd_target_compiler: true for it, or declare programs of the role in csd_target_programs "
-            "(roles/csd_target/files/programs)."
-        ) in said
+    asked: dict[str, Any] = {
+        "csd_target_compiler": False,
+        "csd_target_compile": False,
+        "csd_target_prefix": str(tmp_path / "csd_target"),
+        "csd_target_programs": programs,
+        "show": {
+            "ansible.builtin.debug": {
+                "msg": "compiled {{ __csd_target_built.programs | dict2items | selectattr('value.blob', 'defined') "
+                "| map(attribute='key') | join(' ') }}."
+            }
+        },
+    }
+    compiler = tmp_path / "csd_target/bin/csd_compile"
+    said = preflight(tmp_path, **asked)
+    assert (
+        f"Found: {compiler}: No such file or directory. Do: let the builder build csd_tgt (playbooks/build.yml)."
+        in said
+    )
+    said = preflight(tmp_path, "--check", **asked)
+    assert "compiled ." in said
+    assert f"no {compiler} on " in said
+    compiler.parent.mkdir(parents=True)
+    compiler.write_text(COMPILER.replace("@", str(tmp_path)))
+    compiler.chmod(0o755)
+    for more in ([], ["--check"]):
+        said = preflight(tmp_path, *more, **asked)
+        assert "compiled mine.bpf.c top.bpf.c." in said
         assert "changed=0" in said
-    said = preflight(tmp_path, csd_target_programs=programs[2:], **without)
-    assert "failed=0" in said
-    assert "built threshold.bpf.c grep.bpf.c" in said
-    # Inside the target nothing is compiled.
-    said = preflight(tmp_path, csd_target_programs=programs[:1], csd_target_workers=False, **without)
-    assert "failed=0" in said
+    assert (tmp_path / "runs").read_text() == "compiled\n" * 4
+    # Nor is anything compiled for other nodes, or inside the target.
+    for variables in ({"csd_target_compiler": True}, {"csd_target_workers": False}):
+        assert "compiled ." in preflight(tmp_path, **asked | variables)
+    assert (tmp_path / "runs").read_text() == "compiled\n" * 4
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from ansible.module_utils.hello_ebpf.csd_program.model import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
-from ansible.module_utils.hello_ebpf.target_blobs import Blobs, blobs_of, forget
+from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared, blobs_of, forget
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, Workers
 
 from module_run import run_module
@@ -50,24 +52,28 @@ def prefix(tmp_path: Path) -> Path:
     return folder
 
 
-def test_an_entry_has_the_name_that_the_cache_gives_it(prefix: Path) -> None:
-    (prefix / "programs/workers/abc.bpf.o").write_bytes(b"abc")
-    assert digest(b"abc") not in Blobs(prefix, {}).compiled()
+def test_an_entry_has_the_name_that_the_cache_gives_it(prefix: Path, tmp_path: Path) -> None:
+    blobs = Blobs(prefix, own=tmp_path / "own")
+    assert blobs.name(b"abc") == ABC
+    assert not blobs.is_there(b"abc")
     (prefix / "programs/compiled" / ABC).write_bytes(b"blob")
-    assert Blobs(prefix, {}).compiled() == {
-        digest(ELF + b"threshold"): "threshold",
-        digest(ELF + b"top"): "top",
-        digest(b"abc"): "abc",
-    }
+    assert blobs.is_there(b"abc")
 
 
-def built(*names: str) -> dict[str, dict[str, Any]]:
-    """What csd_program_build returns."""
-    contents = {name: ELF + name.encode() for name in names}
-    return {
-        f"{name}.bpf.c": {"content": base64.b64encode(content).decode(), "sha256": digest(content)}
-        for name, content in contents.items()
-    }
+def built(*names: str, blobs: Collection[str] = (), made_by: bytes = IDENTITY) -> dict[str, dict[str, Any]]:
+    """What csd_program_build returns; of those in ``blobs``, machine code."""
+    programs: dict[str, dict[str, Any]] = {}
+    for name in names:
+        content = ELF + name.encode()
+        programs[f"{name}.bpf.c"] = {"content": base64.b64encode(content).decode(), "sha256": digest(content)}
+        if name in blobs:
+            blob = base64.b64encode(b"code of " + name.encode()).decode()
+            programs[f"{name}.bpf.c"] |= {"blob": blob, "made_by": made_by.decode()}
+    return programs
+
+
+def declared(*names: str) -> list[dict[str, Any]]:
+    return [{"compute": "c", "slot": slot, "source": f"{name}.bpf.c"} for slot, name in enumerate(names)]
 
 
 def test_what_is_declared_is_what_has_to_be_compiled(prefix: Path) -> None:
@@ -81,21 +87,43 @@ def test_what_is_declared_is_what_has_to_be_compiled(prefix: Path) -> None:
     bare = {"bare.bin": {"content": base64.b64encode(b"\xb7").decode(), "sha256": digest(b"\xb7")}}
     unknown = {"unknown.bpf.c": {"content": None, "sha256": None}}
     blobs = blobs_of(prefix / "bin/csd_tgt", programs, built("top", "gone") | bare | unknown)
-    assert blobs.declared == {"top.bpf.c": digest(ELF + b"top")}
+    assert blobs.declared == {"top.bpf.c": Declared(ELF + b"top")}
     assert blobs.slots == {Place("c", slot) for slot in range(5)}
     assert blobs.folder == prefix / "programs/compiled"
-    blobs.check_declared()
+    assert blobs.to_write() == {}
+
+
+def test_what_the_builder_made_of_a_program_is_kept_as_the_cache_writes_it(prefix: Path, tmp_path: Path) -> None:
+    """Once; and again where somebody has altered it."""
+    made = blobs_of(prefix / "bin/csd_tgt", declared("top", "mine"), built("top", "mine", blobs=["top", "mine"]))
+    blobs = replace(made, own=tmp_path / "own")
+    code = b"code of mine"
+    entry = code + hashlib.sha256(code).digest()
+    assert blobs.to_write() == {"mine.bpf.c": entry}
+    blobs.write("mine.bpf.c", entry)
+    [path] = blobs.own.iterdir()
+    assert path.name == digest(IDENTITY + b"\0" + ELF + b"mine")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (entry, 0o644)
+    assert blobs.to_write() == {}
+    path.write_bytes(b"!" + entry[1:])
+    assert blobs.to_write() == {"mine.bpf.c": entry}
 
 
 def test_a_declared_program_that_is_not_compiled_is_refused(prefix: Path) -> None:
-    programs = [{"compute": "c", "slot": slot, "source": f"{name}.bpf.c"} for slot, name in enumerate(("top", "mine"))]
     with pytest.raises(LabError) as refused:
-        blobs_of(prefix / "bin/csd_tgt", programs, built("top", "mine")).check_declared()
+        blobs_of(prefix / "bin/csd_tgt", declared("top", "mine"), built("top", "mine")).to_write()
     assert str(refused.value) == (
-        "Asked: run mine.bpf.c on a node without a compiler (csd_target_compiler: false). Found: the builder has "
-        "compiled the role's programs alone, as they are in its own sources: threshold, top. Do: declare such in "
-        "csd_target_programs, or set csd_target_compiler: true for this node. If these are the role's: run the builder "
-        "as well, which compiles them anew."
+        "Asked: run mine.bpf.c on a node without a compiler (csd_target_compiler: false). Found: what the builder has "
+        "compiled for this node does not have it: its sources, or its clang, were others than those of this run. Do: "
+        "run the builder as well (with --limit too), which compiles the role's programs anew; or set "
+        "csd_target_compiler: true for this node."
+    )
+    other = built("mine", blobs=["mine"], made_by=b"csd_compile 01\ngcc 12\n")
+    with pytest.raises(LabError) as refused:
+        blobs_of(prefix / "bin/csd_tgt", declared("mine"), other).to_write()
+    assert str(refused.value) == (
+        "Asked: run mine.bpf.c, as the builder compiled it. Found: its csd_compile is another one than this node's. "
+        f"{BRING}"
     )
 
 
@@ -103,7 +131,7 @@ def test_nothing_from_a_builder_is_told(prefix: Path) -> None:
     identity = prefix / "programs/compiled/identity"
     identity.unlink()
     with pytest.raises(LabError) as refused:
-        Blobs(prefix, {"top.bpf.c": "0"}).check_declared()
+        blobs_of(prefix / "bin/csd_tgt", declared("top"), built("top")).to_write()
     assert str(refused.value) == (
         "Asked: run what the builder compiled (csd_target_compiler: false). "
         f"Found: {identity}: No such file or directory. {BRING}"
@@ -114,7 +142,7 @@ def stand_in(prefix: Path, script: str) -> Workers:
     for name in PROGRAMS:
         (prefix / "bin" / name).write_text("#!/bin/sh\n" + (script if name == "csd_compile" else ""))
         (prefix / "bin" / name).chmod(0o755)
-    return Workers(prefix / "bin", (), 1000, blobs=Blobs(prefix, {}))
+    return Workers(prefix / "bin", (), 1000, blobs=Blobs(prefix))
 
 
 @pytest.mark.parametrize("script", ["echo csd_compile 00; echo gcc 12", "echo csd_compile 00; echo gcc 12; exit 3"])
@@ -166,14 +194,15 @@ def slots_of(path: Path) -> list[int]:
 def test_what_the_builder_compiles_no_more_does_not_keep_the_target_from_starting(prefix: Path, tmp_path: Path) -> None:
     """What is declared for the slot follows; a bare stream needs no compiler."""
     config = tmp_path / "target.json"
-    assert Blobs(prefix, {}).forgotten(config) == ()
-    saved(config, "top", "old", "threshold", "bare", "raw")
+    assert Blobs(prefix).forgotten(config) == ()
+    saved(config, "top", "old", "threshold", "bare", "raw", "mine")
     lost = (Place("c", 1), Place("c", 4))
-    assert Blobs(prefix, {}, {Place("c", slot) for slot in range(5)}).forgotten(config) == lost
+    coming = {"mine.bpf.c": Declared(ELF + b"mine", b"blob")}
+    assert Blobs(prefix, coming, {Place("c", slot) for slot in range(5)}).forgotten(config) == lost
     forget(config, lost)
-    assert slots_of(config) == [0, 2, 3]
+    assert slots_of(config) == [0, 2, 3, 5]
     assert config.stat().st_mode & 0o777 == 0o600
-    assert Blobs(prefix, {}).forgotten(config) == ()
+    assert Blobs(prefix, coming).forgotten(config) == ()
 
 
 def test_what_nobody_declares_is_not_lost_silently(prefix: Path, tmp_path: Path) -> None:
@@ -213,9 +242,13 @@ def test_the_module_tells_csd_tgt_where_they_lie(prefix: Path, tmp_path: Path, m
         "programs": [{"compute": "c", "slot": 0, "source": "top.bpf.c"}],
     }
     assert "msg" not in run_module(csd_target_service.main, {**asked, "built": built("top")}, check=True)
-    assert seen[0].argv[-2:] == ("--program-blobs", str(prefix / "programs/compiled"))
+    assert seen[0].argv[-4:] == (
+        *("--program-blobs", str(prefix / "programs/compiled")),
+        *("--program-blobs", "/var/lib/hello_ebpf/compiled"),
+    )
     assert "--program-cache" not in seen[0].argv
     assert seen[0].cache is None
+    assert seen[0].reads[1:] == (prefix / "programs/compiled", Path("/var/lib/hello_ebpf/compiled"))
     asked["programs"] = [{"compute": "c", "slot": 0, "source": "mine.bpf.c"}]
     asked["built"] = built("mine")
     for check in (True, False):

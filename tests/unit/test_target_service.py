@@ -30,7 +30,7 @@ from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
-from ansible.module_utils.hello_ebpf.target_blobs import Blobs
+from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
 from ansible.module_utils.hello_ebpf.target_memory import SYS, Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, VERIFIED, Workers
@@ -218,7 +218,9 @@ def test_a_policy_under_which_it_would_not_start_again_is_refused(bench: Bench) 
     assert bench.supervisor.child.poll() is None
 
 
-def test_without_a_compiler_a_program_that_is_compiled_no_more_is_taken_out_before_a_start(bench: Bench) -> None:
+def test_without_a_compiler_a_program_that_is_compiled_no_more_is_taken_out_before_a_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And refused where nothing that is declared comes in its place; the target runs on then."""
     bench.run()
     prefix = bench.folder / "csd_target"
@@ -235,22 +237,35 @@ def test_without_a_compiler_a_program_that_is_compiled_no_more_is_taken_out_befo
     ]
     before = json.dumps({"subsystems": [{"subsystem": "bdev", "config": calls}]})
     bench.config.write_text(before)
-    held, runs = Workers(prefix / "bin", (), 1000, blobs=Blobs(prefix, {})), bench.supervisor.child
+    own = bench.folder / "compiled"
+    monkeypatch.setattr(target_service, "OWN", own)
+    held, runs = Workers(prefix / "bin", (), 1000, blobs=Blobs(prefix, own=own)), bench.supervisor.child
     argv = (*bench.argv, *held.arguments)
-    assert argv[-2:] == ("--program-blobs", str(prefix / "programs/compiled"))
+    assert argv[-4:] == ("--program-blobs", str(prefix / "programs/compiled"), "--program-blobs", str(own))
     bench.supervisor.service = Service("csd_test", "test", argv, bench.folder / "run", bench.folder / "log")
     with pytest.raises(LabError, match="has not compiled the program in slot 3 of c, and csd_target_programs does not"):
         bench.run(workers=held)
     assert bench.config.read_text() == before
     assert bench.supervisor.child is runs
-    declared = replace(held, blobs=Blobs(prefix, {}, {Place("c", 3)}))
-    assert bench.run(workers=declared).actions == [
+    assert not own.exists()
+    programs = {"mine.bpf.c": Declared(b"\x7fELF mine", b"blob", "csd_compile 00\ngcc 12\n")}
+    declared = replace(held, blobs=Blobs(prefix, programs, {Place("c", 3)}, own))
+    assert bench.run(check=True, workers=declared).actions == (done := bench.run(workers=declared)).actions
+    assert done.actions == [
+        f"make {own}",
+        "keep mine.bpf.c as the builder compiled it",
         "define csd_test as declared",
         f"take slot 3 of c out of {bench.config}: what is declared follows",
         "restart csd_test and wait until its RPC answers",
     ]
     assert json.loads(bench.config.read_text()) == {"subsystems": [{"subsystem": "bdev", "config": []}]}
-    assert bench.run(workers=declared).actions == []
+    assert len(list(own.iterdir())) == 1
+    assert bench.run(workers=declared).actions == bench.run(check=True, workers=declared).actions == []
+    # A new program is no reason to start anew.
+    programs["more.bpf.c"] = Declared(b"\x7fELF more", b"blob", "csd_compile 00\ngcc 12\n")
+    assert bench.run(workers=declared).actions == ["keep more.bpf.c as the builder compiled it"]
+    bench.run("absent")
+    assert not own.exists()
 
 
 def test_another_program_at_the_same_path_restarts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,14 +80,17 @@ def test_a_target_runs_programs_in_processes_of_their_own(name: str) -> None:
     [arguments] = [line for line in machine(name).check_output("ps -eo args=").splitlines() if " --json " in line]
     assert " --workers /opt/hello_ebpf/csd_target/bin " in arguments
     without = name == WITHOUT_COMPILER
-    assert (" --program-blobs /opt/hello_ebpf/csd_target/programs/compiled" in arguments) == without
+    blobs = " --program-blobs /opt/hello_ebpf/csd_target/programs/compiled --program-blobs /var/lib/hello_ebpf/compiled"
+    assert (blobs in arguments) == without
     assert (" --program-cache " in arguments) != without
     assert machine(name).file("/var/cache/hello_ebpf/csd_target").exists != without
+    kept = machine(name).file("/var/lib/hello_ebpf/compiled")
+    assert [len(entry) for entry in kept.listdir()] == [64] if without else not kept.exists
 
 
 def test_a_node_without_a_compiler_refuses_what_the_builder_has_not_compiled() -> None:
     """One that it runs, with a byte behind it: to a node with a compiler that is a program like others."""
-    assert {"threshold", "search"} <= set(PROGRAMS[WITHOUT_COMPILER].values())
+    assert {"threshold", "hot"} <= set(PROGRAMS[WITHOUT_COMPILER].values())
     host, other = machine(HOSTS[0]), "/tmp/other.bpf.o"
     folder = "/opt/hello_ebpf/csd_target/programs/workers"
     host.check_output("sh -c %s", f"cat {folder}/threshold.bpf.o >{other} && printf x >>{other}")
@@ -97,8 +100,8 @@ def test_a_node_without_a_compiler_refuses_what_the_builder_has_not_compiled() -
     done = host.run(f"{without} load --slot 7 {other}")
     assert done.rc == 3
     assert (
-        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, or "
-        "give the node a compiler (csd_target_compiler: true)"
+        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
+        "declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)"
     ) in done.stderr
     host.check_output(f"{without} load --slot 7 {folder}/grep.bpf.o")
     host.check_output(f"{without} unload --slot 7")

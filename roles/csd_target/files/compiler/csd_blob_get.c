@@ -28,8 +28,8 @@
 
 struct csd_blob_maker {
 	struct csd_blob_options options;
-	struct csd_cache cache;
-	bool has_cache;
+	struct csd_cache cache, more;
+	bool has_cache, has_more;
 	bool lacks_compiler;		/* the identity is what the cache says of its last one */
 	pthread_mutex_t lock;		/* of the cache */
 	char identity[IDENTITY_BYTES];
@@ -349,6 +349,11 @@ csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_RE
 		     csd_cache_open(&maker->cache, folder, options->cache_bytes);
 		maker->has_cache = rc == 0;
 	}
+	if (rc == 0 && options->more_blobs != NULL) {
+		folder = options->more_blobs;
+		rc = csd_cache_open_read_only(&maker->more, folder);
+		maker->has_more = rc == 0;
+	}
 	if (rc != 0) {
 		get_fail(reason, folder, -rc);
 	}
@@ -365,6 +370,9 @@ csd_blob_maker_free(struct csd_blob_maker *maker)
 	if (maker->has_cache) {
 		csd_cache_close(&maker->cache);
 	}
+	if (maker->has_more) {
+		csd_cache_close(&maker->more);
+	}
 	pthread_mutex_destroy(&maker->lock);
 	free(maker);
 }
@@ -379,6 +387,9 @@ get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **b
 
 	pthread_mutex_lock(&maker->lock);
 	file = csd_cache_get(&maker->cache, name);
+	if (file == -ENOENT && maker->has_more) {
+		file = csd_cache_get(&maker->more, name);
+	}
 	pthread_mutex_unlock(&maker->lock);
 	*rc = file < 0 ? file : 0;
 	if (file >= 0) {
@@ -390,17 +401,17 @@ get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **b
 
 /* Nothing is compiled here. */
 static enum csd_blob_end
-get_without(const struct csd_blob_maker *maker, const char *name, int rc, char reason[CSD_REASON_BYTES])
+get_without(const char *name, int rc, char reason[CSD_REASON_BYTES])
 {
 	if (rc == -ENOENT) {
 		csd_refuse(reason, "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
-			   "or give the node a compiler (csd_target_compiler: true)");
+			   "declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)");
 		return CSD_BLOB_REFUSED;
 	}
 	if (rc == -EINVAL) {
-		csd_refuse(reason, "%.100s/%s is not as the builder made it: install it anew", maker->options.blobs, name);
+		csd_refuse(reason, "the compiled program %s is not as the builder made it: install it anew", name);
 	} else if (rc != 0) {
-		csd_refuse(reason, "%.100s/%s: %s", maker->options.blobs, name, strerror(-rc));
+		csd_refuse(reason, "the compiled program %s: %s", name, strerror(-rc));
 	}
 	return CSD_BLOB_FAILED;
 }
@@ -424,7 +435,7 @@ csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, co
 			return end;
 		}
 		if (maker->options.blobs != NULL) {
-			return get_without(maker, name, rc, reason);
+			return get_without(name, rc, reason);
 		}
 	}
 	end = get_open(&files, object, length, reason);

@@ -15,6 +15,7 @@ struct csd_blob_options {
 	const char *const *arguments;	/* more for it, up to a NULL; NULL: none */
 	const char *cache;		/* a folder of this process alone; NULL: none */
 	const char *blobs;		/* a copy of another's cache: nothing is compiled, and `cache` is not used; NULL: none */
+	const char *more_blobs;		/* further entries, made by the same csd_compile; NULL: none */
 	uint64_t cache_bytes;
 	uint32_t seconds;		/* that csd_compile may take: more than its own --seconds */
 };

@@ -45,7 +45,7 @@ usage(void)
 	printf("     --program-cache <folder>\n"
 	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
 	printf("     --program-blobs <folder>\n"
-	       "                           run programs that another machine has compiled, and compile none\n");
+	       "                           run programs that another machine has compiled, and compile none (up to twice)\n");
 	printf("     --programs-policy <isolated|verified>\n"
 	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
 }

@@ -61,7 +61,7 @@ static struct {
 	uint32_t cpu_count;		/* before SPDK starts: of those that were declared */
 	uint64_t cpu_milliseconds;
 	const char *cache;		/* NULL: none */
-	const char *compiled;		/* by another machine; NULL: it compiles itself */
+	const char *compiled, *more;	/* by another machine; NULL: it compiles itself, no more */
 	pthread_mutex_t lock;		/* of the next: */
 	struct csd_blob_maker *maker;	/* of all threads that compile */
 	struct csd_blob_options blobs;
@@ -190,7 +190,15 @@ csd_workers_set_blobs(const char *folder)
 		return rc;
 	}
 	csd_cache_close(&blobs);
-	g_workers.compiled = folder;
+	if (g_workers.more != NULL) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: there are two already\n", folder);
+		return -EINVAL;
+	}
+	if (g_workers.compiled != NULL) {
+		g_workers.more = folder;
+	} else {
+		g_workers.compiled = folder;
+	}
 	return 0;
 }
 
@@ -203,8 +211,8 @@ csd_workers_maker(char reason[CSD_REASON_BYTES])
 	pthread_mutex_lock(&g_workers.lock);
 	if (g_workers.maker == NULL) {
 		g_workers.blobs = (struct csd_blob_options) {
-			.compile = g_workers.compile, .cache = g_workers.cache, .blobs = g_workers.compiled, .cache_bytes = CACHE_BYTES,
-			.seconds = COMPILE_SECONDS,
+			.compile = g_workers.compile, .cache = g_workers.cache, .blobs = g_workers.compiled,
+			.more_blobs = g_workers.more, .cache_bytes = CACHE_BYTES, .seconds = COMPILE_SECONDS,
 		};
 		g_workers.maker = csd_blob_maker_create(&g_workers.blobs, reason);
 	}

@@ -219,6 +219,28 @@ get_not(struct csd_blob_options *options, const char *words)
 	CHECK(strstr(reason, words) != NULL, "not '%s' but '%s'", words, reason);
 }
 
+/* What is in no more than the second folder. */
+static void
+get_more(const struct csd_blob_options *from)
+{
+	struct csd_blob_options options = *from;
+	char first[4300], copy[9000], reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_maker *maker;
+
+	snprintf(first, sizeof(first), "%s/first", folder);
+	CHECK(mkdir(first, 0755) == 0, "%s", first);
+	snprintf(copy, sizeof(copy), "cp '%s/identity' '%s/'", from->blobs, first);
+	CHECK(system(copy) == 0, "%s", copy);
+	options.blobs = first;
+	options.more_blobs = from->blobs;
+	maker = csd_blob_maker_create(&options, reason);
+	CHECK(maker != NULL, "%s", reason);
+	get_right(maker);
+	csd_blob_maker_free(maker);
+	options.more_blobs = "/no/such/folder";
+	get_not(&options, "/no/such/folder: No such file or directory");
+}
+
 /* With what another machine's compiler has made: that is taken, and nothing is compiled or changed, whatever compiler is here. */
 static void
 get_from_blobs(const char *other)
@@ -238,9 +260,11 @@ get_from_blobs(const char *other)
 		get_right(maker);
 		CHECK_EQUAL(csd_blob_get(maker, file.bytes, file.length, NULL, &blob, &header, reason), CSD_BLOB_REFUSED);
 		CHECK(strcmp(reason, "this node has no compiler, and its builder has not compiled this program: load one of those that it "
-			     "has, or give the node a compiler (csd_target_compiler: true)") == 0, "%s", reason);
+			     "has, declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)") == 0, "%s",
+		      reason);
 		csd_blob_maker_free(maker);
 	}
+	get_more(&options);
 	maker = csd_blob_maker_create(&options, reason);
 	CHECK(maker != NULL, "%s", reason);
 	get_alter(2);
