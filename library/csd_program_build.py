@@ -35,6 +35,14 @@ options:
     type: list
     elements: path
     default: []
+  blobs:
+    description: Of O(sources), those that O(compiler) makes machine code of, for nodes without a compiler.
+    type: list
+    elements: str
+    default: []
+  compiler:
+    description: csd_compile on the host that the task runs on. Needed for O(blobs).
+    type: path
   units:
     description: What is to be compiled. Filled in by the action plugin; not for playbooks.
     type: list
@@ -87,7 +95,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 programs:
-  description: Each source's bytes (base64; null where it could not be compiled in check mode), digest and size.
+  description: Each source's bytes (base64; null where it could not be compiled in check mode), digest and size. Those
+    in O(blobs) have machine code (base64), too, and what made it.
   returned: success
   type: dict
   sample: {hot.bpf.c: {content: f0VMRgIBAQ…, sha256: 5f70bf18…, bytes: 984}}
@@ -108,6 +117,7 @@ from ansible.module_utils.hello_ebpf.csd_program.compile import (
     find_clang,
     find_strip,
 )
+from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
 
 UNIT = {name: {"type": "str", "required": True} for name in ("source", "folder", "name")}
@@ -115,6 +125,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "str", "required": True},
     "folders": {"type": "list", "elements": "path", "default": []},
     "include": {"type": "list", "elements": "path", "default": []},
+    "blobs": {"type": "list", "elements": "str", "default": []},
+    "compiler": {"type": "path"},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
     "texts": {"type": contents.mapping, "default": {}},
     "contents": {"type": contents.mapping, "default": {}},
@@ -143,7 +155,31 @@ def main() -> None:
             programs[source] = described(compiled.elf)
             if compiled.warnings:
                 module.warn(f"clang about {source}: {compiled.warnings}")
+    if asked["blobs"]:
+        add_blobs(module, programs)
     module.exit_json(changed=False, programs=programs)
+
+
+def add_blobs(module: AnsibleModule, programs: dict[str, Any]) -> None:
+    """Machine code, of those for which it is asked."""
+    compiler = Path(module.params["compiler"] or "csd_compile")
+    if module.check_mode and not compiler.exists():
+        module.warn(f"no {compiler} on {os.uname().nodename} yet: what it will make is not known")
+        return
+    try:
+        made_by = identity(compiler)
+        for source in module.params["blobs"]:
+            elf = base64.b64decode(programs[source]["content"] or "")
+            if not elf.startswith(b"\x7fELF"):
+                raise LabError(
+                    asked=f"compile {source} for nodes without a compiler",
+                    found="it is a bare instruction stream, whose geometry is told when it is loaded",
+                    fix="make it an ELF (clang -target bpf), or set csd_target_compiler: true",
+                )
+            blob = base64.b64encode(compile_elf(compiler, source, elf)).decode()
+            programs[source] |= {"blob": blob, "made_by": made_by}
+    except LabError as error:
+        module.fail_json(msg=str(error))
 
 
 def described(content: bytes) -> dict[str, Any]:

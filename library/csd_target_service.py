@@ -75,6 +75,22 @@ options:
         binutils. What was compiled is kept in a folder of O(user) alone, C(/var/cache/hello_ebpf) and O(name).
     type: bool
     default: false
+  compiler:
+    description:
+      - V(false) compiles nothing. It runs what came compiled with O(program), in C(programs/compiled) beside its
+        folder, and what the builder made of O(programs) in this run, which is kept in C(/var/lib/hello_ebpf/compiled).
+        All else is refused. Only with O(workers).
+    type: bool
+    default: true
+  programs:
+    description: The programs that M(csd_program) will be given. Looked at without O(compiler) alone.
+    type: list
+    elements: dict
+    default: []
+  built:
+    description: What M(csd_program_build) returned as C(programs), by source. Looked at without O(compiler) alone.
+    type: dict
+    default: {}
   worker_cpus:
     description: CPUs on which programs run; none given are all that no reactor has. Only with O(workers).
     type: list
@@ -204,12 +220,14 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
+from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
 from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
     SHARED_MEMORY_ID,
@@ -234,6 +252,9 @@ ARGUMENTS = {
     "idle_priority": {"type": "bool", "default": False},
     "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
     "workers": {"type": "bool", "default": False},
+    "compiler": {"type": "bool", "default": True},
+    "programs": {"type": "list", "elements": "dict", "default": []},
+    "built": {"type": contents.mapping, "default": {}},
     "worker_cpus": {"type": "list", "elements": "int", "default": []},
     "program_cpu_milliseconds": {"type": "int", "default": 10000},
     "program_faults": {"type": "int", "default": FAULTS},
@@ -267,9 +288,15 @@ def main() -> None:
     workers = None
     if asked["workers"]:
         folder = Path(asked["program"]).parent
-        cpus, cache = tuple(asked["worker_cpus"]), CACHES / asked["name"]
+        compiles = asked["compiler"]
         workers = Workers(
-            folder, cpus, asked["program_cpu_milliseconds"], cache, asked["programs_policy"], asked["program_faults"]
+            folder=folder,
+            cpus=tuple(asked["worker_cpus"]),
+            cpu_milliseconds=asked["program_cpu_milliseconds"],
+            cache=CACHES / asked["name"] if compiles else None,
+            policy=asked["programs_policy"],
+            faults=asked["program_faults"],
+            blobs=None if compiles else blobs_of(Path(asked["program"]), asked["programs"], asked["built"]),
         )
         argv += workers.arguments
     started = asked["state"] == "started"
@@ -288,7 +315,7 @@ def main() -> None:
         user=asked["user"],
         group=asked["group"],
         data=tuple(map(Path, asked["data"])),
-        reads=(Path(asked["config_file"]),),
+        reads=(Path(asked["config_file"]), *(workers.blobs.folders if workers and workers.blobs else ())),
         hides=other_pools(asked["page_kilobytes"]),
         idle=asked["idle_priority"],
         pci=asked["pci"],

@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
+from .target_blobs import OWN, Blobs, forget
 from .target_memory import SYS, Memory, check_memory
 from .target_start import Start, start
 from .target_workers import CACHE_FILES, CACHES, Workers
@@ -281,7 +283,8 @@ class TargetService:
 
     def _plan_started(self, found: Found) -> list[Step]:
         self._check_place(found)
-        steps = []
+        blobs = self._blobs()
+        steps = self._plan_blobs(blobs) if blobs is not None else []
         service = self.supervisor.service
         if found.unnoted:
             steps.append(Step(f"note that {', '.join(map(str, found.unnoted))} is of {service.name}", self._note))
@@ -296,9 +299,35 @@ class TargetService:
             coming = self._preflight(found)
             if coming.anew:
                 steps.append(Step(coming.summary, coming.write))
+            if blobs is not None and (places := blobs.forgotten(self.target.config_file)):
+                what = f"take {', '.join(map(str, places))} out of {self.target.config_file}: what is declared follows"
+                steps.append(Step(what, lambda: forget(self.target.config_file, places)))
             what = "start" if found.process is None else "restart"
             steps.append(Step(f"{what} {service.name} and wait until its RPC answers", lambda: self._start(found)))
         return steps
+
+    def _blobs(self) -> Blobs | None:
+        """What the builder compiled; None where the machine compiles.
+
+        In check mode, None also where it is to come anew, and where nobody tells what is declared.
+        """
+        blobs = self.target.workers.blobs if self.target.workers is not None else None
+        if blobs is None or not self.check:
+            return blobs
+        return blobs if blobs.declared and not self.replaced and self._program().exists() else None
+
+    def _plan_blobs(self, blobs: Blobs) -> list[Step]:
+        """Programs that did not come with the target."""
+        missing = [] if blobs.own.is_dir() else [Step(f"make {blobs.own}", lambda: self._make_folder(blobs.own))]
+        entries = blobs.to_write().items()
+        return missing + [
+            Step(f"keep {source} as the builder compiled it", partial(blobs.write, source, entry))
+            for source, entry in entries
+        ]
+
+    def _make_folder(self, folder: Path) -> None:
+        self._note_path(folder)
+        folder.mkdir(mode=0o755, parents=True)
 
     def _plan_absent(self, found: Found) -> list[Step]:
         steps = []
@@ -482,7 +511,7 @@ class TargetService:
         for path in (path for path in leftovers if path not in folders):
             tidy(path)
         for folder in folders:
-            dpdk, cache = folder.parent.name == "dpdk", folder.parent == CACHES
+            dpdk, cache = folder.parent.name == "dpdk", folder == OWN or folder.parent == CACHES
             remove_named(folder, DPDK_FILES if dpdk else CACHE_FILES if cache else ())
             if dpdk or cache:
                 rmdir(folder.parent)

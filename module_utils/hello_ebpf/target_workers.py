@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import LabError
 from .service_access import group_number
+from .target_blobs import Blobs
 
 # A service's compiled programs lie in a folder of its own below it, and there under these names (csd_cache.c).
 CACHES = Path("/var/cache/hello_ebpf")
@@ -43,6 +44,7 @@ class Workers:
         cache: where what was compiled is kept; None: nowhere.
         policy: which programs run: ``isolated`` or ``verified``.
         faults: so many of a slot within a second deactivate it; 0: never.
+        blobs: what the builder compiled, for a machine that compiles nothing; None: it compiles.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class Workers:
     cache: Path | None = None
     policy: str = ISOLATED
     faults: int = FAULTS
+    blobs: Blobs | None = None
 
     @property
     def programs(self) -> tuple[Path, ...]:
@@ -62,9 +65,10 @@ class Workers:
         cpus = ("--worker-cpus", ",".join(map(str, self.cpus))) if self.cpus else ()
         time = ("--program-cpu-milliseconds", str(self.cpu_milliseconds))
         cache = ("--program-cache", str(self.cache)) if self.cache else ()
+        blobs = self.blobs.arguments if self.blobs else ()
         policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
         faults = () if self.faults == FAULTS else ("--program-faults", str(self.faults))
-        return ("--workers", str(self.folder), *cpus, *time, *cache, *policy, *faults)
+        return ("--workers", str(self.folder), *cpus, *time, *cache, *blobs, *policy, *faults)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.
@@ -118,10 +122,11 @@ class Workers:
         return OTHER_TASKS + (len(cores) + 1) * WORKERS_OF_A_THREAD
 
     def check_programs(self, user: str, group: str) -> None:
-        """Refuse a target that could compile nothing.
+        """Refuse a target that could compile nothing, or run nothing of what the builder compiled.
 
         Raises:
-            LabError: one of the programs is not there, or the compiler does not work for this user.
+            LabError: one of the programs is not there, or the compiler does not work for this user, or it is another
+                one than the builder's.
         """
         for path in self.programs:
             if not os.access(path, os.X_OK):
@@ -131,8 +136,10 @@ class Workers:
                     fix="let the role csd_target install it with csd_tgt (do not skip its tag 'install')",
                 )
         compiler = self.folder / "csd_compile"
-        found = _words_of_failure(compiler, user, group)
-        if found is not None:
+        said, found = _identity(compiler, user, group)
+        if self.blobs is not None:
+            self.blobs.check_made_for(compiler, said, found)
+        elif found is not None:
             raise LabError(
                 asked=f"compile programs on this machine, as {user}",
                 found=f"{compiler} says: {found}",
@@ -141,8 +148,8 @@ class Workers:
             )
 
 
-def _words_of_failure(compiler: Path, user: str, group: str) -> str | None:
-    """What the compiler says when it is shut in and looks for its tools; None when all is well."""
+def _identity(compiler: Path, user: str, group: str) -> tuple[str, str | None]:
+    """What the compiler says of itself, and why it does not work when it is shut in; None when all is well."""
     account = pwd.getpwnam(user)
     words = [str(compiler), "--identity"]
     try:
@@ -164,10 +171,10 @@ def _words_of_failure(compiler: Path, user: str, group: str) -> str | None:
                 words, env={}, cwd="/", capture_output=True, text=True, timeout=COMPILER_SECONDS, check=False
             )
     except subprocess.TimeoutExpired:
-        return f"nothing for {COMPILER_SECONDS} s"
+        return "", f"nothing for {COMPILER_SECONDS} s"
     if done.returncode == 0:
-        return None
-    return done.stderr.strip() or f"nothing, and ended with {done.returncode}"
+        return done.stdout, None
+    return done.stdout, done.stderr.strip() or f"nothing, and ended with {done.returncode}"
 
 
 def _list(cpus: Sequence[int]) -> str:

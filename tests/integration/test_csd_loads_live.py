@@ -7,6 +7,7 @@ The compiler is a script: it counts its runs, waits where a program's name says 
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.hello_ebpf.csd import commands, results
 from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
+from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
 
 from csd_compute_target import COMPUTE, DATA, NQN, ComputeTarget, compiled
 from csd_live import BINARY, BRIDGE, ROOT
@@ -228,6 +231,83 @@ def test_the_cache_spares_the_compiler(tmp_path: Path) -> None:
         target.stop()
     finally:
         target.kill()
+
+
+def test_a_node_without_a_compiler_runs_what_its_builder_compiled(tmp_path: Path) -> None:
+    """From folders that it only reads; all else it refuses, in words that say what to do, and a host's status."""
+    cache, blobs, more = tmp_path / "cache", tmp_path / "prefix/programs/compiled", tmp_path / "more"
+
+    def state() -> dict[Path, tuple[bytes, int]]:
+        paths = [*blobs.iterdir(), *more.iterdir()]
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
+    target = LoadTarget(tmp_path, PORT)
+    shipped = [target.program(name) for name in ("counts", "others")]
+    refused = (
+        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
+        "declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)"
+    )
+    try:
+        target.start("--program-cache", str(cache))
+        target.set_up()
+        for pind, program in enumerate(shipped):
+            target.load(pind, program)
+        target.stop()
+        shutil.copytree(cache, blobs)
+        blobs.chmod(0o755)
+        assert target.compiled == 2
+        # One that is declared beside them, as the role brings it.
+        own = target.program("own")
+        code = compile_elf(BINARY.parent / "csd_compile", "own", own)
+        declared = {"own": Declared(own, code, identity(BINARY.parent / "csd_compile"))}
+        brought = Blobs(tmp_path / "prefix", declared, own=more)
+        for source, entry in brought.to_write().items():
+            brought.write(source, entry)
+        assert brought.to_write() == {}
+        before = state()
+        assert len(before) == 4
+        # Nor does it compile where there is a compiler.
+        for options in (NOWHERE, BRIEF):
+            target.compiler(options)
+            target.start("--program-blobs", str(blobs), "--program-blobs", str(more))
+            target.set_up()
+            for pind, program in enumerate([*shipped, own]):
+                target.load(pind, program)
+            with pytest.raises(LabError) as told:
+                target.load(5, target.program("another"))
+            assert refused in str(told.value)
+            with target.host_of("one") as host:
+                counted(host, 0)
+                counted(host, 2)
+                assert host.wait(load(host, 3, target.program("another"))).status == REFUSED
+                assert host.wait(load(host, 4, shipped[0])).status == 0
+            programs = target.call("csd_get_programs", name="csd0_compute")[0]["programs"]
+            assert {one["pind"]: one["reason"] for one in programs if one["reason"]} == dict.fromkeys((3, 5), refused)
+            target.stop()
+        assert target.compiled == 2
+        assert state() == before
+    finally:
+        target.kill()
+
+
+def test_a_folder_of_compiled_programs_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    """Before SPDK starts; and what has no effect."""
+
+    def said(*arguments: str) -> str:
+        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        return done.stderr
+
+    blobs = f"csd_tgt: --program-blobs {tmp_path}"
+    assert f"{blobs}/none: No such file or directory" in said("--program-blobs", f"{tmp_path}/none")
+    tmp_path.chmod(0o775)
+    words = "others can write to it: it has to be root's, or this user's, mode 0755"
+    assert f"{blobs}: {words}" in said("--program-blobs", str(tmp_path))
+    tmp_path.chmod(0o755)
+    twice = ("--program-blobs", str(tmp_path)) * 3
+    assert f"{blobs}: there are two already" in said(*twice)
+    both = ("--workers", str(BINARY.parent), "--program-cache", f"{tmp_path}/cache", "--program-blobs", str(tmp_path))
+    assert f"{blobs}: nothing is compiled then, so nothing is kept: leave out --program-cache" in said(*both)
 
 
 def test_a_folder_that_is_no_cache_is_refused(tmp_path: Path) -> None:

@@ -224,3 +224,23 @@ def test_the_flags_are_those_of_the_makefile() -> None:
     assert told, "programs.mk has no line BPF_CFLAGS"
     words = set(text[text.index("-O2") :].split()) - {"\\"}
     assert {flag for flag in compiler.FLAGS if not flag.startswith("-W")} <= words
+
+
+def test_what_csd_compile_refuses_is_told_in_its_words(programs: Path) -> None:
+    """Machine code for nodes without a compiler; not of a bare instruction stream."""
+    compiler = programs / "csd_compile"
+    compiler.write_text('#!/bin/sh\n[ -z "$1" ] || { echo csd_compile 00; echo flags; exit; }\necho "made $(wc -c)"\n')
+    compiler.chmod(0o755)
+    asked: dict[str, Any] = {"blobs": ["hot.bpf.c"], "compiler": str(compiler)}
+    hot = build(programs, "hot.bpf.c", "bare.bin", **asked)["programs"]["hot.bpf.c"]
+    assert base64.b64decode(hot["blob"]) == f"made {hot['bytes']}\n".encode()
+    assert hot["made_by"] == "csd_compile 00\nflags\n"
+    assert build(programs, "hot.bpf.c", "bare.bin", **asked | {"blobs": ["bare.bin"]})["msg"] == (
+        "Asked: compile bare.bin for nodes without a compiler. Found: it is a bare instruction stream, whose geometry is "
+        "told when it is loaded. Do: make it an ELF (clang -target bpf), or set csd_target_compiler: true."
+    )
+    compiler.write_text('#!/bin/sh\n[ -n "$1" ] || { echo too costly to compile >&2; exit 2; }\n')
+    assert build(programs, "hot.bpf.c", **asked)["msg"] == (
+        f"Asked: compile hot.bpf.c for nodes without a compiler. Found: {compiler} says: too costly to compile. "
+        "Do: mend what it names; nothing was changed."
+    )

@@ -118,7 +118,7 @@ def test_every_node_with_workers_gets_what_programs_are_compiled_with() -> None:
     """By one task or the other: check mode would foresee the second as a change, which the first one makes."""
     install, build = (yaml.safe_load((ROLE / f"tasks/{name}.yml").read_text()) for name in ("install", "build"))
     [task] = [one for one in install if one["name"] == "Install what the target compiles programs with"]
-    assert task["when"] == "__csd_target_workers and not __csd_target_builds"
+    assert task["when"] == "__csd_target_workers and __csd_target_compiles and not __csd_target_builds"
     [whole] = [one for one in build if one["name"] == "Install what csd_tgt is built with"]
     assert {"binutils", "gcc"} == set(task["debian_packages"]["name"]) < set(whole["debian_packages"]["name"])
 
@@ -127,6 +127,71 @@ def test_no_programs_no_compiler(tmp_path: Path) -> None:
     said = preflight(tmp_path, csd_target_programs=[])
     assert "failed=0" in said
     assert "skipped=1" in said
+
+
+@pytest.mark.parametrize("tasks", ["preflight", "places"])
+def test_a_node_that_compiles_the_target_cannot_do_without_a_compiler(tasks: str, tmp_path: Path) -> None:
+    said = preflight(tmp_path, tasks=tasks, csd_target_compiler=False)
+    assert (
+        "Asked: localhost without a compiler (csd_target_compiler: false). "
+        "Found: it takes nothing from a builder: it compiles csd_tgt itself, with gcc and binutils. "
+        "Do: set csd_target_compiler: true for it, or let a builder compile for it: a host of group builder, or "
+        "distribution_archive (docs/fleet.md)."
+    ) in said
+    assert "changed=0" in said
+
+
+COMPILER = """#!/bin/sh
+[ "$1" = --identity ] && { echo csd_compile 00; echo gcc; exit; }
+cat >/dev/null; echo compiled >>@/runs; echo blob
+"""
+
+
+def test_for_a_node_without_a_compiler_the_builder_compiles_what_the_role_has_not(tmp_path: Path) -> None:
+    """What lies beside the inventory, also in the place of one of the role's; in check mode too."""
+    folder = tmp_path / "inventory" / "programs"
+    folder.mkdir(parents=True)
+    for name in ("mine", "top"):
+        (folder / f"{name}.bpf.c").write_text(MINE)
+    programs = [
+        {"compute": "csd0_compute", "slot": 0, "source": "mine.bpf.c"},
+        {"compute": "csd0_compute", "slot": 1, "source": "top.bpf.c"},
+        {"compute": "csd0_compute", "slot": 2, "source": "threshold.bpf.c"},
+        {"compute": "csd0_compute", "slot": 3, "source": "grep.bpf.c"},
+        {"compute": "csd0_compute", "slot": 4, "source": "long_gone.bpf.c", "state": "absent"},
+    ]
+    asked: dict[str, Any] = {
+        "csd_target_compiler": False,
+        "csd_target_compile": False,
+        "csd_target_prefix": str(tmp_path / "csd_target"),
+        "csd_target_programs": programs,
+        "show": {
+            "ansible.builtin.debug": {
+                "msg": "compiled {{ __csd_target_built.programs | dict2items | selectattr('value.blob', 'defined') "
+                "| map(attribute='key') | join(' ') }}."
+            }
+        },
+    }
+    compiler = tmp_path / "csd_target/bin/csd_compile"
+    said = preflight(tmp_path, **asked)
+    assert (
+        f"Found: {compiler}: No such file or directory. Do: let the builder build csd_tgt (playbooks/build.yml)."
+        in said
+    )
+    said = preflight(tmp_path, "--check", **asked)
+    assert "compiled ." in said
+    assert f"no {compiler} on " in said
+    compiler.parent.mkdir(parents=True)
+    compiler.write_text(COMPILER.replace("@", str(tmp_path)))
+    compiler.chmod(0o755)
+    for more in ([], ["--check"]):
+        said = preflight(tmp_path, *more, **asked)
+        assert "compiled mine.bpf.c top.bpf.c." in said
+        assert "changed=0" in said
+    assert (tmp_path / "runs").read_text() == "compiled\n" * 4
+    # Nor is anything compiled for other nodes.
+    assert "compiled ." in preflight(tmp_path, **asked | {"csd_target_compiler": True})
+    assert (tmp_path / "runs").read_text() == "compiled\n" * 4
 
 
 @pytest.mark.parametrize(
@@ -185,14 +250,18 @@ def test_the_inventories_show_programs_that_are_there() -> None:
 
 def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:
     """The look (playbooks/places.yml) is told all that the start is, but what decides nothing about whether it can."""
-    [look] = yaml.safe_load((ROLE / "tasks/places.yml").read_text())
+    [look] = [task for task in yaml.safe_load((ROLE / "tasks/places.yml").read_text()) if "csd_target_service" in task]
     [start] = [
         task for task in yaml.safe_load((ROLE / "tasks/service.yml").read_text()) if "csd_target_service" in task
     ]
     told, asked = look["csd_target_service"], start["csd_target_service"]
     assert look["check_mode"] is True
     assert told == {name: asked[name] for name in told}
-    assert asked.keys() - told.keys() == {"idle_priority", "protection", "rebuilt", "ready_seconds"}
+    assert asked.keys() - told.keys() == {
+        *("idle_priority", "protection", "rebuilt", "ready_seconds"),
+        # An archive with what the builder compiled is still to come.
+        *("programs", "built"),
+    }
 
 
 def test_the_pages_that_are_reserved_hold_the_target_with_its_memory_and_a_benchmark() -> None:

@@ -5,6 +5,7 @@ The real supervisors are tested by the integration run, which starts, kills and 
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import fcntl
 import json
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf import supervisors, target_service
+from ansible.module_utils.hello_ebpf.csd_program.model import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
@@ -28,9 +30,10 @@ from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
+from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
 from ansible.module_utils.hello_ebpf.target_memory import SYS, Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
-from ansible.module_utils.hello_ebpf.target_workers import VERIFIED, Workers
+from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, VERIFIED, Workers
 
 from hugepages_machine import Machine
 from waiting import until
@@ -213,6 +216,56 @@ def test_a_policy_under_which_it_would_not_start_again_is_refused(bench: Bench) 
             bench.run(check=check, workers=workers)
     assert bench.supervisor.child is not None
     assert bench.supervisor.child.poll() is None
+
+
+def test_without_a_compiler_a_program_that_is_compiled_no_more_is_taken_out_before_a_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And refused where nothing that is declared comes in its place; the target runs on then."""
+    bench.run()
+    prefix = bench.folder / "csd_target"
+    for folder in ("bin", "programs/workers", "programs/compiled"):
+        (prefix / folder).mkdir(parents=True)
+    (prefix / "programs/compiled/identity").write_text("csd_compile 00\ngcc 12\n")
+    for name in PROGRAMS:
+        (prefix / "bin" / name).write_text("#!/bin/sh\necho csd_compile 00; echo gcc 12; exit 3\n")
+        (prefix / "bin" / name).chmod(0o755)
+    load = {"name": "c", "pind": 3, "program": base64.b64encode(b"\x7fELF").decode()}
+    calls = [
+        {"method": "csd_load_program", "params": load},
+        {"method": "csd_activate_program", "params": {"name": "c", "pind": 3}},
+    ]
+    before = json.dumps({"subsystems": [{"subsystem": "bdev", "config": calls}]})
+    bench.config.write_text(before)
+    own = bench.folder / "compiled"
+    monkeypatch.setattr(target_service, "OWN", own)
+    held, runs = Workers(prefix / "bin", (), 1000, blobs=Blobs(prefix, own=own)), bench.supervisor.child
+    argv = (*bench.argv, *held.arguments)
+    assert argv[-4:] == ("--program-blobs", str(prefix / "programs/compiled"), "--program-blobs", str(own))
+    bench.supervisor.service = Service("csd_test", "test", argv, bench.folder / "run", bench.folder / "log")
+    with pytest.raises(LabError, match="has not compiled the program in slot 3 of c, and csd_target_programs does not"):
+        bench.run(workers=held)
+    assert bench.config.read_text() == before
+    assert bench.supervisor.child is runs
+    assert not own.exists()
+    programs = {"mine.bpf.c": Declared(b"\x7fELF mine", b"blob", "csd_compile 00\ngcc 12\n")}
+    declared = replace(held, blobs=Blobs(prefix, programs, {Place("c", 3)}, own))
+    assert bench.run(check=True, workers=declared).actions == (done := bench.run(workers=declared)).actions
+    assert done.actions == [
+        f"make {own}",
+        "keep mine.bpf.c as the builder compiled it",
+        "define csd_test as declared",
+        f"take slot 3 of c out of {bench.config}: what is declared follows",
+        "restart csd_test and wait until its RPC answers",
+    ]
+    assert json.loads(bench.config.read_text()) == {"subsystems": [{"subsystem": "bdev", "config": []}]}
+    assert len(list(own.iterdir())) == 1
+    assert bench.run(workers=declared).actions == bench.run(check=True, workers=declared).actions == []
+    # A new program is no reason to start anew.
+    programs["more.bpf.c"] = Declared(b"\x7fELF more", b"blob", "csd_compile 00\ngcc 12\n")
+    assert bench.run(workers=declared).actions == ["keep more.bpf.c as the builder compiled it"]
+    bench.run("absent")
+    assert not own.exists()
 
 
 def test_another_program_at_the_same_path_restarts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ SENSORS = ["fleet-node1", "fleet-node2"]
 ARCHIVE = ["fleet-node3"]
 TARGETS = [*SENSORS, *ARCHIVE]
 HOSTS = ["fleet-host1", "fleet-host2"]
+# Has no compiler (host_vars): it runs what the builder compiled, the fleet's own hot.bpf.c too.
+WITHOUT_COMPILER = "fleet-node2"
 SPARE = "fleet-node4"
 ADDRESSES = {f"fleet-node{number}": f"198.18.44.1{number}" for number in (1, 2, 3, 4)}
 # What each host declares (host_vars); the other pairs are not allowed.

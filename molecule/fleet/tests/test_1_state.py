@@ -17,6 +17,7 @@ from fleet import (
     SENSORS,
     SPARE,
     TARGETS,
+    WITHOUT_COMPILER,
     changed,
     drive,
     listening,
@@ -63,12 +64,13 @@ def test_one_host_is_reached_as_a_user_who_becomes_root() -> None:
 
 
 def test_nodes_and_hosts_build_nothing() -> None:
-    """A storage node has gcc and binutils, with which csd_tgt compiles what is loaded; no host has."""
+    """A storage node has gcc and binutils, with which csd_tgt compiles what is loaded, or has not; no host has."""
     for name in [*TARGETS, *HOSTS]:
         for tool in ("clang", "make", "ninja"):
             assert not machine(name).exists(tool), f"{tool} on {name}"
         for tool in ("gcc", "objcopy"):
-            assert machine(name).exists(tool) == (name in TARGETS), f"{tool} on {name}"
+            wanted = name in TARGETS and name != WITHOUT_COMPILER
+            assert machine(name).exists(tool) == wanted, f"{tool} on {name}"
         assert not machine(name).file("/var/cache/hello_ebpf/spdk").exists, name
     assert machine(BUILDER).exists("gcc")
 
@@ -77,6 +79,34 @@ def test_nodes_and_hosts_build_nothing() -> None:
 def test_a_target_runs_programs_in_processes_of_their_own(name: str) -> None:
     [arguments] = [line for line in machine(name).check_output("ps -eo args=").splitlines() if " --json " in line]
     assert " --workers /opt/hello_ebpf/csd_target/bin " in arguments
+    without = name == WITHOUT_COMPILER
+    blobs = " --program-blobs /opt/hello_ebpf/csd_target/programs/compiled --program-blobs /var/lib/hello_ebpf/compiled"
+    assert (blobs in arguments) == without
+    assert (" --program-cache " in arguments) != without
+    assert machine(name).file("/var/cache/hello_ebpf/csd_target").exists != without
+    kept = machine(name).file("/var/lib/hello_ebpf/compiled")
+    assert [len(entry) for entry in kept.listdir()] == [64] if without else not kept.exists
+
+
+def test_a_node_without_a_compiler_refuses_what_the_builder_has_not_compiled() -> None:
+    """One that it runs, with a byte behind it: to a node with a compiler that is a program like others."""
+    assert {"threshold", "hot"} <= set(PROGRAMS[WITHOUT_COMPILER].values())
+    host, other = machine(HOSTS[0]), "/tmp/other.bpf.o"
+    folder = "/opt/hello_ebpf/csd_target/programs/workers"
+    host.check_output("sh -c %s", f"cat {folder}/threshold.bpf.o >{other} && printf x >>{other}")
+    with_one, without = (f"csd {drive(HOSTS[0], node)}" for node in (SENSORS[0], WITHOUT_COMPILER))
+    host.check_output(f"{with_one} load --slot 7 {other}")
+    host.check_output(f"{with_one} unload --slot 7")
+    done = host.run(f"{without} load --slot 7 {other}")
+    assert done.rc == 3
+    assert (
+        "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
+        "declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)"
+    ) in done.stderr
+    host.check_output(f"{without} load --slot 7 {folder}/grep.bpf.o")
+    host.check_output(f"{without} unload --slot 7")
+    host.check_output(f"rm {other}")
+    assert 7 not in programs(HOSTS[0], WITHOUT_COMPILER)
 
 
 def test_the_archive_of_the_builder_is_what_every_node_has_installed() -> None:

@@ -28,8 +28,8 @@
 
 struct csd_blob_maker {
 	struct csd_blob_options options;
-	struct csd_cache cache;
-	bool has_cache;
+	struct csd_cache cache, more;
+	bool has_cache, has_more;
 	bool lacks_compiler;		/* the identity is what the cache says of its last one */
 	pthread_mutex_t lock;		/* of the cache */
 	char identity[IDENTITY_BYTES];
@@ -256,6 +256,46 @@ get_is_rest_of(const char *lines, const char *whole)
 	       memcmp(whole + all - last, lines + first, last) == 0;
 }
 
+static const char *
+get_last_line(const char *text)
+{
+	size_t at = strlen(text);
+
+	while (at > 1 && text[at - 2] != '\n') {
+		at--;
+	}
+	return at > 0 ? text + at - 1 : text;
+}
+
+/* Of two identities: the same csd_compile, with whatever compiler. */
+static bool
+get_is_same_translator(const char *a, const char *b)
+{
+	size_t first = strcspn(a, "\n") + 1;
+	const char *last = get_last_line(a);
+
+	return last > a && strncmp(a, b, first) == 0 && strcmp(last, get_last_line(b)) == 0;
+}
+
+/* Its name for what it finds is that of the compiler that filled the folder. */
+static enum csd_blob_end
+get_identity_of_blobs(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
+{
+	char kept[IDENTITY_BYTES] = "";
+	int rc = csd_cache_kept_identity(&maker->cache, kept, sizeof(kept));
+
+	if (rc != 0) {
+		csd_refuse(reason, "%.150s/identity: %s", maker->options.blobs, strerror(-rc));
+		return CSD_BLOB_FAILED;
+	}
+	if (!get_is_same_translator(maker->identity, kept)) {
+		csd_refuse(reason, "what is compiled in %.150s is another csd_compile's: install both anew", maker->options.blobs);
+		return CSD_BLOB_FAILED;
+	}
+	memcpy(maker->identity, kept, sizeof(kept));
+	return CSD_BLOB_READY;
+}
+
 /* What csd_compile says of itself. */
 static enum csd_blob_end
 get_identity(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
@@ -275,6 +315,9 @@ get_identity(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
 		csd_refuse(reason, "%s does not say what it is", maker->options.compile);
 		return CSD_BLOB_FAILED;
 	}
+	if (maker->options.blobs != NULL) {
+		return get_identity_of_blobs(maker, reason);
+	}
 	if (!maker->has_cache) {
 		return end;
 	}
@@ -292,6 +335,7 @@ struct csd_blob_maker *
 csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_REASON_BYTES])
 {
 	struct csd_blob_maker *maker = calloc(1, sizeof(*maker));
+	const char *folder = options->blobs != NULL ? options->blobs : options->cache;
 	int rc = 0;
 
 	if (maker == NULL) {
@@ -300,12 +344,18 @@ csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_RE
 	}
 	maker->options = *options;
 	pthread_mutex_init(&maker->lock, NULL);
-	if (options->cache != NULL) {
-		rc = csd_cache_open(&maker->cache, options->cache, options->cache_bytes);
+	if (folder != NULL) {
+		rc = options->blobs != NULL ? csd_cache_open_read_only(&maker->cache, folder) :
+		     csd_cache_open(&maker->cache, folder, options->cache_bytes);
 		maker->has_cache = rc == 0;
 	}
+	if (rc == 0 && options->more_blobs != NULL) {
+		folder = options->more_blobs;
+		rc = csd_cache_open_read_only(&maker->more, folder);
+		maker->has_more = rc == 0;
+	}
 	if (rc != 0) {
-		get_fail(reason, options->cache, -rc);
+		get_fail(reason, folder, -rc);
 	}
 	if (rc != 0 || get_identity(maker, reason) != CSD_BLOB_READY) {
 		csd_blob_maker_free(maker);
@@ -320,12 +370,16 @@ csd_blob_maker_free(struct csd_blob_maker *maker)
 	if (maker->has_cache) {
 		csd_cache_close(&maker->cache);
 	}
+	if (maker->has_more) {
+		csd_cache_close(&maker->more);
+	}
 	pthread_mutex_destroy(&maker->lock);
 	free(maker);
 }
 
-static bool
-get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **blob, struct csd_blob_header *header,
+/* Why it is not there, as csd_cache_get() says; where that is no reason, the reason is there. */
+static enum csd_blob_end
+get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **blob, struct csd_blob_header *header, int *rc,
 	   char reason[CSD_REASON_BYTES])
 {
 	enum csd_blob_end end = CSD_BLOB_FAILED;
@@ -333,12 +387,33 @@ get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **b
 
 	pthread_mutex_lock(&maker->lock);
 	file = csd_cache_get(&maker->cache, name);
+	if (file == -ENOENT && maker->has_more) {
+		file = csd_cache_get(&maker->more, name);
+	}
 	pthread_mutex_unlock(&maker->lock);
+	*rc = file < 0 ? file : 0;
 	if (file >= 0) {
 		end = get_blob(file, blob, header, reason);
 		close(file);
 	}
-	return end == CSD_BLOB_READY;
+	return end;
+}
+
+/* Nothing is compiled here. */
+static enum csd_blob_end
+get_without(const char *name, int rc, char reason[CSD_REASON_BYTES])
+{
+	if (rc == -ENOENT) {
+		csd_refuse(reason, "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
+			   "declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)");
+		return CSD_BLOB_REFUSED;
+	}
+	if (rc == -EINVAL) {
+		csd_refuse(reason, "the compiled program %s is not as the builder made it: install it anew", name);
+	} else if (rc != 0) {
+		csd_refuse(reason, "the compiled program %s: %s", name, strerror(-rc));
+	}
+	return CSD_BLOB_FAILED;
 }
 
 enum csd_blob_end
@@ -355,8 +430,12 @@ csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, co
 		if (rc != 0) {
 			return get_fail(reason, "SHA-256", -rc);
 		}
-		if (get_cached(maker, name, blob, header, reason)) {
-			return CSD_BLOB_READY;
+		end = get_cached(maker, name, blob, header, &rc, reason);
+		if (end == CSD_BLOB_READY) {
+			return end;
+		}
+		if (maker->options.blobs != NULL) {
+			return get_without(name, rc, reason);
 		}
 	}
 	end = get_open(&files, object, length, reason);

@@ -14,6 +14,8 @@ struct csd_blob_options {
 	const char *compile;		/* path of csd_compile */
 	const char *const *arguments;	/* more for it, up to a NULL; NULL: none */
 	const char *cache;		/* a folder of this process alone; NULL: none */
+	const char *blobs;		/* a copy of another's cache: nothing is compiled, and `cache` is not used; NULL: none */
+	const char *more_blobs;		/* further entries, made by the same csd_compile; NULL: none */
 	uint64_t cache_bytes;
 	uint32_t seconds;		/* that csd_compile may take: more than its own --seconds */
 };
@@ -30,7 +32,8 @@ struct csd_blob_maker;
 
 /*
  * Options and what they point to must outlive it. NULL, with a reason: csd_compile cannot be run, no cache, no memory. What
- * csd_compile is, it says itself; without a compiler it cannot, and the cache tells what the last one was that filled it.
+ * csd_compile is, it says itself; without a compiler it cannot, and the cache tells what the last one was that filled it. With
+ * `blobs` that was another machine's compiler, of the same csd_compile.
  */
 struct csd_blob_maker *csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_REASON_BYTES]);
 void csd_blob_maker_free(struct csd_blob_maker *maker);

@@ -165,6 +165,22 @@ csd_cache_open(struct csd_cache *cache, const char *path, uint64_t most_bytes)
 	return 0;
 }
 
+int
+csd_cache_open_read_only(struct csd_cache *cache, const char *path)
+{
+	struct stat status;
+
+	*cache = (struct csd_cache) {.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .read_only = true};
+	if (cache->folder < 0) {
+		return -errno;
+	}
+	if (fstat(cache->folder, &status) != 0 || (status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & 0022) != 0) {
+		csd_cache_close(cache);
+		return -EPERM;
+	}
+	return 0;
+}
+
 void
 csd_cache_close(struct csd_cache *cache)
 {
@@ -274,9 +290,9 @@ csd_cache_get(const struct csd_cache *cache, const char *name)
 		rc = cache_is_good(&entry) ? cache_seal(entry.at, entry.length - DIGEST_BYTES) : -EINVAL;
 		munmap(entry.at, entry.length);
 	}
-	if (rc >= 0) {
+	if (rc >= 0 && !cache->read_only) {
 		futimens(file, NULL);	/* used now: not the next to go */
-	} else if (rc == -EINVAL) {
+	} else if (rc == -EINVAL && !cache->read_only) {
 		rc = unlinkat(cache->folder, name, 0) == 0 ? -ENOENT : -errno;
 	}
 	close(file);

@@ -20,6 +20,7 @@
 #define OPTION_CACHE		1003
 #define OPTION_POLICY		1004
 #define OPTION_FAULTS		1005
+#define OPTION_BLOBS		1006
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
@@ -27,6 +28,7 @@ static struct option tgt_options[] = {
 	{"program-cpu-milliseconds", required_argument, NULL, OPTION_CPU_MILLISECONDS},
 	{"program-faults", required_argument, NULL, OPTION_FAULTS},
 	{"program-cache", required_argument, NULL, OPTION_CACHE},
+	{"program-blobs", required_argument, NULL, OPTION_BLOBS},
 	{"programs-policy", required_argument, NULL, OPTION_POLICY},
 	{NULL, 0, NULL, 0},
 };
@@ -42,6 +44,8 @@ usage(void)
 	       "                           within a second, that deactivate a slot (default %d, 0: never)\n", CSD_FAULTS_DEFAULT);
 	printf("     --program-cache <folder>\n"
 	       "                           keep compiled programs there: a folder of this user alone (default: none are kept)\n");
+	printf("     --program-blobs <folder>\n"
+	       "                           run programs that another machine has compiled, and compile none (up to twice)\n");
 	printf("     --programs-policy <isolated|verified>\n"
 	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
 }
@@ -60,6 +64,8 @@ parse_argument(int option, char *argument)
 		return csd_faults_set_limit(argument);
 	case OPTION_CACHE:
 		return csd_workers_set_cache(argument);
+	case OPTION_BLOBS:
+		return csd_workers_set_blobs(argument);
 	case OPTION_POLICY:
 		return csd_policy_configure(argument);
 	default:

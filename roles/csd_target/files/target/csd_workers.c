@@ -61,6 +61,7 @@ static struct {
 	uint32_t cpu_count;		/* before SPDK starts: of those that were declared */
 	uint64_t cpu_milliseconds;
 	const char *cache;		/* NULL: none */
+	const char *compiled, *more;	/* by another machine; NULL: it compiles itself, no more */
 	pthread_mutex_t lock;		/* of the next: */
 	struct csd_blob_maker *maker;	/* of all threads that compile */
 	struct csd_blob_options blobs;
@@ -162,6 +163,11 @@ csd_workers_set_cpus(const char *text)
 int
 csd_workers_check(void)
 {
+	if (g_workers.compiled != NULL && g_workers.cache != NULL) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: nothing is compiled then, so nothing is kept: leave out --program-cache\n",
+			g_workers.compiled);
+		return -EINVAL;
+	}
 	return g_workers.found ? 0 : csd_workers_find_beside();
 }
 
@@ -179,6 +185,30 @@ csd_workers_set_cache(const char *folder)
 	return 0;
 }
 
+int
+csd_workers_set_blobs(const char *folder)
+{
+	struct csd_cache blobs;
+	int rc = csd_cache_open_read_only(&blobs, folder);
+
+	if (rc != 0) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: %s\n", folder, rc == -EPERM ?
+			"others can write to it: it has to be root's, or this user's, mode 0755" : strerror(-rc));
+		return rc;
+	}
+	csd_cache_close(&blobs);
+	if (g_workers.more != NULL) {
+		fprintf(stderr, "csd_tgt: --program-blobs %s: there are two already\n", folder);
+		return -EINVAL;
+	}
+	if (g_workers.compiled != NULL) {
+		g_workers.more = folder;
+	} else {
+		g_workers.compiled = folder;
+	}
+	return 0;
+}
+
 /* Made by the first who needs it: it starts csd_compile to learn what that is. NULL: it cannot be started, or no memory. */
 static struct csd_blob_maker *
 csd_workers_maker(char reason[CSD_REASON_BYTES])
@@ -188,7 +218,8 @@ csd_workers_maker(char reason[CSD_REASON_BYTES])
 	pthread_mutex_lock(&g_workers.lock);
 	if (g_workers.maker == NULL) {
 		g_workers.blobs = (struct csd_blob_options) {
-			.compile = g_workers.compile, .cache = g_workers.cache, .cache_bytes = CACHE_BYTES, .seconds = COMPILE_SECONDS,
+			.compile = g_workers.compile, .cache = g_workers.cache, .blobs = g_workers.compiled,
+			.more_blobs = g_workers.more, .cache_bytes = CACHE_BYTES, .seconds = COMPILE_SECONDS,
 		};
 		g_workers.maker = csd_blob_maker_create(&g_workers.blobs, reason);
 	}

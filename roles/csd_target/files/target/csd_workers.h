@@ -29,6 +29,8 @@
 int csd_workers_configure(const char *folder);
 /* Where compiled programs are kept (csd_cache.h). 0, or -errno: no folder of this process alone. */
 int csd_workers_set_cache(const char *folder);
+/* Compiled programs of another machine; nothing is compiled here then. Twice, if they lie in two. 0, or -errno: no such folder. */
+int csd_workers_set_blobs(const char *folder);
 /* That a command may take, as text: 1 to 3600000. 0 or -EINVAL. */
 int csd_workers_set_cpu_milliseconds(const char *text);
 /* On which they run, as text: "1,3-5". Not called: all that no reactor has. 0 or -EINVAL. */

@@ -84,9 +84,9 @@ get_right(struct csd_blob_maker *maker)
 	csd_memory_put(blob);
 }
 
-/* Every entry of the cache gets another byte. */
+/* Every entry of the cache, of which there are so many, gets another byte. */
 static void
-get_alter(void)
+get_alter(uint32_t wanted)
 {
 	DIR *entries = opendir(cache);
 	struct dirent *one;
@@ -106,7 +106,7 @@ get_alter(void)
 		count++;
 	}
 	closedir(entries);
-	CHECK_EQUAL(count, 1);
+	CHECK_EQUAL(count, wanted);
 }
 
 static void
@@ -121,7 +121,7 @@ get_from_cache(void)
 	CHECK_EQUAL(get_runs(), 1);
 	get_right(maker);
 	CHECK_EQUAL(get_runs(), 1);
-	get_alter();
+	get_alter(1);
 	get_right(maker);
 	CHECK_EQUAL(get_runs(), 2);
 	csd_blob_maker_free(maker);
@@ -210,6 +210,83 @@ get_without_compiler(const char *other)
 	CHECK_EQUAL(csd_blob_get(maker, file.bytes, file.length, NULL, &blob, &header, reason), CSD_BLOB_FAILED);
 	CHECK(strcmp(reason, "no gcc in /nowhere: the package gcc brings it") == 0, "%s", reason);
 	csd_blob_maker_free(maker);
+	free(file.bytes);
+}
+
+static void
+get_not(struct csd_blob_options *options, const char *words)
+{
+	char reason[CSD_REASON_BYTES] = "";
+
+	CHECK(csd_blob_maker_create(options, reason) == NULL, "made with %s", options->blobs);
+	CHECK(strstr(reason, words) != NULL, "not '%s' but '%s'", words, reason);
+}
+
+/* What is in no more than the second folder. */
+static void
+get_more(const struct csd_blob_options *from)
+{
+	struct csd_blob_options options = *from;
+	char first[4300], copy[9000], reason[CSD_REASON_BYTES] = "";
+	struct csd_blob_maker *maker;
+
+	snprintf(first, sizeof(first), "%s/first", folder);
+	CHECK(mkdir(first, 0755) == 0, "%s", first);
+	snprintf(copy, sizeof(copy), "cp '%s/identity' '%s/'", from->blobs, first);
+	CHECK(system(copy) == 0, "%s", copy);
+	options.blobs = first;
+	options.more_blobs = from->blobs;
+	maker = csd_blob_maker_create(&options, reason);
+	CHECK(maker != NULL, "%s", reason);
+	get_right(maker);
+	csd_blob_maker_free(maker);
+	options.more_blobs = "/no/such/folder";
+	get_not(&options, "/no/such/folder: No such file or directory");
+}
+
+/* With what another machine's compiler has made: that is taken, and nothing is compiled or changed, whatever compiler is here. */
+static void
+get_from_blobs(const char *other)
+{
+	static const char *const nowhere[] = {"--path", "/nowhere", NULL};
+	struct csd_blob_options options = {.compile = compile, .blobs = cache, .seconds = 60};
+	struct file file = read_whole(other);
+	char reason[CSD_REASON_BYTES] = "", empty[4300], identity[4300];
+	struct csd_blob_header header;
+	struct csd_blob_maker *maker;
+	struct csd_memory *blob;
+
+	for (int compiler = 0; compiler < 2; compiler++) {
+		options.arguments = compiler ? NULL : nowhere;
+		maker = csd_blob_maker_create(&options, reason);
+		CHECK(maker != NULL, "%s", reason);
+		get_right(maker);
+		CHECK_EQUAL(csd_blob_get(maker, file.bytes, file.length, NULL, &blob, &header, reason), CSD_BLOB_REFUSED);
+		CHECK(strcmp(reason, "this node has no compiler, and its builder has not compiled this program: load one of those that it "
+			     "has, declare it in csd_target_programs, or give the node a compiler (csd_target_compiler: true)") == 0, "%s",
+		      reason);
+		csd_blob_maker_free(maker);
+	}
+	get_more(&options);
+	maker = csd_blob_maker_create(&options, reason);
+	CHECK(maker != NULL, "%s", reason);
+	get_alter(2);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQUAL(csd_blob_get(maker, program.bytes, program.length, NULL, &blob, &header, reason), CSD_BLOB_FAILED);
+		CHECK(strstr(reason, "is not as the builder made it: install it anew") != NULL, "%s", reason);
+	}
+	csd_blob_maker_free(maker);
+	options.compile = get_script("other", "exit 3");
+	get_not(&options, "is another csd_compile's: install both anew");
+	options.compile = compile;
+	snprintf(identity, sizeof(identity), "%s/identity", cache);
+	CHECK(unlink(identity) == 0, "%s", identity);
+	get_not(&options, "/identity: No such file or directory");
+	snprintf(empty, sizeof(empty), "%s/absent", folder);
+	options.blobs = empty;
+	get_not(&options, "/absent: No such file or directory");
+	CHECK(mkdir(empty, 0700) == 0 && chmod(empty, 0770) == 0, "%s", empty);
+	get_not(&options, "/absent: Operation not permitted");
 	free(file.bytes);
 }
 
@@ -366,6 +443,7 @@ main(int argc, char **argv)
 	get_from_cache();
 	get_all_wrong(argv[4]);
 	get_without_compiler(argv[4]);
+	get_from_blobs(argv[4]);
 	get_unwanted();
 	get_many();
 	get_killed((uint32_t)atoi(argv[5]), strtoull(argv[6], NULL, 0));
