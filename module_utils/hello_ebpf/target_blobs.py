@@ -146,11 +146,7 @@ class Blobs:
         slots = drive_from_saved(saved.read_file(str(config_file)).config).slots
         coming = {one.content for one in self.declared.values()}
         contents = {place: b"".join(map(_program, slot.loads)) for place, slot in slots.items()}
-        lost = [
-            place
-            for place, content in contents.items()
-            if content not in coming and not self.is_there(content)
-        ]
+        lost = [place for place, content in contents.items() if content not in coming and not self.is_there(content)]
         if kept := [place for place in lost if place not in self.slots]:
             raise LabError(
                 asked="start the target on a node without a compiler (csd_target_compiler: false)",

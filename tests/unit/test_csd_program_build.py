@@ -236,8 +236,8 @@ def test_what_csd_compile_refuses_is_told_in_its_words(programs: Path) -> None:
     assert base64.b64decode(hot["blob"]) == f"made {hot['bytes']}\n".encode()
     assert hot["made_by"] == "csd_compile 00\nflags\n"
     assert build(programs, "hot.bpf.c", "bare.bin", **asked | {"blobs": ["bare.bin"]})["msg"] == (
-        "Asked: compile bare.bin for nodes without a compiler. Found: it is a bare instruction stream, whose geometry is "
-        "told when it is loaded. Do: make it an ELF (clang -target bpf), or set csd_target_compiler: true."
+        "Asked: compile bare.bin for nodes without a compiler. Found: it is a bare instruction stream, whose geometry "
+        "is told when it is loaded. Do: make it an ELF (clang -target bpf), or set csd_target_compiler: true."
     )
     compiler.write_text('#!/bin/sh\n[ -n "$1" ] || { echo too costly to compile >&2; exit 2; }\n')
     assert build(programs, "hot.bpf.c", **asked)["msg"] == (
