@@ -253,7 +253,7 @@ ARGUMENTS = {
     "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
     "workers": {"type": "bool", "default": False},
     "compiler": {"type": "bool", "default": True},
-    "programs": {"type": "list", "elements": "dict", "default": []},
+    "programs": {"type": "list", "elements": contents.mapping, "default": []},
     "built": {"type": contents.mapping, "default": {}},
     "worker_cpus": {"type": "list", "elements": "int", "default": []},
     "program_cpu_milliseconds": {"type": "int", "default": 10000},
