@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import statistics
 import struct
 import time
 from collections.abc import Iterator
@@ -288,6 +289,16 @@ def test_a_host_with_a_hundred_long_runs_leaves_others_their_share(world: World)
             assert (done.cid, done.status) == (cid, (0, 0))
 
 
+def workers_seconds(world: World) -> list[float]:
+    """CPU time of each worker that has begun to work."""
+    found = []
+    for pid in processes_below(world.target.pid, "csd_worker"):
+        with suppress(OSError):
+            ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
+            found += [ticks / os.sysconf("SC_CLK_TCK")] if ticks else []
+    return found
+
+
 def ran(pid: int) -> float:
     """Seconds that a process has run: the clock that clock_getcpuclockid(3) gives, true to a tick of the scheduler.
 
@@ -299,10 +310,33 @@ def ran(pid: int) -> float:
 def reading_takes(world: World, io: Wire, nsid: int, times: int = 60) -> float:
     """How long the target runs for a read of one block, on the average, in seconds."""
     began = ran(world.target.pid)
+    read_blocks(io, nsid, times)
+    return (ran(world.target.pid) - began) / times
+
+
+def read_blocks(io: Wire, nsid: int, times: int) -> None:
     for _ in range(times):
         done, came = io.call(command(0x02, io.cid(), nsid, sgl=sgl(BLOCK)))
         assert (done.status, len(came)) == ((0, 0), BLOCK)
-    return (ran(world.target.pid) - began) / times
+
+
+def round_takes(world: World, io: Wire, nsid: int) -> float:
+    """How long a round of the thread is, in seconds by the target's own clock: the median of 51.
+
+    A read of the memory disk is completed in the round after the one that began it. How busy other CPUs are, and when
+    this host gets one, is no part of it.
+    """
+
+    def waited() -> float:
+        told = world.target.call("bdev_get_iostat", {"name": "fast"})
+        return float(told["bdevs"][0]["read_latency_ticks"] / told["tick_rate"])
+
+    takes = []
+    for _ in range(51):
+        before = waited()
+        read_blocks(io, nsid, 1)
+        takes.append(waited() - before)
+    return statistics.median(takes)
 
 
 @pytest.fixture(scope="module")
@@ -349,13 +383,15 @@ def test_eight_busy_compute_namespaces_take_no_more_of_a_round_than_one(world: W
         world.target.call("csd_activate_program", {"name": f"compute{nsid}", "pind": 0})
     admin, io = world.connect(world.host("patient"))
     with admin, io, busy(world, 1):
-        one = reading_takes(world, io, memory_disk)
+        one = round_takes(world, io, memory_disk)
         runs = [execute(world.io, 0, nsid=nsid) for nsid in range(8, 15)]
         world.io.send(*(run for _, run in runs))
-        eight = reading_takes(world, io, memory_disk)
+        until("eight programs", lambda: len(workers_seconds(world)) >= 8)
+        eight = round_takes(world, io, memory_disk)
         assert all(abort(world.admin, cid) for cid, _ in runs)
         assert {world.io.answer()[0].status for _ in runs} == {(0, 7)}
-    assert eight < 2 * one + 0.0005, (one, eight)
+    # A slice of each would be 25 us and more.
+    assert eight < 2 * one + 0.00005, (one, eight)
 
 
 @pytest.mark.holds("target-8")
@@ -508,15 +544,6 @@ CSD_PROGRAM int dear(const struct byte *byte)
 """
 
 
-def workers_seconds(world: World) -> float:
-    """CPU time of the programs that run."""
-    ticks = 0
-    for pid in processes_below(world.target.pid, "csd_worker"):
-        with suppress(OSError):
-            ticks += int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 @pytest.mark.holds("wire-8", "target-1")
 def test_a_program_that_becomes_dear_holds_nobody_up(world: World, memory_disk: int) -> None:
     """Cheap records first, so that a program looks harmless; then dear ones."""
@@ -531,7 +558,7 @@ def test_a_program_that_becomes_dear_holds_nobody_up(world: World, memory_disk: 
         cid, run = execute(world.io, 6, length=cheap + 4 * MOST)
         world.io.send(run)
         # A second of it is far more than the cheap ones take.
-        until("the dear ones", lambda: workers_seconds(world) > 1)
+        until("the dear ones", lambda: sum(workers_seconds(world)) > 1)
         slowest = max(reading_takes(world, io, memory_disk, 1) for _ in range(500))
         aborted = abort(world.admin, cid)
         status = world.io.answer()[0].status
