@@ -180,7 +180,8 @@ def test_for_a_node_without_a_compiler_the_builder_compiles_what_the_role_has_no
     )
     said = preflight(tmp_path, "--check", **asked)
     assert "compiled ." in said
-    assert f"no {compiler} on " in said
+    # An older Ansible breaks the lines of a warning, in the midst of a word.
+    assert f"no{compiler}on" in "".join(said.split())
     compiler.parent.mkdir(parents=True)
     compiler.write_text(COMPILER.replace("@", str(tmp_path)))
     compiler.chmod(0o755)

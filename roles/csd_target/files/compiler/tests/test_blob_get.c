@@ -326,24 +326,29 @@ get_unwanted(void)
 	csd_blob_maker_free(maker);
 }
 
-/* Of the compilers that say their numbers: lets a third go on, ends a third at once, and a third later; till an empty line. */
+/*
+ * Of the compilers that say their numbers, and begin when they are told: lets a third go on, ends a third at once, and a third
+ * later; till an empty line.
+ */
 static void *
-get_killer(void *path)
+get_killer(void *ctx)
 {
-	FILE *fifo = fopen(path, "re");
+	const char *const *fifos = ctx;
+	FILE *numbers = fopen(fifos[0], "re");
 	char line[32];
 
-	CHECK(fifo != NULL, "%s", (char *)path);
-	while (fgets(line, sizeof(line), fifo) != NULL && atoi(line) > 0) {
-		int handle = (int)syscall(SYS_pidfd_open, atoi(line), 0);
+	CHECK(numbers != NULL, "%s", fifos[0]);
+	while (fgets(line, sizeof(line), numbers) != NULL && atoi(line) > 0) {
+		int handle = (int)syscall(SYS_pidfd_open, atoi(line), 0), begin = open(fifos[1], O_WRONLY | O_CLOEXEC);
 
+		CHECK(begin >= 0 && write(begin, "\n", 1) == 1 && close(begin) == 0, "%s", fifos[1]);
 		if (below(3) > 0) {
 			usleep(below(2) ? (useconds_t)below(100000) : 0);
 			syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL, 0);
 		}
 		CHECK(close(handle) == 0, "no compiler %s", line);
 	}
-	fclose(fifo);
+	fclose(numbers);
 	return NULL;
 }
 
@@ -351,7 +356,8 @@ get_killer(void *path)
 static void
 get_killed(uint32_t kills, uint64_t seed)
 {
-	char fifo[4200], body[8600], reason[CSD_REASON_BYTES];
+	char numbers[4200], begin[4200], body[13000], reason[CSD_REASON_BYTES];
+	const char *fifos[] = {numbers, begin};
 	struct csd_blob_maker *maker;
 	uint32_t ready = 0;
 	pthread_t thread;
@@ -360,13 +366,14 @@ get_killed(uint32_t kills, uint64_t seed)
 
 	/* What a killed compiler has started comes to this process, and is seen. */
 	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "no subreaper");
-	snprintf(fifo, sizeof(fifo), "%s/compilers", folder);
-	snprintf(body, sizeof(body), "echo $$ >%s\nexec %s \"$@\"", fifo, compile);
-	CHECK(mkfifo(fifo, 0600) == 0, "%s", fifo);
+	snprintf(numbers, sizeof(numbers), "%s/numbers", folder);
+	snprintf(begin, sizeof(begin), "%s/begin", folder);
+	snprintf(body, sizeof(body), "echo $$ >%s\nread go <%s\nexec %s \"$@\"", numbers, begin, compile);
+	CHECK(mkfifo(numbers, 0600) == 0 && mkfifo(begin, 0600) == 0, "%s", numbers);
 	chance_begin(seed, 0);
-	CHECK(pthread_create(&thread, NULL, get_killer, fifo) == 0, "no thread");
-	file = open(fifo, O_WRONLY | O_CLOEXEC);	/* so that its end is not that of one compiler */
-	CHECK(file >= 0, "%s", fifo);
+	CHECK(pthread_create(&thread, NULL, get_killer, fifos) == 0, "no thread");
+	file = open(numbers, O_WRONLY | O_CLOEXEC);	/* so that its end is not that of one compiler */
+	CHECK(file >= 0, "%s", numbers);
 	maker = get_maker(get_script("mortal", body), NULL, 60);
 	for (uint32_t i = 0; i < kills; i++) {
 		struct csd_blob_header header;
@@ -382,7 +389,7 @@ get_killed(uint32_t kills, uint64_t seed)
 			CHECK(blob == NULL, "killed, and a program");
 		}
 	}
-	CHECK(write(file, "\n", 1) == 1 && close(file) == 0, "%s", fifo);
+	CHECK(write(file, "\n", 1) == 1 && close(file) == 0, "%s", numbers);
 	pthread_join(thread, NULL);
 	/* gcc may have begun a step of its work: its limit of CPU time is the latest end. */
 	for (deadline = csd_now() + 60 * 1000000000ULL; waitpid(-1, &status, WNOHANG) >= 0; usleep(1000)) {
