@@ -427,11 +427,14 @@ generate(struct generated *program, uint64_t seed, uint64_t number)
 
 	memset(program, 0, sizeof(*program));
 	chance_begin(seed, number);
-	program->functions = below(3) != 0 ? 1 : 2 + below(GENERATE_FUNCTIONS - 1);
+	/* Three of four are short: what goes wrong, goes wrong in few instructions, and of short ones there can be many. */
+	bool brief = number % 4 != 0;
+
+	program->functions = brief || below(3) != 0 ? 1 : 2 + below(GENERATE_FUNCTIONS - 1);
 	for (maker.function = 0; maker.function < program->functions; maker.function++) {
 		program->begins[maker.function] = program->count;
 		maker.limit = program->count + 80;
-		make_function(&maker, 1 + below(16));
+		make_function(&maker, 1 + below(brief ? 4 : 16));
 	}
 	for (uint32_t i = 0; i < program->call_count; i++) {
 		program->insns[program->calls[i]].imm = (int32_t)program->begins[program->called[i]] - (int32_t)program->calls[i] - 1;
