@@ -41,12 +41,12 @@ def prefix(tmp_path: Path) -> Path:
     """What a builder's archive brings: threshold and top are compiled, raw.bpf.o is not."""
     folder = tmp_path / "csd_target"
     (folder / "bin").mkdir(parents=True)
-    (folder / "programs/workers").mkdir(parents=True)
+    (folder / "programs").mkdir(parents=True)
     (folder / "programs/compiled").mkdir()
     (folder / "programs/compiled/identity").write_bytes(IDENTITY)
     for name in ("threshold", "top", "raw"):
         content = ELF + name.encode()
-        (folder / f"programs/workers/{name}.bpf.o").write_bytes(content)
+        (folder / f"programs/{name}.bpf.o").write_bytes(content)
         if name != "raw":
             (folder / "programs/compiled" / digest(IDENTITY + b"\0" + content)).write_bytes(b"blob")
     return folder

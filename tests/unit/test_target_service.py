@@ -224,7 +224,7 @@ def test_without_a_compiler_a_program_that_is_compiled_no_more_is_taken_out_befo
     """And refused where nothing that is declared comes in its place; the target runs on then."""
     bench.run()
     prefix = bench.folder / "csd_target"
-    for folder in ("bin", "programs/workers", "programs/compiled"):
+    for folder in ("bin", "programs", "programs/compiled"):
         (prefix / folder).mkdir(parents=True)
     (prefix / "programs/compiled/identity").write_text("csd_compile 00\ngcc 12\n")
     for name in PROGRAMS:

@@ -92,7 +92,7 @@ def test_a_node_without_a_compiler_refuses_what_the_builder_has_not_compiled() -
     """One that it runs, with a byte behind it: to a node with a compiler that is a program like others."""
     assert {"threshold", "hot"} <= set(PROGRAMS[WITHOUT_COMPILER].values())
     host, other = machine(HOSTS[0]), "/tmp/other.bpf.o"
-    folder = "/opt/hello_ebpf/csd_target/programs/workers"
+    folder = "/opt/hello_ebpf/csd_target/programs"
     host.check_output("sh -c %s", f"cat {folder}/threshold.bpf.o >{other} && printf x >>{other}")
     with_one, without = (f"csd {drive(HOSTS[0], node)}" for node in (SENSORS[0], WITHOUT_COMPILER))
     host.check_output(f"{with_one} load --slot 7 {other}")
