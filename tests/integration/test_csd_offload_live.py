@@ -188,7 +188,8 @@ def test_every_program_and_selectivity_after_each_rewrite(bench: Bench, tmp_path
     for run in measured["runs"]:
         assert run["wire_bytes_to_host"] == pytest.approx(run["tcp_bytes_to_host"], rel=0.02, abs=4096)
     assert offload["target_cpu_s"] > 0
-    assert 0 < offload["target_scan_s"]["median"] < offload["seconds"]["max"]
+    # Added up: so many are under way at a time.
+    assert 0 < offload["target_scan_s"]["median"] < offload["seconds"]["max"] * offload["queue_depth"]
     assert set(measured["phases"]["seconds"]) >= {"load", "verify", "copy", "execute", "read"}
     assert {one["program"]: one["slot"] for one in measured["programs"]} == SLOTS
     # The spare slot is empty again, and no range set is left.
