@@ -205,8 +205,8 @@ def test_the_life_of_a_program(host: Host) -> None:
 
 
 def test_a_refused_program(host: Host) -> None:
-    bad = host.folder / "loop.bin"
-    bad.write_bytes(bytes.fromhex("0500ffff00000000"))
+    bad = host.folder / "none.bin"
+    bad.write_bytes(bytes.fromhex("ff00000000000000"))
     said = host.csd("load", "--slot", "10", str(bad), code=3)
     assert "found: the drive answered Invalid Program Data (01h/8Eh): " in said
     assert "slot 10: its last load was refused: " in host.csd("list")

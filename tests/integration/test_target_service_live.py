@@ -42,14 +42,14 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import conftest  # noqa
 from ansible.module_utils.hello_ebpf.processes import PROC, credentials, find
-from ansible.module_utils.hello_ebpf.target_memory import _mapped
+from ansible.module_utils.hello_ebpf.hugepages_mapped import mapped_pages
 pid = int(sys.argv[1])
 try:
     Path(f"/proc/{pid}/exe").readlink()
     print(False)
 except PermissionError:
     print(True)
-print(find(pid).executable, credentials(pid).user, _mapped(find(pid), 2048, PROC), sep="\\n")
+print(find(pid).executable, credentials(pid).user, mapped_pages([find(pid)], 2048, PROC), sep="\\n")
 """
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 
