@@ -112,7 +112,6 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("spdk", "Install it"): (Moment(places="/spdk/20"),),
     ("csd_target", "Compile the programs on the builder"): (Moment(runs=("clang",)),),
     ("csd_target", "Install the supervisor"): (Moment(runs=("dpkg", "--unpack")),),
-    ("csd_target", "DPDK's eBPF library is there"): (Moment(runs=("apt-get", "download")),),
     ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/csd_target")),
     ("csd_target", "Keep the target running"): (HALF, Moment(runs=("daemon",))),
     ("csd_host", "The tool is built and installed"): (Moment(runs=("cc1",)),),
