@@ -81,6 +81,7 @@ struct csd_run {
 	uint32_t parts;
 	uint32_t oldest;
 	uint64_t asked_at;			/* ticks: the oldest began */
+	uint64_t cpu_nanoseconds;		/* that its worker took, once it has let go of it */
 	struct csd_ring_reference asked;	/* the input that they are of, */
 	uint64_t asked_from;			/* from this byte of the whole on */
 	bool filled;				/* the copies are what the ranges were */

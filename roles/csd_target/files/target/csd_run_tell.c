@@ -76,5 +76,6 @@ void
 csd_run_tell_rest(struct csd_run *run)
 {
 	csd_worker_take_lines(run->wait.worker, NULL, csd_run_tell_some, run);
-	csd_count(&run->slots->slot[run->pind].statistics.cpu_nanoseconds, csd_worker_cpu_time(run->wait.worker));
+	run->cpu_nanoseconds = csd_worker_cpu_time(run->wait.worker);
+	csd_count(&run->slots->slot[run->pind].statistics.cpu_nanoseconds, run->cpu_nanoseconds);
 }
