@@ -5,17 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
+#include "expect.h"
 
 /* No sum of lengths wraps, and none is above the limit. */
 static void

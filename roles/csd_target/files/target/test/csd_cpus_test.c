@@ -8,17 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
+#include "expect.h"
 
 /* CPUs 0 to 7 without 2, and the last that a set can have. */
 static cpu_set_t

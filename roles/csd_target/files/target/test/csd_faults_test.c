@@ -7,19 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
+
 #define SECOND	CSD_FAULTS_NANOSECONDS
-
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
 
 static void
 expect_text(const char *found, const char *wanted)

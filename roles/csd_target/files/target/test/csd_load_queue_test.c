@@ -4,19 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "expect.h"
+
 #define MANY	20
-
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
 
 static void
 add(struct csd_load_queue *queue, struct csd_load_item *item, const char *host)

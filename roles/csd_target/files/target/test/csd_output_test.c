@@ -8,20 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "expect.h"
+
 #define BYTES	61
 #define MAX_PIECES	5
-
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
 
 /* What a run does: one batch of items after the other, each of at most `most`. */
 static void

@@ -4,19 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "expect.h"
+
 #define EACH 50
-
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
 
 /* Hosts A (two queues), B and C; only addresses count. */
 static const char g_host[3], g_queue[4];

@@ -6,17 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
+#include "expect.h"
 
 static void
 add(struct csd_trace *trace, const char *text)

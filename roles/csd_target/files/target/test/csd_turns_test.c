@@ -4,17 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned g_checks;
-
-static void
-expect(const char *what, bool true_that)
-{
-	g_checks++;
-	if (!true_that) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
+#include "expect.h"
 
 int
 main(void)
