@@ -97,7 +97,6 @@ EXAMPLES = r"""
   csd_program_build:
     sources: [hot.bpf.c]
     folders: ["{{ inventory_dir }}/programs"]
-    include: [roles/csd_target/files/programs]
   delegate_to: build1.lab.example
   register: built
 

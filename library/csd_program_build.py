@@ -18,8 +18,10 @@ description:
 options:
   sources:
     description:
-      - Programs on the controller. A relative name is looked up in O(folders). A name that ends in C(.c) is C source;
-        all others are taken as they are.
+      - Programs on the controller. A relative name is looked up in O(folders), then among the shipped programs
+        (src/programs of this project). A name that ends in C(.c) is C source; all others are taken as they are. Every
+        program may include the headers that the shipped ones include, C(csd_bpf.h) among them; those in its own folder
+        come first.
     type: list
     elements: str
     required: true
@@ -28,21 +30,25 @@ options:
     type: list
     elements: path
     default: []
-  include:
+  machine_code:
     description:
-      - Folders of the controller whose headers (C(*.h)) every program may include, C(csd_bpf.h) among them. Headers in
-        a program's own folder come first.
-    type: list
-    elements: path
-    default: []
-  blobs:
-    description: Of O(sources), those that O(compiler) makes machine code of, for nodes without a compiler.
+      - Whether O(compiler) makes machine code of them, too, for nodes without a compiler. Not of the shipped programs,
+        which come compiled with csd_tgt.
+    type: bool
+    default: false
+  compiler:
+    description: csd_compile on the host that the task runs on. Needed for O(machine_code).
+    type: path
+  own:
+    description: Those that are no shipped programs. Filled in by the action plugin; not for playbooks.
     type: list
     elements: str
     default: []
-  compiler:
-    description: csd_compile on the host that the task runs on. Needed for O(blobs).
-    type: path
+  include:
+    description: Folders of the headers. Filled in by the action plugin; not for playbooks.
+    type: list
+    elements: path
+    default: []
   units:
     description: What is to be compiled. Filled in by the action plugin; not for playbooks.
     type: list
@@ -80,7 +86,6 @@ EXAMPLES = r"""
   csd_program_build:
     sources: [hot.bpf.c]
     folders: ["{{ inventory_dir }}/programs"]
-    include: [roles/csd_target/files/programs]
   delegate_to: build1.lab.example
   register: built
 
@@ -96,7 +101,7 @@ EXAMPLES = r"""
 RETURN = r"""
 programs:
   description: Each source's bytes (base64; null where it could not be compiled in check mode), digest and size. Those
-    in O(blobs) have machine code (base64), too, and what made it.
+    that become machine code have it (base64), too, and what made it.
   returned: success
   type: dict
   sample: {hot.bpf.c: {content: f0VMRgIBAQ…, sha256: 5f70bf18…, bytes: 984}}
@@ -125,7 +130,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "str", "required": True},
     "folders": {"type": "list", "elements": "path", "default": []},
     "include": {"type": "list", "elements": "path", "default": []},
-    "blobs": {"type": "list", "elements": "str", "default": []},
+    "machine_code": {"type": "bool", "default": False},
+    "own": {"type": "list", "elements": "str", "default": []},
     "compiler": {"type": "path"},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
     "texts": {"type": contents.mapping, "default": {}},
@@ -155,20 +161,20 @@ def main() -> None:
             programs[source] = described(compiled.elf)
             if compiled.warnings:
                 module.warn(f"clang about {source}: {compiled.warnings}")
-    if asked["blobs"]:
+    if asked["machine_code"] and asked["own"]:
         add_blobs(module, programs)
     module.exit_json(changed=False, programs=programs)
 
 
 def add_blobs(module: AnsibleModule, programs: dict[str, Any]) -> None:
-    """Machine code, of those for which it is asked."""
+    """Machine code, of those that do not come compiled with csd_tgt."""
     compiler = Path(module.params["compiler"] or "csd_compile")
     if module.check_mode and not compiler.exists():
         module.warn(f"no {compiler} on {os.uname().nodename} yet: what it will make is not known")
         return
     try:
         made_by = identity(compiler)
-        for source in module.params["blobs"]:
+        for source in module.params["own"]:
             elf = base64.b64decode(programs[source]["content"] or "")
             if not elf.startswith(b"\x7fELF"):
                 raise LabError(

@@ -1,34 +1,37 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""A source folder of the controller is built on the managed host and installed as a whole."""
+"""A product of this project is built from source on the managed host and installed as a whole."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: make_install
-short_description: A source folder is built with make and installed, by digest
+short_description: A product is built with make and installed, by digest
 description:
-  - Builds the folder O(src) of the controller on the managed host and installs the result into O(dest), in one
-    task. What is installed says what it was made of; where that is what is asked for, nothing runs.
+  - Builds a product from the project's own sources, the folder src of the controller, on the managed host and installs
+    the result into O(dest), in one task. What is installed says what it was made of; where that is what is asked for, nothing runs.
   - It is built again when a source, an argument, a tool's version or an input changed, and when an installed file
     is missing or altered.
-  - The build is C(make -j DESTDIR=... PREFIX=dest [make_args] install). The Makefile installs into
+  - The build is C(make -j DESTDIR=... PREFIX=dest [make_args] install_NAME). The Makefile installs into
     C($(DESTDIR)$(PREFIX)). What it made takes the place of O(dest) by a rename, so O(dest) is never half new, and a
     build that fails or is cut off leaves it as it was.
   - The environment of the build is clean (Debian's own tools on PATH, no MAKEFLAGS, no CFLAGS) but for
     O(environment).
 options:
   name:
-    description: The build's name, the same for present and absent. Names the build folder and the log.
+    description: The product, the same for present and absent. Names make's goal, the build folder and the log.
     type: str
     required: true
-  src:
+  rooms:
     description:
-      - Folder on the controller that holds the Makefile and the sources (text files). Hidden files and folders
-        named C(build) are left out. Needed for O(state=present).
-    type: path
+      - Folders of src that the product is made of (text files); what lies in src itself, such as the Makefile, comes
+        with them. A change in another room builds nothing again. Hidden files and folders named C(build) are left out.
+        Needed for O(state=present).
+    type: list
+    elements: str
+    default: []
   sources:
-    description: Relative file name to its text. Filled in from O(src) by the action plugin; not for playbooks.
+    description: Relative file name to its text. Filled in from O(rooms) by the action plugin; not for playbooks.
     type: dict
     default: {}
   dest:
@@ -90,14 +93,14 @@ EXAMPLES = r"""
 - name: Examples are built and installed
   make_install:
     name: ebpf_examples
-    src: "{{ role_path }}/files"
+    rooms: [trace, examples]
     dest: /opt/hello_ebpf/examples
     tool_versions: [clang --version, pkg-config --modversion libbpf]
 
 - name: Benchmark client is built against the SPDK that is installed
   make_install:
     name: csd_bench
-    src: "{{ role_path }}/files"
+    rooms: [protocol, common, bench]
     dest: /opt/hello_ebpf/csd_bench
     environment:
       PKG_CONFIG_PATH: /opt/hello_ebpf/spdk/current/lib/pkgconfig
@@ -117,7 +120,7 @@ actions:
   returned: success
   type: list
   elements: str
-  sample: ["build ebpf_examples and install it into /opt/hello_ebpf/examples (changed: source minimal.c)"]
+  sample: ["build ebpf_examples and install it into /opt/hello_ebpf/examples (changed: source examples/minimal.c)"]
 files:
   description: The installed files below O(dest) and their digests; empty in check mode before a build.
   returned: success
@@ -144,7 +147,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "src": {"type": "path"},
+            "rooms": {"type": "list", "elements": "str", "default": []},
             "sources": {"type": contents.mapping, "default": {}},
             "dest": {"type": "path", "required": True},
             "make_args": {"type": "list", "elements": "str", "default": []},
@@ -156,7 +159,7 @@ def main() -> None:
             "log": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        required_if=[("state", "present", ["src"])],
+        required_if=[("state", "present", ["rooms"])],
         supports_check_mode=True,
     )
     asked = module.params

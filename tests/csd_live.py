@@ -24,7 +24,9 @@ from target_answers import wait_for_rpc
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("HELLO_EBPF_CSD_TGT", "/opt/hello_ebpf/csd_target/bin/csd_tgt"))
 BRIDGE = os.environ.get("HELLO_EBPF_CSD_NVME", "/opt/hello_ebpf/csd_host/bin/csd_nvme")
-PROGRAMS = ROOT / "roles/csd_target/files/programs"
+PROGRAMS = ROOT / "src/programs"
+# What every program may include.
+HEADERS = (ROOT / "src/protocol", PROGRAMS)
 CORE_MASK = os.environ.get("HELLO_EBPF_TEST_CORE_MASK", "0x2" if (os.cpu_count() or 1) > 1 else "0x1")
 HOST_CORE = 0 if CORE_MASK == "0x2" else -1
 BLOCK = 4096
@@ -217,11 +219,12 @@ def processes_below(top: int, name: str) -> list[int]:
 
 
 def compile_program(source: Path, folder: Path, *options: str) -> bytes:
-    """A program of the role, or one that a test wrote, as clang makes it."""
+    """A program that is shipped, or one that a test wrote, as clang makes it."""
     made = folder / f"{source.name.removesuffix('.c')}.o"
     multiarch = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
     clang = shutil.which("clang") or pytest.fail("no clang: run the ebpf_toolchain role first")
-    flags = [*options, "-O2", "-target", "bpf", "-mcpu=v2", f"-I{PROGRAMS}", f"-I/usr/include/{multiarch}"]
+    flags = [*options, "-O2", "-target", "bpf", "-mcpu=v2", f"-I/usr/include/{multiarch}"]
+    flags += [f"-I{folder}" for folder in HEADERS]
     subprocess.run([clang, *flags, "-c", str(source), "-o", str(made)], check=True)
     return made.read_bytes()
 

@@ -57,7 +57,7 @@ def held() -> dict[str, list[str]]:
     for path in sorted([*ROOT.glob("tests/*/**/test_*.py"), *ROOT.glob("molecule/*/tests/**/test_*.py")]):
         for name, test in _marked(ast.parse(path.read_text())):
             found[name].append(f"{path.relative_to(ROOT)}{test}")
-    for path in sorted(ROOT.glob("roles/*/files/**/*.c")):
+    for path in sorted(ROOT.glob("src/**/*.c")):
         for words in re.findall(r"holds\(([^)]*)\)", path.read_text()):
             for name in re.findall(r'"([^"]+)"', words):
                 found[name].append(str(path.relative_to(ROOT)))

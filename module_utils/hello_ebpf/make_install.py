@@ -1,4 +1,4 @@
-"""A source folder, built with make and installed as a whole: what goes into it, what is there, and the build."""
+"""A product, built with make and installed as a whole: what goes into it, what is there, and the build."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Request:
     """What is to be built, from what, into where.
 
     Attributes:
-        name: the build's name; names its build folder and its log.
+        name: the product; names make's goal, the build folder and the log.
         dest: the folder that holds the result and nothing else.
         sources: file name below the build folder -> its text.
         make_args: further arguments of make.
@@ -60,6 +60,10 @@ class Request:
     @property
     def tree(self) -> Path:
         return self.cache / self.name
+
+    @property
+    def goal(self) -> str:
+        return f"install_{self.name}"
 
 
 @dataclass(frozen=True)
@@ -211,8 +215,8 @@ class MakeInstall:
             if not files:
                 raise LabError(
                     asked=f"build {request.name}",
-                    found=f"'make install' put nothing into $(DESTDIR)$(PREFIX); its output is in {request.log}",
-                    fix="let the Makefile's install rule install into $(DESTDIR)$(PREFIX)",
+                    found=f"'make {request.goal}' put nothing into $(DESTDIR)$(PREFIX); its output is in {request.log}",
+                    fix=f"let the Makefile's {request.goal} install into $(DESTDIR)$(PREFIX)",
                 )
             stamp = {"ingredients": self.ingredients(), "files": files}
             (result / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
@@ -227,7 +231,7 @@ class MakeInstall:
         request.log.parent.mkdir(parents=True, exist_ok=True)
         with request.log.open("w") as log:
             code = subprocess.run(
-                ["make", "-C", str(request.tree), f"-j{jobs}", *places, *request.make_args, "install"],
+                ["make", "-C", str(request.tree), f"-j{jobs}", *places, *request.make_args, request.goal],
                 env=ENVIRONMENT | request.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -11,6 +11,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+SRC = Path(__file__).resolve().parents[2] / "src"
+# Where programs lie that come with csd_tgt; and the headers that every program may include.
+SHIPPED = (str(SRC / "programs"), str(SRC / "programs/buffer"))
+HEADERS = (str(SRC / "protocol"), *SHIPPED)
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Reads ``sources`` and the headers that they may include here, so that the builder needs no copy of them."""
@@ -20,33 +25,42 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
-        args |= gather(_strings(args.get("sources")), _strings(args.get("folders")), _strings(args.get("include")))
+        args |= gather(_strings(args.get("sources")), _strings(args.get("folders")))
         result: dict[str, Any] = self._execute_module("csd_program_build", module_args=args, task_vars=task_vars)
         # The texts are of no use in a result.
-        for name in ("texts", "contents", "units"):
+        for name in ("texts", "contents", "units", "include", "own"):
             result.get("invocation", {}).get("module_args", {}).pop(name, None)
         return result
 
 
-def gather(sources: Sequence[str], folders: Sequence[str], include: Sequence[str]) -> dict[str, Any]:
-    """What the module needs to know of these sources: ``units``, ``texts``, ``contents`` and ``include``.
+def gather(sources: Sequence[str], folders: Sequence[str]) -> dict[str, Any]:
+    """What the module needs to know of these sources: ``units``, ``texts``, ``contents``, ``include`` and ``own``.
 
     Raises:
         AnsibleActionFail: a source is in none of the folders, or a C source or header is no text.
     """
     units: list[dict[str, str]] = []
     contents: dict[str, str] = {}
-    needed: dict[str, list[Path]] = {folder: _headers(Path(folder)) for folder in include}
+    own: list[str] = []
+    needed: dict[str, list[Path]] = {folder: _headers(Path(folder)) for folder in HEADERS}
     for source in dict.fromkeys(sources):
-        path = find(source, folders)
+        path = find(source, [*folders, *SHIPPED])
+        folder = str(path.parent)
+        if folder not in SHIPPED:
+            own.append(source)
         if path.suffix != ".c":
             contents[source] = base64.b64encode(path.read_bytes()).decode()
             continue
-        folder = str(path.parent)
         units.append({"source": source, "folder": folder, "name": path.name})
         needed.setdefault(folder, _headers(path.parent)).append(path)
     texts = {folder: {str(path.relative_to(folder)): _text(path) for path in paths} for folder, paths in needed.items()}
-    return {"units": units, "texts": texts if units else {}, "contents": contents, "include": list(include)}
+    return {
+        "units": units,
+        "texts": texts if units else {},
+        "contents": contents,
+        "include": list(HEADERS),
+        "own": own,
+    }
 
 
 def find(source: str, folders: Sequence[str]) -> Path:

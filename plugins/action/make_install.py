@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Hands the source folder of the controller to the module make_install: one round trip, honest in check mode."""
+"""Hands a product's sources, which lie beside this plugin, to the module make_install: one round trip, honest in check mode."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+SRC = Path(__file__).resolve().parents[2] / "src"
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
-    """Reads ``src`` here, so that the module sees every source's text on the managed host."""
+    """Reads the rooms of ``src`` here, so that the module sees every source's text on the managed host."""
 
     TRANSFERS_FILES = False
 
@@ -19,33 +22,37 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         if args.get("state", "present") == "present":
-            args["sources"] = read_sources(Path(str(args.get("src", ""))))
+            args["sources"] = read_sources(SRC, [str(room) for room in args.get("rooms") or []])
         result: dict[str, Any] = self._execute_module("make_install", module_args=args, task_vars=task_vars)
         # The sources' texts are of no use in a result.
         result.get("invocation", {}).get("module_args", {}).pop("sources", None)
         return result
 
 
-def read_sources(folder: Path) -> dict[str, str]:
-    """Relative name -> text of the files in a folder; hidden ones and what a build left there are no sources.
+def read_sources(src: Path, rooms: Sequence[str]) -> dict[str, str]:
+    """Name below src -> text: what lies in src itself, and in these rooms. Hidden files and what a build left are no sources.
 
     Raises:
-        AnsibleActionFail: there is no such folder, it has no Makefile, or one of the files is no text.
+        AnsibleActionFail: there is no such room, or one of the files is no text.
     """
+    paths = [path for path in src.glob("*") if path.is_file()]
+    for room in rooms:
+        if not (src / room).is_dir():
+            there = ", ".join(sorted(path.name for path in src.glob("*/")))
+            raise AnsibleActionFail(
+                f"Asked: the sources in {src}/{room} on the controller. Found: no such folder; there are {there}. "
+                "Do: correct rooms."
+            )
+        paths += [path for path in (src / room).rglob("*") if path.is_file()]
     sources = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part == "build" or part.startswith(".") for part in name.parts):
+    for path in sorted(paths):
+        name = path.relative_to(src)
+        if not any(part in {"build", "__pycache__"} or part.startswith(".") for part in name.parts):
             try:
                 sources[str(name)] = path.read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
                 raise AnsibleActionFail(
-                    f"Asked: the sources in {folder}. Found: {name} is no UTF-8 text ({error.reason}). "
-                    f"Do: keep what a build leaves in {folder}/build, or remove it."
+                    f"Asked: the sources in {src}. Found: {name} is no UTF-8 text ({error.reason}). "
+                    f"Do: keep what a build leaves in {src}/build, or remove it."
                 ) from None
-    if "Makefile" not in sources:
-        raise AnsibleActionFail(
-            f"Asked: the sources in '{folder}' on the controller. Found: no Makefile in it. "
-            "Do: let src name the folder that holds the Makefile."
-        )
     return sources

@@ -29,7 +29,7 @@ from waiting import until
 PORT = 24168
 ROOM = 131072
 REFUSED, INTERRUPTED = 0x18E, 0x021
-FILES = ROOT / "roles/csd_target/files"
+ENGINE = ROOT / "src/engine"
 COMPILER = """#!/bin/sh
 cd {folder}
 [ "$1" = --identity ] && exec {real} {options} "$@"
@@ -177,8 +177,8 @@ def test_a_change_of_the_subsystem_waits_for_no_compiler(target: LoadTarget) -> 
 
 def test_a_program_that_is_too_costly_is_refused_while_others_go_on(target: LoadTarget) -> None:
     bomb = target.folder / "bomb"
-    source = FILES / "compiler/tests/bomb.c"
-    subprocess.run(["gcc", f"-I{FILES}/translator/tests", source, "-o", bomb], check=True)
+    source = ENGINE / "compiler/tests/bomb.c"
+    subprocess.run(["gcc", f"-I{ENGINE}/translator/tests", source, "-o", bomb], check=True)
     text = subprocess.run([bomb, "deep", "4000"], capture_output=True, check=True).stdout
     made = target.folder / "bomb.o"
     clang = ["clang", "-target", "bpf", "-mcpu=v3", "-x", "assembler", "-c", "-", "-o", str(made)]

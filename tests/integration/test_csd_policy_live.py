@@ -17,7 +17,7 @@ from csd_live import BINARY, ROOT, compile_program
 
 PORT = 24127
 REFUSED = 0x18E
-SHIPPED = ROOT / "roles/csd_target/files/programs"
+SHIPPED = ROOT / "src/programs"
 PROVED = ("search", "threshold")
 
 # Count records: one as it is, one by a function that is not inlined.

@@ -24,12 +24,11 @@ from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_un
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 from conftest import ROOT
-from csd_live import BRIDGE, HOST_CORE
+from csd_live import BRIDGE, HEADERS, HOST_CORE, PROGRAMS
 from live_target import CSD_TGT, LiveTarget
 from module_run import run_module
 from waiting import until
 
-PROGRAMS = ROOT / "roles/csd_target/files/programs"
 OWN = ROOT / "inventory/fleet.example/programs"
 SHIPPED = ("threshold", "search", "aggregate", "histogram", "sample", "top")
 # mov r0, 1; exit: keeps every record.
@@ -102,14 +101,15 @@ def compiled(folder: Path) -> dict[str, bytes]:
     (folder / "own").mkdir()
     (folder / "own" / "beyond.bpf.c").write_text(BEYOND)
     places = {PROGRAMS: [f"{name}.bpf.c" for name in SHIPPED], OWN: ["hot.bpf.c"], folder / "own": ["beyond.bpf.c"]}
+    headers = [str(place) for place in HEADERS]
     units = [Unit(name.split(".")[0], str(place), name) for place, names in places.items() for name in names]
     texts = {
         str(place): {path.name: path.read_text() for path in place.iterdir() if path.suffix in {".c", ".h"}}
-        for place in places
+        for place in {*places, *HEADERS}
     }
     scratch = folder / "scratch"
     scratch.mkdir()
-    return {name: made.elf for name, made in compile_units(units, texts, [str(PROGRAMS)], scratch).items()}
+    return {name: made.elf for name, made in compile_units(units, texts, headers, scratch).items()}
 
 
 BUILT: dict[str, Any] = {}

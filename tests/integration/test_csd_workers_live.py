@@ -31,7 +31,7 @@ PORT = 24118
 ROOM = 131072
 # Of Execute, in SLM: where it writes, and how much it may.
 OUTPUT, WRITTEN = 8 << 20, 6 << 20
-PROGRAMS = ROOT / "roles/csd_target/files/translator/tests/programs"
+PROGRAMS = ROOT / "src/engine/translator/tests/programs"
 FAULT, TIME, INTERRUPTED, ABORTED = 0x7C0, 0x7C1, 0x021, 0x007
 
 # Does what cparam1 says: 0 counts, 1 reads at an address, 2 loops for ever, 3 recurses for ever.

@@ -160,7 +160,7 @@ def test_an_edited_program_is_replaced_and_only_then(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "inventory/local", inventory)
     (inventory / "programs").mkdir()
     source = inventory / "programs/threshold.bpf.c"
-    shipped = (ROOT / "roles/csd_target/files/programs/threshold.bpf.c").read_text()
+    shipped = (ROOT / "src/programs/threshold.bpf.c").read_text()
     source.write_text(shipped)
     assert playbook(tmp_path, "target", "-i", str(inventory)).succeeded().changed == set()
 

@@ -30,10 +30,10 @@ from ansible.module_utils.hello_ebpf.target_service import TargetService
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS
 
 from conftest import ROOT
+from csd_live import HEADERS
 from live_target import CORE_MASK, CSD_TGT
 from module_run import run_module
 
-SHIPPED = ROOT / "roles/csd_target/files/programs"
 USER, GROUP = "nobody", "users"
 NAME = "csd_service_test"
 SEE = """
@@ -167,11 +167,12 @@ def test_it_compiles_programs_and_says_so_where_it_cannot(bench: Bench) -> None:
     assert "msg" not in bench.run(worker_cpus=[0], program_cpu_milliseconds=250)
     told = ["--workers", str(bench.folder), "--worker-cpus", "0", "--program-cpu-milliseconds", "250"]
     assert "\0".join(told) in Path(f"/proc/{bench.pid()}/cmdline").read_text()
-    folder = str(SHIPPED / "buffer")
-    given = {str(path): {one.name: one.read_text() for one in path.glob("*.[ch]")} for path in (SHIPPED, Path(folder))}
+    folder = str(ROOT / "src/programs/buffer")
+    places = [*HEADERS, Path(folder)]
+    given = {str(path): {one.name: one.read_text() for one in path.glob("*.[ch]")} for path in places}
     unit = Unit("group_by.bpf.c", folder, "group_by.bpf.c")
     with tempfile.TemporaryDirectory() as scratch:
-        made = compile_units([unit], given, [str(SHIPPED), folder], Path(scratch))
+        made = compile_units([unit], given, list(given), Path(scratch))
     content = base64.b64encode(made["group_by.bpf.c"].elf).decode()
     with Client(str(bench.socket)) as client:
         client.call("bdev_csd_compute_create", {"name": "compute"})

@@ -16,7 +16,7 @@ spdk=$(readlink -f "${HELLO_EBPF_SPDK:-/opt/hello_ebpf/spdk}/sanitized")
 # Objects know nothing of headers of another build of SPDK.
 [ "$(cat "$folder/spdk" 2>/dev/null)" = "$spdk" ] || rm -rf "$folder/checked"
 echo "$spdk" >"$folder/spdk"
-make --no-print-directory -j"$(nproc)" -C roles/csd_target/files BUILD="$folder" SPDK="$spdk" csd_tgt_checked csd_workers csd_compile \
+make --no-print-directory -j"$(nproc)" -C src BUILD="$folder" SPDK="$spdk" csd_tgt_checked csd_workers csd_compile \
 	>"$folder/make.log" 2>&1 || { tail -40 "$folder/make.log"; exit 1; }
 # Where csd_tgt --workers finds them, as in an installed target: beside it.
 cp "$folder"/worker/csd_worker "$folder"/worker/csd_spawner "$folder"/csd_compile "$folder/checked/"

@@ -19,7 +19,7 @@ from ansible.module_utils.hello_ebpf.csd_program import compile as compiler
 from conftest import ROOT
 from module_run import run_module
 
-SHIPPED = ROOT / "roles/csd_target/files/programs"
+SHIPPED = ROOT / "src/programs"
 SOURCE = """\
 #include "csd_bpf.h"
 #include "limit.h"
@@ -54,8 +54,7 @@ def programs(tmp_path: Path) -> Path:
 
 def build(folder: Path, *sources: str, check: bool = False, **more: Any) -> dict[str, Any]:
     """What the task returns, its controller's half included."""
-    ours = [str(SHIPPED), str(SHIPPED / "buffer")]
-    asked = {"sources": list(sources), "folders": [str(folder), *ours], "include": ours}
+    asked = {"sources": list(sources), "folders": [str(folder)]}
     return run_module(csd_program_build.main, {**asked, **action.gather(**asked), **more}, check=check)
 
 
@@ -227,15 +226,17 @@ def test_the_flags_are_those_of_the_makefile() -> None:
 
 
 def test_what_csd_compile_refuses_is_told_in_its_words(programs: Path) -> None:
-    """Machine code for nodes without a compiler; not of a bare instruction stream."""
+    """Machine code for nodes without a compiler; neither of a shipped program nor of a bare instruction stream."""
     compiler = programs / "csd_compile"
     compiler.write_text('#!/bin/sh\n[ -z "$1" ] || { echo csd_compile 00; echo flags; exit; }\necho "made $(wc -c)"\n')
     compiler.chmod(0o755)
-    asked: dict[str, Any] = {"blobs": ["hot.bpf.c"], "compiler": str(compiler)}
-    hot = build(programs, "hot.bpf.c", "bare.bin", **asked)["programs"]["hot.bpf.c"]
+    asked: dict[str, Any] = {"machine_code": True, "compiler": str(compiler)}
+    made = build(programs, "hot.bpf.c", "top.bpf.c", **asked)["programs"]
+    hot = made["hot.bpf.c"]
     assert base64.b64decode(hot["blob"]) == f"made {hot['bytes']}\n".encode()
     assert hot["made_by"] == "csd_compile 00\nflags\n"
-    assert build(programs, "hot.bpf.c", "bare.bin", **asked | {"blobs": ["bare.bin"]})["msg"] == (
+    assert "blob" not in made["top.bpf.c"], "it comes compiled with csd_tgt"
+    assert build(programs, "hot.bpf.c", "bare.bin", **asked)["msg"] == (
         "Asked: compile bare.bin for nodes without a compiler. Found: it is a bare instruction stream, whose geometry "
         "is told when it is loaded. Do: make it an ELF (clang -target bpf), or set csd_target_compiler: true."
     )

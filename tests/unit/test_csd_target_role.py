@@ -246,7 +246,7 @@ def test_the_inventories_show_programs_that_are_there() -> None:
     for group in ("targets", "archive"):
         programs = yaml.safe_load((fleet / f"group_vars/{group}.yml").read_text())["csd_target_programs"]
         for name in [one["source"] for one in programs if "source" in one]:
-            assert (fleet / "programs" / name).exists() or list((ROLE / "files/programs").glob(f"**/{name}")), name
+            assert (fleet / "programs" / name).exists() or list((ROOT / "src/programs").glob(f"**/{name}")), name
 
 
 def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:

@@ -328,9 +328,10 @@ def test_other_folders_than_the_builders_are_refused() -> None:
 
 def test_the_sources_digest_follows_what_is_compiled_and_nothing_else(tmp_path: Path) -> None:
     files = {
-        "roles/csd_target/files/main.c": "int main;",
-        "roles/csd_target/files/build/main.o": "object",
-        "roles/csd_target/files/.hidden": "",
+        "src/target/main.c": "int main;",
+        "roles/spdk/files/patches/0001-first.patch": "--- a",
+        "src/build/main.o": "object",
+        "src/target/.hidden": "",
         "roles/csd_target/tasks/build.yml": "---",
         "roles/csd_target/defaults/main.yml": "---",
         "roles/spdk/vars/main.yml": "---",
@@ -346,8 +347,8 @@ def test_the_sources_digest_follows_what_is_compiled_and_nothing_else(tmp_path: 
         has_a_say[name] = sources_digest(tmp_path) != first
         (tmp_path / name).write_text(text)
     assert [name for name, has in has_a_say.items() if not has] == [
-        "roles/csd_target/files/build/main.o",
-        "roles/csd_target/files/.hidden",
+        "src/build/main.o",
+        "src/target/.hidden",
         "roles/csd_target/defaults/main.yml",
     ]
     assert archive_name("debian-12", "x86-64-v2", first) == f"hello_ebpf-debian-12-x86-64-v2-{first}.tar.gz"

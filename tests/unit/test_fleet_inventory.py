@@ -147,5 +147,5 @@ def test_every_program_is_there(variables: dict[str, dict[str, Any]]) -> None:
     for node in variables.values():
         for program in node.get("csd_target_programs", []):
             source = program.get("source", "threshold.bpf.c")
-            folders = [EXAMPLE / "programs", ROOT / "roles/csd_target/files/programs"]
+            folders = [EXAMPLE / "programs", ROOT / "src/programs"]
             assert any((folder / source).is_file() for folder in folders), source

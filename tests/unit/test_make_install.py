@@ -20,7 +20,7 @@ MAKEFILE = """\
 all: build/hello
 build/hello: hello.c
 	mkdir -p build && $(CC) $(FLAGS) -Wall -Werror -o $@ $<
-install: all
+install_hello: all
 	install -D -m 755 build/hello $(DESTDIR)$(PREFIX)/bin/hello
 	install -D -m 644 hello.c $(DESTDIR)$(PREFIX)/share/hello.c
 """
@@ -40,7 +40,7 @@ class Folder:
     def install(self, state: str = "present", *, check: bool = False) -> dict[str, Any]:
         params = {
             "name": "hello",
-            "src": "/controller",
+            "rooms": ["hello"],
             "sources": self.sources,
             "dest": str(self.dest),
             "cache": str(self.root / "cache"),
@@ -204,11 +204,11 @@ def test_a_folder_of_somebody_else_is_left_alone(folder: Folder) -> None:
 
 
 def test_an_install_rule_that_installs_nothing(folder: Folder) -> None:
-    folder.sources = {"Makefile": "install:\n\t@echo done\n"}
+    folder.sources = {"Makefile": "install_hello:\n\t@echo done\n"}
     assert folder.install()["msg"] == (
-        f"Asked: build hello. Found: 'make install' put nothing into $(DESTDIR)$(PREFIX); "
+        f"Asked: build hello. Found: 'make install_hello' put nothing into $(DESTDIR)$(PREFIX); "
         f"its output is in {folder.log}. "
-        "Do: let the Makefile's install rule install into $(DESTDIR)$(PREFIX)."
+        "Do: let the Makefile's install_hello install into $(DESTDIR)$(PREFIX)."
     )
 
 

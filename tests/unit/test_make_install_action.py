@@ -12,42 +12,57 @@ from ansible.errors import AnsibleActionFail
 PLUGIN = Path(__file__).resolve().parents[2] / "plugins" / "action" / "make_install.py"
 
 
+ReadSources = Callable[[Path, list[str]], dict[str, str]]
+
+
 @pytest.fixture
-def read_sources() -> Callable[[Path], dict[str, str]]:
+def read_sources() -> ReadSources:
     # The plugin has the module's name, which tests import already.
     spec = importlib.util.spec_from_file_location("make_install_action", PLUGIN)
     assert spec is not None
     assert spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
-    found: Callable[[Path], dict[str, str]] = plugin.read_sources
+    found: ReadSources = plugin.read_sources
     return found
 
 
-def test_sources_are_the_folders_text_without_what_a_build_leaves(
-    read_sources: Callable[[Path], dict[str, str]], tmp_path: Path
+def test_sources_are_the_text_of_the_rooms_without_what_a_build_leaves(
+    read_sources: ReadSources, tmp_path: Path
 ) -> None:
-    for name in ["Makefile", "main.c", "lib/part.c", "build/main.o", "lib/build/part.o", ".hidden", ".git/config"]:
+    ours = ["Makefile", "host/main.c", "host/parts/part.c"]
+    others = ["build/main.o", "host/build/part.o", "host/.hidden", ".git/config", "bench/main.c"]
+    for name in [*ours, *others]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    assert read_sources(tmp_path) == {name: name for name in ["Makefile", "lib/part.c", "main.c"]}
+    assert read_sources(tmp_path, ["host"]) == {name: name for name in ours}
 
 
-def test_a_folder_without_makefile(read_sources: Callable[[Path], dict[str, str]], tmp_path: Path) -> None:
+def test_a_room_that_is_a_link_is_read(read_sources: ReadSources, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    (tmp_path / "elsewhere/deep/tool.py").write_text("pass")
+    (tmp_path / "src/host").mkdir(parents=True)
+    (tmp_path / "src/host/python").symlink_to("../../elsewhere")
+    assert read_sources(tmp_path / "src", ["host", "host/python"]) == {"host/python/deep/tool.py": "pass"}
+
+
+def test_a_room_that_is_nowhere(read_sources: ReadSources, tmp_path: Path) -> None:
+    for room in ("host", "bench"):
+        (tmp_path / room).mkdir()
     with pytest.raises(AnsibleActionFail) as error:
-        read_sources(tmp_path / "nowhere")
+        read_sources(tmp_path, ["host", "hosts"])
     assert error.value.message == (
-        f"Asked: the sources in '{tmp_path}/nowhere' on the controller. Found: no Makefile in it. "
-        "Do: let src name the folder that holds the Makefile."
+        f"Asked: the sources in {tmp_path}/hosts on the controller. Found: no such folder; there are bench, host. "
+        "Do: correct rooms."
     )
 
 
-def test_a_file_that_is_no_text(read_sources: Callable[[Path], dict[str, str]], tmp_path: Path) -> None:
-    (tmp_path / "Makefile").touch()
-    (tmp_path / "main.o").write_bytes(b"\x7fELF\xff")
+def test_a_file_that_is_no_text(read_sources: ReadSources, tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/main.o").write_bytes(b"\x7fELF\xff")
     with pytest.raises(AnsibleActionFail) as error:
-        read_sources(tmp_path)
+        read_sources(tmp_path, ["host"])
     assert error.value.message == (
-        f"Asked: the sources in {tmp_path}. Found: main.o is no UTF-8 text (invalid start byte). "
+        f"Asked: the sources in {tmp_path}. Found: host/main.o is no UTF-8 text (invalid start byte). "
         f"Do: keep what a build leaves in {tmp_path}/build, or remove it."
     )

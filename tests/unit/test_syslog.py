@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
 from ansible.module_utils.basic import AnsibleModule
 
 from module_run import run_module
@@ -91,17 +92,17 @@ def action(name: str) -> ModuleType:
 
 @pytest.mark.parametrize("role", ["csd_bench", "csd_host", "csd_target", "ebpf_examples"])
 def test_the_sources_that_a_role_builds(role: str) -> None:
-    folder = ROOT / "roles" / role / "files"
-    sources = action("make_install").read_sources(folder)
-    said = line("make_install", {"name": role, "src": str(folder), "sources": sources, "dest": "/opt/x"})
+    tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/build.yml").read_text())
+    [rooms] = [task["make_install"]["rooms"] for task in tasks if "make_install" in task]
+    sources = action("make_install").read_sources(ROOT / "src", rooms)
+    said = line("make_install", {"name": role, "rooms": rooms, "sources": sources, "dest": "/opt/x"})
     assert f"sources=({len(sources)} entries, " in said
     assert len(said) < LINE
 
 
 def test_the_programs_that_are_compiled() -> None:
-    programs = ROOT / "roles/csd_target/files/programs"
-    sources = sorted(path.name for path in programs.glob("*.bpf.c"))
-    asked = action("csd_program_build").gather(sources, [str(programs)], [str(programs)])
+    sources = sorted(path.name for path in (ROOT / "src/programs").glob("*.bpf.c"))
+    asked = action("csd_program_build").gather(sources, [])
     asked["contents"] = {"own.o": "f0VMRg" * 10000}
     assert len(line("csd_program_build", {"sources": sources, **asked})) < LINE
 

@@ -112,7 +112,7 @@ def test_what_csd_tgt_would_refuse_is_refused_before_anything_is_changed(
 
 def test_the_limit_of_tasks_is_enough_for_all_workers() -> None:
     """By the constants of csd_workers.c: each thread of the target has so many at most, and a spawner."""
-    text = (ROOT / "roles/csd_target/files/target/csd_workers.c").read_text()
+    text = (ROOT / "src/target/csd_workers.c").read_text()
     found = re.search(r"^#define MOST_WORKERS\s+(\d+)$", text, re.MULTILINE)
     assert found
     assert int(found[1]) + 1 == target_workers.WORKERS_OF_A_THREAD

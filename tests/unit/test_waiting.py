@@ -30,10 +30,9 @@ PYTHON = sorted(
 SHELLS = sorted(
     itertools.chain(
         *(folder.rglob(name) for folder in FOLDERS for name in ("*.sh", "*.yml")),
-        (path for path in (ROOT / "roles").glob("*/files/**/test_*") if path.suffix in {".sh", ".py"}),
     )
 )
-C = sorted(itertools.chain((ROOT / "roles").glob("*/files/**/test_*.c"), (ROOT / "tests").rglob("*.c")))
+C = sorted(itertools.chain((ROOT / "src").glob("**/tests/*.c"), (ROOT / "tests").rglob("*.c")))
 # A sleep of a line of shell or of a small program in a string; below a minute it is one that ends by itself.
 SLEEP = re.compile(r"\bsleep[ (]+(?P<seconds>[\d.]+|\{)")
 CLOCKS = {"monotonic", "perf_counter", "time", "monotonic_ns", "perf_counter_ns", "time_ns"}
@@ -43,9 +42,13 @@ EXCEPTIONS = {
     ("tests/fuzz/host.c", "usleep"): "between two tries to connect, until ANSWER_S have passed",
     ("tests/fuzz/link.c", "usleep"): "between two looks at CSTS",
     ("tests/fuzz/guests.c", "usleep"): "a guest that stays for a while; whatever it sees or misses fails nothing",
-    ("roles/csd_target/files/compiler/tests/test_compile.c", "nanosleep"): "between two looks at /proc, 20 s at most",
-    ("roles/csd_target/files/compiler/tests/test_blob_get.c", "usleep"): "when a compiler is killed, by chance; then "
+    ("src/engine/compiler/tests/test_compile.c", "nanosleep"): "between two looks at /proc, 20 s at most",
+    ("src/engine/compiler/tests/test_blob_get.c", "usleep"): "when a compiler is killed, by chance; then "
     "60 s at most until its last process is gone",
+    (
+        "src/engine/worker/tests/lab.c",
+        "usleep",
+    ): "between two looks at a spawner or an answer, until LAB_PATIENCE_MS have passed",
     ("tests/integration/aio_watch.c", "usleep"): "a device that stays slow until a file has gone",
 }
 

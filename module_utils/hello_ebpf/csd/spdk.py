@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 """SPDK's user-space initiator, for hosts whose kernel has no nvme-tcp: the C program csd_nvme as a child process.
 
-Its frames are described in roles/csd_host/files/csd_nvme.h. Several commands may be under way on several queues.
+Its frames are described in src/host/csd_nvme.h. Several commands may be under way on several queues.
 """
 
 from __future__ import annotations

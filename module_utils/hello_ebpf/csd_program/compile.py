@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import LabError
 from ..make_install import ENVIRONMENT
 
-# As roles/csd_target/files/programs/programs.mk has them; a test holds the two against each other. What maps are, and
+# As src/programs/programs.mk has them; a test holds the two against each other. What maps are, and
 # which line an instruction is of, the drive reads from .BTF and .BTF.ext. clang makes DWARF beside them, several times
 # as large, which nobody reads: llvm-strip takes it away. Programs are told apart by their bytes: no path of this
 # machine is in them.

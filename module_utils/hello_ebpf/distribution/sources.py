@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DIGITS = 12
-# The roles whose files are compiled, and what else has a say in how.
-ROLES = ("csd_bench", "csd_host", "csd_target", "ebpf_examples", "spdk")
+# Whose files are compiled or packed, and what else has a say in how.
+FOLDERS = ("src", "roles/csd_host/files", "roles/spdk/files")
 RECIPES = (
     "roles/*/tasks/build.yml",
     "roles/spdk/defaults/main.yml",
@@ -27,10 +27,9 @@ def sources_digest(project: Path) -> str:
 
 
 def _files(project: Path) -> Iterator[Path]:
-    for role in ROLES:
-        folder = project / "roles" / role / "files"
-        for path in folder.rglob("*"):
-            parts = path.relative_to(folder).parts
+    for folder in FOLDERS:
+        for path in (project / folder).rglob("*"):
+            parts = path.relative_to(project / folder).parts
             if path.is_file() and not any(part in {"build", "__pycache__"} or part.startswith(".") for part in parts):
                 yield path
     for pattern in RECIPES:

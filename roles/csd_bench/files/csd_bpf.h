@@ -1,1 +1,0 @@
-../../csd_target/files/programs/csd_bpf.h

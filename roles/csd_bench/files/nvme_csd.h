@@ -1,1 +1,0 @@
-../../csd_target/files/protocol/nvme_csd.h

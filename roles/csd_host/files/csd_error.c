@@ -1,1 +1,0 @@
-../../csd_bench/files/csd_error.c

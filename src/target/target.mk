@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+#
+# csd_tgt: every target/csd_*.c, what it has of the engine, and SPDK's target.
+#   make csd_tgt_checked    the same under AddressSanitizer and UBSan: $(BUILD)/checked/csd_tgt
+TARGET_SOURCES := $(wildcard target/csd_*.c)
+# Of the engine: it knows nothing of SPDK.
+TARGET_ENGINE := $(addprefix worker/,csd_aside csd_blob csd_executor csd_kit csd_memory csd_ring csd_spawner_link) confine/csd_confine \
+	$(addprefix compiler/,csd_blob_get csd_cache) $(addprefix translator/,csd_btf csd_bare csd_check csd_elf_file csd_flow csd_geometry \
+	csd_helper csd_object csd_object_maps csd_object_read csd_proof csd_refuse csd_source csd_value csd_verify)
+TARGET_OBJECTS := $(TARGET_SOURCES:%.c=%.o) $(TARGET_ENGINE:%=engine/%.o)
+TARGET_LIBRARIES = $(call spdk,--libs,hello_spdk_target) -lcrypto
+
+# Functions that know nothing of SPDK stand in files of their own: `make check` tests them.
+TARGET_PLAIN := csd_changes csd_copies csd_cpus csd_effects csd_faults csd_limit csd_load_queue csd_log csd_output csd_reachability \
+	csd_shares csd_slm_check csd_trace csd_turns
+$(BUILD)/target/% $(BUILD)/checked/target/%: INCLUDES = $(ENGINE_INCLUDES) $(call spdk_includes,hello_spdk_target)
+$(foreach build,$(BUILD) $(BUILD)/checked,$(TARGET_PLAIN:%=$(build)/target/%.o)): INCLUDES = $(ENGINE_INCLUDES)
+
+.PHONY: csd_target csd_tgt csd_tgt_checked install_csd_target install_csd_tgt
+all: csd_target
+csd_target: csd_tgt
+csd_tgt: $(BUILD)/csd_tgt
+csd_tgt_checked: $(BUILD)/checked/csd_tgt
+
+$(BUILD)/csd_tgt: $(TARGET_OBJECTS:%=$(BUILD)/%)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
+
+$(BUILD)/checked/csd_tgt: $(TARGET_OBJECTS:%=$(BUILD)/checked/%)
+	$(CC) $(SANITIZE) $(LDFLAGS) $^ $(TARGET_LIBRARIES) -o $@
+
+install_csd_target: csd_target install_csd_tgt
+install_csd_tgt: $(BUILD)/csd_tgt
+	install -D -m 0755 $< $(call into,csd_target)/bin/csd_tgt
+
+# ---- tests: each tests/x_test.c with the sources that it names
+
+TARGET_TESTED := $(BUILD)/checked/target/tests
+TARGET_TESTS := $(patsubst target/tests/%.c,$(BUILD)/target/tests/%,$(wildcard target/tests/*_test.c))
+$(BUILD)/checked/target/tests/%: INCLUDES = -Itarget -I$(WORKER)/tests $(ENGINE_TEST_INCLUDES)
+TARGET_TESTED_ALONE := csd_copies csd_cpus csd_effects csd_faults csd_limit csd_load_queue csd_log csd_output csd_shares csd_slm_check \
+	csd_trace csd_turns
+$(foreach name,$(TARGET_TESTED_ALONE),$(eval $(BUILD)/target/tests/$(name)_test: $(BUILD)/checked/target/$(name).o))
+$(BUILD)/target/tests/csd_reachability_test: $(addprefix $(BUILD)/checked/target/,csd_reachability.o csd_changes.o)
+
+$(TARGET_TESTS): $(BUILD)/target/tests/%: $(TARGET_TESTED)/%.o
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) $^ -o $@
+
+# Copies of ranges, with a worker that writes to them.
+$(BUILD)/target/tests/writes.bpf.o: target/tests/writes.bpf.c protocol/csd_bpf.h
+	@mkdir -p $(@D)
+	$(CLANG) $(TRANSLATED_BPF) -mcpu=v3 -c $< -o $@
+
+$(WORKER_BUILD)/writes.csd: $(BUILD)/target/tests/writes.bpf.o $(BUILD)/csd_compile | $(WORKER_BUILD)
+	$(BUILD)/csd_compile $< -o $@
+
+$(BUILD)/target/tests/test_ranges: $(TARGET_TESTED)/test_ranges.o $(BUILD)/checked/target/csd_copies.o $(WORKER_CHECKED)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) $^ -o $@
+
+.PHONY: check_target
+check_target: $(TARGET_TESTS) $(BUILD)/target/tests/test_ranges $(WORKER_BUILD)/writes.csd csd_workers
+	set -e; for test in $(TARGET_TESTS); do $$test; done
+	$(BUILD)/target/tests/test_ranges $(WORKER_BUILD)
+check: check_target
