@@ -9,7 +9,8 @@ module: make_install
 short_description: A product is built with make and installed, by digest
 description:
   - Builds a product from the project's own sources, the folder src of the controller, on the managed host and installs
-    the result into O(dest), in one task. What is installed says what it was made of; where that is what is asked for, nothing runs.
+    the result into O(dest), in one task. What is installed says what it was made of; where that is what is asked for,
+    nothing runs.
   - It is built again when a source, an argument, a tool's version or an input changed, and when an installed file
     is missing or altered.
   - The build is C(make -j DESTDIR=... PREFIX=dest [make_args] install_NAME). The Makefile installs into

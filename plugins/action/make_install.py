@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Hands a product's sources, which lie beside this plugin, to the module make_install: one round trip, honest in check mode."""
+"""Hands a product's sources, from src beside plugins, to the module make_install: one round trip, also in check mode."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
 
 def read_sources(src: Path, rooms: Sequence[str]) -> dict[str, str]:
-    """Name below src -> text: what lies in src itself, and in these rooms. Hidden files and what a build left are no sources.
+    """Name below src -> text, of src's own files and of these rooms; hidden ones and what a build left are no sources.
 
     Raises:
         AnsibleActionFail: there is no such room, or one of the files is no text.

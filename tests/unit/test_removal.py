@@ -190,7 +190,7 @@ def test_notes_that_cannot_be_read_stop_a_removal(tmp_path: Path) -> None:
 
 def python_files() -> list[Path]:
     found = [path for folder in ("library", "module_utils", "plugins") for path in (ROOT / folder).rglob("*.py")]
-    found += (ROOT / "roles").rglob("*.py")
+    found += [path for folder in ("roles", "src") for path in (ROOT / folder).rglob("*.py")]
     copies = ROOT / "roles/csd_host/files"
     return sorted(path for path in found if not path.is_relative_to(copies))
 

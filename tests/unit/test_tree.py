@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""The tree is as docs/architecture.md says: which room of src/ includes what, no source is a link, no room is left out."""
+"""The tree is as docs/architecture.md says: which room of src/ includes what, what is a link, what rooms there are."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_may_be_included(name: str, other: str, may: bool) -> None:
 
 def test_every_room_is_in_the_page() -> None:
     rooms = {path.name for path in SRC.iterdir() if path.is_dir() and path.name != "build"}
-    assert rooms == {room.split("/")[0] for room in ALLOWED}
+    assert [room for room in rooms if f"\n  {room}/ " not in PAGE] == []
     folders = {folder for folders in FOLDERS.values() for folder in folders}
     assert [folder for folder in folders if not room_of(folder)] == []
     assert [room for room in ALLOWED if not (SRC / room).is_dir()] == []
@@ -142,4 +142,4 @@ def test_no_role_reaches_into_the_sources_by_a_path() -> None:
 
 
 def test_roles_hold_no_c() -> None:
-    assert [path for path in (ROOT / "roles").rglob("*.[ch]")] == []
+    assert list((ROOT / "roles").rglob("*.[ch]")) == []
