@@ -30,7 +30,6 @@ options:
         Needed for O(state=present).
     type: list
     elements: str
-    default: []
   sources:
     description: Relative file name to its text. Filled in from O(rooms) by the action plugin; not for playbooks.
     type: dict
@@ -148,7 +147,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "rooms": {"type": "list", "elements": "str", "default": []},
+            "rooms": {"type": "list", "elements": "str"},
             "sources": {"type": contents.mapping, "default": {}},
             "dest": {"type": "path", "required": True},
             "make_args": {"type": "list", "elements": "str", "default": []},

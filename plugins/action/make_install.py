@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Hands a product's sources, from src beside plugins, to the module make_install: one round trip, also in check mode."""
+"""Hands a product's sources, from src beside plugins, to the module make_install: one trip, also in check mode."""
 
 from __future__ import annotations
 
