@@ -11,7 +11,7 @@ CFLAGS ?= -O3 -march=x86-64-v2 -g
 WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # clang's bpf target does not look where Debian keeps <asm/types.h>.
-MULTIARCH := /usr/include/$(shell $(CC) -print-multiarch)
+MULTIARCH = /usr/include/$(shell $(CC) -print-multiarch)
 
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
@@ -120,12 +121,29 @@ def test_no_source_is_a_link() -> None:
     assert found == LINKS
 
 
+def rooms_of(product: str) -> list[str]:
+    """The rooms that the product's role names."""
+    tasks = yaml.safe_load((ROOT / f"roles/{product}/tasks/build.yml").read_text())
+    [rooms] = [task["make_install"]["rooms"] for task in tasks if "make_install" in task]
+    return list(rooms)
+
+
+def read_sources(src: Path, rooms: list[str]) -> dict[str, str]:
+    """As the action plugin does, which has the module's name."""
+    spec = importlib.util.spec_from_file_location("make_install_action", ROOT / "plugins/action/make_install.py")
+    assert spec is not None
+    assert spec.loader is not None
+    plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    found: dict[str, str] = plugin.read_sources(src, rooms)
+    return found
+
+
 def test_a_product_names_the_rooms_that_it_needs() -> None:
     """Those that it names, with all that these include: otherwise its build finds no header."""
     named: set[str] = set()
     for product in PRODUCTS:
-        tasks = yaml.safe_load((ROOT / f"roles/{product}/tasks/build.yml").read_text())
-        [rooms] = [task["make_install"]["rooms"] for task in tasks if "make_install" in task]
+        rooms = rooms_of(product)
         for room in rooms:
             assert (SRC / room).is_dir(), f"{product} names {room}"
         inside = [room for room in ALLOWED if room.split("/")[0] in rooms]
@@ -134,6 +152,18 @@ def test_a_product_names_the_rooms_that_it_needs() -> None:
         assert needed <= set(rooms), product
         named |= {room.split("/")[0] for room in rooms}
     assert named == {room.split("/")[0] for room in ALLOWED}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_product_is_made_of_its_rooms_alone(product: str, tmp_path: Path) -> None:
+    for name, text in read_sources(SRC, rooms_of(product)).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    # Without SPDK's flags: nothing is compiled.
+    command = ["make", "--dry-run", "-C", str(tmp_path), "spdk=", f"install_{product}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"/opt/hello_ebpf/{product.removeprefix('ebpf_')}/bin" in done.stdout
 
 
 def test_no_role_reaches_into_the_sources_by_a_path() -> None:
