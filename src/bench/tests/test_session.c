@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_NAME	"build/checked/data.img"
+#define FILE_NAME	"data.img"
 
 static struct csd_error g_error;
 static char g_output[65536];
@@ -210,7 +210,7 @@ test_size_and_identity(void)
 	options.place.uuid = "6c1f2d7e-5a0b-4c6e-9a57-0e8bff0e0001";
 	CHECK(run(&options) == -CSD_REFUSED);
 	CHECK_TEXT(g_error.found, "its UUID is none");
-	options.place = (struct csd_place){ .path = "build/checked/not there" };
+	options.place = (struct csd_place){ .path = "not there" };
 	CHECK(run(&options) == -CSD_UNAVAILABLE);
 	CHECK_TEXT(g_error.found, "No such file or directory");
 	options.place.path = "/dev/null";

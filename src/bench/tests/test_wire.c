@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRACER	"build/checked/tracer.sh"
+#define TRACER	"./tracer.sh"
 
 struct pair {
 	int listener;

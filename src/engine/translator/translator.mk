@@ -55,8 +55,6 @@ csd_translate: $(BUILD)/csd_translate
 
 TRANSLATED_STRICT := -std=gnu11 -w -O1 -fPIC -fsanitize=undefined -fno-sanitize-recover=all
 
-TRANSLATOR_TESTS := test_elf test_refusals test_source fuzz_translator test_conformance test_generated test_programs test_geometries \
-	test_buffers
 TRANSLATOR_BATCH := $(addprefix $(TRANSLATOR_TESTED)/,batch.o rfc9669.o) $(TRANSLATOR_CHECKED)
 
 $(BUILD)/translator/test_conformance: $(TRANSLATOR_TESTED)/test_conformance.o $(TRANSLATOR_BATCH)
@@ -140,28 +138,44 @@ PROGRAMS ?= 800
 PROGRAMS_SEED ?= $(FUZZ_SEED)
 TRANSLATOR_MUTANTS ?= 20000
 
-.PHONY: check_translator
-check_translator: $(BUILD)/csd_translate $(TRANSLATOR_TESTS:%=$(BUILD)/translator/%) $(TRANSLATED_LIBRARIES) $(TRANSLATOR_BAD) \
-		$(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o
+# Side by side where make is given jobs: none writes what another one does.
+TRANSLATED_WAYS := plain fallback strict
+TRANSLATED_BY_plain := $(TRANSLATED_COMPILE)
+TRANSLATED_BY_fallback := $(TRANSLATED_COMPILE) -O1
+TRANSLATED_BY_strict := $(CC) $(TRANSLATED_STRICT)
+GENERATED_plain = $(PROGRAMS)
+GENERATED_fallback := 200
+GENERATED_strict := 200
+TRANSLATOR_CHECKS := check_translator_objects check_translator_mutants check_translator_programs \
+	$(TRANSLATED_WAYS:%=check_generated_%) $(TRANSLATED_WAYS:%=check_conformance_%) $(addprefix check_geometries_,plain strict)
+
+.PHONY: check_translator $(TRANSLATOR_CHECKS)
+check_translator: $(TRANSLATOR_CHECKS)
+check: check_translator
+
+check_translator_objects: $(BUILD)/csd_translate $(addprefix $(BUILD)/translator/,test_elf test_refusals test_source places.bpf.o places_plain.bpf.o) \
+		$(TRANSLATOR_BAD) $(addprefix $(BUILD)/translator/,v2/threshold.bpf.o v3/closest.bpf.o v3/maps.bpf.o v3/context.bpf.o)
 	! $(BUILD)/csd_translate $(BUILD)/translator/bad/helper.bpf.o -o $(BUILD)/translator/refused.c 2>$(BUILD)/translator/refused
 	grep -q 'helper.bpf.o: instruction .* calls helper 35: ' $(BUILD)/translator/refused && test ! -e $(BUILD)/translator/refused.c
 	$(BUILD)/translator/test_elf $(BUILD)/translator/v2/threshold.bpf.o
 	$(BUILD)/translator/test_refusals $(addprefix $(BUILD)/translator/,v3/closest.bpf.o v3/maps.bpf.o v3/context.bpf.o bad)
 	$(BUILD)/translator/test_source $(BUILD)/translator/places.bpf.o $(BUILD)/translator/places_plain.bpf.o 2000 $(PROGRAMS_SEED)
-	$(BUILD)/translator/fuzz_translator $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) \
-		$(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)
+
+check_translator_mutants: $(BUILD)/translator/fuzz_translator $(TRANSLATOR_SEEDS)
+	$< $(BUILD)/translator '$(CC) $(TRANSLATED_CFLAGS)' $(TRANSLATOR_MUTANTS) $(PROGRAMS_SEED) $(TRANSLATOR_SEEDS)
+
+check_translator_programs: $(addprefix $(BUILD)/translator/,test_programs test_buffers) $(TRANSLATED_LIBRARIES)
 	$(BUILD)/translator/test_programs $(BUILD)/translator $(TRANSLATED_CPUS) strict
 	$(BUILD)/translator/test_buffers $(BUILD)/translator $(TRANSLATED_CPUS) strict
-	$(BUILD)/translator/test_geometries $(BUILD)/translator geometries '$(TRANSLATED_COMPILE)'
-	$(BUILD)/translator/test_geometries $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
-	$(BUILD)/translator/test_conformance $(BUILD)/translator conformance '$(TRANSLATED_COMPILE)'
-	$(BUILD)/translator/test_conformance $(BUILD)/translator fallback '$(TRANSLATED_COMPILE) -O1'
-	$(BUILD)/translator/test_conformance $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)'
-	$(BUILD)/translator/test_generated $(BUILD)/translator strict '$(CC) $(TRANSLATED_STRICT)' 200 $(PROGRAMS_SEED)
-	$(BUILD)/translator/test_generated $(BUILD)/translator fallback '$(TRANSLATED_COMPILE) -O1' 200 $(PROGRAMS_SEED)
-	$(BUILD)/translator/test_generated $(BUILD)/translator generated '$(TRANSLATED_COMPILE)' $(PROGRAMS) $(PROGRAMS_SEED)
 
-check: check_translator
+$(addprefix check_geometries_,plain strict): check_geometries_%: $(BUILD)/translator/test_geometries $(addprefix $(BUILD)/translator/,v3/any.bpf.o native/any.so)
+	$< $(BUILD)/translator $* '$(TRANSLATED_BY_$*)'
+
+$(TRANSLATED_WAYS:%=check_conformance_%): check_conformance_%: $(BUILD)/translator/test_conformance
+	$< $(BUILD)/translator conformance_$* '$(TRANSLATED_BY_$*)'
+
+$(TRANSLATED_WAYS:%=check_generated_%): check_generated_%: $(BUILD)/translator/test_generated
+	$< $(BUILD)/translator generated_$* '$(TRANSLATED_BY_$*)' $(GENERATED_$*) $(PROGRAMS_SEED)
 
 # --- loops, translated and natively, timed by turns: `make csd_translator_bench`, then
 #	build/csd_translator_bench build/translator
