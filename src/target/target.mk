@@ -10,9 +10,9 @@ TARGET_ENGINE := $(addprefix worker/,csd_aside csd_blob csd_executor csd_kit csd
 TARGET_OBJECTS := $(TARGET_SOURCES:%.c=%.o) $(TARGET_ENGINE:%=engine/%.o)
 TARGET_LIBRARIES = $(call spdk,--libs,hello_spdk_target) -lcrypto
 
-# Functions that know nothing of SPDK stand in files of their own: `make check` tests them.
-TARGET_PLAIN := csd_changes csd_copies csd_cpus csd_effects csd_faults csd_limit csd_load_queue csd_log csd_output csd_reachability \
-	csd_shares csd_slm_check csd_trace csd_turns
+# Functions that know nothing of SPDK stand in files of their own, x.c with tests/x_test.c: `make check` tests them.
+TARGET_PLAIN := csd_changes \
+	$(filter $(TARGET_SOURCES:target/%.c=%),$(patsubst target/tests/%_test.c,%,$(wildcard target/tests/*_test.c)))
 $(BUILD)/target/% $(BUILD)/checked/target/%: INCLUDES = $(ENGINE_INCLUDES) $(call spdk_includes,hello_spdk_target)
 $(foreach build,$(BUILD) $(BUILD)/checked,$(TARGET_PLAIN:%=$(build)/target/%.o)): INCLUDES = $(ENGINE_INCLUDES)
 
@@ -32,19 +32,17 @@ install_csd_target: csd_target install_csd_tgt
 install_csd_tgt: $(BUILD)/csd_tgt
 	install -D -m 0755 $< $(call into,csd_target)/bin/csd_tgt
 
-# ---- tests: each tests/x_test.c with the sources that it names
+# ---- tests: each with its source, and what else it names
 
 TARGET_TESTED := $(BUILD)/checked/target/tests
 TARGET_TESTS := $(patsubst target/tests/%.c,$(BUILD)/target/tests/%,$(wildcard target/tests/*_test.c))
 $(BUILD)/checked/target/tests/%: INCLUDES = -Itarget -I$(WORKER)/tests $(ENGINE_TEST_INCLUDES)
-TARGET_TESTED_ALONE := csd_copies csd_cpus csd_effects csd_faults csd_limit csd_load_queue csd_log csd_output csd_shares csd_slm_check \
-	csd_trace csd_turns
-$(foreach name,$(TARGET_TESTED_ALONE),$(eval $(BUILD)/target/tests/$(name)_test: $(BUILD)/checked/target/$(name).o))
-$(BUILD)/target/tests/csd_reachability_test: $(addprefix $(BUILD)/checked/target/,csd_reachability.o csd_changes.o)
-
-$(TARGET_TESTS): $(BUILD)/target/tests/%: $(TARGET_TESTED)/%.o
+$(TARGET_TESTS): $(BUILD)/target/tests/%_test: $(TARGET_TESTED)/%_test.o
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) $^ -o $@
+
+$(foreach name,$(TARGET_PLAIN),$(eval $(BUILD)/target/tests/$(name)_test: $(BUILD)/checked/target/$(name).o))
+$(BUILD)/target/tests/csd_reachability_test: $(BUILD)/checked/target/csd_changes.o
 
 # Copies of ranges, with a worker that writes to them.
 $(BUILD)/target/tests/writes.bpf.o: target/tests/writes.bpf.c protocol/csd_bpf.h
