@@ -44,20 +44,23 @@ $(TARGET_TESTS): $(BUILD)/target/tests/%_test: $(TARGET_TESTED)/%_test.o
 $(foreach name,$(TARGET_PLAIN),$(eval $(BUILD)/target/tests/$(name)_test: $(BUILD)/checked/target/$(name).o))
 $(BUILD)/target/tests/csd_reachability_test: $(BUILD)/checked/target/csd_changes.o
 
-# Copies of ranges, with a worker that writes to them.
-$(BUILD)/target/tests/writes.bpf.o: target/tests/writes.bpf.c protocol/csd_bpf.h
-	@mkdir -p $(@D)
-	$(CLANG) $(TRANSLATED_BPF) -mcpu=v3 -c $< -o $@
+# test_x: what the target does for a worker, with a worker; and the programs that it runs.
+TARGET_WITH_WORKER := $(patsubst target/tests/%.c,$(BUILD)/target/tests/%,$(wildcard target/tests/test_*.c))
+TARGET_BLOBS := $(patsubst target/tests/%.bpf.c,$(WORKER_BUILD)/%.csd,$(wildcard target/tests/*.bpf.c))
 
-$(WORKER_BUILD)/writes.csd: $(BUILD)/target/tests/writes.bpf.o $(BUILD)/csd_compile | $(WORKER_BUILD)
-	$(BUILD)/csd_compile $< -o $@
-
-$(BUILD)/target/tests/test_ranges: $(TARGET_TESTED)/test_ranges.o $(BUILD)/checked/target/csd_copies.o $(WORKER_CHECKED)
+$(TARGET_WITH_WORKER): $(BUILD)/target/tests/%: $(TARGET_TESTED)/%.o $(BUILD)/checked/target/csd_copies.o $(WORKER_CHECKED)
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) $^ -o $@
 
+$(BUILD)/target/tests/%.bpf.o: target/tests/%.bpf.c protocol/csd_bpf.h
+	@mkdir -p $(@D)
+	$(CLANG) $(TRANSLATED_BPF) -g -mcpu=v3 -c $< -o $@
+
+$(TARGET_BLOBS): $(WORKER_BUILD)/%.csd: $(BUILD)/target/tests/%.bpf.o $(BUILD)/csd_compile | $(WORKER_BUILD)
+	$(BUILD)/csd_compile $< -o $@
+
 .PHONY: check_target
-check_target: $(TARGET_TESTS) $(BUILD)/target/tests/test_ranges $(WORKER_BUILD)/writes.csd csd_workers
+check_target: $(TARGET_TESTS) $(TARGET_WITH_WORKER) $(TARGET_BLOBS) csd_workers
 	set -e; for test in $(TARGET_TESTS); do $$test; done
-	$(BUILD)/target/tests/test_ranges $(WORKER_BUILD)
+	set -e; for test in $(TARGET_WITH_WORKER); do $$test $(WORKER_BUILD); done
 check: check_target
