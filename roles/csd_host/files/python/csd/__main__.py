@@ -1,0 +1,1 @@
+../../../../../src/python/csd/__main__.py

@@ -1,0 +1,1 @@
+../../../../../src/python/csd/statuses.py

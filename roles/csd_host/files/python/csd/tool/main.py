@@ -1,0 +1,1 @@
+../../../../../../src/python/csd/tool/main.py
