@@ -97,8 +97,8 @@ lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-c
 	tests/lint.sh
 
 .PHONY: unit
-unit: $(VENV)/.test ## Unit tests of modules and module_utils
-	$(BIN)/pytest -n 2 --timeout=300 tests/unit
+unit: $(VENV)/.test ## Unit tests of modules, module_utils and the package csd
+	$(BIN)/pytest -n 2 --timeout=300 tests/unit src/python/tests
 
 .PHONY: ansible-oldest
 ansible-oldest: $(VENV)-oldest/.stamp ## Playbooks and plugins with the oldest ansible-core that they run with

@@ -1,4 +1,4 @@
-"""Lets tests import module_utils under the name that Ansible gives it, and library/ modules by their own."""
+"""Lets tests import module_utils under the name that Ansible gives it, library/ modules and csd by their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
-sys.path.insert(0, str(ROOT / "library"))
+sys.path[:0] = [str(ROOT / "library"), str(ROOT / "src/python")]
 
 # Wherever tests run: one that passes has asserted something.
 pytest_plugins = ["machines.assertions"]

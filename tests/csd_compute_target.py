@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
+from csd.spdk import Place, SpdkTransport
 from csd_live import BINARY, BRIDGE, compile_program, processes_below
 from target_answers import wait_for_rpc
 

@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd.device import Device
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 import sanitizers
+from csd.device import Device
+from csd.spdk import Place, SpdkTransport
 from target_answers import wait_for_rpc
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,6 +11,7 @@ ruff check .
 ruff format --check .
 mypy library/*.py scripts/*.py
 mypy module_utils/hello_ebpf plugins tests
+mypy src/python/csd src/python/tests
 MYPYPATH=molecule/fleet/tests mypy molecule
 yamllint --strict .
 git ls-files '*.sh' .ci/run | xargs shellcheck

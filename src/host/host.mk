@@ -4,8 +4,7 @@
 #   make csd_host BRIDGE=no    without csd_nvme: nothing is compiled
 BRIDGE ?= yes
 CSD_HOST_BRIDGE := $(if $(filter yes,$(BRIDGE)),$(BUILD)/csd_nvme)
-CSD_HOST_PYTHON := host/python
-CSD_HOST_MODULES := $(patsubst $(CSD_HOST_PYTHON)/%,%,$(wildcard $(addprefix $(CSD_HOST_PYTHON)/hello_ebpf/,*.py */*.py */*/*.py)))
+CSD_HOST_MODULES := $(patsubst python/%,%,$(wildcard $(addprefix python/csd/,*.py */*.py)))
 CSD_HOST_SPDK := $(addprefix $(BUILD)/,host/csd_nvme.o common/csd_environment.o)
 $(CSD_HOST_SPDK): INCLUDES = -Iprotocol -Icommon $(call spdk_includes,hello_spdk)
 
@@ -18,8 +17,8 @@ $(BUILD)/csd_nvme: $(CSD_HOST_SPDK) $(addprefix $(BUILD)/common/,csd_error.o csd
 	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(call spdk,--libs,hello_spdk)
 
 install_csd_host: csd_host
-	install -D -m 755 $(CSD_HOST_PYTHON)/csd $(call into,csd_host)/bin/csd
+	install -D -m 755 host/csd $(call into,csd_host)/bin/csd
 	for module in $(CSD_HOST_MODULES); do \
-		install -D -m 644 $(CSD_HOST_PYTHON)/$$module $(call into,csd_host)/lib/$$module || exit 1; \
+		install -D -m 644 python/$$module $(call into,csd_host)/lib/$$module || exit 1; \
 	done
 	$(if $(CSD_HOST_BRIDGE),install -m 755 $(CSD_HOST_BRIDGE) $(call into,csd_host)/bin/)

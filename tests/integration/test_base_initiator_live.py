@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
-from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands
+from csd.errors import LabError
+from csd.spdk import Place, SpdkTransport
 from csd_live import BLOCK, BRIDGE, HOST_CORE, CsdTarget, Subsystem
 from nvme_proxy import LAST, SUCCESS, BadTarget, HostSide, c2h_data, r2t, response
 from nvme_wire import H2C_DATA, H2C_TERM, ClosedError

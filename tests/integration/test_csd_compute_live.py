@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
-from ansible.module_utils.hello_ebpf.csd.transport import Completion
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+import csd.errors
+from csd import commands, results
+from csd.spdk import SpdkTransport
+from csd.transport import Completion
 from csd_compute_target import COMPUTE, DATA, MALLOC, NQN, RAM, SLM, ComputeTarget, compiled
 from waiting import until
 
@@ -644,7 +645,7 @@ def let_in(target: ComputeTarget) -> SpdkTransport:
     def look() -> SpdkTransport | None:
         try:
             return target.connect(queues=2, core=-1, memory_megabytes=32)
-        except LabError as error:
+        except csd.errors.LabError as error:
             if "I/O queues of" in str(error):
                 return None
             raise

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.commands import Command, MemoryRange
-from ansible.module_utils.hello_ebpf.csd.device import Device
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
-from ansible.module_utils.hello_ebpf.csd.statuses import describe
-from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands, results
+from csd.commands import Command, MemoryRange
+from csd.device import Device
+from csd.errors import LabError
+from csd.spdk import SpdkTransport
+from csd.statuses import describe
 from csd_live import BLOCK, CsdTarget, Subsystem, program
 
 PORT = 24132

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.device import Device
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
-from ansible.module_utils.hello_ebpf.csd.tool.actions import ACTIONS
-from ansible.module_utils.hello_ebpf.csd.tool.arguments import parser
-from ansible.module_utils.hello_ebpf.csd.tool.main import main
-from ansible.module_utils.hello_ebpf.csd.tool.show import show
 
+from csd import commands, results
+from csd.device import Device
+from csd.spdk import SpdkTransport
+from csd.tool.actions import ACTIONS
+from csd.tool.arguments import parser
+from csd.tool.main import main
+from csd.tool.show import show
 from csd_compute_target import COMPUTE, DATA, HOSTNQN, NQN, WorkerTarget
 from csd_live import BINARY, compile_program
 from waiting import until

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands, results
 from csd_live import CsdTarget, Subsystem, program
 from open_files import open_files
 from sanitizers import complaints

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
 
+from csd import commands, results
+from csd.spdk import Place, SpdkTransport
 from csd_compute_target import COMPUTE, DATA, NQN, ComputeTarget, compiled
 from csd_live import BINARY, BRIDGE, ROOT
 from waiting import until

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands, results
+from csd.spdk import SpdkTransport
 from csd_compute_target import COMPUTE, DATA, ComputeTarget, compiled
 from csd_live import BINARY, ROOT, compile_program
 

@@ -18,12 +18,12 @@ from typing import Any
 import csd_program
 import pytest
 import spdk_target
-from ansible.module_utils.hello_ebpf.csd import commands
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
 from conftest import ROOT
+from csd import commands
+from csd.spdk import Place, SpdkTransport
 from csd_live import BRIDGE, HEADERS, HOST_CORE, PROGRAMS
 from live_target import CSD_TGT, LiveTarget
 from module_run import run_module

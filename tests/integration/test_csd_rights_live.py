@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import spdk_target
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.commands import Command, MemoryRange
-from ansible.module_utils.hello_ebpf.csd.device import Device
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, RpcError
 
+from csd import commands, results
+from csd.commands import Command, MemoryRange
+from csd.device import Device
+from csd.spdk import Place, SpdkTransport
 from csd_live import BRIDGE, HOST_CORE, compile_program
 from live_target import CSD_TGT, LiveTarget
 from module_run import run_module

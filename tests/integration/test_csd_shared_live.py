@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.spdk import Place, SpdkTransport
 from ansible.module_utils.hello_ebpf.jsonrpc import RpcError
 
+from csd import commands, results
+from csd.spdk import Place, SpdkTransport
 from csd_compute_target import COMPUTE, DATA, HOSTNQN, MALLOC, NQN, RAM, SLM, ComputeTarget, compiled
 from csd_live import BINARY, BRIDGE
 from waiting import until

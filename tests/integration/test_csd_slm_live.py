@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands
-from ansible.module_utils.hello_ebpf.csd.commands import BlockSource, Command, MemorySource
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands
+from csd.commands import BlockSource, Command, MemorySource
+from csd.spdk import SpdkTransport
 from csd_compute_target import COMPUTE, DATA, NQN, SLM, ComputeTarget
 
 PORT = 24103

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands
-from ansible.module_utils.hello_ebpf.csd.commands import BlockSource, Command, MemoryRange, MemorySource
-from ansible.module_utils.hello_ebpf.csd.device import Device
-from ansible.module_utils.hello_ebpf.csd.statuses import describe
 
+from csd import commands
+from csd.commands import BlockSource, Command, MemoryRange, MemorySource
+from csd.device import Device
+from csd.statuses import describe
 from csd_live import BLOCK, CsdTarget, Subsystem, program
 from nvme_wire import CC_ENABLE, CC_ENABLE_ALL_SETS, GET_FEATURES, IDENTIFY, SET_FEATURES, Wire, admin_queue, command
 

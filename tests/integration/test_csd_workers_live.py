@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands, results
+from csd.spdk import SpdkTransport
 from csd_compute_target import COMPUTE, DATA, RAM, SLM, ComputeTarget, WorkerTarget, compiled
 from csd_live import BINARY, ROOT, compile_program
 from waiting import until

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd.commands import Command
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 
+from csd.commands import Command
 from csd_live import CsdTarget, program
 from live_target import CORE_MASK, LiveTarget
 from own_network import own_network

@@ -38,11 +38,16 @@ def run(folder: Path, *words: str, state: str = "present") -> int:
     return int(recap[1])
 
 
+def python_files(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.py")}
+
+
 def test_without_the_bridge_nothing_is_compiled_and_the_way_through_spdk_is_named(tmp_path: Path) -> None:
     predicted = run(tmp_path, "--check")
     assert not (tmp_path / "csd_host").exists()
     assert run(tmp_path) == predicted == 3
     assert [path.name for path in (tmp_path / "csd_host/bin").iterdir()] == ["csd"]
+    assert python_files(tmp_path / "csd_host/lib/csd") == python_files(ROOT / "src/python/csd")
 
     # What the role told the tool of its drive would take it to SPDK's initiator.
     said = subprocess.run([tmp_path / "csd", "list"], capture_output=True, text=True, check=False)

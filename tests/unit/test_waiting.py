@@ -18,7 +18,7 @@ import pytest
 from machines.console import ROOT
 from waiting import SHELL, until, within
 
-FOLDERS = [ROOT / "tests", ROOT / "molecule"]
+FOLDERS = [ROOT / "tests", ROOT / "src/python/tests", ROOT / "molecule"]
 HELPER = ROOT / "tests/waiting.py"
 # tests/measure/ decides nothing.
 PYTHON = sorted(

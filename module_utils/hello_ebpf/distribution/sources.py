@@ -9,7 +9,7 @@ from pathlib import Path
 
 DIGITS = 12
 # Whose files are compiled or packed, and what else has a say in how.
-FOLDERS = ("src", "roles/csd_host/files", "roles/spdk/files")
+FOLDERS = ("src", "roles/spdk/files")
 RECIPES = (
     "roles/*/tasks/build.yml",
     "roles/spdk/defaults/main.yml",
@@ -30,10 +30,14 @@ def _files(project: Path) -> Iterator[Path]:
     for folder in FOLDERS:
         for path in (project / folder).rglob("*"):
             parts = path.relative_to(project / folder).parts
-            if path.is_file() and not any(part in {"build", "__pycache__"} or part.startswith(".") for part in parts):
+            if path.is_file() and not any(map(_left_by_a_build, parts)):
                 yield path
     for pattern in RECIPES:
         yield from project.glob(pattern)
+
+
+def _left_by_a_build(part: str) -> bool:
+    return part in {"build", "__pycache__"} or part.startswith(".") or part.endswith(".egg-info")
 
 
 def archive_name(platform: str, cpu: str, sources: str) -> str:

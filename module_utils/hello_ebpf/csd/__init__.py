@@ -1,9 +1,0 @@
-# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""A computational drive from the host: its commands, its answers, and the ways in.
-
-commands: every command as 64 bytes, pure. results: what comes back, pure. statuses: status codes in words. transport:
-what a way in offers; kernel: Linux' passthrough; spdk: SPDK's initiator as a child process. device: one drive over
-either. flows: what takes several commands. tool: the command-line tool `csd`.
-
-Standard library only, and nothing of Ansible: the role csd_host installs these files on hosts that have only python3.
-"""

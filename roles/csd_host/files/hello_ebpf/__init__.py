@@ -1,1 +1,0 @@
-../../../../module_utils/hello_ebpf/__init__.py

@@ -1,1 +1,0 @@
-../../../../module_utils/hello_ebpf/jsonrpc.py

@@ -1,0 +1,1 @@
+../../../module_utils/hello_ebpf/errors.py
