@@ -61,8 +61,9 @@ test-all: test ## The same with every interrupt and other mutants each time; Deb
 	$(MAKE) --no-print-directory test-vm RELEASE=13
 	$(MAKE) --no-print-directory test-broken
 
-# KEEP=1 leaves the machines of a scenario for inspection.
-SCENARIO := $(PYTHON) tests/machines/scenario.py
+# KEEP=1 leaves the machines of a scenario for inspection; STEP='verify tests/works' takes one step on them again.
+STEP ?=
+SCENARIO = $(PYTHON) tests/machines/scenario.py $(if $(STEP),--step '$(STEP)')
 
 .PHONY: test-default
 test-default: $(VENV)-molecule/.stamp ## One machine: Debian 12 and 13 containers with systemd, side by side
@@ -79,6 +80,12 @@ test-vm: $(VENV)-molecule/.stamp ## A virtual machine with Debian's kernel and i
 .PHONY: test-fresh
 test-fresh: ## `make lab` on a fresh minimal Debian, and the integration tests there
 	$(PYTHON) tests/fresh/run.py
+
+# Which live tests, as pytest's -k takes it: make live K=tool
+K ?=
+.PHONY: live
+live: ## Live tests of this working tree in the container that KEEP=1 make test-fresh left: K=name
+	$(PYTHON) tests/fresh/live.py $(if $(K),'$(K)')
 
 .PHONY: test-broken
 test-broken: $(VENV)-molecule/.stamp ## Tests of the tests: variables are set wrongly, and the scenarios have to notice

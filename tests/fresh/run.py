@@ -166,6 +166,7 @@ def life(container: Container, predicted: str) -> list[str]:
             kept = ROOT / "build/claims/fresh.txt"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text("".join(f"{line}\n" for line in claims))
+            container.take_results(CLONE)
     return [*claims, "the machine is as untouched after everything was taken down"]
 
 

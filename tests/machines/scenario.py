@@ -295,6 +295,45 @@ class Scenario:
                 self.autopsy()
         return self.conclude(code, course, time.monotonic() - begun)
 
+    def again(self, words: list[str]) -> int:
+        """One step of the scenario, on the machines that --keep left; they stay. None of it is a claim."""
+        with turns.held(self.name), engines.docker(keep=self.label) as environment:
+            self.environment |= environment
+            inventory = self.inventory()
+            if inventory is None:
+                kept = f"KEEP=1 make test-{self.name} leaves them; or leave --step out"
+                raise MachineError(f"'{' '.join(words)}' on the machines of {self.label}", "there are none", kept)
+            with engines.hugepages(self.needs.hugepage_megabytes):
+                self.make_machines()
+                return self.take(words, inventory)
+
+    def provided(self) -> dict[str, str]:
+        """The environment that the scenario's molecule.yml gives to its playbooks and tests."""
+        text = (ROOT / "molecule" / self.name / "molecule.yml").read_text()
+        block = re.search(r"^  env:\n((?:    .*\n)+)", text, re.MULTILINE)
+        given = re.findall(r"^    (\w+): (\S+)$", block[1] if block else "", re.MULTILINE)
+        return {name: value.replace("${MOLECULE_PROJECT_DIRECTORY}", str(ROOT)) for name, value in given}
+
+    def take(self, words: list[str], inventory: Path) -> int:
+        """What molecule does in such a step; its command line takes no folder of tests and no playbook."""
+        step, *places = words
+        folder, programs = ROOT / "molecule" / self.name, ENVIRONMENT / "bin"
+        if step == "verify":
+            command = [programs / "pytest", "-v", "--connection=ansible", f"--ansible-inventory={inventory}"]
+            command += [(folder / place).resolve() for place in places or ["tests"]]
+        elif places:
+            command = [programs / "ansible-playbook", "-i", inventory, *(folder / place for place in places)]
+        else:
+            return self.molecule(step)[0]
+        code = 1
+        environment = {**self.beside(inventory, "again"), **self.provided()}
+        for line, last in stream([str(word) for word in command], environment):
+            if line is None:
+                code = int(last)
+            else:
+                print(line, flush=True)
+        return code
+
     def say_how_to_get_in(self) -> None:
         """What --keep leaves, and how to be rid of it."""
         say(f"{self.label}: its machines stay. The environment for molecule: . {self.build / 'environment.sh'}")
@@ -410,6 +449,9 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(SCENARIOS))
     parser.add_argument("--release", choices=sorted(apt.SUITES), default="12", help="of the guest (vm)")
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "0") not in ("", "0"))
+    parser.add_argument(
+        "--step", default="", help="take this one step on the machines that --keep left: 'verify tests'"
+    )
     parser.add_argument("--destroy", action="store_true")
     asked = parser.parse_args()
     engines.end_like_interrupts()
@@ -418,6 +460,8 @@ def main() -> int:
         scenario = Scenario(asked.name, asked.release)
         label = scenario.label
         molecule_environment()
+        if asked.step.strip():
+            return scenario.again(asked.step.split())
         return scenario.clean_up() if asked.destroy else scenario.run(keep=asked.keep)
     except MachineError as failure:
         print(failure, file=sys.stderr)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -447,6 +449,58 @@ class TestCourse:
     def test_every_scenario_of_molecule_is_known(self) -> None:
         there = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
         assert there == set(scenario.SCENARIOS)
+
+
+class TestStep:
+    """--step: one step of a scenario on machines that were kept."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> scenario.Scenario:
+        monkeypatch.setattr(images, "docker_name", lambda _kind, _release: "name")
+        monkeypatch.setattr(turns, "RUN", tmp_path / "run")
+        monkeypatch.setattr(engines, "docker", lambda **_: contextlib.nullcontext({}))
+        monkeypatch.setattr(engines, "hugepages", lambda _megabytes: contextlib.nullcontext())
+        monkeypatch.setattr(scenario.Scenario, "make_machines", lambda _self: None)
+        monkeypatch.setattr(scenario, "ENVIRONMENT", tmp_path)
+        shows = (
+            '#!/bin/sh\necho "$0 $* record=$LAB_RUN_FILE plugins=$PYTEST_PLUGINS claims=[$HELLO_EBPF_CLAIMS]"\nexit 3\n'
+        )
+        (tmp_path / "bin").mkdir()
+        for name in ("pytest", "ansible-playbook", "molecule"):
+            (tmp_path / "bin" / name).write_text(shows)
+            (tmp_path / "bin" / name).chmod(0o755)
+        made = scenario.Scenario("default", "12")
+        made.build = tmp_path / "build"
+        (made.build / "ansible/tmp/molecule.x.default/inventory").mkdir(parents=True)
+        return made
+
+    @pytest.mark.parametrize(
+        ("step", "ran"),
+        [
+            ("verify tests/works", "pytest -v --connection=ansible --ansible-inventory=INVENTORY FOLDER/tests/works"),
+            ("verify", "pytest -v --connection=ansible --ansible-inventory=INVENTORY FOLDER/tests"),
+            ("side_effect removal.yml", "ansible-playbook -i INVENTORY FOLDER/removal.yml"),
+        ],
+    )
+    def test_tests_and_playbooks_run_as_in_molecule(
+        self, run: scenario.Scenario, capsys: pytest.CaptureFixture[str], step: str, ran: str
+    ) -> None:
+        assert run.again(step.split()) == 3
+        inventory = run.build / "ansible/tmp/molecule.x.default/inventory"
+        ran = ran.replace("INVENTORY", str(inventory)).replace("FOLDER", str(ROOT / "molecule/default"))
+        record = ROOT / "build/default/run.jsonl"
+        assert f"/bin/{ran} record={record} plugins=lab_journal claims=[]\n" in capsys.readouterr().out
+
+    def test_what_molecule_can_do_alone_it_does(
+        self, run: scenario.Scenario, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run.again(["converge"]) == 3
+        assert "/bin/molecule converge --scenario-name default" in capsys.readouterr().out
+
+    def test_without_machines_it_says_how_to_get_them(self, run: scenario.Scenario) -> None:
+        shutil.rmtree(run.build / "ansible")
+        with pytest.raises(MachineError, match=r"Found: there are none\. Do: KEEP=1 make test-default leaves them"):
+            run.again(["verify", "tests/works"])
 
 
 class TestConclude:
