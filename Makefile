@@ -40,7 +40,7 @@ check: $(VENV)/.test ## The quick tests: lint, unit tests, C tests; no service i
 # The machines are made while the quick tests run. The guest takes the archive that the fleet has built.
 .PHONY: test
 test: $(VENV)/.test ## Everything that CI runs; about an hour on two cores
-	rm -f build/stages.txt
+	rm -rf build/stages.txt build/junit build/coverage
 	tests/together.sh lint c-tests unit ansible-oldest machines
 	tests/together.sh test-default
 	tests/together.sh test-fleet
@@ -105,7 +105,7 @@ lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-c
 
 .PHONY: unit
 unit: $(VENV)/.test ## Unit tests of modules and module_utils
-	$(BIN)/pytest -n 2 --timeout=300 tests/unit
+	$(BIN)/pytest -n 2 --timeout=300 --junitxml=build/junit/unit.xml --cov --cov-report=xml:build/coverage/unit.xml tests/unit
 
 .PHONY: ansible-oldest
 ansible-oldest: $(VENV)-oldest/.stamp ## Playbooks and plugins with the oldest ansible-core that they run with

@@ -160,11 +160,12 @@ class Scenario:
             "ANSIBLE_CALLBACKS_ENABLED": "lab_run",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "PYTHONPATH": ":".join(path for path in paths if path),
-            "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p machines.claims".strip(),
+            "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p machines.claims -p machines.junit".strip(),
             "PYTHONUNBUFFERED": "1",
             "NO_COLOR": "1",
             "ANSIBLE_NOCOLOR": "1",
             "HELLO_EBPF_CLAIMS": str(self.claims),
+            "HELLO_EBPF_JUNIT": str(ROOT / "build/junit" / self.label),
             "HELLO_EBPF_RELEASE": self.release,
             "HELLO_EBPF_REPORTS": str(self.build / "reports"),
         }
@@ -213,7 +214,7 @@ class Scenario:
         return next((self.build / "ansible/tmp").glob(f"molecule.*.{self.name}/inventory"), None)
 
     def beside(self, inventory: Path, record: str) -> dict[str, str]:
-        """The environment of what is run on the machines beside molecule: nothing of it is a claim."""
+        """The environment of what is run on the machines beside molecule: none of it is a claim or a result."""
         ephemeral = inventory.parent
         return {
             **os.environ,
@@ -227,6 +228,7 @@ class Scenario:
             "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
             "MOLECULE_INSTANCE_CONFIG": str(ephemeral / "instance_config.yml"),
             "HELLO_EBPF_CLAIMS": "",
+            "HELLO_EBPF_JUNIT": "",
             "LAB_RUN_FILE": str(self.build / f"{record}.jsonl"),
         }
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from machines import apt, archive, claims, console, engines, images, scenario, turns
+from machines import apt, archive, claims, console, engines, images, junit, scenario, turns
 from machines.console import MachineError, must, output
 from waiting import CEILING, until
 
@@ -534,6 +534,29 @@ class TestConclude:
     ) -> None:
         assert make("a\n").conclude(2, scenario.Course("vm-13", steps=[("verify tests/lab", 1.0, "Failed")]), 1.0) == 2
         assert "Scenario vm-13 FAILED at verify tests/lab" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("places", "name"),
+    [
+        (["tests/works/test_a.py", "tests/works/test_b.py"], "works"),
+        (["tests/works"], "works"),
+        (["tests/works/test_a.py::test_it"], "works"),
+        (["tests/works/test_a.py", "tests/killed/test_b.py"], "tests"),
+    ],
+)
+def test_a_steps_results_have_the_name_of_its_tests(places: list[str], name: str) -> None:
+    assert junit.name(places) == name
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_run_leaves_its_results_where_it_is_told(tmp_path: Path, asked: bool) -> None:
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works/test_a.py").write_text("def test_it():\n    assert True\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "HELLO_EBPF_JUNIT": str(tmp_path) if asked else ""}
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "machines.junit", "-p", "no:cacheprovider", "works/test_a.py"]
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert [path.name for path in tmp_path.glob("*.xml")] == (["works.xml"] if asked else [])
 
 
 def test_a_command_that_fails_shows_its_end() -> None:
