@@ -340,6 +340,7 @@ class Scenario:
         """What --keep leaves, and how to be rid of it."""
         say(f"{self.label}: its machines stay. The environment for molecule: . {self.build / 'environment.sh'}")
         say(f"  molecule list --scenario-name {self.name}; molecule login --scenario-name {self.name} --host NAME")
+        say(f"  one step again: tests/machines/scenario.py {self.arguments()} --step 'verify tests'")
         say(f"  clean up: tests/machines/scenario.py {self.arguments()} --destroy")
 
     def conclude(self, code: int, course: Course, seconds: float) -> int:
