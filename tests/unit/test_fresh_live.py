@@ -151,6 +151,56 @@ def test_the_verb_hands_the_name_on() -> None:
     assert done.stdout == "python3 tests/fresh/live.py 'tool and not wire'\n"
 
 
+# ---- in the container
+
+SHOW = '#!/bin/sh\necho "$(basename "$0") $*" >>"$CALLS"\n'
+PYTHON = """\
+#!/bin/sh
+case "$*" in
+-c*) echo "-e '{}'" ;;
+*) echo "pytest $HELLO_EBPF_CSD_TGT $*" >>"$CALLS"; exit 5 ;;
+esac
+"""
+
+
+def inside(folder: Path) -> list[str]:
+    """Run tests/integration/live.sh where nothing that it calls does anything; what it called, in order."""
+    files = dict.fromkeys(("bin/make", "bin/apt-get", "bin/mount", "bin/mknod", "tests/sanitized/build.sh"), SHOW)
+    files |= {".venv/bin/ansible-playbook": SHOW, ".venv/bin/python": PYTHON}
+    files |= {
+        f"tests/integration/{name}": (ROOT / "tests/integration" / name).read_text() for name in ("live.sh", "parts.sh")
+    }
+    files |= {"tests/integration/test_csd_tool_live.py": "", "tests/integration/test_lifecycle.py": ""}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    (folder / "calls").unlink(missing_ok=True)
+    environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
+    done = subprocess.run([folder / "tests/integration/live.sh", "tool"], check=False, env=environment)
+    assert done.returncode == 5
+    return [line for line in (folder / "calls").read_text().splitlines() if not line.startswith("mknod ")]
+
+
+def test_the_first_time_brings_the_lab_up_and_the_next_only_builds_the_drive(tmp_path: Path) -> None:
+    drive = tmp_path / "build/drive"
+    ends = [
+        "mount -o remount,rw /sys",
+        f"build.sh {drive}",
+        f"pytest {drive}/checked/csd_tgt -m pytest -v --durations=5 --junitxml=build/junit/fresh-live.xml "
+        "-o junit_suite_name=live -k tool tests/integration/test_csd_tool_live.py",
+    ]
+    tools = ["apt-get install -qq -y --no-install-recommends iproute2", "make --no-print-directory .venv/.test"]
+    lab = "make --no-print-directory lab ARGS=-e '{}'"
+    playbook = "ansible-playbook -i inventory/local playbooks/target.yml"
+    room = f"{playbook} -e hugepages_megabytes=2560 -e csd_target_state=absent"
+    first = [*tools, lab, *ends[:2], room, ends[2]]
+    assert inside(tmp_path) == first
+    assert inside(tmp_path) == [*tools, *ends]
+    (tmp_path / "build/live.ready").unlink()
+    assert inside(tmp_path) == first
+
+
 # ---- the clone in the container
 
 OLD = 1_000_000_000
