@@ -40,7 +40,7 @@ check: $(VENV)/.test ## The quick tests: lint, unit tests, C tests; no service i
 # The machines are made while the quick tests run. The guest takes the archive that the fleet has built.
 .PHONY: test
 test: $(VENV)/.test ## Everything that CI runs; about an hour on two cores
-	rm -f build/stages.txt
+	rm -rf build/stages.txt build/junit build/coverage
 	tests/together.sh lint c-tests unit ansible-oldest machines
 	tests/together.sh test-default
 	tests/together.sh test-fleet
@@ -61,8 +61,9 @@ test-all: test ## The same with every interrupt and other mutants each time; Deb
 	$(MAKE) --no-print-directory test-vm RELEASE=13
 	$(MAKE) --no-print-directory test-broken
 
-# KEEP=1 leaves the machines of a scenario for inspection.
-SCENARIO := $(PYTHON) tests/machines/scenario.py
+# KEEP=1 leaves the machines of a scenario for inspection; STEP='verify tests/works' takes one step on them again.
+STEP ?=
+SCENARIO = $(PYTHON) tests/machines/scenario.py $(if $(STEP),--step '$(STEP)')
 
 .PHONY: test-default
 test-default: $(VENV)-molecule/.stamp ## One machine: Debian 12 and 13 containers with systemd, side by side
@@ -79,6 +80,12 @@ test-vm: $(VENV)-molecule/.stamp ## A virtual machine with Debian's kernel and i
 .PHONY: test-fresh
 test-fresh: ## `make lab` on a fresh minimal Debian, and the integration tests there
 	$(PYTHON) tests/fresh/run.py
+
+# Which live tests, as pytest's -k takes it: make live K=tool
+K ?=
+.PHONY: live
+live: ## Live tests of this working tree in the container that KEEP=1 make test-fresh left: K=name
+	$(PYTHON) tests/fresh/live.py $(if $(K),'$(K)')
 
 .PHONY: test-broken
 test-broken: $(VENV)-molecule/.stamp ## Tests of the tests: variables are set wrongly, and the scenarios have to notice
@@ -98,7 +105,8 @@ lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-c
 
 .PHONY: unit
 unit: $(VENV)/.test ## Unit tests of modules, module_utils and the package csd
-	$(BIN)/pytest -n 2 --timeout=300 tests/unit src/python/tests
+	$(BIN)/pytest -n 2 --timeout=300 --junitxml=build/junit/unit.xml --cov --cov-report=xml:build/coverage/unit.xml \
+	  tests/unit src/python/tests
 
 .PHONY: ansible-oldest
 ansible-oldest: $(VENV)-oldest/.stamp ## Playbooks and plugins with the oldest ansible-core that they run with

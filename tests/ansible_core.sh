@@ -12,4 +12,4 @@ export ANSIBLE_CONFIG=$PWD/ansible.cfg
 print(f"ansible-core {ansible.release.__version__} on Python {sys.version.split()[0]}")'
 "$environment/bin/ansible-playbook" --syntax-check site.yml playbooks/*.yml
 mapfile -t tests < <(grep --files-with-matches '"ansible-playbook"' tests/unit/test_*.py | grep --invert-match --extended-regexp "test_(machines|blows)")
-"$environment/bin/python" -m pytest -n 2 --timeout=300 "${tests[@]}"
+"$environment/bin/python" -m pytest -n 2 --timeout=300 --junitxml="build/junit/ansible${1#.venv}.xml" "${tests[@]}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import engines
-from machines.console import ROOT, MachineError, must, say
+from machines.console import ROOT, MachineError, must, output, say
 
 CAPABILITIES = ROOT / "molecule/shared/capabilities.yml"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -110,6 +110,11 @@ class Container:
             file.flush()
             Path(file.name).chmod(0o644)
             self.put(Path(file.name), target)
+
+    def take_results(self, folder: str) -> None:
+        """Copy what pytest wrote about its runs in that folder's clone into this one's build/junit, if it wrote any."""
+        (ROOT / "build/junit").mkdir(parents=True, exist_ok=True)
+        output(["docker", "cp", "--quiet", f"{self.name}:{folder}/build/junit/.", ROOT / "build/junit"])
 
     def remove(self) -> None:
         """End it, with everything in it."""

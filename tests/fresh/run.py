@@ -166,6 +166,7 @@ def life(container: Container, predicted: str) -> list[str]:
             kept = ROOT / "build/claims/fresh.txt"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text("".join(f"{line}\n" for line in claims))
+            container.take_results(CLONE)
     return [*claims, "the machine is as untouched after everything was taken down"]
 
 
@@ -184,7 +185,8 @@ def run(*, keep: bool) -> list[str]:
             claims = ends + life(container, predicted)
     finally:
         if keep:
-            say(f"kept. Get in: docker exec -it -w {CLONE} {NAME} bash. Clean up: tests/fresh/run.py --destroy")
+            say(f"kept. Get in: docker exec -it -w {CLONE} {NAME} bash. Live tests: make live K=NAME")
+            say("clean up: tests/fresh/run.py --destroy")
     if not keep:
         after = kernel_settings()
         changed = [f"{name}: {settings[name]!r}, now {after.get(name)!r}" for name in settings]

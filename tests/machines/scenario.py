@@ -160,11 +160,12 @@ class Scenario:
             "ANSIBLE_CALLBACKS_ENABLED": "lab_run",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "PYTHONPATH": ":".join(path for path in paths if path),
-            "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p machines.claims".strip(),
+            "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p machines.claims -p machines.junit".strip(),
             "PYTHONUNBUFFERED": "1",
             "NO_COLOR": "1",
             "ANSIBLE_NOCOLOR": "1",
             "HELLO_EBPF_CLAIMS": str(self.claims),
+            "HELLO_EBPF_JUNIT": str(ROOT / "build/junit" / self.label),
             "HELLO_EBPF_RELEASE": self.release,
             "HELLO_EBPF_REPORTS": str(self.build / "reports"),
         }
@@ -213,7 +214,7 @@ class Scenario:
         return next((self.build / "ansible/tmp").glob(f"molecule.*.{self.name}/inventory"), None)
 
     def beside(self, inventory: Path, record: str) -> dict[str, str]:
-        """The environment of what is run on the machines beside molecule: nothing of it is a claim."""
+        """The environment of what is run on the machines beside molecule: none of it is a claim or a result."""
         ephemeral = inventory.parent
         return {
             **os.environ,
@@ -227,6 +228,7 @@ class Scenario:
             "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
             "MOLECULE_INSTANCE_CONFIG": str(ephemeral / "instance_config.yml"),
             "HELLO_EBPF_CLAIMS": "",
+            "HELLO_EBPF_JUNIT": "",
             "LAB_RUN_FILE": str(self.build / f"{record}.jsonl"),
         }
 
@@ -295,10 +297,50 @@ class Scenario:
                 self.autopsy()
         return self.conclude(code, course, time.monotonic() - begun)
 
+    def again(self, words: list[str]) -> int:
+        """One step of the scenario, on the machines that --keep left; they stay. None of it is a claim."""
+        with turns.held(self.name), engines.docker(keep=self.label) as environment:
+            self.environment |= environment
+            inventory = self.inventory()
+            if inventory is None:
+                kept = f"KEEP=1 make test-{self.name} leaves them; or leave --step out"
+                raise MachineError(f"'{' '.join(words)}' on the machines of {self.label}", "there are none", kept)
+            with engines.hugepages(self.needs.hugepage_megabytes):
+                self.make_machines()
+                return self.take(words, inventory)
+
+    def provided(self) -> dict[str, str]:
+        """The environment that the scenario's molecule.yml gives to its playbooks and tests."""
+        text = (ROOT / "molecule" / self.name / "molecule.yml").read_text()
+        block = re.search(r"^  env:\n((?:    .*\n)+)", text, re.MULTILINE)
+        given = re.findall(r"^    (\w+): (\S+)$", block[1] if block else "", re.MULTILINE)
+        return {name: value.replace("${MOLECULE_PROJECT_DIRECTORY}", str(ROOT)) for name, value in given}
+
+    def take(self, words: list[str], inventory: Path) -> int:
+        """What molecule does in such a step; its command line takes no folder of tests and no playbook."""
+        step, *places = words
+        folder, programs = ROOT / "molecule" / self.name, ENVIRONMENT / "bin"
+        if step == "verify":
+            command = [programs / "pytest", "-v", "--connection=ansible", f"--ansible-inventory={inventory}"]
+            command += [(folder / place).resolve() for place in places or ["tests"]]
+        elif places:
+            command = [programs / "ansible-playbook", "-i", inventory, *(folder / place for place in places)]
+        else:
+            return self.molecule(step)[0]
+        code = 1
+        environment = {**self.beside(inventory, "again"), **self.provided()}
+        for line, last in stream([str(word) for word in command], environment):
+            if line is None:
+                code = int(last)
+            else:
+                print(line, flush=True)
+        return code
+
     def say_how_to_get_in(self) -> None:
         """What --keep leaves, and how to be rid of it."""
         say(f"{self.label}: its machines stay. The environment for molecule: . {self.build / 'environment.sh'}")
         say(f"  molecule list --scenario-name {self.name}; molecule login --scenario-name {self.name} --host NAME")
+        say(f"  one step again: tests/machines/scenario.py {self.arguments()} --step 'verify tests'")
         say(f"  clean up: tests/machines/scenario.py {self.arguments()} --destroy")
 
     def conclude(self, code: int, course: Course, seconds: float) -> int:
@@ -410,6 +452,9 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(SCENARIOS))
     parser.add_argument("--release", choices=sorted(apt.SUITES), default="12", help="of the guest (vm)")
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "0") not in ("", "0"))
+    parser.add_argument(
+        "--step", default="", help="take this one step on the machines that --keep left: 'verify tests'"
+    )
     parser.add_argument("--destroy", action="store_true")
     asked = parser.parse_args()
     engines.end_like_interrupts()
@@ -418,6 +463,8 @@ def main() -> int:
         scenario = Scenario(asked.name, asked.release)
         label = scenario.label
         molecule_environment()
+        if asked.step.strip():
+            return scenario.again(asked.step.split())
         return scenario.clean_up() if asked.destroy else scenario.run(keep=asked.keep)
     except MachineError as failure:
         print(failure, file=sys.stderr)

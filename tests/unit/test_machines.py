@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from machines import apt, archive, claims, console, engines, images, scenario, turns
+from machines import apt, archive, claims, console, engines, images, junit, scenario, turns
 from machines.console import MachineError, must, output
 from waiting import CEILING, until
 
@@ -449,6 +451,58 @@ class TestCourse:
         assert there == set(scenario.SCENARIOS)
 
 
+class TestStep:
+    """--step: one step of a scenario on machines that were kept."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> scenario.Scenario:
+        monkeypatch.setattr(images, "docker_name", lambda _kind, _release: "name")
+        monkeypatch.setattr(turns, "RUN", tmp_path / "run")
+        monkeypatch.setattr(engines, "docker", lambda **_: contextlib.nullcontext({}))
+        monkeypatch.setattr(engines, "hugepages", lambda _megabytes: contextlib.nullcontext())
+        monkeypatch.setattr(scenario.Scenario, "make_machines", lambda _self: None)
+        monkeypatch.setattr(scenario, "ENVIRONMENT", tmp_path)
+        shows = (
+            '#!/bin/sh\necho "$0 $* record=$LAB_RUN_FILE plugins=$PYTEST_PLUGINS claims=[$HELLO_EBPF_CLAIMS]"\nexit 3\n'
+        )
+        (tmp_path / "bin").mkdir()
+        for name in ("pytest", "ansible-playbook", "molecule"):
+            (tmp_path / "bin" / name).write_text(shows)
+            (tmp_path / "bin" / name).chmod(0o755)
+        made = scenario.Scenario("default", "12")
+        made.build = tmp_path / "build"
+        (made.build / "ansible/tmp/molecule.x.default/inventory").mkdir(parents=True)
+        return made
+
+    @pytest.mark.parametrize(
+        ("step", "ran"),
+        [
+            ("verify tests/works", "pytest -v --connection=ansible --ansible-inventory=INVENTORY FOLDER/tests/works"),
+            ("verify", "pytest -v --connection=ansible --ansible-inventory=INVENTORY FOLDER/tests"),
+            ("side_effect removal.yml", "ansible-playbook -i INVENTORY FOLDER/removal.yml"),
+        ],
+    )
+    def test_tests_and_playbooks_run_as_in_molecule(
+        self, run: scenario.Scenario, capsys: pytest.CaptureFixture[str], step: str, ran: str
+    ) -> None:
+        assert run.again(step.split()) == 3
+        inventory = run.build / "ansible/tmp/molecule.x.default/inventory"
+        ran = ran.replace("INVENTORY", str(inventory)).replace("FOLDER", str(ROOT / "molecule/default"))
+        record = ROOT / "build/default/run.jsonl"
+        assert f"/bin/{ran} record={record} plugins=lab_journal claims=[]\n" in capsys.readouterr().out
+
+    def test_what_molecule_can_do_alone_it_does(
+        self, run: scenario.Scenario, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run.again(["converge"]) == 3
+        assert "/bin/molecule converge --scenario-name default" in capsys.readouterr().out
+
+    def test_without_machines_it_says_how_to_get_them(self, run: scenario.Scenario) -> None:
+        shutil.rmtree(run.build / "ansible")
+        with pytest.raises(MachineError, match=r"Found: there are none\. Do: KEEP=1 make test-default leaves them"):
+            run.again(["verify", "tests/works"])
+
+
 class TestConclude:
     """How a run ends: no success without a claim."""
 
@@ -480,6 +534,29 @@ class TestConclude:
     ) -> None:
         assert make("a\n").conclude(2, scenario.Course("vm-13", steps=[("verify tests/lab", 1.0, "Failed")]), 1.0) == 2
         assert "Scenario vm-13 FAILED at verify tests/lab" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("places", "name"),
+    [
+        (["tests/works/test_a.py", "tests/works/test_b.py"], "works"),
+        (["tests/works"], "works"),
+        (["tests/works/test_a.py::test_it"], "works"),
+        (["tests/works/test_a.py", "tests/killed/test_b.py"], "tests"),
+    ],
+)
+def test_a_steps_results_have_the_name_of_its_tests(places: list[str], name: str) -> None:
+    assert junit.name(places) == name
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_run_leaves_its_results_where_it_is_told(tmp_path: Path, asked: bool) -> None:
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works/test_a.py").write_text("def test_it():\n    assert True\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "HELLO_EBPF_JUNIT": str(tmp_path) if asked else ""}
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "machines.junit", "-p", "no:cacheprovider", "works/test_a.py"]
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert [path.name for path in tmp_path.glob("*.xml")] == (["works.xml"] if asked else [])
 
 
 def test_a_command_that_fails_shows_its_end() -> None:
