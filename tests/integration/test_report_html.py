@@ -86,5 +86,5 @@ def test_the_tables_are_the_reports(folder: Path, tmp_path: Path) -> None:
         found = [row for row in values.rows if entry["program"] in row and entry["ns_per_record"] in row]
         assert found
         assert entry["native_ns_per_record"] in found[0]
-    for claim in report["claims"]:
-        assert [row for row in values.rows if row[:3] == [claim["claim"], claim["asked"], claim["found"]]]
+    for one in report["headlines"]:
+        assert [row for row in values.rows if row[:3] == [one["figure"], one["found"], one["meaning"]]]

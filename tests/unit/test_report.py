@@ -284,7 +284,7 @@ def test_figures_of_an_emulated_processor_are_marked_and_not_compared() -> None:
         "emulated -> t": True,
     }
     assert {ratio["host"] for ratio in report["ratios"]} == {"real"}
-    assert {claim["host"] for claim in report["claims"]} == {"real"}
+    assert {one["host"] for one in report["headlines"]} == {"real"}
     assert {link["host"]: len(link["ratios"]) for link in report["links"]} == {"real": 1, "emulated": 0}
     said = summary(report)
     at = next(number for number, line in enumerate(said) if line.startswith("emulated -> t:"))

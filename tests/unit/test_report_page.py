@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf.bench import charts, figures
+from ansible.module_utils.hello_ebpf.bench.headlines import headlines
 from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench.summary import summary
 
 from report_sample import LABEL, measurement, report
 from report_schema import problems
@@ -96,10 +98,30 @@ def test_every_run_is_in_a_table(text: str) -> None:
     assert "this target runs programs on one CPU, 1: more workers would share it" in text
     for entry in made["compile"]:
         assert any(entry["program"] in row and entry["wall_seconds"] in row for row in rows)
-    for claim in made["claims"]:
-        assert any(claim["claim"] in row and claim["found"] in row for row in rows)
+    for one in made["headlines"]:
+        assert any(one["figure"] in row and one["found"] in row and one["meaning"] in row for row in rows)
     for spread in made["phases"][LABEL]["seconds"].values():
         assert any(spread in row for row in rows)
+
+
+def test_the_headlines_say_what_they_mean(text: str) -> None:
+    made = report()
+    figures_of = [one["figure"] for one in made["headlines"]]
+    assert figures_of[0] == "scan at 1 % against the baseline's best"
+    assert figures_of[3:] == [
+        "programs against native C, geometric mean",
+        "the slowest program against native C (threshold of threshold)",
+    ]
+    assert "memory speed over loopback speed" in made["headlines"][0]["meaning"]
+    for one in made["headlines"]:
+        line = f"{one['figure'][0].upper()}{one['figure'][1:]}: {one['found']['median']:.2f} x ["
+        assert any(said.startswith(line) and said.endswith(one["meaning"]) for said in summary(made))
+    assert text.count('<div class="card">') == len(figures_of)
+
+
+def test_a_link_that_is_none_of_the_loopbacks_has_a_meaning_of_its_own() -> None:
+    remote = [one | {"target": "nqn.a namespace 1 at 198.18.44.11 port 4420"} for one in report()["runs"]]
+    assert "the link" in headlines(remote, [], {}, {})[0]["meaning"]
 
 
 def test_charts_tell_in_words_what_they_show(text: str) -> None:
@@ -131,7 +153,7 @@ def test_a_baseline_alone_makes_a_page_too() -> None:
         run["wire_bytes_to_host"] = run["target_cpu_s"] = None
     alone |= {"engine": [], "compile": [], "memory": None, "workers": None, "phases": None, "links": [], "programs": []}
     made = report() | {"runs": alone["runs"], "engine": [], "compile": [], "memory": {}}
-    made |= {"phases": {}, "workers": {}, "links": [], "claims": []}
+    made |= {"phases": {}, "workers": {}, "links": [], "headlines": []}
     labels = parsed(page(made)).labels
     assert len(labels) == 2
 

@@ -4,6 +4,6 @@
 program: the C program csd_bench, which moves and measures. dataset: the records on a device, as a state. settings: how
 it is measured. measurement: the runs of one host against one namespace. drive: which programs the target holds.
 target_cpu: what its reactors were busy with. engine: what a record costs there. link: a slower network. host: what
-the machine is. report: measurements into one report, pure; ratios: what offloading saves. store: the report's folder on
-the controller. summary, page, figures, charts: the report for people.
+the machine is. report: measurements into one report, pure; spread, ratios, headlines, pairs: its parts. store: the
+report's folder on the controller. summary, page, figures, charts: the report for people.
 """

@@ -46,16 +46,6 @@ class Section:
     level: str = "h2"
 
 
-@dataclass(frozen=True)
-class Card:
-    """One of the headline figures."""
-
-    title: str
-    value: str
-    verdict: str
-    met: bool
-
-
 # ---- numbers for people
 
 
@@ -101,26 +91,6 @@ def _spread(entry: Mapping[str, float] | None, show: Any) -> Cell:
     return Cell(f"{show(entry['median'])} ({show(entry['min'])} to {show(entry['max'])})", dict(entry))
 
 
-# ---- headline
-
-
-def headline(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """One of each kind."""
-    shown: list[Mapping[str, Any]] = []
-    for claim in claims:
-        if claim["claim"] not in {other["claim"] for other in shown}:
-            shown.append(claim)
-    return shown
-
-
-def card(claim: Mapping[str, Any]) -> Card:
-    found = claim["found"]
-    verdict = f"asked: {claim['sense']} {claim['asked']:g} {claim['unit']}, {'met' if claim['met'] else 'not met'}"
-    value = f"{found['median']:.2f} {claim['unit']}"
-    title = claim["claim"][0].upper() + claim["claim"][1:]
-    return Card(title, value, f"{verdict} ({found['min']:.2f} to {found['max']:.2f})", claim["met"])
-
-
 # ---- sections
 
 
@@ -142,7 +112,7 @@ def sections(report: Mapping[str, Any]) -> list[Section]:
             prefix, [one for one in report["engine"] if _is_of(one, label)], report.get("memory", {}).get(label)
         )
         found += _compiled(prefix, [one for one in report.get("compile", []) if _is_of(one, label)])
-    return [*found, *_claims(report.get("claims", [])), *_about(report)]
+    return [*found, *_headlines(report.get("headlines", [])), *_about(report)]
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
@@ -614,22 +584,20 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _claims(claims: Sequence[Mapping[str, Any]]) -> list[Section]:
-    if not claims:
+def _headlines(headlines: Sequence[Mapping[str, Any]]) -> list[Section]:
+    if not headlines:
         return []
     rows = [
         [
-            Cell(claim["claim"], claim["claim"]),
-            Cell(f"{claim['sense']} {claim['asked']:g} {claim['unit']}", claim["asked"]),
-            _spread(claim["found"], lambda v: f"{v:.3g}"),
-            Cell("met" if claim["met"] else "not met", claim["met"]),
+            Cell(one["figure"], one["figure"]),
+            _spread(one["found"], lambda v: f"{v:.3g}"),
+            Cell(one["meaning"], one["meaning"], wide=True),
         ]
-        for claim in claims
+        for one in headlines
     ]
-    text = (
-        "By the median; the spread sets the slowest of one against the fastest of the other, and the other way round."
-    )
-    return [Section("claims", "What was to be shown", text, None, "", ["figure", "asked", "found", ""], rows)]
+    text = "The spread sets the slowest of one against the fastest of the other, and the other way round."
+    head = ["figure", "median (least to most)", "what it means"]
+    return [Section("headlines", "The figures at the top", text, None, "", head, rows)]
 
 
 def _about(report: Mapping[str, Any]) -> list[Section]:

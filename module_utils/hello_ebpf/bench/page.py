@@ -16,11 +16,11 @@ STYLE = """
 :root { color-scheme: light dark;
   --page: #ffffff; --card: #f6f7f9; --text: #1c2026; --quiet: #5b6470; --grid: #d9dde3;
   --baseline: #7b8794; --offload: #0067b0; --slm: #d9822b;
-  --host: #1f8a70; --target: #8a5bb5; --good: #1a7f4b; --bad: #b42318; }
+  --host: #1f8a70; --target: #8a5bb5; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #14171b; --card: #1e2329; --text: #e8eaed; --quiet: #a2abb6; --grid: #363d46;
   --baseline: #8b96a3; --offload: #56b4f0; --slm: #f0a24f;
-  --host: #4fc3a1; --target: #bb93e0; --good: #59c98d; --bad: #ff8a7a; } }
+  --host: #4fc3a1; --target: #bb93e0; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
@@ -34,7 +34,6 @@ p { margin: .3rem 0 .8rem; max-width: 46rem; }
 .card { background: var(--card); border-radius: .6rem; padding: .9rem 1rem; }
 .card b { display: block; font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .card span { display: block; font-size: .875rem; color: var(--quiet); }
-.card .good { color: var(--good); } .card .bad { color: var(--bad); }
 figure { margin: .6rem 0 0; } figure svg { display: block; width: 100%; height: auto; }
 figure svg text { font-family: inherit; }
 .scroll { overflow-x: auto; }
@@ -110,15 +109,20 @@ def _head(report: Mapping[str, Any]) -> str:
 
 
 def _cards(report: Mapping[str, Any]) -> str:
-    cards = [figures.card(claim) for claim in figures.headline(report.get("claims", []))]
+    cards = {one["figure"]: one for one in reversed(report.get("headlines", []))}
     if not cards:
         return ""
-    shown = "".join(
-        f'<div class="card"><span>{html.escape(card.title)}</span><b>{html.escape(card.value)}</b>'
-        f'<span class="{"good" if card.met else "bad"}">{html.escape(card.verdict)}</span></div>'
-        for card in cards
-    )
+    shown = "".join(_card(one) for one in reversed(cards.values()))
     return f'<div class="cards">{shown}</div>'
+
+
+def _card(headline: Mapping[str, Any]) -> str:
+    figure, found = headline["figure"], headline["found"]
+    spread = f"{found['min']:.2f} to {found['max']:.2f}. {headline['meaning']}"
+    return (
+        f'<div class="card"><span>{html.escape(figure[0].upper() + figure[1:])}</span>'
+        f"<b>{found['median']:.2f} {headline['unit']}</b><span>{html.escape(spread)}</span></div>"
+    )
 
 
 def _section(section: Section, drawing: Drawing) -> str:

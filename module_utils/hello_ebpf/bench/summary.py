@@ -14,7 +14,7 @@ EMULATED = "on an emulated processor, whose figures say nothing of any drive and
 
 
 def summary(report: Mapping[str, Any]) -> list[str]:
-    """The data set, a line for each program and selectivity, what was promised and not found."""
+    """The data set, a line for each program and selectivity, the headline figures and what they mean."""
     dataset = report["dataset"]
     lines = [
         f"Data set: {dataset['records']} records, {dataset['bytes'] / 1e6:.1f} MB, SHA-256 {dataset['sha256'][:16]}…"
@@ -28,7 +28,7 @@ def summary(report: Mapping[str, Any]) -> list[str]:
         of_key = [[run for run in runs if (run["program"], run["selectivity"]) == key] for key in keys]
         lines += [_line(same, runs, compared=not emulated) for same in of_key]
     lines += _fleet(report.get("pairs", []))
-    lines += [_claim(claim) for claim in report.get("claims", [])]
+    lines += [_headline(one) for one in report.get("headlines", [])]
     if report.get("rpc"):
         lines.append(f"RPC: one connection is {report['rpc']['ratio']} x as fast as one process per RPC")
     return lines
@@ -47,12 +47,11 @@ def _fleet(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _claim(claim: Mapping[str, Any]) -> str:
-    found = claim["found"]
-    return (
-        f"{'Met' if claim['met'] else 'Not met'}: {claim['claim']}: {found['median']:.2f} {claim['unit']} "
-        f"[{found['min']:.2f}-{found['max']:.2f}], asked {claim['sense']} {claim['asked']:g}"
-    )
+def _headline(headline: Mapping[str, Any]) -> str:
+    found = headline["found"]
+    spread = f"{found['median']:.2f} {headline['unit']} [{found['min']:.2f}-{found['max']:.2f}]"
+    figure = str(headline["figure"])
+    return f"{figure[0].upper()}{figure[1:]}: {spread}. {headline['meaning']}"
 
 
 def _line(runs: Sequence[Run], others: Sequence[Run], *, compared: bool) -> str:
