@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
 from html.parser import HTMLParser
 from typing import Any
 
+import jinja2
 import pytest
-from ansible.module_utils.hello_ebpf.bench import charts, figures
+from ansible.module_utils.hello_ebpf.bench import charts, units
 from ansible.module_utils.hello_ebpf.bench.headlines import headlines
-from ansible.module_utils.hello_ebpf.bench.page import page
 from ansible.module_utils.hello_ebpf.bench.summary import summary
+from jinja2 import nodes
 
+from report_page import TEMPLATE, html
 from report_sample import LABEL, measurement, report
 from report_schema import problems
 
@@ -28,6 +31,7 @@ class Tables(HTMLParser):
         self.scripts = 0
         self.identities: list[str] = []
         self.labels: list[str] = []
+        self.charts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
@@ -38,8 +42,9 @@ class Tables(HTMLParser):
             self.rows[-1].append(None if value is None else json.loads(value))
         elif tag == "script":
             self.scripts += 1
-        if tag == "svg":
-            self.labels.append(found.get("aria-label") or "")
+        elif tag == "img":
+            self.labels.append(found.get("alt") or "")
+            self.charts.append(base64.b64decode((found.get("src") or "").partition("base64,")[2]).decode())
         self.identities += [value for name, value in attrs if name == "id" and value]
         self.fetched += [
             value
@@ -51,7 +56,7 @@ class Tables(HTMLParser):
 @pytest.fixture(scope="module")
 def text() -> str:
     """Of the whole sample; drawing takes a second."""
-    return page(report())
+    return html(report())
 
 
 def parsed(text: str) -> Tables:
@@ -65,7 +70,7 @@ def test_the_sample_is_a_report() -> None:
 
 
 def test_the_same_report_gives_the_same_bytes(text: str) -> None:
-    assert text == page(json.loads(json.dumps(report())))
+    assert text == html(json.loads(json.dumps(report())))
 
 
 def test_it_stands_alone(text: str) -> None:
@@ -131,6 +136,27 @@ def test_charts_tell_in_words_what_they_show(text: str) -> None:
     assert "baseline: 0.1 % 3.10, 1 % 3.10" in labels[0]
 
 
+def test_charts_are_matplotlibs_and_load_nothing(text: str) -> None:
+    for chart in parsed(text).charts:
+        assert chart.count("<text") > 8
+        found = parsed(chart)
+        assert (found.scripts, found.fetched) == (0, [])
+
+
+def test_the_template_escapes_whatever_it_shows() -> None:
+    """Ansible's templates escape nothing by themselves."""
+    shown = [
+        node
+        for output in jinja2.Environment(autoescape=False)
+        .parse(TEMPLATE.read_text())
+        .find_all(nodes.Output)  # as Ansible
+        for node in output.nodes
+        if not isinstance(node, nodes.TemplateData)
+    ]
+    assert len(shown) > 20
+    assert [node for node in shown if not (isinstance(node, nodes.Filter) and node.name == "e")] == []
+
+
 def test_text_of_the_machine_is_escaped(text: str) -> None:
     assert "Debian &lt;12&gt;" in text
     assert "Debian <12>" not in text
@@ -139,9 +165,9 @@ def test_text_of_the_machine_is_escaped(text: str) -> None:
 def test_without_matplotlib_it_says_so_and_has_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert charts.available() != ""
-    plain = page(report())
-    assert "<svg" not in plain
-    assert "This page has its tables, but no charts: the Python that wrote it has no matplotlib (" in plain
+    plain = html(report())
+    assert "<img" not in plain
+    assert "This page has its tables, but no charts: the Python that drew it has no matplotlib (" in plain
     assert any(report()["runs"][0]["matches_sha256"] in row for row in parsed(plain).rows)
     assert "<details" not in plain
 
@@ -154,7 +180,7 @@ def test_a_baseline_alone_makes_a_page_too() -> None:
     alone |= {"engine": [], "compile": [], "memory": None, "workers": None, "phases": None, "links": [], "programs": []}
     made = report() | {"runs": alone["runs"], "engine": [], "compile": [], "memory": {}}
     made |= {"phases": {}, "workers": {}, "links": [], "headlines": []}
-    labels = parsed(page(made)).labels
+    labels = parsed(html(made)).labels
     assert len(labels) == 2
 
 
@@ -163,9 +189,9 @@ def test_a_baseline_alone_makes_a_page_too() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999600, "1 MB"), (268435456, "268 MB"), (25e9, "25 GB")],
 )
 def test_sizes(count: float, shown: str) -> None:
-    assert figures.size(count) == shown
+    assert units.size(count) == shown
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(1.5, "1.5 s"), (0.0215, "21.5 ms"), (0.0000034, "3.4 µs")])
 def test_durations(seconds: float, shown: str) -> None:
-    assert figures.duration(seconds) == shown
+    assert units.duration(seconds) == shown

@@ -1,121 +1,69 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What report.html shows: for each section its words, its chart and the table behind it. Pure functions of a report."""
+"""What report.html shows, section after section: pure functions of a report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import charts
 from .charts import Bars, Chart
+from .headlines import on_loopback
+from .spread import Spread, of, rate
+from .tables import Cell, Column, Entry, Section, column, spread
+from .units import binary, digest, duration, nanoseconds, number, percent, ratio, size
+from .units import rate as speed
 
-Run = Mapping[str, Any]
 RECORD_BYTES = 64
 WAYS = {"baseline": "baseline", "offload": "offload (scan)", "slm": "standard flow (SLM)"}
+# Colour and hatch.
+LOOKS = {"baseline": ("tab:gray", ""), "offload": ("tab:blue", ""), "slm": ("tab:orange", "//")}
+
+WAY = column("way", "name", WAYS.__getitem__)
+SELECTED = column("selected", "selectivity", percent, absent="all")
+PROGRAM = column("program", "program")
+PARAMETERS = column("parameters", "parameters", absent="", wide=True)
+THROUGHPUT = column("throughput", "scanned_bytes_per_s", speed)
+TOOK = column("a pass took (least to most)", "seconds", spread(duration))
+MATCHES = column("matches", "matches", number)
+SHA256 = column("SHA-256", "matches_sha256", digest)
+TO_HOST = column("to the host", "wire_bytes_to_host", size)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What a table's cell shows, and the report's value behind it."""
-
-    shown: str
-    value: Any = None
-    wide: bool = False
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        ident: names it in links.
-        title, text: words.
-        chart, alt: the chart, and what it shows in words for who cannot see it.
-        head, rows: the table.
-        level: of the heading.
-    """
-
-    ident: str
-    title: str
-    text: str
-    chart: Chart | None
-    alt: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    level: str = "h2"
-
-
-# ---- numbers for people
-
-
-def size(count: float | None) -> str:
-    """Bytes in decimal units, as disks and networks count."""
-    if count is None:
-        return "none"
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
-
-
-def binary(count: int) -> str:
-    """Sizes that people give in powers of two."""
-    for unit, shift in (("MiB", 20), ("KiB", 10)):
-        if count % (1 << shift) == 0:
-            return f"{count >> shift} {unit}"
-    return f"{count} B"
-
-
-def rate(per_second: float) -> str:
-    return f"{per_second / 1e9:.2f} GB/s"
-
-
-def share(selectivity: float | None) -> str:
-    return "all" if selectivity is None else f"{selectivity * 100:g} %"
-
-
-def duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "none"
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1 or unit == "µs":
-            break
-    return f"{seconds * factor:.3g} {unit}"
-
-
-def _spread(entry: Mapping[str, float] | None, show: Any) -> Cell:
-    if entry is None:
-        return Cell("none")
-    return Cell(f"{show(entry['median'])} ({show(entry['min'])} to {show(entry['max'])})", dict(entry))
-
-
-# ---- sections
-
-
-def sections(report: Mapping[str, Any]) -> list[Section]:
+def sections(report: Entry) -> list[Section]:
     """All of a report, pair after pair of host and target."""
     labels = list(report.get("inputs", {}))
-    found = _pairs(report.get("pairs", []))
-    for number, label in enumerate(labels):
-        runs = [run for run in report["runs"] if f"{run['host']} -> {run['target']}" == label]
+    found = _fleet(report.get("pairs", []))
+    for number_of_pair, label in enumerate(labels):
         if len(labels) > 1:
-            found.append(Section(f"pair{number}", label, "", None, "", [], []))
-        prefix = f"p{number}-"
-        found += _threshold_sections(prefix, runs)
-        found += _program_sections(prefix, runs)
-        found += _phases(prefix, report.get("phases", {}).get(label))
-        found += _workers(prefix, report.get("workers", {}).get(label))
-        found += _links(prefix, [link for link in report.get("links", []) if _is_of(link, label)])
-        found += _engine(
-            prefix, [one for one in report["engine"] if _is_of(one, label)], report.get("memory", {}).get(label)
-        )
-        found += _compiled(prefix, [one for one in report.get("compile", []) if _is_of(one, label)])
-    return [*found, *_headlines(report.get("headlines", [])), *_about(report)]
+            found.append(Section(f"pair{number_of_pair}", label))
+        found += [
+            Section(f"p{number_of_pair}-{one.ident}", one.title, one.text, one.columns, one.entries, one.chart)
+            for one in _of_pair(report, label)
+        ]
+    return [*found, _about(report)]
 
 
-def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+def _of_pair(report: Entry, label: str) -> list[Section]:
+    def of_label(name: str) -> list[Entry]:
+        return [one for one in report.get(name, []) if f"{one.get('host')} -> {one.get('target')}" == label]
+
+    runs = of_label("runs")
+    return [
+        *_thresholds([run for run in runs if run["program"] == "threshold"]),
+        *_programs([run for run in runs if run["program"] != "threshold"]),
+        *_phases(report.get("phases", {}).get(label)),
+        *_workers(report.get("workers", {}).get(label)),
+        *[_link(link) for link in of_label("links")],
+        *_engine(of_label("engine"), report.get("memory", {}).get(label)),
+        *_compiled(of_label("compile")),
+        *_headlines(of_label("headlines")),
+    ]
+
+
+# ---- the fleet
+
+
+def _fleet(rows: Sequence[Entry]) -> list[Section]:
     """The fleet on one table; one pair that was measured needs none."""
     if len(rows) < 2 and not any(row["unavailable"] for row in rows):
         return []
@@ -124,258 +72,209 @@ def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
         "network or at the target meanwhile. Throughput and bytes are those of the named program; digests are compared "
         "for every program."
     )
-    head = [
-        "host", "target", "through", "program", "baseline", "offload", "to the host, baseline", "offload",
-        "digests of all ways", "SHA-256, offload", "not told from here", "measured",
-    ]  # fmt: skip
-    return [Section("pairs", "The fleet", text, None, "", head, [_pair(row) for row in rows])]
-
-
-def _pair(row: Mapping[str, Any]) -> list[Cell]:
-    left_out = row["left_out"]
-    place = [
-        Cell(row["host"], row["host"]),
-        Cell(_short_target(row), row["target"]),
-        Cell("kernel" if row["initiator"] == "kernel" else "SPDK", row["initiator"]),
+    columns = [
+        column("host", "host"),
+        Column("target", lambda row: Cell(_short_target(row), row["target"])),
+        column("through", "initiator", lambda initiator: "kernel" if initiator == "kernel" else "SPDK"),
+        Column("program", _shown_program),
+        column("baseline", "baseline.scanned_bytes_per_s", speed),
+        column("offload", "offload.scanned_bytes_per_s", speed),
+        column("to the host, baseline", "baseline.wire_bytes_to_host", size),
+        column("offload", "offload.wire_bytes_to_host", size),
+        column("digests of all ways", "digests_agree", lambda agree: "agree" if agree else "differ"),
+        column("SHA-256, offload", "offload.matches_sha256", digest),
+        Column("not told from here", _left_out),
+        column("measured", "measured", absent="never"),
     ]
-    reason = row["unavailable"] or ""
-    if "program" not in row:
-        return [*place, *[Cell("none")] * 7, Cell(f"could not be measured. {reason}", reason, wide=True), Cell("never")]
-    baseline, offload = row["baseline"], row["offload"]
-    wide = "; ".join([*left_out, *([f"could not be measured again. {reason}"] if reason else [])]) or "nothing"
-    return [
-        *place,
-        Cell(f"{row['program']} {share(row['selectivity'])}", [row["program"], row["selectivity"]]),
-        *(_of_way(way, "scanned_bytes_per_s", rate) for way in (baseline, offload)),
-        *(_of_way(way, "wire_bytes_to_host", size) for way in (baseline, offload)),
-        Cell("agree" if row["digests_agree"] else "differ", row["digests_agree"]),
-        _of_way(offload, "matches_sha256", lambda v: v[:12] + "…"),
-        Cell(wide, left_out, wide=True),
-        Cell(row["measured"], row["measured"]),
-    ]
+    return [Section("pairs", "The fleet", text, columns, rows)]
 
 
-def _short_target(row: Mapping[str, Any]) -> str:
+def _short_target(row: Entry) -> str:
     nqn = str(row["subsystem_nqn"] or row["target"])
     return f"{nqn.rpartition(':')[2]} at {row['address']}:{row['service_id']}" if row["address"] else nqn
 
 
-def _of_way(figures: Mapping[str, Any] | None, name: str, show: Any) -> Cell:
-    return Cell("none") if figures is None else Cell(show(figures[name]), figures[name])
+def _shown_program(row: Entry) -> Cell:
+    if "program" not in row:
+        return Cell("none")
+    return Cell(f"{row['program']} {percent(row['selectivity'])}", [row["program"], row["selectivity"]])
 
 
-def _is_of(entry: Mapping[str, Any], label: str) -> bool:
-    return f"{entry.get('host')} -> {entry.get('target')}" == label
+def _left_out(row: Entry) -> Cell:
+    reason, again = row["unavailable"], " again" if "program" in row else ""
+    words = [*row["left_out"], *([f"could not be measured{again}. {reason}"] if reason else [])]
+    return Cell("; ".join(words) or "nothing", row["left_out"], wide=True)
 
 
-def _ways_of(runs: Sequence[Run]) -> list[str]:
-    return [way for way in WAYS if any(run["name"] == way for run in runs)]
+# ---- runs
 
 
-def _find(runs: Sequence[Run], way: str, program: str, selectivity: float | None) -> Run | None:
-    what = (way, program, selectivity)
-    return next((run for run in runs if (run["name"], run["program"], run["selectivity"]) == what), None)
-
-
-def _bars(runs: Sequence[Run], keys: Sequence[tuple[str, float | None]], value: Any) -> list[Bars]:
-    """A series for each way; ``value`` gives a run's (median, least, most), or None."""
+def _chart_of_ways(
+    what: str,
+    runs: Sequence[Entry],
+    group: Callable[[Entry], str],
+    measured: Callable[[Entry], Spread | None],
+    axis: str,
+    **how: Any,
+) -> Chart | None:
+    """A series for each way; None where nothing was measured."""
+    groups = list(dict.fromkeys(group(run) for run in runs))
     series = []
-    for way in _ways_of(runs):
-        found = [_find(runs, way, *key) for key in keys]
-        points = [None if run is None else value(run) for run in found]
-        if any(point is not None for point in points):
-            median, least, most = ([None if one is None else one[index] for one in points] for index in range(3))
-            series.append(Bars(WAYS[way], charts.WAY_COLOURS[way], median, least, most, hatch=charts.WAY_HATCHES[way]))
-    return series
+    for way, name in WAYS.items():
+        of_group = {group(run): measured(run) for run in runs if run["name"] == way}
+        if any(of_group.values()):
+            series.append(Bars(name, LOOKS[way][0], [of_group.get(one) for one in groups], LOOKS[way][1]))
+    return Chart(what, groups, series, axis, **how) if series else None
 
 
-def _throughput(run: Run) -> tuple[float, float, float]:
-    seconds, scanned = run["seconds"], run["scanned_bytes"] / 1e9
-    return scanned / seconds["median"], scanned / seconds["max"], scanned / seconds["min"]
+def _selected(run: Entry) -> str:
+    return percent(run["selectivity"])
 
 
-def _in_words(series: Sequence[Bars], groups: Sequence[str], show: Any) -> str:
-    return "; ".join(
-        f"{bars.name}: "
-        + ", ".join(
-            f"{group} {show(value)}" for group, value in zip(groups, bars.median, strict=True) if value is not None
-        )
-        for bars in series
-    )
+def _gigabytes(run: Entry) -> Spread:
+    return rate(run["scanned_bytes"] / 1e9, run["seconds"])
 
 
-def _threshold_sections(prefix: str, runs: Sequence[Run]) -> list[Section]:
-    mine = [run for run in runs if run["program"] == "threshold"]
-    keys = list(dict.fromkeys((run["program"], run["selectivity"]) for run in mine))
-    if not keys:
+def _thresholds(runs: Sequence[Entry]) -> list[Section]:
+    if not runs:
         return []
-    groups = [share(selectivity) for _, selectivity in keys]
-    return [
-        _throughput_section(prefix, mine, keys, groups),
-        *_wire_section(prefix, mine, keys, groups),
-        _cpu_section(prefix, mine, keys, groups),
-    ]
-
-
-def _throughput_section(
-    prefix: str, runs: Sequence[Run], keys: Sequence[tuple[str, float | None]], groups: Sequence[str]
-) -> Section:
-    series = _bars(runs, keys, _throughput)
-    chart = Chart(f"{prefix}throughput", groups, series, "stored data gone through, GB/s", label=lambda v: f"{v:.1f}")
-    rows = [
-        [
-            Cell(WAYS[run["name"]], run["name"]),
-            Cell(share(run["selectivity"]), run["selectivity"]),
-            Cell(rate(run["scanned_bytes_per_s"]), run["scanned_bytes_per_s"]),
-            _spread(run["seconds"], duration),
-            Cell(f"{run['matches']:,}", run["matches"]),
-            Cell(run["matches_sha256"][:12] + "…", run["matches_sha256"]),
-            Cell(f"{binary(run['io_bytes'])} by {run['queue_depth']}", [run["io_bytes"], run["queue_depth"]]),
-        ]
-        for run in runs
-    ]
-    return Section(
-        f"{prefix}throughput",
+    throughput = Section(
+        "throughput",
         "Throughput by selectivity",
         "The threshold filter over all records, from the first command sent to the last selected record in the host's "
         "memory, in order. Bars are medians, whiskers the fastest and slowest repeat. Each way at the fastest setting "
         "that a sweep found.",
-        chart,
-        "Bar chart of throughput in GB/s by share of records selected. "
-        + _in_words(series, groups, lambda v: f"{v:.2f}"),
-        ["way", "selected", "throughput", "a pass took (least to most)", "matches", "SHA-256", "size by depth"],
-        rows,
+        [WAY, SELECTED, THROUGHPUT, TOOK, MATCHES, SHA256, Column("size by depth", _setting)],
+        runs,
+        _chart_of_ways(
+            "throughput in GB/s by share of records selected",
+            runs,
+            _selected,
+            _gigabytes,
+            "stored data gone through, GB/s",
+            label=ratio,
+        ),
     )
-
-
-def _wire_section(
-    prefix: str, runs: Sequence[Run], keys: Sequence[tuple[str, float | None]], groups: Sequence[str]
-) -> list[Section]:
-    def to_host(run: Run) -> tuple[float, float, float] | None:
-        count = run["wire_bytes_to_host"]
-        return None if not count else (count / 1e6, count / 1e6, count / 1e6)
-
-    series = _bars(runs, keys, to_host)
-    if not series:
-        return []
-    chart = Chart(f"{prefix}wire", groups, series, "MB to the host (logarithmic)", logarithmic=True)
-    rows = [
+    wire_chart = _chart_of_ways(
+        "bytes to the host by share of records selected",
+        runs,
+        _selected,
+        lambda run: of([run["wire_bytes_to_host"]]) if run["wire_bytes_to_host"] else None,
+        "bytes to the host (logarithmic)",
+        logarithmic=True,
+        label=size,
+    )
+    wire = Section(
+        "wire",
+        "Bytes on the wire",
+        "TCP payload from the target to the host in one pass, NVMe/TCP headers included.",
         [
-            Cell(WAYS[run["name"]], run["name"]),
-            Cell(share(run["selectivity"]), run["selectivity"]),
-            Cell(size(run["wire_bytes_to_host"]), run["wire_bytes_to_host"]),
-            Cell(size(run["wire_bytes_to_target"]), run["wire_bytes_to_target"]),
-            Cell(size(run.get("matched_bytes")), run.get("matched_bytes")),
-            _per_matched(run),
-        ]
-        for run in runs
-    ]
-    return [
-        Section(
-            f"{prefix}wire",
-            "Bytes on the wire",
-            "TCP payload from the target to the host in one pass, NVMe/TCP headers included.",
-            chart,
-            f"Bar chart of bytes to the host by share of records selected. "
-            f"{_in_words(series, groups, lambda v: size(v * 1e6))}",
-            ["way", "selected", "to the host", "to the target", "selected bytes", "to the host per selected byte"],
-            rows,
-        )
-    ]
+            WAY,
+            SELECTED,
+            TO_HOST,
+            column("to the target", "wire_bytes_to_target", size),
+            column("selected bytes", "matched_bytes", size),
+            Column("to the host per selected byte", _per_matched),
+        ],
+        runs,
+        wire_chart,
+    )
+    return [throughput, *([wire] if wire_chart else []), _cpu(runs)]
 
 
-def _per_matched(run: Run) -> Cell:
+def _setting(run: Entry) -> Cell:
+    return Cell(f"{binary(run['io_bytes'])} by {run['queue_depth']}", [run["io_bytes"], run["queue_depth"]])
+
+
+def _per_matched(run: Entry) -> Cell:
     matched, count = run.get("matched_bytes"), run["wire_bytes_to_host"]
     return Cell("none") if not matched or count is None else Cell(f"{count / matched:.3g}")
 
 
-def _cpu_section(
-    prefix: str, runs: Sequence[Run], keys: Sequence[tuple[str, float | None]], groups: Sequence[str]
-) -> Section:
-    ways = _ways_of(runs)
+def _cpu(runs: Sequence[Entry]) -> Section:
+    ordered = sorted(runs, key=lambda run: float(run["selectivity"]))
     series = []
-    for name, colour, hatch in (
-        ("host_cpu_s", charts.HOST, ""),
-        ("target_cpu_s", charts.TARGET, "//"),
+    for name, key, colour, hatch in (
+        ("host: the measuring process", "host_cpu_s", "tab:green", ""),
+        ("target: its reactors at work", "target_cpu_s", "tab:purple", "//"),
     ):
-        flat = [_find(runs, way, *key) for key in keys for way in ways]
-        values: list[float | None] = [None if run is None or run[name] is None else run[name] * 1e3 for run in flat]
-        if any(value is not None for value in values):
-            title = "host: the measuring process" if name == "host_cpu_s" else "target: its reactors at work"
-            series.append(Bars(title, colour, values, values, values, hatch))
-    labels = [f"{group}, {WAYS[way]}" for group in groups for way in ways]
-    chart = Chart(f"{prefix}cpu", labels, series, "CPU time of one pass, ms", sideways=True, label=lambda v: f"{v:.0f}")
-    rows = [
-        [
-            Cell(WAYS[run["name"]], run["name"]),
-            Cell(share(run["selectivity"]), run["selectivity"]),
-            Cell(duration(run["host_cpu_s"]), run["host_cpu_s"]),
-            Cell(duration(run["target_cpu_s"]), run["target_cpu_s"]),
-            Cell(duration(run.get("target_reactor_s")), run.get("target_reactor_s")),
-            _spread(run.get("target_scan_s"), duration),
-            Cell(duration(run.get("machine_busy_s")), run.get("machine_busy_s")),
-        ]
-        for run in runs
-    ]
+        spreads = [None if run[key] is None else of([run[key] * 1e3]) for run in ordered]
+        if any(spreads):
+            series.append(Bars(name, colour, spreads, hatch))
     return Section(
-        f"{prefix}cpu",
+        "cpu",
         "CPU time",
         "SPDK polls: the measuring process and the target's reactors burn a core each for as long as a pass takes. "
         "Working time is what the reactors did not spend on finding nothing to do; the program's own share of it is in "
         "the table.",
-        chart,
-        "Bar chart of CPU milliseconds of host and target in one pass. "
-        + _in_words(series, labels, lambda v: f"{v:.0f} ms"),
-        ["way", "selected", "host", "target at work", "target's core held", "inside the program", "whole machine busy"],
-        rows,
+        [
+            WAY,
+            SELECTED,
+            column("host", "host_cpu_s", duration),
+            column("target at work", "target_cpu_s", duration),
+            column("target's core held", "target_reactor_s", duration),
+            column("inside the program", "target_scan_s", spread(duration)),
+            column("whole machine busy", "machine_busy_s", duration),
+        ],
+        runs,
+        Chart(
+            "CPU milliseconds of host and target in one pass",
+            [f"{_selected(run)}, {WAYS[run['name']]}" for run in ordered],
+            series,
+            "CPU time of one pass, ms",
+            sideways=True,
+            label=lambda milliseconds: f"{milliseconds:.0f}",
+        ),
     )
 
 
-def _program_sections(prefix: str, runs: Sequence[Run]) -> list[Section]:
-    mine = [run for run in runs if run["program"] != "threshold"]
-    keys = list(dict.fromkeys((run["program"], run["selectivity"]) for run in mine))
-    if not keys:
+def _programs(runs: Sequence[Entry]) -> list[Section]:
+    if not runs:
         return []
-    groups = [program for program, _ in keys]
-    series = _bars(mine, keys, _throughput)
-    chart = Chart(f"{prefix}programs", groups, series, "stored data gone through, GB/s", label=lambda v: f"{v:.1f}")
-    rows = [
-        [
-            Cell(run["program"], run["program"]),
-            Cell(WAYS[run["name"]], run["name"]),
-            Cell(rate(run["scanned_bytes_per_s"]), run["scanned_bytes_per_s"]),
-            _spread(run["seconds"], duration),
-            Cell(f"{run['matches']:,}", run["matches"]),
-            Cell(size(run.get("matched_bytes")), run.get("matched_bytes")),
-            Cell(size(run["wire_bytes_to_host"]), run["wire_bytes_to_host"]),
-            Cell(run["matches_sha256"][:12] + "…", run["matches_sha256"]),
-            Cell(run.get("parameters", ""), run.get("parameters"), wide=True),
-        ]
-        for run in mine
-    ]
     return [
         Section(
-            f"{prefix}programs",
+            "programs",
             "The other programs",
             "Search finds places at any byte; aggregate, histogram and top give one state; sample keeps each hundredth "
             "record, which a host that has all data already takes without looking at the rest.",
-            chart,
-            f"Bar chart of throughput in GB/s by program. {_in_words(series, groups, lambda v: f'{v:.2f}')}",
             [
-                "program",
-                "way",
-                "throughput",
-                "a pass took (least to most)",
-                "matches",
-                "result",
-                "to the host",
-                "SHA-256",
-                "parameters",
+                PROGRAM, WAY, THROUGHPUT, TOOK, MATCHES, column("result", "matched_bytes", size), TO_HOST, SHA256,
+                PARAMETERS,
             ],
-            rows,
+            runs,
+            _chart_of_ways(
+                "throughput in GB/s by program",
+                runs,
+                lambda run: str(run["program"]),
+                _gigabytes,
+                "stored data gone through, GB/s",
+                label=ratio,
+            ),
         )
-    ]
+    ]  # fmt: skip
 
+
+def _link(link: Entry) -> Section:
+    gbits = f"{link['mbits'] / 1000:g} Gbit/s"
+    return Section(
+        f"link{link['mbits']}",
+        f"Over a link of {gbits}",
+        f"The threshold runs again with {link['interface']} shaped by tc {link['shaper']}.",
+        [WAY, SELECTED, THROUGHPUT, TOOK],
+        link["runs"],
+        _chart_of_ways(
+            f"throughput over {gbits}",
+            link["runs"],
+            _selected,
+            _gigabytes,
+            "GB/s (logarithmic)",
+            logarithmic=True,
+            line=(link["mbits"] / 8000, "the link"),
+        ),
+    )
+
+
+# ---- steps and workers
 
 PHASES = {
     "load": "Load Program: bytes sent",
@@ -389,239 +288,166 @@ PHASES = {
 }
 
 
-def _phases(prefix: str, phases: Mapping[str, Any] | None) -> list[Section]:
+def _phases(phases: Entry | None) -> list[Section]:
     if not phases:
         return []
     title = "The steps of the standard flow, each alone"
     if "seconds" not in phases:
-        return [Section(f"{prefix}phases", title, f"Not measured. {phases.get('reason', '')}", None, "", [], [])]
-    names = [name for name in PHASES if name in phases["seconds"]]
-    spreads = charts.spread_of([phases["seconds"][name] for name in names], 1e6)
-    bars = Bars("median", charts.OFFLOAD, spreads["median"], spreads["least"], spreads["most"])
-    groups = [PHASES[name] for name in names]
-    chart = Chart(
-        f"{prefix}phases", groups, [bars], "µs (logarithmic)", logarithmic=True, sideways=True,
-        label=lambda v: duration(v / 1e6),
-    )  # fmt: skip
-    rows = [[Cell(PHASES[name], name), _spread(phases["seconds"][name], duration)] for name in names]
+        return [Section("phases", title, f"Not measured. {phases.get('reason', '')}")]
+    steps = [{"step": name, "seconds": phases["seconds"][name]} for name in PHASES if name in phases["seconds"]]
     return [
         Section(
-            f"{prefix}phases",
+            "phases",
             title,
             f"The threshold program ({phases['program_bytes']:,} bytes of ELF) loaded into a spare slot over NVMe, "
-            "nothing beside it, then "
-            f"run once over {binary(phases['chunk_bytes'])}, selecting {size(phases['matched_bytes'])}.",
-            chart,
-            f"Bar chart of what each step takes. {_in_words([bars], groups, lambda v: duration(v / 1e6))}",
-            ["step", "took (least to most)"],
-            rows,
+            f"nothing beside it, then run once over {binary(phases['chunk_bytes'])}, selecting "
+            f"{size(phases['matched_bytes'])}.",
+            [column("step", "step", PHASES.__getitem__), column("took (least to most)", "seconds", spread(duration))],
+            steps,
+            Chart(
+                "what each step takes",
+                [PHASES[one["step"]] for one in steps],
+                [Bars("median", "tab:blue", [one["seconds"] for one in steps])],
+                "seconds (logarithmic)",
+                logarithmic=True,
+                sideways=True,
+                label=duration,
+            ),
         )
     ]
 
 
-def _workers(prefix: str, workers: Mapping[str, Any] | None) -> list[Section]:
+def _workers(workers: Entry | None) -> list[Section]:
     if not workers:
         return []
-    asleep = f"sent {duration(workers['rest_seconds'])} after the answer before it"
-    rows = [
-        [
-            Cell(f"Execute Program, {binary(one['bytes'])}", one["bytes"]),
-            Cell("sent at once" if one["worker"] == "spinning" else asleep, one["worker"]),
-            _spread(one["seconds"], duration),
-            Cell(duration(one["p99_seconds"]), one["p99_seconds"]),
-        ]
-        for one in workers["executes"]
-    ]
-    rows += [
-        [
-            Cell("scan", "scan"),
-            Cell(f"{one['workers']} at a time", one["workers"]),
-            _spread(one["bytes_per_s"], rate),
-            Cell("none"),
-        ]
-        for one in workers["scans"]
-    ]
-    text = (
-        f"{workers['program']} at {share(workers['selectivity'])}. Execute Program, one at a time: a command that is "
-        "sent at once finds its worker looking for it, a later one finds it asleep. Scans of "
-        f"{binary(workers['range_bytes'])}, each of which takes a worker."
-    )
-    text += f" One at a time alone: {workers['reason']}." if workers["reason"] else ""
-    head = ["command", "how", "median (least to most)", "99 of 100 within"]
-    return [Section(f"{prefix}workers", "What workers make of a command", text, None, "", head, rows)]
-
-
-def _links(prefix: str, links: Sequence[Mapping[str, Any]]) -> list[Section]:
-    found = []
-    for link in links:
-        runs = link["runs"]
-        keys = list(dict.fromkeys((run["program"], run["selectivity"]) for run in runs))
-        groups = [share(selectivity) for _, selectivity in keys]
-        series = _bars(runs, keys, _throughput)
-        ident = f"{prefix}link{link['mbits']}"
-        gbits = f"{link['mbits'] / 1000:g} Gbit/s"
-        rows = [
+    sent = {"spinning": "at once", "asleep": f"{duration(workers['rest_seconds'])} after the answer before it"}
+    program = f"{workers['program']} at {percent(workers['selectivity'])}"
+    reason = f" One at a time alone: {workers['reason']}." if workers["reason"] else ""
+    return [
+        Section(
+            "executes",
+            "Execute Program, one at a time",
+            f"{program}. A command that is sent at once finds its worker looking for it, a later one finds it asleep.",
             [
-                Cell(WAYS[run["name"]], run["name"]),
-                Cell(share(run["selectivity"]), run["selectivity"]),
-                Cell(rate(run["scanned_bytes_per_s"]), run["scanned_bytes_per_s"]),
-                _spread(run["seconds"], duration),
-            ]
-            for run in runs
-        ]
-        found.append(
-            Section(
-                ident,
-                f"Over a link of {gbits}",
-                f"The threshold runs again with {link['interface']} shaped by tc {link['shaper']}.",
-                Chart(
-                    ident, groups, series, "GB/s (logarithmic)", logarithmic=True, label=lambda v: f"{v:.2g}",
-                    line=(link["mbits"] / 8000, "the link"),
-                ),
-                f"Bar chart of throughput over {gbits}. {_in_words(series, groups, lambda v: f'{v:.3g}')}",
-                ["way", "selected", "throughput", "a pass took (least to most)"],
-                rows,
-            )
-        )  # fmt: skip
-    return found
+                column("input", "bytes", binary),
+                column("sent", "worker", sent.__getitem__),
+                column("took (least to most)", "seconds", spread(duration)),
+                column("99 of 100 within", "p99_seconds", duration),
+            ],
+            workers["executes"],
+        ),
+        Section(
+            "scans",
+            "Scans by several workers",
+            f"{program}. Scans of {binary(workers['range_bytes'])}, each of which takes a worker.{reason}",
+            [column("at a time", "workers"), column("throughput (least to most)", "bytes_per_s", spread(speed))],
+            workers["scans"],
+        ),
+    ]
 
 
-ENGINE_WAYS = (
-    ("native C, -O3", charts.BASELINE, "", "native_ns_per_record_spread"),
-    ("as the drive runs it", charts.OFFLOAD, "", "ns_per_record_spread"),
-)
+# ---- what programs cost
 
 
-def _engine(prefix: str, engine: Sequence[Mapping[str, Any]], memory: Mapping[str, Any] | None) -> list[Section]:
+def _engine(engine: Sequence[Entry], memory: Entry | None) -> list[Section]:
     if not engine:
         return []
-    groups = [_engine_name(entry) for entry in engine]
+    text = (
+        "The program alone, on data in memory, on one core of the target: the machine code that the drive makes of "
+        "each, called as a worker calls it, beside its own source compiled natively, and beside only reading the "
+        "same bytes; by turns. Nanoseconds are for each 64 bytes of input."
+    )
+    line = None
+    if memory is not None:
+        text += f" Reading memory: {speed(memory['bytes_per_s']['median'])}, {memory['how']}."
+        read = RECORD_BYTES / memory["bytes_per_s"]["median"] * 1e9
+        line = (read, f"reading memory, {read:.2g} ns")
     series = []
-    for name, colour, hatch, key in ENGINE_WAYS:
-        spreads = charts.spread_of([entry.get(key) for entry in engine])
-        if any(value is not None for value in spreads["median"]):
-            series.append(Bars(name, colour, spreads["median"], spreads["least"], spreads["most"], hatch))
-    line = None if memory is None else _memory_line(memory)
+    for name, colour, key in (
+        ("native C, -O3", "tab:gray", "native_ns_per_record_spread"),
+        ("as the drive runs it", "tab:blue", "ns_per_record_spread"),
+    ):
+        spreads = [entry.get(key) for entry in engine]
+        if any(spreads):
+            series.append(Bars(name, colour, spreads))
     chart = Chart(
-        f"{prefix}engine", groups, series, "ns for each 64 bytes (logarithmic)", logarithmic=True, sideways=True,
+        "nanoseconds for each 64 bytes",
+        [_engine_name(entry) for entry in engine],
+        series,
+        "ns for each 64 bytes (logarithmic)",
+        logarithmic=True,
+        sideways=True,
         line=line,
-    )  # fmt: skip
-    rows = [
-        [
-            Cell(entry["program"], entry["program"]),
-            Cell(entry.get("parameters", ""), entry.get("parameters"), wide=True),
-            Cell(f"{entry['ns_per_record']:.3g}", entry["ns_per_record"]),
-            _spread(entry.get("ns_per_record_spread"), _short),
-            Cell(f"{entry['native_ns_per_record']:.3g}", entry["native_ns_per_record"]),
-            _spread(entry.get("native_ns_per_record_spread"), _short),
-            _spread(entry.get("speed_of_native"), lambda v: f"{v:.2f}"),
-            _spread(entry.get("bytes_per_s"), rate),
-            _spread(entry.get("reference_ns_per_record"), _short),
-            _spread(entry.get("memory_read_ns_per_record"), _short),
-        ]
-        for entry in engine
+    )
+    columns = [
+        PROGRAM,
+        PARAMETERS,
+        column("ns", "ns_per_record", nanoseconds),
+        column("least to most", "ns_per_record_spread", spread(nanoseconds)),
+        column("native ns", "native_ns_per_record", nanoseconds),
+        column("native, least to most", "native_ns_per_record_spread", spread(nanoseconds)),
+        column("speed of native", "speed_of_native", spread(ratio)),
+        column("throughput", "bytes_per_s", spread(speed)),
+        column("plain C", "reference_ns_per_record", spread(nanoseconds)),
+        column("reading memory", "memory_read_ns_per_record", spread(nanoseconds)),
     ]
-    read = "" if memory is None else f" Reading memory: {rate(memory['bytes_per_s']['median'])}, {memory['how']}."
-    return [
-        Section(
-            f"{prefix}engine",
-            "What a program costs",
-            "The program alone, on data in memory, on one core of the target: the machine code that the drive makes of "
-            "each, called as a worker calls it, beside its own source compiled natively, and beside only reading the "
-            "same bytes; by turns. Nanoseconds are for each 64 bytes of input." + read,
-            chart,
-            f"Bar chart of nanoseconds a record. {_in_words(series, groups, lambda v: f'{v:.3g} ns')}",
-            [
-                "program",
-                "parameters",
-                "ns",
-                "least to most",
-                "native ns",
-                "native, least to most",
-                "speed of native",
-                "throughput",
-                "plain C",
-                "reading memory",
-            ],
-            rows,
-        )
-    ]
+    return [Section("engine", "What a program costs", text, columns, engine, chart if series else None)]
 
 
-def _compiled(prefix: str, compiled: Sequence[Mapping[str, Any]]) -> list[Section]:
-    if not compiled:
-        return []
-    rows = [
-        [
-            Cell(entry["program"], entry["program"]),
-            _spread(entry["wall_seconds"], duration),
-            _spread(entry["cpu_seconds"], duration),
-            Cell(size(entry["code_bytes"]), entry["code_bytes"]),
-        ]
-        for entry in compiled
-    ]
-    text = "From clang's object to machine code, by csd_compile with nothing kept from before, as the drive does it."
-    return [
-        Section(
-            f"{prefix}compile", "What compiling a program costs", text, None, "",
-            ["program", "on the clock", "CPU time of all its processes", "machine code"], rows,
-        )
-    ]  # fmt: skip
-
-
-def _engine_name(entry: Mapping[str, Any]) -> str:
+def _engine_name(entry: Entry) -> str:
     if entry["program"] == "threshold" and entry.get("selectivity") is not None:
-        return f"threshold {share(entry['selectivity'])}"
+        return f"threshold {_selected(entry)}"
     return f"search, {entry['parameters']}" if entry["program"] == "search" else str(entry["program"])
 
 
-def _memory_line(memory: Mapping[str, Any]) -> tuple[float, str]:
-    nanoseconds = RECORD_BYTES / memory["bytes_per_s"]["median"] * 1e9
-    return nanoseconds, f"reading memory, {nanoseconds:.2g} ns"
+def _compiled(compiled: Sequence[Entry]) -> list[Section]:
+    if not compiled:
+        return []
+    text = "From clang's object to machine code, by csd_compile with nothing kept from before, as the drive does it."
+    columns = [
+        PROGRAM,
+        column("on the clock", "wall_seconds", spread(duration)),
+        column("CPU time of all its processes", "cpu_seconds", spread(duration)),
+        column("machine code", "code_bytes", size),
+    ]
+    return [Section("compile", "What compiling a program costs", text, columns, compiled)]
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+# ---- of the whole report
 
 
-def _headlines(headlines: Sequence[Mapping[str, Any]]) -> list[Section]:
+def _headlines(headlines: Sequence[Entry]) -> list[Section]:
     if not headlines:
         return []
-    rows = [
-        [
-            Cell(one["figure"], one["figure"]),
-            _spread(one["found"], lambda v: f"{v:.3g}"),
-            Cell(one["meaning"], one["meaning"], wide=True),
-        ]
-        for one in headlines
-    ]
     text = "The spread sets the slowest of one against the fastest of the other, and the other way round."
-    head = ["figure", "median (least to most)", "what it means"]
-    return [Section("headlines", "The figures at the top", text, None, "", head, rows)]
-
-
-def _about(report: Mapping[str, Any]) -> list[Section]:
-    """Data set and settings."""
-    dataset = report["dataset"]
-    facts: list[tuple[str, Any]] = [
-        ("data set", f"{dataset['records']:,} records from seed {dataset['seed']}, SHA-256 {dataset['sha256']}"),
-        ("SPDK", f"{report['spdk']['version']} ({report['spdk']['source']}), SHA-256 {report['spdk']['sha256']}"),
+    columns = [
+        column("figure", "figure"),
+        column("median (least to most)", "found", spread(lambda value: f"{value:.3g}")),
+        column("what it means", "meaning", wide=True),
     ]
+    return [Section("headlines", "The headline figures", text, columns, headlines)]
+
+
+def _about(report: Entry) -> Section:
+    """Data set and settings."""
+    dataset, spdk = report["dataset"], report["spdk"]
+    facts = {
+        "data set": f"{dataset['records']:,} records from seed {dataset['seed']}, SHA-256 {dataset['sha256']}",
+        "SPDK": f"{spdk['version']} ({spdk['source']}), SHA-256 {spdk['sha256']}",
+    }
     for label, source in report.get("wire_source", {}).items():
         reason = f" ({source['reason']})" if source.get("reason") else ""
-        facts.append((f"bytes counted, {label}", f"by {source['source']}{reason}"))
+        facts[f"bytes counted, {label}"] = f"by {source['source']}{reason}"
     for label, programs in report.get("programs", {}).items():
         for program in programs:
             verdict = f"{program['verdict']}, " if program.get("verdict") else ""
-            facts.append(
-                (
-                    f"slot {program['slot']}, {label}",
-                    f"{program['program']}, {program['engine']}, {verdict}{program['bytes']:,} bytes, "
-                    f"SHA-256 {program['sha256']}",
-                )
+            facts[f"slot {program['slot']}, {label}"] = (
+                f"{program['program']}, {program['engine']}, {verdict}{program['bytes']:,} bytes, "
+                f"SHA-256 {program['sha256']}"
             )
-    rows = [[Cell(name), Cell(value, wide=True)] for name, value in facts]
-    return [Section("about", "What it was measured on", "", None, "", ["", ""], rows)]
+    columns = [column("", "name"), column("", "value", wide=True)]
+    entries = [{"name": name, "value": value} for name, value in facts.items()]
+    return Section("about", "What it was measured on", "", columns, entries)
 
 
 def notes(report: Mapping[str, Any]) -> list[str]:
@@ -632,7 +458,7 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         "The ways take turns, repeat after repeat, so that whatever else the machine did met them alike.",
         "The host's program is plain C at -O3, run while further reads are under way.",
     ]
-    if any(run["target"] and "127.0.0.1" in run["target"] for run in report["runs"]):
+    if any(on_loopback(run["target"]) for run in report["runs"]):
         found.append(
             "Host and target are one machine, and the wire is the loopback interface: it is faster than a network and "
             "takes CPU time of both. A slower link slows the baseline at once, a scan only when its results fill it."

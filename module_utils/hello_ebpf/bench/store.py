@@ -11,12 +11,11 @@ from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import page, report
+from . import report
 from .summary import summary
 
 LATEST = "latest"
 NAME = "report.json"
-PAGE = "report.html"
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -97,10 +96,7 @@ class Reports:
         name = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now // 10**6 % 1000:03d}Z"
         folder = self._folder / name
         folder.mkdir(parents=True)
-        text = json.dumps(made, indent=1) + "\n"
-        (folder / NAME).write_text(text)
-        # From what was written, so that the page can be made again from the file.
-        (folder / PAGE).write_text(page.page(json.loads(text)), encoding="utf-8")
+        (folder / NAME).write_text(json.dumps(made, indent=1) + "\n")
         link = self._folder / f".{LATEST}.new"
         link.unlink(missing_ok=True)
         link.symlink_to(name)
