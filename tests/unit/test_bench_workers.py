@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.bench import drive, workers
+from ansible.module_utils.hello_ebpf.bench import workers
 from ansible.module_utils.hello_ebpf.bench.headlines import headlines
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
 from ansible.module_utils.hello_ebpf.bench.program import Place, Program
 from ansible.module_utils.hello_ebpf.bench.settings import Settings
+from ansible.module_utils.hello_ebpf.bench.target import Target
 
 SECONDS = {"min": 0.01, "median": 0.02, "max": 0.04}
 MEASURED = {
@@ -79,7 +80,7 @@ def test_csd_bench_is_asked_for_the_declared_slot_and_the_targets_cpus(
         return MEASURED
 
     monkeypatch.setattr(Program, "workers", answer)
-    monkeypatch.setattr(drive, "worker_cpus", lambda socket, address: [1, 2])
+    monkeypatch.setattr(Target, "worker_cpus", lambda _: [1, 2])
     program = Program(tmp_path / "p", Place("spdk", address="127.0.0.1"), 1000, 1)
     subject = Subject(program, "here", "", "/socket", Path(), Path(), Path(), Path())
     setting = {way: [1] for way in ("baseline", "offload", "slm")}

@@ -11,7 +11,7 @@ from ..errors import LabError
 from . import ratios, spread
 from .headlines import headlines
 from .pairs import pairs_of
-from .target_cpu import CpuSeconds
+from .target import CpuSeconds
 
 SCHEMA = 1
 # A measurement's parts that the report has as lists of entries with host and target.
