@@ -71,12 +71,14 @@ summary:
   elements: str
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench.report import assemble
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.errors import LabError
@@ -98,9 +100,15 @@ def main() -> None:
     results = {result["label"]: result for result in asked["results"]}
     measured = {label: result["measurement"] for label, result in results.items() if result["changed"]}
     unavailable = {label: result for label, result in results.items() if result.get("unavailable")}
-    reports = Reports(
-        folder, measured, list(results), asked["rpc"], unavailable=unavailable, absent_hosts=asked["absent_hosts"]
+    make = partial(
+        assemble,
+        measurements=measured,
+        labels=list(results),
+        rpc=asked["rpc"],
+        unavailable=unavailable,
+        absent_hosts=asked["absent_hosts"],
     )
+    reports = Reports(folder, list(measured), make)
     try:
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
     except LabError as error:

@@ -136,6 +136,14 @@ def test_charts_tell_in_words_what_they_show(text: str) -> None:
     assert "baseline: 0.1 % 3.10, 1 % 3.10" in labels[0]
 
 
+def test_each_set_of_parameters_of_a_program_has_bars_of_its_own() -> None:
+    made = report()
+    search = next(entry for entry in made["engine"] if entry["program"] == "search")
+    made["engine"] += [search | {"parameters": "another pattern"}]
+    [words] = [label for label in parsed(html(made)).labels if "nanoseconds" in label]
+    assert words.count("search, of search ") == words.count("search, another pattern ") == 2
+
+
 def test_charts_are_matplotlibs_and_load_nothing(text: str) -> None:
     for chart in parsed(text).charts:
         assert chart.count("<text") > 8

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .charts import Bars, Chart
@@ -36,10 +38,7 @@ def sections(report: Entry) -> list[Section]:
     for number_of_pair, label in enumerate(labels):
         if len(labels) > 1:
             found.append(Section(f"pair{number_of_pair}", label))
-        found += [
-            Section(f"p{number_of_pair}-{one.ident}", one.title, one.text, one.columns, one.entries, one.chart)
-            for one in _of_pair(report, label)
-        ]
+        found += [replace(one, ident=f"p{number_of_pair}-{one.ident}") for one in _of_pair(report, label)]
     return [*found, _about(report)]
 
 
@@ -109,22 +108,35 @@ def _left_out(row: Entry) -> Cell:
 # ---- runs
 
 
-def _chart_of_ways(
-    what: str,
-    runs: Sequence[Entry],
-    group: Callable[[Entry], str],
-    measured: Callable[[Entry], Spread | None],
-    axis: str,
-    **how: Any,
+# A series: its name, colour, hatch, and what it makes of an entry.
+Series = tuple[str, str, str, Callable[[Entry], Spread | None]]
+
+
+def _chart(
+    what: str, entries: Sequence[Entry], group: Callable[[Entry], str], series: Sequence[Series], axis: str, **how: Any
 ) -> Chart | None:
-    """A series for each way; None where nothing was measured."""
-    groups = list(dict.fromkeys(group(run) for run in runs))
-    series = []
-    for way, name in WAYS.items():
-        of_group = {group(run): measured(run) for run in runs if run["name"] == way}
-        if any(of_group.values()):
-            series.append(Bars(name, LOOKS[way][0], [of_group.get(one) for one in groups], LOOKS[way][1]))
-    return Chart(what, groups, series, axis, **how) if series else None
+    """A bar of each series for each group of entries; None where nothing was measured."""
+    groups = list(dict.fromkeys(group(entry) for entry in entries))
+    bars = []
+    for name, colour, hatch, measured in series:
+        spreads = {group(entry): found for entry in entries if (found := measured(entry))}
+        if spreads:
+            bars.append(Bars(name, colour, [spreads.get(one) for one in groups], hatch))
+    return Chart(what, groups, bars, axis, **how) if bars else None
+
+
+def _ways(measured: Callable[[Entry], Spread | None]) -> list[Series]:
+    """A series for each way."""
+
+    def of_way(way: str) -> Callable[[Entry], Spread | None]:
+        return lambda run: measured(run) if run["name"] == way else None
+
+    return [(name, *LOOKS[way], of_way(way)) for way, name in WAYS.items()]
+
+
+def _alone(name: str, factor: float = 1) -> Callable[[Entry], Spread | None]:
+    """A figure that was measured once, as a spread."""
+    return lambda run: None if run[name] is None else of([run[name] * factor])
 
 
 def _selected(run: Entry) -> str:
@@ -146,20 +158,20 @@ def _thresholds(runs: Sequence[Entry]) -> list[Section]:
         "that a sweep found.",
         [WAY, SELECTED, THROUGHPUT, TOOK, MATCHES, SHA256, Column("size by depth", _setting)],
         runs,
-        _chart_of_ways(
+        _chart(
             "throughput in GB/s by share of records selected",
             runs,
             _selected,
-            _gigabytes,
+            _ways(_gigabytes),
             "stored data gone through, GB/s",
             label=ratio,
         ),
     )
-    wire_chart = _chart_of_ways(
+    wire_chart = _chart(
         "bytes to the host by share of records selected",
         runs,
         _selected,
-        lambda run: of([run["wire_bytes_to_host"]]) if run["wire_bytes_to_host"] else None,
+        _ways(_alone("wire_bytes_to_host")),
         "bytes to the host (logarithmic)",
         logarithmic=True,
         label=size,
@@ -192,15 +204,6 @@ def _per_matched(run: Entry) -> Cell:
 
 
 def _cpu(runs: Sequence[Entry]) -> Section:
-    ordered = sorted(runs, key=lambda run: float(run["selectivity"]))
-    series = []
-    for name, key, colour, hatch in (
-        ("host: the measuring process", "host_cpu_s", "tab:green", ""),
-        ("target: its reactors at work", "target_cpu_s", "tab:purple", "//"),
-    ):
-        spreads = [None if run[key] is None else of([run[key] * 1e3]) for run in ordered]
-        if any(spreads):
-            series.append(Bars(name, colour, spreads, hatch))
     return Section(
         "cpu",
         "CPU time",
@@ -217,10 +220,14 @@ def _cpu(runs: Sequence[Entry]) -> Section:
             column("whole machine busy", "machine_busy_s", duration),
         ],
         runs,
-        Chart(
+        _chart(
             "CPU milliseconds of host and target in one pass",
-            [f"{_selected(run)}, {WAYS[run['name']]}" for run in ordered],
-            series,
+            sorted(runs, key=lambda run: float(run["selectivity"])),
+            lambda run: f"{_selected(run)}, {WAYS[run['name']]}",
+            [
+                ("host: the measuring process", "tab:green", "", _alone("host_cpu_s", 1e3)),
+                ("target: its reactors at work", "tab:purple", "//", _alone("target_cpu_s", 1e3)),
+            ],
             "CPU time of one pass, ms",
             sideways=True,
             label=lambda milliseconds: f"{milliseconds:.0f}",
@@ -242,11 +249,11 @@ def _programs(runs: Sequence[Entry]) -> list[Section]:
                 PARAMETERS,
             ],
             runs,
-            _chart_of_ways(
+            _chart(
                 "throughput in GB/s by program",
                 runs,
                 lambda run: str(run["program"]),
-                _gigabytes,
+                _ways(_gigabytes),
                 "stored data gone through, GB/s",
                 label=ratio,
             ),
@@ -262,11 +269,11 @@ def _link(link: Entry) -> Section:
         f"The threshold runs again with {link['interface']} shaped by tc {link['shaper']}.",
         [WAY, SELECTED, THROUGHPUT, TOOK],
         link["runs"],
-        _chart_of_ways(
+        _chart(
             f"throughput over {gbits}",
             link["runs"],
             _selected,
-            _gigabytes,
+            _ways(_gigabytes),
             "GB/s (logarithmic)",
             logarithmic=True,
             line=(link["mbits"] / 8000, "the link"),
@@ -304,10 +311,11 @@ def _phases(phases: Entry | None) -> list[Section]:
             f"{size(phases['matched_bytes'])}.",
             [column("step", "step", PHASES.__getitem__), column("took (least to most)", "seconds", spread(duration))],
             steps,
-            Chart(
+            _chart(
                 "what each step takes",
-                [PHASES[one["step"]] for one in steps],
-                [Bars("median", "tab:blue", [one["seconds"] for one in steps])],
+                steps,
+                lambda one: PHASES[one["step"]],
+                [("median", "tab:blue", "", lambda one: one["seconds"])],
                 "seconds (logarithmic)",
                 logarithmic=True,
                 sideways=True,
@@ -357,23 +365,26 @@ def _engine(engine: Sequence[Entry], memory: Entry | None) -> list[Section]:
         "each, called as a worker calls it, beside its own source compiled natively, and beside only reading the "
         "same bytes; by turns. Nanoseconds are for each 64 bytes of input."
     )
+    entries_of = Counter(entry["program"] for entry in engine)
+
+    def name(entry: Entry) -> str:
+        if entry.get("selectivity") is not None:
+            return f"{entry['program']} {_selected(entry)}"
+        return f"{entry['program']}, {entry['parameters']}" if entries_of[entry["program"]] > 1 else entry["program"]
+
     line = None
     if memory is not None:
         text += f" Reading memory: {speed(memory['bytes_per_s']['median'])}, {memory['how']}."
         read = RECORD_BYTES / memory["bytes_per_s"]["median"] * 1e9
         line = (read, f"reading memory, {read:.2g} ns")
-    series = []
-    for name, colour, key in (
-        ("native C, -O3", "tab:gray", "native_ns_per_record_spread"),
-        ("as the drive runs it", "tab:blue", "ns_per_record_spread"),
-    ):
-        spreads = [entry.get(key) for entry in engine]
-        if any(spreads):
-            series.append(Bars(name, colour, spreads))
-    chart = Chart(
+    chart = _chart(
         "nanoseconds for each 64 bytes",
-        [_engine_name(entry) for entry in engine],
-        series,
+        engine,
+        name,
+        [
+            ("native C, -O3", "tab:gray", "", lambda entry: entry.get("native_ns_per_record_spread")),
+            ("as the drive runs it", "tab:blue", "", lambda entry: entry.get("ns_per_record_spread")),
+        ],
         "ns for each 64 bytes (logarithmic)",
         logarithmic=True,
         sideways=True,
@@ -391,13 +402,7 @@ def _engine(engine: Sequence[Entry], memory: Entry | None) -> list[Section]:
         column("plain C", "reference_ns_per_record", spread(nanoseconds)),
         column("reading memory", "memory_read_ns_per_record", spread(nanoseconds)),
     ]
-    return [Section("engine", "What a program costs", text, columns, engine, chart if series else None)]
-
-
-def _engine_name(entry: Entry) -> str:
-    if entry["program"] == "threshold" and entry.get("selectivity") is not None:
-        return f"threshold {_selected(entry)}"
-    return f"search, {entry['parameters']}" if entry["program"] == "search" else str(entry["program"])
+    return [Section("engine", "What a program costs", text, columns, engine, chart)]
 
 
 def _compiled(compiled: Sequence[Entry]) -> list[Section]:
