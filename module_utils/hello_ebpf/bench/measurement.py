@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import LabError
 from ..plan import Step
 from . import engine, host, link, ratios, report, workers
-from .program import Program, UnavailableError
-from .settings import Settings
+from .program import Program, UnavailableError, flags
+from .settings import Settings, setting_words
 from .target import CpuSeconds, Target, Ticks, between, is_ours
 
 # By way, the settings that were found to be the fastest: one, or one for little and one for most.
@@ -194,7 +194,7 @@ class Measurement:
             elif ticks is not None and (before := begun[key]) is not None:
                 cpu[key].append(between(before, ticks))
 
-        words = [*self._settings.run_words(best, only), "--repeats", str(repeats), "--warm-ups", str(warm_ups), *more]
+        words = [*self._settings.run_words(best, only), *flags(repeats=repeats, warm_ups=warm_ups), *more]
         return self._subject.program.compare(self._settings.ways, words, on_event), cpu
 
     def _count_wire(
@@ -209,7 +209,7 @@ class Measurement:
             return timed
         if not self._subject.trace.exists():
             return timed | {"reason": f"there is no {self._subject.trace}"}
-        counted, _ = self._compare(best, 1, 0, more=["--trace", str(self._subject.trace)])
+        counted, _ = self._compare(best, 1, 0, more=flags(trace=self._subject.trace))
         if counted.get("wire_source") != "nvme_tcp_trace":
             return timed | {"reason": counted.get("wire_reason", "")}
         samples = {report.key_of(run): run["samples"][0] for run in counted["runs"]}
@@ -229,10 +229,9 @@ class Measurement:
         """What each step takes alone; or why it could not be measured."""
         if not self._subject.elf.is_file():
             return {"reason": f"{self._subject.elf} is not on this host, which compiles for itself and is no target"}
-        words = ["--selectivity", "0.01", "--elf", str(self._subject.elf), *self._settings.drive_words()]
-        if "slm" in best:
-            words += ["--chunk-size", str(best["slm"][0]["io_bytes"])]
-        words += ["--repeats", str(self._settings.phase_repeats), "--warm-ups", "1"]
+        words = [*flags(selectivity=0.01, elf=self._subject.elf), *self._settings.drive_words()]
+        chunk = best["slm"][0]["io_bytes"] if "slm" in best else None
+        words += flags(chunk_size=chunk, repeats=self._settings.phase_repeats, warm_ups=1)
         try:
             return report.phases_of(self._subject.program.phases(words))
         except UnavailableError as error:
@@ -244,10 +243,9 @@ class Measurement:
         if slot is None or "offload" not in best:
             return None
         cpus = self._target.worker_cpus()
-        words = ["--selectivity", "0.01", "--program", f"threshold={slot}", *self._settings.drive_words()]
-        words += ["--range-size", str(best["offload"][0]["io_bytes"])]
-        words += ["--range-depth", ",".join(str(depth) for depth in workers.depths(cpus))]
-        words += ["--repeats", str(self._settings.repeats), "--warm-ups", "1"]
+        words = [*flags(selectivity=0.01, program=f"threshold={slot}"), *self._settings.drive_words()]
+        words += setting_words("offload", [best["offload"][0]["io_bytes"]], workers.depths(cpus))
+        words += flags(repeats=self._settings.repeats, warm_ups=1)
         return workers.section_of(self._subject.program.workers(words), cpus)
 
     def _engine(self) -> dict[str, Any]:
