@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .charts import Chart
+from .charts import Bars, Chart
 from .spread import Spread
 
 Entry = Mapping[str, Any]
@@ -62,3 +62,20 @@ class Section:
     columns: Sequence[Column] = ()
     entries: Iterable[Entry] = ()
     chart: Chart | None = None
+
+
+# A series: its name, colour, hatch, and what it makes of an entry.
+Series = tuple[str, str, str, Callable[[Entry], Spread | None]]
+
+
+def chart(
+    what: str, entries: Sequence[Entry], group: Callable[[Entry], str], series: Sequence[Series], axis: str, **how: Any
+) -> Chart | None:
+    """A bar of each series for each group of entries; None where nothing was measured."""
+    groups = list(dict.fromkeys(group(entry) for entry in entries))
+    bars = []
+    for name, colour, hatch, measured in series:
+        spreads = {group(entry): found for entry in entries if (found := measured(entry))}
+        if spreads:
+            bars.append(Bars(name, colour, [spreads.get(one) for one in groups], hatch))
+    return Chart(what, groups, bars, axis, **how) if bars else None
