@@ -35,7 +35,7 @@ def _ways(measured: Callable[[Entry], Spread | None]) -> list[Series]:
     return [(name, *LOOKS[way], of_way(way)) for way, name in WAYS.items()]
 
 
-def _alone(name: str, factor: float = 1) -> Callable[[Entry], Spread | None]:
+def _alone(name: str, factor: float) -> Callable[[Entry], Spread | None]:
     """A figure that was measured once, as a spread."""
     return lambda run: of([run[name] * factor]) if run[name] else None
 
@@ -69,13 +69,12 @@ def thresholds(runs: Sequence[Entry]) -> list[Section]:
         ),
     )
     wire_chart = tables.chart(
-        "bytes to the host by share of records selected",
+        "MB to the host by share of records selected",
         runs,
         _selected,
-        _ways(_alone("wire_bytes_to_host")),
-        "bytes to the host (logarithmic)",
+        _ways(_alone("wire_bytes_to_host", 1e-6)),
+        "MB to the host (logarithmic)",
         logarithmic=True,
-        label=size,
     )
     wire = Section(
         "wire",

@@ -16,7 +16,7 @@ Entry = Mapping[str, Any]
 ENOUGH_CPUS = 3
 
 SCAN_ON_LOOPBACK = (
-    "Host and drive share this machine's cores and no wire, so this is memory speed over loopback speed: 2.4 on one "
+    "Host and drive are one machine and share its cores, so this is memory speed over loopback speed: 2.4 on one "
     "machine, 5.2 on another; over a link shaped to 10 Gbit/s it was 9.5, to 1 Gbit/s 80."
 )
 SCAN_OVER_A_LINK = (
