@@ -14,7 +14,7 @@ from ..plan import Step
 from . import engine, host, link, ratios, report, workers
 from .program import Program, UnavailableError, flags
 from .settings import Settings, setting_words
-from .target import CpuSeconds, Target, Ticks, between, is_ours
+from .target import CpuSeconds, Target, is_ours
 
 # By way, the settings that were found to be the fastest: one, or one for little and one for most.
 Best = Mapping[str, Sequence[Mapping[str, int]]]
@@ -184,15 +184,15 @@ class Measurement:
         only: Sequence[str] = (),
     ) -> tuple[dict[str, Any], dict[report.RunKey, list[CpuSeconds]]]:
         """The runs, and what each repeat cost the target."""
-        begun: dict[report.RunKey, Ticks | None] = {}
+        begun: dict[report.RunKey, CpuSeconds | None] = {}
         cpu: dict[report.RunKey, list[CpuSeconds]] = defaultdict(list)
 
         def on_event(event: Mapping[str, Any]) -> None:
-            ticks, key = self._target.ticks(), report.key_of(event)
+            spent, key = self._target.cpu(), report.key_of(event)
             if event["event"] == "begin":
-                begun[key] = ticks
-            elif ticks is not None and (before := begun[key]) is not None:
-                cpu[key].append(between(before, ticks))
+                begun[key] = spent
+            elif spent is not None and (before := begun[key]) is not None:
+                cpu[key].append(spent - before)
 
         words = [*self._settings.run_words(best, only), *flags(repeats=repeats, warm_ups=warm_ups), *more]
         return self._subject.program.compare(self._settings.ways, words, on_event), cpu

@@ -24,31 +24,20 @@ def is_ours(address: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Ticks:
-    """Of all SPDK threads: in pollers that found work, in those that found none (the spin), and ticks a second."""
-
-    busy: int
-    idle: int
-    rate: int
-
-
-@dataclass(frozen=True)
 class CpuSeconds:
     """What a target spent: on work, and with its reactors holding a core, spinning included."""
 
     busy: float
     reactor: float
 
+    def __sub__(self, before: CpuSeconds) -> CpuSeconds:
+        return CpuSeconds(self.busy - before.busy, self.reactor - before.reactor)
 
-def ticks_of(stats: Mapping[str, Any]) -> Ticks:
-    """The answer of ``thread_get_stats``, added up."""
+
+def cpu_of(stats: Mapping[str, Any]) -> CpuSeconds:
+    """From the answer of ``thread_get_stats``: ticks in pollers that found work, and in those that found none."""
     busy, idle = (sum(thread[name] for thread in stats["threads"]) for name in ("busy", "idle"))
-    return Ticks(busy, idle, stats["tick_rate"])
-
-
-def between(before: Ticks, after: Ticks) -> CpuSeconds:
-    busy, idle = ((upto - since) / after.rate for upto, since in ((after.busy, before.busy), (after.idle, before.idle)))
-    return CpuSeconds(busy, busy + idle)
+    return CpuSeconds(busy / stats["tick_rate"], (busy + idle) / stats["tick_rate"])
 
 
 class Target:
@@ -66,9 +55,9 @@ class Target:
         with Client(self._rpc_socket, timeout=10.0) as client:
             return client.call(method)
 
-    def ticks(self) -> Ticks | None:
-        """SPDK's reactors spin, so the kernel's clock would say only how long they spun."""
-        return ticks_of(self._call("thread_get_stats")) if self._rpc_socket else None
+    def cpu(self) -> CpuSeconds | None:
+        """Since its start. SPDK's reactors spin, so the kernel's clock would say only how long they spun."""
+        return cpu_of(self._call("thread_get_stats")) if self._rpc_socket else None
 
     def _computes(self) -> list[Mapping[str, Any]]:
         """Empty too where the target is not there (yet) or runs no programs: what is measured says the rest."""

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+number = "{:,}".format
+ratio = "{:.2f}".format
+digest = "{:.12}…".format
+
 
 def size(count: float) -> str:
     """Bytes in decimal units, as disks and networks count."""
@@ -38,15 +42,3 @@ def duration(seconds: float) -> str:
 
 def nanoseconds(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def ratio(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def number(value: int) -> str:
-    return f"{value:,}"
-
-
-def digest(sha256: str) -> str:
-    return f"{sha256[:12]}…"
