@@ -284,7 +284,6 @@ measurement:
       type: dict
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +292,7 @@ from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
 from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
-from ansible.module_utils.hello_ebpf.bench.settings import Settings, slots_of
+from ansible.module_utils.hello_ebpf.bench.settings import settings_of
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
@@ -365,27 +364,6 @@ def main() -> None:
             module.exit_json(changed=False, actions=[], measurement={}, unavailable=str(error), **who)
         module.fail_json(msg=str(error))
     exit_with(module, outcome, render, measurement=work.result, unavailable="", **who)
-
-
-def settings_of(asked: Mapping[str, Any]) -> Settings:
-    """How it is measured, from the arguments."""
-    return Settings(
-        selectivities=tuple(asked["selectivities"]),
-        repeats=asked["repeats"],
-        warm_ups=asked["warm_ups"],
-        sizes={"baseline": asked["io_sizes"], "offload": asked["range_sizes"], "slm": asked["chunk_sizes"]},
-        depths={"baseline": asked["queue_depths"], "offload": asked["range_depths"], "slm": asked["chunk_depths"]},
-        tune_repeats=asked["tune_repeats"],
-        tune_seconds=asked["tune_seconds"],
-        ways=tuple(asked["ways"]),
-        programs=slots_of(asked["programs"]),
-        compute_nsid=asked["compute_nsid"],
-        slm_nsid=asked["slm_nsid"],
-        phase_repeats=asked["phase_repeats"],
-        engine_megabytes=asked["engine_megabytes"],
-        link_mbits=tuple(asked["link_mbits"]),
-        link_repeats=asked["link_repeats"],
-    )
 
 
 if __name__ == "__main__":

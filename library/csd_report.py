@@ -8,12 +8,12 @@ DOCUMENTATION = r"""
 module: csd_report
 short_description: Write measurements into a report
 description:
-  - Runs on the controller. Measurements of M(csd_bench) become one report, C(<folder>/<UTC time>/report.json) with
-    C(report.html) beside it, and C(<folder>/latest) points to it. Earlier reports stay.
+  - Runs on the controller. Measurements of M(csd_bench) become one report, C(<folder>/<UTC time>/report.json), and
+    C(<folder>/latest) points to it. Earlier reports stay.
   - Where nothing was measured, nothing is written. Where only some pairs of host and target were measured, the others'
     runs are taken over from the latest report.
-  - C(report.html) is one file that opens from disk, without a network. Its charts need matplotlib in the Python that
-    runs this module; without it the page has its tables, and says why there are no charts.
+  - The role csd_bench makes C(report.html) beside it of RV(page), by its template. Charts need matplotlib in the Python
+    that runs this module; without it the page has its tables, and says why there are no charts.
   - Every run is held against the known answer before anything is written.
 options:
   folder:
@@ -55,6 +55,10 @@ actions:
   returned: success
   type: list
   elements: str
+page:
+  description: What the page of a report that was just written shows; its charts are drawn.
+  returned: when a report was written
+  type: dict
 path:
   description: The latest report.
   returned: success
@@ -67,11 +71,14 @@ summary:
   elements: str
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench.report import assemble
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.errors import LabError
@@ -93,15 +100,22 @@ def main() -> None:
     results = {result["label"]: result for result in asked["results"]}
     measured = {label: result["measurement"] for label, result in results.items() if result["changed"]}
     unavailable = {label: result for label, result in results.items() if result.get("unavailable")}
-    reports = Reports(
-        folder, measured, list(results), asked["rpc"], unavailable=unavailable, absent_hosts=asked["absent_hosts"]
+    make = partial(
+        assemble,
+        measurements=measured,
+        labels=list(results),
+        rpc=asked["rpc"],
+        unavailable=unavailable,
+        absent_hosts=asked["absent_hosts"],
     )
+    reports = Reports(folder, list(measured), make)
     try:
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
     lines = summary(outcome.after) if outcome.after else []
-    exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines)
+    shown = {"page": page(outcome.after)} if outcome.changed and not module.check_mode else {}
+    exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines, **shown)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 
-# Written into a copy of the page: where each chart lies, and what colour its first bar has.
+# Written into a copy of the page: where each chart lies, and whether it was loaded.
 PROBE = """<script>
-const charts = [...document.querySelectorAll("figure svg")].map(chart => {
-  const box = chart.getBoundingClientRect();
-  return {x: box.x, y: box.y, width: box.width, height: box.height, texts: chart.querySelectorAll("text").length};
+addEventListener("load", () => {
+  const charts = [...document.querySelectorAll("figure img")].map(chart => {
+    const box = chart.getBoundingClientRect();
+    return {x: box.x, y: box.y, width: box.width, height: box.height, loaded: chart.naturalWidth > 0};
+  });
+  const page = getComputedStyle(document.body);
+  const seen = {charts, height: document.documentElement.scrollHeight, width: document.documentElement.scrollWidth,
+                text: page.color, page: page.backgroundColor};
+  document.documentElement.setAttribute("data-seen", JSON.stringify(seen));
 });
-const page = getComputedStyle(document.body);
-const seen = {charts, height: document.documentElement.scrollHeight, width: document.documentElement.scrollWidth,
-              text: page.color, page: page.backgroundColor};
-document.documentElement.setAttribute("data-seen", JSON.stringify(seen));
 </script>"""
 WIDTH = 1100
 

@@ -21,7 +21,7 @@ ON_THE_CONTROLLER = {path.stem for path in ROOT.glob("plugins/action/check_*.py"
 AS_ANY_USER = {"csd_program_build"}
 # Words of a task that are no module.
 WORDS = set(
-    "apply args become changed_when check_mode delay delegate_to environment failed_when loop loop_control "  # noqa: SIM905
+    "apply args become changed_when check_mode delay delegate_to diff environment failed_when loop loop_control "  # noqa: SIM905
     "module_defaults name no_log notify register retries run_once tags throttle until vars when".split()
 )
 

@@ -1,4 +1,4 @@
-"""What programs cost: csd_program_bench called, its figures in the report, and what is claimed of them."""
+"""What programs cost: csd_program_bench called, its figures in the report, and the headlines on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf.bench import engine
-from ansible.module_utils.hello_ebpf.bench.ratios import claims
+from ansible.module_utils.hello_ebpf.bench.headlines import headlines
 from ansible.module_utils.hello_ebpf.errors import LabError
 
 WHO = {"host": "here", "target": "t"}
@@ -91,18 +91,15 @@ def test_without_the_program_it_says_so(tmp_path: Path) -> None:
     assert engine.unavailable(tmp_path / "missing", LOCAL) == f"there is no {tmp_path}/missing"
 
 
-def test_claims_are_of_all_programs_together_and_of_the_slowest() -> None:
+def test_headlines_are_of_all_programs_together_and_of_the_slowest() -> None:
     entries = [entry("grep", 1.0), entry("top", 0.64), entry("threshold", 0.1, 0.5), entry("threshold", 0.8, 0.01)]
-    mean, slowest = claims([], engine.section_of(printed(*entries), WHO, 1)["engine"], {})
-    assert mean["claim"] == "programs against native C, geometric mean"
-    assert (mean["asked"], mean["found"]["median"], mean["met"]) == (0.9, 0.8, False)
-    assert slowest["claim"] == "the slowest program against native C (top)"
-    assert (slowest["asked"], slowest["found"]["median"], slowest["met"]) == (0.7, 0.64, False)
-    assert {claim["host"] for claim in (mean, slowest)} == {"here"}
-    fine = claims([], engine.section_of(printed(entry("grep", 1.0)), WHO, 1)["engine"], {})
-    assert [claim["met"] for claim in fine] == [True, True]
+    mean, slowest = headlines([], engine.section_of(printed(*entries), WHO, 1)["engine"], {}, {})
+    assert (mean["figure"], mean["found"]["median"]) == ("programs against native C, geometric mean", 0.8)
+    assert slowest["figure"] == "the slowest program against native C (top)"
+    assert slowest["found"]["median"] == 0.64
+    assert {one["host"] for one in (mean, slowest)} == {"here"}
 
 
-def test_an_earlier_report_without_these_ratios_claims_nothing() -> None:
+def test_an_earlier_report_without_these_ratios_has_no_such_headline() -> None:
     old = {key: value for key, value in entry("grep", 1.0).items() if key != "speed_of_native"}
-    assert claims([], [{**WHO, **old}], {}) == []
+    assert headlines([], [{**WHO, **old}], {}, {}) == []

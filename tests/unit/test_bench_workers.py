@@ -1,4 +1,4 @@
-"""What the drive's workers make of a command: which settings are measured, what the report says and claims of them."""
+"""What the drive's workers make of a command: which settings are measured, and what the report says of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.bench import drive, workers
+from ansible.module_utils.hello_ebpf.bench import workers
+from ansible.module_utils.hello_ebpf.bench.headlines import headlines
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
 from ansible.module_utils.hello_ebpf.bench.program import Place, Program
-from ansible.module_utils.hello_ebpf.bench.ratios import worker_claims
 from ansible.module_utils.hello_ebpf.bench.settings import Settings
+from ansible.module_utils.hello_ebpf.bench.target import Target
 
 SECONDS = {"min": 0.01, "median": 0.02, "max": 0.04}
 MEASURED = {
@@ -64,10 +65,9 @@ def test_two_workers_are_compared_where_there_are_cpus_for_them() -> None:
         scans = [{"workers": 1, "bytes_per_s": rate}, {"workers": 2, "bytes_per_s": double}]
         return {"cpus": list(range(cpus)), "scans": scans}
 
-    assert worker_claims({"a -> t": measured(1), "b -> t": measured(2)}) == []
-    [claim] = worker_claims({"a -> t": measured(3)})
-    assert (claim["host"], claim["target"], claim["asked"], claim["met"]) == ("a", "t", 1.7, True)
-    assert claim["found"]["median"] == 1.8
+    assert headlines([], [], {}, {"a -> t": measured(1), "b -> t": measured(2)}) == []
+    [found] = headlines([], [], {}, {"a -> t": measured(3)})
+    assert (found["host"], found["target"], found["found"]["median"]) == ("a", "t", 1.8)
 
 
 def test_csd_bench_is_asked_for_the_declared_slot_and_the_targets_cpus(
@@ -80,7 +80,7 @@ def test_csd_bench_is_asked_for_the_declared_slot_and_the_targets_cpus(
         return MEASURED
 
     monkeypatch.setattr(Program, "workers", answer)
-    monkeypatch.setattr(drive, "worker_cpus", lambda socket, address: [1, 2])
+    monkeypatch.setattr(Target, "worker_cpus", lambda _: [1, 2])
     program = Program(tmp_path / "p", Place("spdk", address="127.0.0.1"), 1000, 1)
     subject = Subject(program, "here", "", "/socket", Path(), Path(), Path(), Path())
     setting = {way: [1] for way in ("baseline", "offload", "slm")}

@@ -18,7 +18,7 @@ from ansible.module_utils.hello_ebpf.bench.host import facts, spdk_build
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
 from ansible.module_utils.hello_ebpf.bench.program import Place, Program
 from ansible.module_utils.hello_ebpf.bench.settings import Settings
-from ansible.module_utils.hello_ebpf.bench.target_cpu import CpuSeconds, Ticks, between, is_ours, ticks_of
+from ansible.module_utils.hello_ebpf.bench.target import CpuSeconds, cpu_of, is_ours
 
 import record_reference as reference
 from csd_bench_program import build
@@ -177,11 +177,11 @@ def test_refusals(tmp_path: Path, data: str, changes: dict[str, Any], part: str)
 # ---- the target's CPU
 
 
-def test_ticks_and_seconds() -> None:
-    stats = {"tick_rate": 1000, "threads": [{"name": "a", "busy": 100, "idle": 900}, {"busy": 50, "idle": 0}]}
-    before = ticks_of(stats)
-    assert before == Ticks(150, 900, 1000)
-    assert between(before, Ticks(2150, 4900, 1000), 4) == CpuSeconds(0.5, 1.5)
+def test_ticks_are_seconds() -> None:
+    stats = {"tick_rate": 1000, "threads": [{"name": "a", "busy": 100, "idle": 900}, {"busy": 150, "idle": 100}]}
+    before = cpu_of(stats)
+    assert before == CpuSeconds(0.25, 1.25)
+    assert CpuSeconds(0.75, 2.75) - before == CpuSeconds(0.5, 1.5)
 
 
 def test_addresses_of_this_machine() -> None:

@@ -1,4 +1,4 @@
-"""The role csd_bench's preflight: what it refuses before anything is changed, and in which words."""
+"""The role csd_bench: what it refuses before anything is changed, and in which words; the page of its report."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
+from report_page import html
+from report_sample import LABEL, measurement
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def preflight(tmp_path: Path, **variables: Any) -> str:
-    """Run the role's preflight alone; return what ansible-playbook printed."""
-    include = {"name": "csd_bench", "tasks_from": "preflight"}
-    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": include}]}
-    book = tmp_path / "play.yml"
-    book.write_text(json.dumps([play]))
+def play(tmp_path: Path, part: str, variables: dict[str, Any], *words: str) -> str:
+    """Run one part of the role alone; return what ansible-playbook printed."""
+    include = {"name": "csd_bench", "tasks_from": part}
+    tasks = [{"ansible.builtin.include_role": include}]
+    book, told = tmp_path / "play.yml", tmp_path / "variables.json"
+    book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    told.write_text(json.dumps({"ansible_python_interpreter": sys.executable, **variables}))
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    words = [program, "-i", "localhost,", "-c", "local", str(book), "-e", json.dumps(variables)]
+    command = [program, "-i", "localhost,", "-c", "local", str(book), "-e", f"@{told}", *words]
     environment = {
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "PATH": "/usr/bin:/bin",
@@ -30,8 +34,27 @@ def preflight(tmp_path: Path, **variables: Any) -> str:
         "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
         "COLUMNS": "1000",
     }
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return done.stdout
+
+
+def preflight(tmp_path: Path, **variables: Any) -> str:
+    return play(tmp_path, "preflight", variables)
+
+
+def test_a_report_that_was_written_has_its_page(tmp_path: Path) -> None:
+    result = {"label": LABEL, "changed": True, "measurement": measurement(), "unavailable": ""}
+    reports = tmp_path / "reports"
+    asked = {"csd_bench_reports": str(reports), "__csd_bench_measured": {"changed": True, "results": [result]}}
+    assert "failed=0" in play(tmp_path, "report", asked, "--check")
+    assert not reports.exists()
+    assert "failed=0" in play(tmp_path, "report", asked)
+    page = (reports / "latest/report.html").read_text()
+    # Escaped too, which Ansible's templates do not do by themselves.
+    assert page == html(json.loads((reports / "latest/report.json").read_text()))
+    assert (reports / "latest/report.html").stat().st_mode & 0o777 == 0o644
+    result["changed"] = False
+    assert "changed=0" in play(tmp_path, "report", asked)
 
 
 def test_the_defaults_pass(tmp_path: Path) -> None:

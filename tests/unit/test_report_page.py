@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
 from html.parser import HTMLParser
 from typing import Any
 
+import jinja2
 import pytest
-from ansible.module_utils.hello_ebpf.bench import charts, figures
-from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench import charts, units
+from ansible.module_utils.hello_ebpf.bench.headlines import headlines
+from ansible.module_utils.hello_ebpf.bench.summary import summary
+from jinja2 import nodes
 
+from report_page import TEMPLATE, html
 from report_sample import LABEL, measurement, report
 from report_schema import problems
 
@@ -26,6 +31,7 @@ class Tables(HTMLParser):
         self.scripts = 0
         self.identities: list[str] = []
         self.labels: list[str] = []
+        self.charts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
@@ -36,8 +42,9 @@ class Tables(HTMLParser):
             self.rows[-1].append(None if value is None else json.loads(value))
         elif tag == "script":
             self.scripts += 1
-        if tag == "svg":
-            self.labels.append(found.get("aria-label") or "")
+        elif tag == "img":
+            self.labels.append(found.get("alt") or "")
+            self.charts.append(base64.b64decode((found.get("src") or "").partition("base64,")[2]).decode())
         self.identities += [value for name, value in attrs if name == "id" and value]
         self.fetched += [
             value
@@ -49,7 +56,7 @@ class Tables(HTMLParser):
 @pytest.fixture(scope="module")
 def text() -> str:
     """Of the whole sample; drawing takes a second."""
-    return page(report())
+    return html(report())
 
 
 def parsed(text: str) -> Tables:
@@ -63,7 +70,7 @@ def test_the_sample_is_a_report() -> None:
 
 
 def test_the_same_report_gives_the_same_bytes(text: str) -> None:
-    assert text == page(json.loads(json.dumps(report())))
+    assert text == html(json.loads(json.dumps(report())))
 
 
 def test_it_stands_alone(text: str) -> None:
@@ -96,10 +103,30 @@ def test_every_run_is_in_a_table(text: str) -> None:
     assert "this target runs programs on one CPU, 1: more workers would share it" in text
     for entry in made["compile"]:
         assert any(entry["program"] in row and entry["wall_seconds"] in row for row in rows)
-    for claim in made["claims"]:
-        assert any(claim["claim"] in row and claim["found"] in row for row in rows)
+    for one in made["headlines"]:
+        assert any(one["figure"] in row and one["found"] in row and one["meaning"] in row for row in rows)
     for spread in made["phases"][LABEL]["seconds"].values():
         assert any(spread in row for row in rows)
+
+
+def test_the_headlines_say_what_they_mean(text: str) -> None:
+    made = report()
+    figures_of = [one["figure"] for one in made["headlines"]]
+    assert figures_of[0] == "scan at 1 % against the baseline's best"
+    assert figures_of[3:] == [
+        "programs against native C, geometric mean",
+        "the slowest program against native C (threshold of threshold)",
+    ]
+    assert "memory speed over loopback speed" in made["headlines"][0]["meaning"]
+    for one in made["headlines"]:
+        line = f"{one['figure'][0].upper()}{one['figure'][1:]}: {one['found']['median']:.2f} x ["
+        assert any(said.startswith(line) and said.endswith(one["meaning"]) for said in summary(made))
+    assert text.count('<div class="card">') == len(figures_of)
+
+
+def test_a_link_that_is_none_of_the_loopbacks_has_a_meaning_of_its_own() -> None:
+    remote = [one | {"target": "nqn.a namespace 1 at 198.18.44.11 port 4420"} for one in report()["runs"]]
+    assert "the link" in headlines(remote, [], {}, {})[0]["meaning"]
 
 
 def test_charts_tell_in_words_what_they_show(text: str) -> None:
@@ -107,6 +134,35 @@ def test_charts_tell_in_words_what_they_show(text: str) -> None:
     assert len(labels) == 7
     assert all(label.startswith("Bar chart of ") and len(label) > 60 for label in labels)
     assert "baseline: 0.1 % 3.10, 1 % 3.10" in labels[0]
+
+
+def test_each_set_of_parameters_of_a_program_has_bars_of_its_own() -> None:
+    made = report()
+    search = next(entry for entry in made["engine"] if entry["program"] == "search")
+    made["engine"] += [search | {"parameters": "another pattern"}]
+    [words] = [label for label in parsed(html(made)).labels if "nanoseconds" in label]
+    assert words.count("search, of search ") == words.count("search, another pattern ") == 2
+
+
+def test_charts_are_matplotlibs_and_load_nothing(text: str) -> None:
+    for chart in parsed(text).charts:
+        assert chart.count("<text") > 8
+        found = parsed(chart)
+        assert (found.scripts, found.fetched) == (0, [])
+
+
+def test_the_template_escapes_whatever_it_shows() -> None:
+    """Ansible's templates escape nothing by themselves."""
+    shown = [
+        node
+        for output in jinja2.Environment(autoescape=False)
+        .parse(TEMPLATE.read_text())
+        .find_all(nodes.Output)  # as Ansible
+        for node in output.nodes
+        if not isinstance(node, nodes.TemplateData)
+    ]
+    assert len(shown) > 20
+    assert [node for node in shown if not (isinstance(node, nodes.Filter) and node.name == "e")] == []
 
 
 def test_text_of_the_machine_is_escaped(text: str) -> None:
@@ -117,9 +173,9 @@ def test_text_of_the_machine_is_escaped(text: str) -> None:
 def test_without_matplotlib_it_says_so_and_has_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert charts.available() != ""
-    plain = page(report())
-    assert "<svg" not in plain
-    assert "This page has its tables, but no charts: the Python that wrote it has no matplotlib (" in plain
+    plain = html(report())
+    assert "<img" not in plain
+    assert "This page has its tables, but no charts: the Python that drew it has no matplotlib (" in plain
     assert any(report()["runs"][0]["matches_sha256"] in row for row in parsed(plain).rows)
     assert "<details" not in plain
 
@@ -131,8 +187,8 @@ def test_a_baseline_alone_makes_a_page_too() -> None:
         run["wire_bytes_to_host"] = run["target_cpu_s"] = None
     alone |= {"engine": [], "compile": [], "memory": None, "workers": None, "phases": None, "links": [], "programs": []}
     made = report() | {"runs": alone["runs"], "engine": [], "compile": [], "memory": {}}
-    made |= {"phases": {}, "workers": {}, "links": [], "claims": []}
-    labels = parsed(page(made)).labels
+    made |= {"phases": {}, "workers": {}, "links": [], "headlines": []}
+    labels = parsed(html(made)).labels
     assert len(labels) == 2
 
 
@@ -141,9 +197,9 @@ def test_a_baseline_alone_makes_a_page_too() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999600, "1 MB"), (268435456, "268 MB"), (25e9, "25 GB")],
 )
 def test_sizes(count: float, shown: str) -> None:
-    assert figures.size(count) == shown
+    assert units.size(count) == shown
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(1.5, "1.5 s"), (0.0215, "21.5 ms"), (0.0000034, "3.4 µs")])
 def test_durations(seconds: float, shown: str) -> None:
-    assert figures.duration(seconds) == shown
+    assert units.duration(seconds) == shown

@@ -2,8 +2,8 @@
 """The data set, the measurements on it, and the report.
 
 program: the C program csd_bench, which moves and measures. dataset: the records on a device, as a state. settings: how
-it is measured. measurement: the runs of one host against one namespace. drive: which programs the target holds.
-target_cpu: what its reactors were busy with. engine: what a record costs there. link: a slower network. host: what
-the machine is. report: measurements into one report, pure; ratios: what offloading saves. store: the report's folder on
-the controller. summary, page, figures, charts: the report for people.
+it is measured. measurement: the runs of one host against one namespace. target: what it tells about itself. engine:
+what a record costs there. link: a slower network. host: what the machine is. report: measurements into one report,
+pure; spread, ratios, headlines, pairs: its parts. store: the report's folder on the controller. summary, page: the
+report for people; figures*, tables, charts, units: the page's parts.
 """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from .. import names
@@ -42,19 +43,7 @@ PLACE_RULES = {
 
 def place_of(asked: Mapping[str, Any]) -> Place:
     """The place that the arguments name."""
-    return Place(
-        initiator=asked["initiator"],
-        path=asked["path"],
-        address=asked["address"],
-        service_id=asked["service_id"],
-        subsystem_nqn=asked["subsystem_nqn"],
-        host_nqn=asked["host_nqn"],
-        nsid=asked["nsid"],
-        uuid=asked["uuid"],
-        device_bytes=asked["device_bytes"],
-        memory_megabytes=asked["memory_megabytes"],
-        core=asked["core"],
-    )
+    return Place(**{field.name: asked[field.name] for field in fields(Place)})
 
 
 def check_dataset(asked: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
-from .target_cpu import is_ours
+from .target import is_ours
 
 TIMEOUT_S = 600.0
 COMPILER_TIMEOUT_S = 10.0

@@ -76,34 +76,29 @@ def shaper_for(interface: str, run: Run = run_tc) -> Shaper:
     Raises:
         LabError: the interface is shaped already, or the kernel has no queueing discipline for it.
     """
+    asked, leave = f"csd_bench_link_mbits: {interface} made slower", "leave csd_bench_link_mbits empty"
     shown = run(["qdisc", "show", "dev", interface, "root"])
     if shown.returncode:
         raise LabError(
-            asked=f"csd_bench_link_mbits: {interface} made slower",
-            found=_last_line(shown.stderr),
-            fix="install iproute2 and name an interface that is there, or leave csd_bench_link_mbits empty",
+            asked, _last_line(shown.stderr), f"install iproute2 and name an interface that is there, or {leave}"
         )
     present = shown.stdout.split()[1:2]
     if present and present[0] not in {"noqueue", "mq", "pfifo_fast", "fq_codel", "fq"}:
-        raise LabError(
-            asked=f"csd_bench_link_mbits: {interface} made slower",
-            found=f"it has a queueing discipline that somebody set: {shown.stdout.strip()}",
-            fix=f"remove it (tc qdisc del dev {interface} root), or leave csd_bench_link_mbits empty",
-        )
+        found = f"it has a queueing discipline that somebody set: {shown.stdout.strip()}"
+        raise LabError(asked, found, f"remove it (tc qdisc del dev {interface} root), or {leave}")
     missing = []
     for kind in (NETEM, TBF):
         shaper = Shaper(interface, kind, run)
         # As fast as nobody notices; taken away at once.
-        words = shaper.words(100000)
-        done = run(words)
+        done = run(shaper.words(100000))
         if done.returncode == 0:
             run(["qdisc", "del", "dev", interface, "root"])
             return shaper
         missing.append(f"sch_{kind}: {_last_line(done.stderr)}")
     raise LabError(
-        asked=f"csd_bench_link_mbits: {interface} made slower",
+        asked,
         found=f"this kernel can shape by neither ({'; '.join(missing)})",
-        fix="leave csd_bench_link_mbits empty, or run on a kernel with CONFIG_NET_SCH_NETEM or CONFIG_NET_SCH_TBF "
+        fix=f"{leave}, or run on a kernel with CONFIG_NET_SCH_NETEM or CONFIG_NET_SCH_TBF "
         "(Ubuntu packs them apart: linux-modules-extra-$(uname -r))",
     )
 

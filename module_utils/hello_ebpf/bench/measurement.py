@@ -11,10 +11,13 @@ from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import drive, engine, host, link, ratios, report, workers
-from .program import Program, UnavailableError
-from .settings import Settings
-from .target_cpu import CpuSeconds, TargetCpu, Ticks, between, is_ours
+from . import engine, host, link, ratios, report, workers
+from .program import Program, UnavailableError, flags
+from .settings import Settings, setting_words
+from .target import CpuSeconds, Target, is_ours
+
+# By way, the settings that were found to be the fastest: one, or one for little and one for most.
+Best = Mapping[str, Sequence[Mapping[str, int]]]
 
 NAMES = {"baseline": "the baseline", "offload": "offload", "slm": "the standard flow"}
 
@@ -44,9 +47,18 @@ class Subject:
     program_bench: Path
 
     @property
+    def who(self) -> dict[str, str]:
+        """The pair of host and target, as each entry of a report has it."""
+        return {"host": self.host_name, "target": str(self.program.place)}
+
+    @property
     def label(self) -> str:
-        """Names the pair of host and target in a report."""
+        """Names that pair in a report."""
         return f"{self.host_name} -> {self.program.place}"
+
+    @property
+    def address(self) -> str:
+        return self.program.place.address
 
 
 class Measurement:
@@ -68,11 +80,12 @@ class Measurement:
         self._settings = settings.for_place(subject.program.place)
         self._recorded: Mapping[str, Any] = recorded.get(subject.label, {})
         self._force = force
+        self._target = Target(subject.rpc_socket, subject.address)
         self.result: dict[str, Any] = {}
 
     def inputs(self) -> dict[str, Any]:
         """Everything that a figure depends on and that this project decides."""
-        subject, place = self._subject, self._subject.program.place
+        subject, on_drive = self._subject, self._settings.on_drive
         return {
             "dataset": {
                 "records": subject.program.records,
@@ -80,11 +93,11 @@ class Measurement:
                 "sha256": subject.dataset_sha256,
             },
             "program_sha256": host.digest(subject.program.path),
-            "program_bench_sha256": host.digest(subject.program_bench) if self._settings.on_drive else "",
-            "programs": drive.digests(subject.rpc_socket, place.address) if self._settings.on_drive else {},
-            "worker_cpus": drive.worker_cpus(subject.rpc_socket, place.address) if self._settings.on_drive else None,
+            "program_bench_sha256": host.digest(subject.program_bench) if on_drive else "",
+            "programs": self._target.digests() if on_drive else {},
+            "worker_cpus": self._target.worker_cpus() if on_drive else None,
             "spdk_stamp": host.spdk_build(subject.spdk_stamp)["stamp"],
-            "place": place.identity(),
+            "place": subject.program.place.identity(),
             "settings": self._settings.as_dict(),
         }
 
@@ -110,7 +123,7 @@ class Measurement:
     def _measure(self) -> None:
         program, settings = self._subject.program, self._settings
         # What cannot be done is refused before anything is measured.
-        shaper = link.shaper_for(self._interface()) if settings.link_mbits else None
+        shaper = link.shaper_for(link.interface_to(self._subject.address)) if settings.link_mbits else None
         answer = program.answer()
         if self._subject.dataset_sha256 not in {"", answer["sha256"]}:
             raise LabError(
@@ -124,7 +137,7 @@ class Measurement:
         }
         best = {way: [sweep["best"] for sweep in found] for way, found in sweeps.items()}
         measured, cpu = self._compare(best, settings.repeats, settings.warm_ups)
-        runs = report.runs_of(measured, cpu, self._subject.host_name, str(program.place))
+        runs = report.runs_of(measured, cpu, **self._subject.who)
         wire_source = self._count_wire(best, runs, measured)
         result = {
             "label": self._subject.label,
@@ -163,7 +176,7 @@ class Measurement:
 
     def _compare(
         self,
-        best: Mapping[str, Sequence[Mapping[str, int]]],
+        best: Best,
         repeats: int,
         warm_ups: int,
         *,
@@ -171,23 +184,22 @@ class Measurement:
         only: Sequence[str] = (),
     ) -> tuple[dict[str, Any], dict[report.RunKey, list[CpuSeconds]]]:
         """The runs, and what each repeat cost the target."""
-        clock = TargetCpu(self._subject.rpc_socket, self._subject.program.place.address)
-        begun: dict[report.RunKey, Ticks | None] = {}
+        begun: dict[report.RunKey, CpuSeconds | None] = {}
         cpu: dict[report.RunKey, list[CpuSeconds]] = defaultdict(list)
 
         def on_event(event: Mapping[str, Any]) -> None:
-            ticks, key = clock.read(), report.key_of(event)
+            spent, key = self._target.cpu(), report.key_of(event)
             if event["event"] == "begin":
-                begun[key] = ticks
-            elif ticks is not None and (before := begun[key]) is not None:
-                cpu[key].append(between(before, ticks, 1))
+                begun[key] = spent
+            elif spent is not None and (before := begun[key]) is not None:
+                cpu[key].append(spent - before)
 
-        words = [*self._settings.run_words(best, only), "--repeats", str(repeats), "--warm-ups", str(warm_ups), *more]
+        words = [*self._settings.run_words(best, only), *flags(repeats=repeats, warm_ups=warm_ups), *more]
         return self._subject.program.compare(self._settings.ways, words, on_event), cpu
 
     def _count_wire(
         self,
-        best: Mapping[str, Sequence[Mapping[str, int]]],
+        best: Best,
         runs: Sequence[dict[str, Any]],
         measured: Mapping[str, Any],
     ) -> dict[str, str]:
@@ -197,7 +209,7 @@ class Measurement:
             return timed
         if not self._subject.trace.exists():
             return timed | {"reason": f"there is no {self._subject.trace}"}
-        counted, _ = self._compare(best, 1, 0, more=["--trace", str(self._subject.trace)])
+        counted, _ = self._compare(best, 1, 0, more=flags(trace=self._subject.trace))
         if counted.get("wire_source") != "nvme_tcp_trace":
             return timed | {"reason": counted.get("wire_reason", "")}
         samples = {report.key_of(run): run["samples"][0] for run in counted["runs"]}
@@ -213,43 +225,39 @@ class Measurement:
                 }
         return {"source": "nvme_tcp_trace", "reason": ""}
 
-    def _phases(self, best: Mapping[str, Sequence[Mapping[str, int]]]) -> dict[str, Any]:
+    def _phases(self, best: Best) -> dict[str, Any]:
         """What each step takes alone; or why it could not be measured."""
         if not self._subject.elf.is_file():
             return {"reason": f"{self._subject.elf} is not on this host, which compiles for itself and is no target"}
-        words = ["--selectivity", "0.01", "--elf", str(self._subject.elf), *self._settings.drive_words()]
-        if "slm" in best:
-            words += ["--chunk-size", str(best["slm"][0]["io_bytes"])]
-        words += ["--repeats", str(self._settings.phase_repeats), "--warm-ups", "1"]
+        words = [*flags(selectivity=0.01, elf=self._subject.elf), *self._settings.drive_words()]
+        chunk = best["slm"][0]["io_bytes"] if "slm" in best else None
+        words += flags(chunk_size=chunk, repeats=self._settings.phase_repeats, warm_ups=1)
         try:
             return report.phases_of(self._subject.program.phases(words))
         except UnavailableError as error:
             return {"reason": str(error)}
 
-    def _workers(self, best: Mapping[str, Sequence[Mapping[str, int]]]) -> dict[str, Any] | None:
+    def _workers(self, best: Best) -> dict[str, Any] | None:
         """What the drive's workers make of a command; None where no threshold program is declared for scans."""
         slot = self._settings.programs.get("threshold")
         if slot is None or "offload" not in best:
             return None
-        address = self._subject.program.place.address
-        cpus = drive.worker_cpus(self._subject.rpc_socket, address)
-        words = ["--selectivity", "0.01", "--program", f"threshold={slot}", *self._settings.drive_words()]
-        words += ["--range-size", str(best["offload"][0]["io_bytes"])]
-        words += ["--range-depth", ",".join(str(depth) for depth in workers.depths(cpus))]
-        words += ["--repeats", str(self._settings.repeats), "--warm-ups", "1"]
+        cpus = self._target.worker_cpus()
+        words = [*flags(selectivity=0.01, program=f"threshold={slot}"), *self._settings.drive_words()]
+        words += setting_words("offload", [best["offload"][0]["io_bytes"]], workers.depths(cpus))
+        words += flags(repeats=self._settings.repeats, warm_ups=1)
         return workers.section_of(self._subject.program.workers(words), cpus)
 
     def _engine(self) -> dict[str, Any]:
         """What programs cost, where the target is on this machine."""
         if not self._settings.on_drive:
             return {"engine": [], "compile": [], "memory": None}
-        who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
-        address = self._subject.program.place.address
-        return engine.measure(self._subject.program_bench, self._settings.engine_megabytes, address, who)
+        subject = self._subject
+        return engine.measure(subject.program_bench, self._settings.engine_megabytes, subject.address, subject.who)
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""
-        address = self._subject.program.place.address
+        address = self._subject.address
         found = {}
         if address and not is_ours(address):
             why = f"the target is another machine ({address})"
@@ -258,14 +266,9 @@ class Measurement:
             found["engine"] = why
         return found
 
-    def _interface(self) -> str:
-        return link.interface_to(self._subject.program.place.address)
-
-    def _shaped(
-        self, shaper: link.Shaper, mbits: int, best: Mapping[str, Sequence[Mapping[str, int]]]
-    ) -> dict[str, Any]:
+    def _shaped(self, shaper: link.Shaper, mbits: int, best: Best) -> dict[str, Any]:
         """The threshold runs again over a slower link."""
-        who = {"host": self._subject.host_name, "target": str(self._subject.program.place)}
+        who = self._subject.who
         with shaper.at(mbits):
             measured, cpu = self._compare(best, self._settings.link_repeats, 0, only=["threshold"])
         runs = report.runs_of(measured, cpu, **who)

@@ -29,38 +29,30 @@ def pairs_of(
     before = {f"{row['host']} -> {row['target']}": row for row in previous.get("pairs", [])}
     rows = []
     for label, source in sources.items():
-        kept = "label" not in source
-        old = before.get(label, {}) if kept else {}
-        host, _, target = label.partition(" -> ")
+        inputs, old = source["inputs"], {}
+        if "label" not in source:
+            old = {"measured": previous["created"], "initiator": previous["initiator"]} | before.get(label, {})
         rows.append(
             {
-                "host": host,
-                "target": target,
-                **_place(source["inputs"].get("place", {})),
-                "initiator": old.get("initiator", previous["initiator"]) if kept else source["initiator"],
-                "measured": old.get("measured", previous["created"]) if kept else created,
-                "unavailable": _reason(unavailable.get(label)),
-                "dataset_sha256": source["inputs"].get("dataset", {}).get("sha256", ""),
+                **_pair(label, inputs.get("place", {}), unavailable.get(label)),
+                "initiator": source.get("initiator", old.get("initiator")),
+                "measured": old.get("measured", created),
+                "dataset_sha256": inputs.get("dataset", {}).get("sha256", ""),
                 **_figures(source["runs"]),
                 "left_out": dict(source.get("left_out", old.get("left_out", {}))),
             }
         )
-    for label, result in unavailable.items():
-        if label not in sources:
-            host, _, target = label.partition(" -> ")
-            row = {"host": host, "target": target, **_place(result["place"]), "unavailable": _reason(result)}
-            rows.append({**row, "measured": None, "left_out": {}})
+    never = {label: one for label, one in unavailable.items() if label not in sources}
+    rows += [_pair(label, one["place"], one) | {"measured": None, "left_out": {}} for label, one in never.items()]
     return rows
 
 
-def _reason(result: Mapping[str, Any] | None) -> str | None:
-    return str(result["unavailable"]) if result else None
-
-
-def _place(place: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the data lies; a file has no address."""
+def _pair(label: str, place: Mapping[str, Any], unavailable: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Who and where: a file has no address; and why nothing was measured."""
+    host, _, target = label.partition(" -> ")
+    reason = str(unavailable["unavailable"]) if unavailable else None
     names = ("initiator", "address", "service_id", "subsystem_nqn", "nsid")
-    return {name: place.get(name) for name in names}
+    return {"host": host, "target": target, **{name: place.get(name) for name in names}, "unavailable": reason}
 
 
 def _figures(runs: Sequence[Run]) -> dict[str, Any]:

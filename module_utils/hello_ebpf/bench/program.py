@@ -33,6 +33,23 @@ class WrongDataError(LabError):
     """What was read is not what it should be."""
 
 
+def flags(**values: Any) -> list[str]:
+    """``io_size=[512, 4096]`` as the program takes it: ``--io-size 512,4096``; what is None or empty is left out."""
+    words = []
+    for name, value in values.items():
+        if value is not None and value != "":
+            several = isinstance(value, Sequence) and not isinstance(value, str)
+            words += [f"--{name.replace('_', '-')}", ",".join(map(str, value)) if several else str(value)]
+    return words
+
+
+def is_block_device(path: str) -> bool:
+    try:
+        return stat.S_ISBLK(Path(path).stat().st_mode)
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the data lies, and who reads it.
@@ -93,23 +110,21 @@ class Place:
         Raises:
             UnavailableError: no device of this host is known for it.
         """
+        size = self.device_bytes or None
         if self.initiator == "spdk":
-            words = ["--traddr", self.address, "--trsvcid", self.service_id, "--subnqn", self.subsystem_nqn]
-            words += ["--hostnqn", self.host_nqn, "--nsid", str(self.nsid), "--memory", str(self.memory_megabytes)]
-            words += [] if self.core is None else ["--core", str(self.core)]
-            words += ["--uuid", self.uuid] if self.uuid else []
-        elif self.path:
-            words = ["--path", self.path]
-            words += ["--wire-peer", f"{self.address},{self.service_id}"] if self.address else []
-            # A file on a file system of the namespace has no UUID of its own.
-            words += ["--uuid", self.uuid] if self.uuid and _is_block_device(self.path) else []
-        else:
+            who = flags(trsvcid=self.service_id, subnqn=self.subsystem_nqn, hostnqn=self.host_nqn, nsid=self.nsid)
+            how = flags(memory=self.memory_megabytes, core=self.core, uuid=self.uuid, device_bytes=size)
+            return [*flags(traddr=self.address), *who, *how]
+        if not self.path:
             raise UnavailableError(
                 asked=f"a device of this host for {self}",
                 found="none is known: the kernel has no such connection, or its namespace is not there",
                 fix="let the role nvme_tcp connect it first (site.yml does), or name a path",
             )
-        return words + (["--device-bytes", str(self.device_bytes)] if self.device_bytes else [])
+        peer = [self.address, self.service_id] if self.address else None
+        # A file on a file system of the namespace has no UUID of its own.
+        uuid = self.uuid if is_block_device(self.path) else None
+        return flags(path=self.path, wire_peer=peer, uuid=uuid, device_bytes=size)
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,7 @@ class Program:
 
     def tune(self, way: str, arguments: Sequence[str]) -> dict[str, Any]:
         """Sweep the settings of one way."""
-        return self._converse(["tune", *self._dataset(), *self.place.arguments(), "--ways", way, *arguments])
+        return self._converse(["tune", *self._dataset(), *self.place.arguments(), *flags(ways=way), *arguments])
 
     def compare(
         self, ways: Sequence[str], arguments: Sequence[str], on_event: Callable[[Mapping[str, Any]], None]
@@ -153,7 +168,7 @@ class Program:
 
         An event has ``event`` (``begin``, ``end``) and the run's ``name``, ``program`` and ``selectivity``.
         """
-        words = ["compare", *self._dataset(), *self.place.arguments(), "--ways", ",".join(ways), *arguments, "--step"]
+        words = ["compare", *self._dataset(), *self.place.arguments(), *flags(ways=ways), *arguments, "--step"]
         return self._converse(words, on_event=on_event)
 
     def phases(self, arguments: Sequence[str]) -> dict[str, Any]:
@@ -165,7 +180,7 @@ class Program:
         return self._converse(["workers", *self._dataset(), *self.place.arguments(), *arguments])
 
     def _dataset(self) -> list[str]:
-        return ["--records", str(self.records), "--seed", str(self.seed)]
+        return flags(records=self.records, seed=self.seed)
 
     def _converse(
         self,
@@ -212,13 +227,6 @@ class Program:
                 found=error.strerror or str(error),
                 fix="let the role csd_bench build it first (site.yml does), or correct the path",
             ) from error
-
-
-def _is_block_device(path: str) -> bool:
-    try:
-        return stat.S_ISBLK(Path(path).stat().st_mode)
-    except OSError:
-        return False
 
 
 def _listen(

@@ -8,11 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import LabError
-from . import ratios
+from . import ratios, spread
+from .headlines import headlines
 from .pairs import pairs_of
-from .target_cpu import CpuSeconds
+from .target import CpuSeconds
 
 SCHEMA = 1
+# A measurement's parts that the report has as lists of entries with host and target.
+LISTS = ("runs", "engine", "compile", "links")
+# Those that it has by label of the pair, and what it calls them.
+BY_LABEL = {"host": "hosts"} | {
+    name: name for name in ("memory", "phases", "workers", "programs", "settings", "wire_source", "inputs")
+}
 # What names a run within one pair of host and target.
 RunKey = tuple[str, str, float | None]
 
@@ -45,28 +52,26 @@ def _run(
     measured: Mapping[str, Any], run: Mapping[str, Any], cpu: Sequence[CpuSeconds], host: str, target: str
 ) -> dict[str, Any]:
     samples: Sequence[Mapping[str, Any]] = run["samples"]
-    seconds = spread([sample["seconds"] for sample in samples])
-    user = statistics.median(sample["user_s"] for sample in samples)
-    system = statistics.median(sample["system_s"] for sample in samples)
+    seconds = spread.of([sample["seconds"] for sample in samples])
+    user, system, busy = (
+        statistics.median(sample[name] for sample in samples) for name in ("user_s", "system_s", "machine_busy_s")
+    )
+    scans = [sample["target_scan_s"] for sample in samples if "target_scan_s" in sample]
     received = _median(samples, "interface_bytes_received")
     known_cpu = cpu if len(cpu) == len(samples) else []
-    optional = {name: run[name] for name in ("threshold", "parameters", "result_bytes") if name in run}
+    asked = ("program", "selectivity", "threshold", "parameters", "result_bytes", "io_bytes", "queue_depth")
+    counted = ("wire_bytes_to_host", "wire_bytes_to_target", "commands")
     return {
         "name": run["name"],
-        "program": run["program"],
         "host": host,
         "target": target,
-        "selectivity": run["selectivity"],
-        **optional,
+        **{name: run[name] for name in asked if name in run},
         "repeats": len(samples),
-        "matches": run["matches"],
-        "matches_sha256": run["matches_sha256"],
-        "matched_bytes": run["matched_bytes"],
+        **{name: run[name] for name in ("matches", "matches_sha256", "matched_bytes")},
         "seconds": seconds,
         "scanned_bytes": measured["bytes"],
         "scanned_bytes_per_s": round(measured["bytes"] / seconds["median"]),
-        "wire_bytes_to_host": _median(samples, "wire_bytes_to_host"),
-        "wire_bytes_to_target": _median(samples, "wire_bytes_to_target"),
+        **{name: _median(samples, name) for name in counted},
         "interface_bytes": None
         if received is None
         else {
@@ -77,25 +82,12 @@ def _run(
         "host_cpu_s": round(user + system, 6),
         "host_cpu_user_s": round(user, 6),
         "host_cpu_system_s": round(system, 6),
-        "machine_busy_s": round(statistics.median(sample["machine_busy_s"] for sample in samples), 6),
+        "machine_busy_s": round(busy, 6),
         "target_cpu_s": round(statistics.median(one.busy for one in known_cpu), 6) if known_cpu else None,
         "target_reactor_s": round(statistics.median(one.reactor for one in known_cpu), 6) if known_cpu else None,
-        "target_scan_s": _spread_of(samples, "target_scan_s"),
-        "commands": _median(samples, "commands"),
-        "io_bytes": run["io_bytes"],
-        "queue_depth": run["queue_depth"],
+        "target_scan_s": spread.of(scans) if scans else None,
         "samples": list(samples),
     }
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Least, median and greatest."""
-    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
-
-
-def _spread_of(samples: Sequence[Mapping[str, Any]], name: str) -> dict[str, float] | None:
-    values = [sample[name] for sample in samples if name in sample]
-    return spread(values) if values else None
 
 
 def _median(samples: Sequence[Mapping[str, Any]], name: str) -> int | None:
@@ -115,7 +107,7 @@ def phases_of(measured: Mapping[str, Any]) -> dict[str, Any]:
         "chunk_bytes": measured["chunk_bytes"],
         "matched_bytes": measured["matched_bytes"],
         "repeats": len(samples),
-        "seconds": {name.removesuffix("_s"): spread([sample[name] for sample in samples]) for name in names},
+        "seconds": {name.removesuffix("_s"): spread.of([sample[name] for sample in samples]) for name in names},
     }
 
 
@@ -181,48 +173,30 @@ def assemble(
     kept = [label for label in labels if label not in measurements and label in known]
     if previous.get("dataset") != first["dataset"]:
         kept = []
-    sources: dict[str, Mapping[str, Any]] = {label: _kept(previous, label) for label in labels if label in kept}
-    sources |= measurements
-    sources = {label: sources[label] for label in labels if label in sources}
-    ordered = list(sources.values())
-    runs = [run for source in ordered for run in source["runs"]]
-    check_runs(runs, first["known_answer"])
-    engine = [entry for source in ordered for entry in source.get("engine", [])]
-    compiled = [entry for source in ordered for entry in source.get("compile", [])]
-    links = [link for source in ordered for link in source.get("links", [])]
-    emulated = {label for label, source in sources.items() if (source.get("host") or {}).get("emulated")}
-    comparable = [run for run in runs if label_of(run) not in emulated]
+    kept_or_new = {**{label: _kept(previous, label) for label in kept}, **measurements}
+    sources = {label: kept_or_new[label] for label in labels if label in kept_or_new}
+    entries = {name: [entry for one in sources.values() for entry in one.get(name, [])] for name in LISTS}
+    by_label = {
+        section: {label: one[name] for label, one in sources.items() if one.get(name) is not None}
+        for name, section in BY_LABEL.items()
+    }
+    check_runs(entries["runs"], first["known_answer"])
+    # The figures of an emulated processor are never compared.
+    emulated = {label for label, host in by_label["hosts"].items() if host.get("emulated")}
+    runs, engine = ([one for one in entries[name] if label_of(one) not in emulated] for name in ("runs", "engine"))
+    workers = {label: one for label, one in by_label["workers"].items() if label not in emulated}
+    entries["links"] = [one | {"ratios": []} if label_of(one) in emulated else one for one in entries["links"]]
     return {
         "schema": SCHEMA,
         "created": created,
-        "host": first["host"],
-        "hosts": _by_label(sources, "host"),
-        "spdk": first["spdk"],
-        "initiator": first["initiator"],
-        "dataset": first["dataset"],
-        "known_answer": first["known_answer"],
+        **{name: first[name] for name in ("host", "spdk", "initiator", "dataset", "known_answer")},
+        "headlines": headlines(runs, engine, by_label["memory"], workers),
+        "ratios": ratios.of_runs(runs),
         "pairs": pairs_of(sources, previous, unavailable or {}, created),
-        "engine": engine,
-        "compile": compiled,
-        "runs": runs,
-        # The figures of an emulated processor are never compared.
-        "ratios": ratios.of_runs(comparable),
-        "claims": ratios.claims(
-            comparable, [one for one in engine if label_of(one) not in emulated], _by_label(sources, "memory")
-        )
-        + ratios.worker_claims(
-            {label: one for label, one in _by_label(sources, "workers").items() if label not in emulated}
-        ),
-        "memory": _by_label(sources, "memory"),
-        "phases": _by_label(sources, "phases"),
-        "workers": _by_label(sources, "workers"),
-        "links": [{**link, "ratios": []} if label_of(link) in emulated else link for link in links],
-        "programs": _by_label(sources, "programs"),
-        "settings": _by_label(sources, "settings"),
-        "wire_source": _by_label(sources, "wire_source"),
+        **entries,
+        **by_label,
         # A figure of an earlier run stays only beside other rows of that run.
         "rpc": previous.get("rpc") if rpc is None and kept else rpc,
-        "inputs": _by_label(sources, "inputs"),
     }
 
 
@@ -231,27 +205,7 @@ def label_of(entry: Mapping[str, Any]) -> str:
     return f"{entry.get('host')} -> {entry.get('target')}"
 
 
-def _by_label(sources: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
-    return {label: source[name] for label, source in sources.items() if source.get(name) is not None}
-
-
 def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:
     """What the previous report has of one pair, in a measurement's form."""
-
-    def of_pair(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [dict(one) for one in entries if label_of(one) == label]
-
-    by_label = {
-        name: previous.get(section, {}).get(label)
-        for name, section in (
-            ("host", "hosts"),
-            ("settings", "settings"),
-            ("inputs", "inputs"),
-            ("memory", "memory"),
-            ("phases", "phases"),
-            ("workers", "workers"),
-            ("programs", "programs"),
-            ("wire_source", "wire_source"),
-        )
-    }
-    return by_label | {name: of_pair(previous.get(name, [])) for name in ("runs", "engine", "compile", "links")}
+    lists = {name: [dict(one) for one in previous.get(name, []) if label_of(one) == label] for name in LISTS}
+    return lists | {name: previous.get(section, {}).get(label) for name, section in BY_LABEL.items()}

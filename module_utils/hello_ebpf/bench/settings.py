@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import LabError
-from .program import Place
+from .program import Place, flags, is_block_device
 
 MAX_SLOT = 65535
-
-# What csd_bench calls the two numbers of each way's setting.
-SIZES = {"baseline": "--io-size", "offload": "--range-size", "slm": "--chunk-size"}
-DEPTHS = {"baseline": "--queue-depth", "offload": "--range-depth", "slm": "--chunk-depth"}
+PROGRAMS = ("threshold", "search", "aggregate", "histogram", "sample", "top")
+# From this selectivity on a run returns most of the data: csd_bench takes a second setting for it.
+MOST = 0.5
+# By way, whose size and whose depth its setting is: --io-size and --queue-depth, io_sizes and queue_depths.
+SETTING = {"baseline": ("io", "queue"), "offload": ("range", "range"), "slm": ("chunk", "chunk")}
+# What matters only where something runs in the drive.
+ON_DRIVE = ("compute_nsid", "slm_nsid", "phase_repeats", "engine_megabytes", "link_repeats")
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,20 @@ class Settings:
         link_repeats: timed passes of those.
     """
 
-    selectivities: tuple[float, ...]
+    selectivities: Sequence[float]
     repeats: int
     warm_ups: int
     sizes: Mapping[str, Sequence[int]]
     depths: Mapping[str, Sequence[int]]
     tune_repeats: int
     tune_seconds: int
-    ways: tuple[str, ...] = ("baseline",)
+    ways: Sequence[str] = ("baseline",)
     programs: Mapping[str, int] = field(default_factory=dict)
     compute_nsid: int = 3
     slm_nsid: int = 2
     phase_repeats: int = 5
     engine_megabytes: int = 128
-    link_mbits: tuple[int, ...] = ()
+    link_mbits: Sequence[int] = ()
     link_repeats: int = 2
 
     @property
@@ -62,41 +63,23 @@ class Settings:
 
     def for_place(self, place: Place) -> Settings:
         """What can be measured there: programs run on a namespace, not on a file on its file system."""
-        on_namespace = place.initiator == "spdk" or _is_block_device(place.path)
+        on_namespace = place.initiator == "spdk" or is_block_device(place.path)
         if self.programs and on_namespace:
             return self
-        return replace(self, ways=("baseline",), programs={})
+        return replace(self, ways=["baseline"], programs={})
 
     def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "selectivities": list(self.selectivities),
-            "repeats": self.repeats,
-            "warm_ups": self.warm_ups,
-            "io_bytes": list(self.sizes["baseline"]),
-            "queue_depths": list(self.depths["baseline"]),
-            "tune_repeats": self.tune_repeats,
-            "tune_seconds": self.tune_seconds,
-            "ways": list(self.ways),
-            "programs": dict(self.programs),
-            "link_mbits": list(self.link_mbits),
-        }
-        if self.on_drive:
-            found |= {
-                "range_bytes": list(self.sizes["offload"]),
-                "range_depths": list(self.depths["offload"]),
-                "chunk_bytes": list(self.sizes["slm"]),
-                "chunk_depths": list(self.depths["slm"]),
-                "compute_nsid": self.compute_nsid,
-                "slm_nsid": self.slm_nsid,
-                "phase_repeats": self.phase_repeats,
-                "engine_megabytes": self.engine_megabytes,
-                "link_repeats": self.link_repeats,
-            }
-        return found
+        """What a figure depends on, as the report has it."""
+        found = asdict(self)
+        sizes, depths = found.pop("sizes"), found.pop("depths")
+        for way, (size, depth) in SETTING.items():
+            if way == "baseline" or self.on_drive:
+                found |= {f"{size}_bytes": sizes[way], f"{depth}_depths": depths[way]}
+        return {name: value for name, value in found.items() if self.on_drive or name not in ON_DRIVE}
 
     def drive_words(self) -> list[str]:
         """Where the programs are."""
-        return ["--compute-nsid", str(self.compute_nsid), "--slm-nsid", str(self.slm_nsid)]
+        return flags(compute_nsid=self.compute_nsid, slm_nsid=self.slm_nsid)
 
     def tuned_at(self, way: str) -> list[float]:
         """Selectivities at which a way's setting is chosen: what returns little and what returns most differ."""
@@ -106,28 +89,41 @@ class Settings:
 
     def tune_words(self, way: str, selectivity: float) -> list[str]:
         """Arguments for the sweep of one way."""
-        words = [SIZES[way], joined(self.sizes[way]), DEPTHS[way], joined(self.depths[way])]
-        words += ["--repeats", str(self.tune_repeats), "--budget", str(self.tune_seconds)]
-        words += ["--selectivity", str(selectivity)]
+        words = setting_words(way, self.sizes[way], self.depths[way])
+        words += flags(repeats=self.tune_repeats, budget=self.tune_seconds, selectivity=selectivity)
         if way != "baseline":
-            words += ["--program", f"threshold={self.programs.get('threshold', 0)}", *self.drive_words()]
+            words += [*flags(program=f"threshold={self.programs.get('threshold', 0)}"), *self.drive_words()]
         return words
 
     def run_words(self, best: Mapping[str, Sequence[Mapping[str, int]]], only: Sequence[str] = ()) -> list[str]:
         """Arguments for the runs, with the settings of each way: one, or one for little and one for most."""
-        words = ["--selectivity", joined(self.selectivities)]
+        words = flags(selectivity=self.selectivities)
         for way, settings in best.items():
-            words += [SIZES[way], joined([setting["io_bytes"] for setting in settings])]
-            words += [DEPTHS[way], joined([setting["queue_depth"] for setting in settings])]
-        chosen = {name: slot for name, slot in self.programs.items() if not only or name in only}
-        if chosen:
-            words += ["--program", ",".join(f"{name}={slot}" for name, slot in chosen.items()), *self.drive_words()]
-        return words
+            sizes, depths = ([setting[name] for setting in settings] for name in ("io_bytes", "queue_depth"))
+            words += setting_words(way, sizes, depths)
+        chosen = [f"{name}={slot}" for name, slot in self.programs.items() if not only or name in only]
+        return [*words, *flags(program=chosen), *self.drive_words()] if chosen else words
 
 
-# From this selectivity on a run returns most of the data: csd_bench takes a second setting for it.
-MOST = 0.5
-PROGRAMS = ("threshold", "search", "aggregate", "histogram", "sample", "top")
+def setting_words(way: str, sizes: Sequence[int], depths: Sequence[int]) -> list[str]:
+    """A way's sizes and depths as arguments."""
+    size, depth = SETTING[way]
+    return flags(**{f"{size}_size": sizes, f"{depth}_depth": depths})
+
+
+def settings_of(asked: Mapping[str, Any]) -> Settings:
+    """From the arguments of the module csd_bench.
+
+    Raises:
+        LabError: it cannot be measured so.
+    """
+    same = {one.name: asked[one.name] for one in fields(Settings) if one.name not in {"sizes", "depths", "programs"}}
+    return Settings(
+        sizes={way: asked[f"{size}_sizes"] for way, (size, _) in SETTING.items()},
+        depths={way: asked[f"{depth}_depths"] for way, (_, depth) in SETTING.items()},
+        programs=slots_of(asked["programs"]),
+        **same,
+    )
 
 
 def slots_of(asked: Mapping[str, Any]) -> dict[str, int]:
@@ -146,14 +142,3 @@ def slots_of(asked: Mapping[str, Any]) -> dict[str, int]:
             )
         found[name] = int(slot)
     return found
-
-
-def joined(values: Sequence[int | float]) -> str:
-    return ",".join(str(value) for value in values)
-
-
-def _is_block_device(path: str) -> bool:
-    try:
-        return stat.S_ISBLK(Path(path).stat().st_mode)
-    except OSError:
-        return False

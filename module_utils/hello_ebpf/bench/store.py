@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from . import page, report
 from .summary import summary
 
 LATEST = "latest"
 NAME = "report.json"
-PAGE = "report.html"
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -44,38 +42,23 @@ class Reports:
 
     Args:
         folder: of the reports.
-        measurements: what was measured now, by label of host and target; in check mode a measurement may be empty.
-        labels: all pairs of host and target, in their order.
-        rpc: one RPC connection against one process per RPC, where that was measured.
-        unavailable: what csd_bench returned of pairs that could not be measured, by label.
-        absent_hosts: the fleet's other hosts.
+        measured: labels of the pairs of host and target that were measured now.
+        make: makes a report of what was measured and of the previous report, empty where there is none.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        measurements: Mapping[str, Mapping[str, Any]],
-        labels: Sequence[str],
-        rpc: Mapping[str, Any] | None,
-        *,
-        unavailable: Mapping[str, Mapping[str, Any]] | None = None,
-        absent_hosts: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, folder: Path, measured: Sequence[str], make: Callable[..., dict[str, Any]]) -> None:
         self._folder = folder
-        self._measurements = measurements
-        self._labels = labels
-        self._rpc = rpc
-        self._unavailable = unavailable or {}
-        self._absent_hosts = absent_hosts
+        self._measured = measured
+        self._make = make
         self._written = False
 
     def read(self) -> dict[str, Any]:
         return load(self._folder)
 
     def plan(self, state: Mapping[str, Any]) -> Sequence[Step]:
-        if not self._measurements or self._written:
+        if not self._measured or self._written:
             return []
-        return [Step(f"write a report of {', '.join(self._measurements)} into {self._folder}", self._write)]
+        return [Step(f"write a report of {', '.join(self._measured)} into {self._folder}", self._write)]
 
     def predict(self, state: dict[str, Any]) -> dict[str, Any]:
         return state
@@ -84,23 +67,12 @@ class Reports:
         """All or nothing: the report is whole before anything points to it."""
         now = time.time_ns()
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
-        made = report.assemble(
-            self.read(),
-            self._measurements,
-            self._labels,
-            created=created,
-            rpc=self._rpc,
-            unavailable=self._unavailable,
-            absent_hosts=self._absent_hosts,
-        )
+        made = self._make(self.read(), created=created)
         # Milliseconds keep two reports of one second apart.
         name = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now // 10**6 % 1000:03d}Z"
         folder = self._folder / name
         folder.mkdir(parents=True)
-        text = json.dumps(made, indent=1) + "\n"
-        (folder / NAME).write_text(text)
-        # From what was written, so that the page can be made again from the file.
-        (folder / PAGE).write_text(page.page(json.loads(text)), encoding="utf-8")
+        (folder / NAME).write_text(json.dumps(made, indent=1) + "\n")
         link = self._folder / f".{LATEST}.new"
         link.unlink(missing_ok=True)
         link.symlink_to(name)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import ratios
+from . import ratios, spread
+from .units import percent, rate, ratio, size
 
 Run = Mapping[str, Any]
 
@@ -14,7 +15,7 @@ EMULATED = "on an emulated processor, whose figures say nothing of any drive and
 
 
 def summary(report: Mapping[str, Any]) -> list[str]:
-    """The data set, a line for each program and selectivity, what was promised and not found."""
+    """The data set, a line for each program and selectivity, the headline figures and what they mean."""
     dataset = report["dataset"]
     lines = [
         f"Data set: {dataset['records']} records, {dataset['bytes'] / 1e6:.1f} MB, SHA-256 {dataset['sha256'][:16]}…"
@@ -28,7 +29,7 @@ def summary(report: Mapping[str, Any]) -> list[str]:
         of_key = [[run for run in runs if (run["program"], run["selectivity"]) == key] for key in keys]
         lines += [_line(same, runs, compared=not emulated) for same in of_key]
     lines += _fleet(report.get("pairs", []))
-    lines += [_claim(claim) for claim in report.get("claims", [])]
+    lines += [_headline(one) for one in report.get("headlines", [])]
     if report.get("rpc"):
         lines.append(f"RPC: one connection is {report['rpc']['ratio']} x as fast as one process per RPC")
     return lines
@@ -47,43 +48,32 @@ def _fleet(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _claim(claim: Mapping[str, Any]) -> str:
-    found = claim["found"]
-    return (
-        f"{'Met' if claim['met'] else 'Not met'}: {claim['claim']}: {found['median']:.2f} {claim['unit']} "
-        f"[{found['min']:.2f}-{found['max']:.2f}], asked {claim['sense']} {claim['asked']:g}"
-    )
+def _headline(headline: Mapping[str, Any]) -> str:
+    found = {name: ratio(value) for name, value in headline["found"].items()}
+    figure = str(headline["figure"])
+    shown = f"{found['median']} {headline['unit']} [{found['min']}-{found['max']}]"
+    return f"{figure[0].upper()}{figure[1:]}: {shown}. {headline['meaning']}"
 
 
 def _line(runs: Sequence[Run], others: Sequence[Run], *, compared: bool) -> str:
     """One program and selectivity, in all ways that were measured; `others`: all runs of the same pair."""
     by_way = {run["name"]: run for run in runs}
-    first = runs[0]
-    name = first["program"] + ("" if first["selectivity"] is None else f" {first['selectivity'] * 100:g} %")
-    baseline, offload = by_way.get("baseline"), by_way.get("offload")
-    if baseline is None or offload is None or not compared:
+    speed = {way: rate(run["scanned_bytes_per_s"]) for way, run in by_way.items()}
+    program, selectivity = runs[0]["program"], runs[0]["selectivity"]
+    name = program if selectivity is None else f"{program} {percent(selectivity)}"
+    if not compared or not {"baseline", "offload"} <= by_way.keys():
         return f"  {name}: {', '.join(_alone(run) for run in runs)}; matches equal the known answer"
+    baseline, offload = by_way["baseline"], by_way["offload"]
     best = ratios.best_baseline(others, offload) or baseline["scanned_bytes_per_s"]
-    parts = [
-        f"offload {_rate(offload)}, baseline {_rate(baseline)} (at best {best / 1e9:.2f}): "
-        f"{offload['scanned_bytes_per_s'] / best:.1f}x the best"
-    ]
-    if offload["wire_bytes_to_host"] is not None and baseline["wire_bytes_to_host"] is not None:
-        parts.append(f"{_size(offload)} to the host instead of {_size(baseline)}")
-    if slm := by_way.get("slm"):
-        parts.append(f"standard flow {_rate(slm)}")
+    times = offload["scanned_bytes_per_s"] / best
+    parts = [f"offload {speed['offload']}, baseline {speed['baseline']} (at best {rate(best)}): {times:.1f}x the best"]
+    here, there = offload["wire_bytes_to_host"], baseline["wire_bytes_to_host"]
+    parts += [] if None in {here, there} else [f"{size(here)} to the host instead of {size(there)}"]
+    parts += [f"standard flow {speed['slm']}"] if "slm" in speed else []
     return f"  {name}: {'; '.join(parts)}; matches equal"
 
 
 def _alone(run: Run) -> str:
-    fastest, slowest = (run["scanned_bytes"] / run["seconds"][name] / 1e9 for name in ("min", "max"))
-    return f"{run['name']} {_rate(run)} median [{slowest:.2f}-{fastest:.2f}], {run['matches']} matches"
-
-
-def _rate(run: Run) -> str:
-    return f"{run['scanned_bytes_per_s'] / 1e9:.2f} GB/s"
-
-
-def _size(run: Run) -> str:
-    count = float(run["wire_bytes_to_host"])
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+    speed = spread.rate(run["scanned_bytes"] / 1e9, run["seconds"])
+    least_to_most = f"{speed['min']:.2f}-{speed['max']:.2f}"
+    return f"{run['name']} {rate(run['scanned_bytes_per_s'])} median [{least_to_most}], {run['matches']} matches"

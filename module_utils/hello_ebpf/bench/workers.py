@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import spread
+
 # csd_bench has no more under way (csd_stream.h).
 MOST_DEPTH = 256
 
@@ -49,10 +51,7 @@ def section_of(measured: Mapping[str, Any], cpus: Sequence[int] | None) -> dict[
             {
                 "workers": one["workers"],
                 "repeats": one["repeats"],
-                "bytes_per_s": {
-                    least: round(bytes_ / one["seconds"][most])
-                    for least, most in (("min", "max"), ("median", "median"), ("max", "min"))
-                },
+                "bytes_per_s": {name: round(rate) for name, rate in spread.rate(bytes_, one["seconds"]).items()},
             }
             for one in measured["scans"]
         ],
