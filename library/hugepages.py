@@ -110,8 +110,9 @@ from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.hugepages import Hugepages, Request
+from ansible.module_utils.hello_ebpf.hugepages import Hugepages
 from ansible.module_utils.hello_ebpf.hugepages_host import Host
+from ansible.module_utils.hello_ebpf.hugepages_request import Request
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 

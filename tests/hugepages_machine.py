@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.hello_ebpf.hugepages import Hugepages, Request
+from ansible.module_utils.hello_ebpf.hugepages import Hugepages
 from ansible.module_utils.hello_ebpf.hugepages_boot import NOTE, RECORD, SCRIPT
 from ansible.module_utils.hello_ebpf.hugepages_host import FIRST_PID_NAMESPACE, Host
+from ansible.module_utils.hello_ebpf.hugepages_request import Request
 from ansible.module_utils.hello_ebpf.hugepages_state import State
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 

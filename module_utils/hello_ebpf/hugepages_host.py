@@ -6,27 +6,32 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from . import hugepages_pool
 from .errors import LabError
-from .hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, directory, note_lines
+from .fstab import SOURCE, Fstab, Line
+from .hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
-from .hugepages_state import Boot, Mount, Pages, Pool, Record, Setting, State
-from .processes import Process, running, text_of
+from .hugepages_pool import Pool, directory
+from .hugepages_share import Share
+from .hugepages_state import Boot, Mount, OurMount, Record, State
+from .nvme_sysfs import unescape
+from .processes import running, text_of
+from .removal import rmdir
+from .whole_file import write_whole
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
 
+FSTAB = "/etc/fstab"
+# The first field of our line in fstab; hugetlbfs has no device that could stand there.
+FSTAB_SOURCE = "hello_ebpf_hugepages"
 # The kernel gives its first PID namespace this fixed number; a container has one of its own.
 FIRST_PID_NAMESPACE = "pid:[4026531836]"
 SYSCTL_FOLDERS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d")
 # What this project installs runs from here.
 PREFIX = "/opt/hello_ebpf/"
-
-
-def write_kernel(path: Path, text: str) -> None:
-    """Write a file of sysfs or /proc. The kernel may do less than asked without an error: read back."""
-    path.write_text(text)
 
 
 class Host:
@@ -39,10 +44,7 @@ class Host:
     """
 
     def __init__(
-        self,
-        run: RunCommand,
-        root: Path = Path("/"),
-        write: Callable[[Path, str], None] = write_kernel,
+        self, run: RunCommand, root: Path = Path("/"), write: Callable[[Path, str], object] = Path.write_text
     ) -> None:
         self.run = run
         self.root = root
@@ -53,51 +55,48 @@ class Host:
 
     # ---- read
 
-    def read(self, *, kilobytes: int, mount: str, keep_mount: bool, count_lab_pages: bool) -> State:
-        """The state that decides about pages of this size and about a hugetlbfs at ``mount``."""
-        record = self._text(RECORD)
-        known = Record.load(record, RECORD) if record else None
+    def read(self) -> State:
+        text = self._text(RECORD)
+        record = Record.load(text, RECORD) if text else None
         boot_id = self._text("/proc/sys/kernel/random/boot_id").strip()
+        this_boot = record is not None and record.boot_id == boot_id
         meminfo = _fields(self._text("/proc/meminfo"))
-        made = known.mount.path if known and known.mount else ""
-        leaving = bool(made) and not (keep_mount and made == mount)
+        pools = hugepages_pool.pools(self.root)
+        fstab = self._fstab().line(FSTAB_SOURCE)
+        ours = record.mount if record else None
+        if ours is None or not (this_boot or (fstab and fstab.mount == ours.path)):
+            ours = OurMount(fstab.mount, made_folder=False) if fstab else None
         return State(
-            pools=self._pools(),
+            pools=pools,
             default_kilobytes=meminfo.get("Hugepagesize", 0),
             available_kilobytes=meminfo.get("MemAvailable", 0),
-            node_kilobytes={node: self._node_available(node) for node in self._nodes()},
+            node_kilobytes={node: self._node_available(node) for node in hugepages_pool.nodes(self.root)},
             mounts=self._mounts(),
-            folder=self._folder(mount),
-            mount_users=self.mount_users(made) if leaving else (),
-            record=known,
             boot_id=boot_id,
-            booted=note_lines(self._text(NOTE), boot_id),
-            script_is_new=self._script_is_new(),
-            boot=Boot(self._text(SCRIPT), self._text(UNIT), self.path(LINK).is_symlink(), self._text(FSTAB)),
+            record=record,
+            shares=self._shares(record, boot_id, pools),
+            ours=ours,
+            boot=Boot(self._text(SCRIPT), self._text(UNIT), self.path(LINK).is_symlink()),
+            fstab=fstab.text if fstab else "",
             systemd=self.path("/run/systemd/system").is_dir(),
             contained=self.contained(),
             writable=all(
                 os.access(path, os.W_OK) for path in self.path("/sys/kernel/mm/hugepages").glob("*/nr_hugepages")
             ),
             setting=self._setting(),
-            lab_pages=self._lab_pages(kilobytes) if count_lab_pages else 0,
         )
 
     def pool(self, kilobytes: int) -> Pool:
-        everywhere = self.path(directory(kilobytes, None))
-        nodes = {node: _pages(self.path(directory(kilobytes, node))) for node in self._nodes()}
-        return Pool(kilobytes, _number(everywhere / "resv_hugepages"), nodes or {0: _pages(everywhere)})
+        return hugepages_pool.pool(self.root, kilobytes)
 
-    def available_megabytes(self) -> int:
-        return _fields(self._text("/proc/meminfo")).get("MemAvailable", 0) // 1024
-
-    def holders(self, kilobytes: int) -> list[tuple[Process, int]]:
-        """The processes that have hugepages mapped, and how many pages of this size that is."""
+    def holders(self, kilobytes: int) -> str:
+        """The processes that have pages of this size mapped, for a message."""
         proc = self.path("/proc")
         held = [(process, mapped_pages([process], kilobytes, proc)) for process in running(proc)]
-        return [(process, pages) for process, pages in held if pages]
+        words = (f"{process} holds {pages}" for process, pages in held if pages)
+        return ", ".join(words) or "no process that /proc shows"
 
-    def _lab_pages(self, kilobytes: int) -> int:
+    def lab_pages(self, kilobytes: int) -> int:
         """Pages of this size that the lab's own processes have mapped."""
         proc = self.path("/proc")
         ours = [process for process in running(proc) if process.executable.startswith(PREFIX)]
@@ -109,17 +108,42 @@ class Host:
         with contextlib.suppress(OSError):
             users = [f"the file {path}/{file.name}" for file in sorted(self.path(path).iterdir())]
         for process in running(self.path("/proc")):
-            if f" {path}/" in self._text(f"/proc/{process.pid}/maps"):
-                users.append(str(process))
+            with contextlib.suppress(OSError):
+                if f" {path}/" in text_of(self.path(f"/proc/{process.pid}/maps")):
+                    users.append(str(process))
         return users
 
-    def _pools(self) -> dict[int, Pool]:
-        found = _numbered(self.path("/sys/kernel/mm/hugepages"), r"hugepages-(\d+)kB")
-        return {size: self.pool(size) for size in found}
+    def mount_point(self, path: str) -> str:
+        """What is at a mount point: missing, empty or full (of what a mount would hide)."""
+        try:
+            return "full" if any(self.path(path).iterdir()) else "empty"
+        except FileNotFoundError:
+            return "missing"
+        except NotADirectoryError:
+            return "full"
 
-    def _nodes(self) -> list[int]:
-        folder = self.path("/sys/devices/system/node")
-        return [node for node in _numbered(folder, r"node(\d+)") if (folder / f"node{node}" / "hugepages").is_dir()]
+    def contained(self) -> bool:
+        """Whether this is a container, whose pool is its host's."""
+        try:
+            return str(self.path("/proc/self/ns/pid").readlink()) != FIRST_PID_NAMESPACE
+        except OSError:
+            return False
+
+    def _shares(self, record: Record | None, boot_id: str, pools: Mapping[int, Pool]) -> Mapping[int, Share]:
+        """What tells the lab's share: the record of this boot, else what the boot script noted, else the script itself.
+
+        A script of an earlier boot tells nothing: what is in the pool now may be all of others.
+        """
+        if record and record.boot_id == boot_id:
+            return {size: share for size, share in record.pools.items() if size in pools}
+        note = self._text(NOTE)
+        if boot_id and boot_id in note:
+            return shares_in(note, pools)
+        begun = re.search(r"^btime (\d+)", self._text("/proc/stat"), re.MULTILINE)
+        script = self.path(SCRIPT)
+        if record is None and begun and script.exists() and script.stat().st_mtime > int(begun[1]):
+            return shares_in(self._text(SCRIPT), pools)
+        return {}
 
     def _node_available(self, node: int) -> int:
         text = self._text(f"/sys/devices/system/node/node{node}/meminfo")
@@ -133,43 +157,24 @@ class Host:
             _source, path, filesystem, options, *_rest = line.split(" ")
             size = re.search(r"(?:^|,)pagesize=(\d+)([KMG])", options)
             kilobytes = int(size[1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[size[2]] if size else 0
-            unescaped = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path)
-            mounts.append(Mount(unescaped, filesystem, kilobytes))
+            mounts.append(Mount(unescape(path), filesystem, kilobytes))
         return mounts
 
-    def _folder(self, path: str) -> str:
-        try:
-            return "full" if any(self.path(path).iterdir()) else "empty"
-        except FileNotFoundError:
-            return "missing"
-        except NotADirectoryError:
-            return "full"
-
-    def _script_is_new(self) -> bool:
-        begun = re.search(r"^btime (\d+)", self._text("/proc/stat"), re.MULTILINE)
-        try:
-            return begun is not None and self.path(SCRIPT).stat().st_mtime > int(begun[1])
-        except FileNotFoundError:
-            return False
-
-    def contained(self) -> bool:
-        """Whether this is a container, whose pool is its host's."""
-        try:
-            return str(self.path("/proc/self/ns/pid").readlink()) != FIRST_PID_NAMESPACE
-        except OSError:
-            return False
-
-    def _setting(self) -> Setting | None:
+    def _setting(self) -> str:
         """The vm.nr_hugepages that wins at boot: the last one in the file whose name sorts last."""
         files: dict[str, Path] = {}
         for folder in SYSCTL_FOLDERS:
-            for path in sorted((self.root / folder).glob("*.conf")):
+            for path in (self.root / folder).glob("*.conf"):
                 files.setdefault(path.name, path)
-        winner = None
+        winner = ""
         for _name, path in sorted(files.items()):
+            where = f"/{path.relative_to(self.root)}"
             for value in re.findall(r"^\s*-?\s*vm[./]nr_hugepages\s*=\s*(\d+)", _read(path), re.MULTILINE):
-                winner = Setting(f"/{path.relative_to(self.root)}", value)
+                winner = f"{where} sets vm.nr_hugepages = {value}"
         return winner
+
+    def _fstab(self) -> Fstab:
+        return Fstab(self.path(FSTAB), key=SOURCE)
 
     def _text(self, path: str) -> str:
         return _read(self.path(path))
@@ -189,28 +194,29 @@ class Host:
     def grow(self, kilobytes: int, node: int | None, pages: int) -> None:
         """Add pages to a pool; when the kernel grants only a part, even after compacting memory, give it back."""
         before = self.pool(kilobytes)
+        size = before.on(node).pool
         compacted = ""
         try:
             self._add(kilobytes, node, pages)
-            if (granted := self._grown(before, node)) < pages:
+            granted = self.pool(kilobytes).on(node).pool - size
+            if granted < pages:
                 with contextlib.suppress(OSError):
                     self.write(self.path("/proc/sys/vm/compact_memory"), "1")
                     compacted = ", also after compacting memory once"
                 self._add(kilobytes, node, pages - granted)
-            granted = self._grown(before, node)
+                granted = self.pool(kilobytes).on(node).pool - size
         except OSError:
             self.restore(before)
             raise
         if granted < pages:
-            available = self.available_megabytes()
+            available = _fields(self._text("/proc/meminfo")).get("MemAvailable", 0) // 1024
             self.restore(before)
             where = "" if node is None else f" on node {node}"
-            size = _size(before, node)
             raise LabError(
                 asked=f"{pages} more pages of {kilobytes} kB{where}, {pages * kilobytes // 1024} MiB "
                 f"(pool: {size} -> {size + pages})",
                 found=f"the kernel granted {granted} of {pages}{compacted}; {available} MiB of memory were left then; "
-                f"the pool is back at {_size(self.pool(kilobytes), node)}",
+                f"the pool is back at {self.pool(kilobytes).on(node).pool}",
                 fix="ask for fewer pages; or free memory and run again; or have the kernel reserve them at boot, where "
                 f"memory is not fragmented yet (hugepagesz={kilobytes}K hugepages={before.size + pages} on its command "
                 "line), and set hugepages_manage: false",
@@ -226,33 +232,28 @@ class Host:
             if pages.pool > before.nodes[node].pool:
                 self._add(before.kilobytes, node, before.nodes[node].pool - pages.pool)
 
-    def _grown(self, before: Pool, node: int | None) -> int:
-        return _size(self.pool(before.kilobytes), node) - _size(before, node)
-
     def _add(self, kilobytes: int, node: int | None, pages: int) -> None:
         """Set a pool to what it is just now plus ``pages``, so that what others changed meanwhile stays."""
-        scope = node if self._nodes() else None
-        size = _size(self.pool(kilobytes), scope)
+        scope = node if hugepages_pool.nodes(self.root) else None
+        size = self.pool(kilobytes).on(scope).pool
         self.write(self.path(directory(kilobytes, scope)) / "nr_hugepages", str(size + pages))
 
-    def mount(self, path: str, kilobytes: int) -> None:
-        folder = self.path(path)
-        made = not folder.exists()
+    def mount(self, mount: OurMount, kilobytes: int) -> None:
+        folder = self.path(mount.path)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             options = f"nosuid,nodev,pagesize={kilobytes}K"
             self._command(["mount", "-t", "hugetlbfs", "-o", options, "hello_ebpf", str(folder)])
         except OSError:
-            if made:
-                folder.rmdir()
+            if mount.made_folder:
+                rmdir(folder)
             raise
 
-    def unmount(self, path: str, *, remove_folder: bool) -> None:
-        if any(mount.path == path and mount.filesystem == "hugetlbfs" for mount in self._mounts()):
-            self._command(["umount", str(self.path(path))])
-        if remove_folder:
-            with contextlib.suppress(OSError):
-                self.path(path).rmdir()
+    def unmount(self, mount: OurMount) -> None:
+        if any(there.path == mount.path and there.filesystem == "hugetlbfs" for there in self._mounts()):
+            self._command(["umount", str(self.path(mount.path))])
+        if mount.made_folder:
+            rmdir(self.path(mount.path))
 
     def write_boot(self, boot: Boot) -> None:
         """Write, or with empty texts remove, what the next boot runs."""
@@ -270,62 +271,37 @@ class Host:
             link.symlink_to(UNIT)
         if not boot.enabled:
             link.unlink(missing_ok=True)
-            _remove_empty(link.parent)
+            rmdir(link.parent)
         if forget:
             self._command(["systemctl", "daemon-reload"])
 
-    def write_fstab(self, text: str) -> None:
-        path = self.path(FSTAB)
-        self._put(FSTAB, text, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+    def write_fstab(self, line: str) -> None:
+        """Set our line; an empty one removes it."""
+        self._fstab().set(FSTAB_SOURCE, Line(line) if line else None)
 
     def write_record(self, record: Record | None) -> None:
         """Write down what the lab added; None removes the record."""
-        self._put(RECORD, record.dump() if record else "", 0o644)
+        self._put(RECORD, record.dump() if record else "")
 
     def forget(self) -> None:
         """Nothing is the lab's any more: the record and what the boot script noted are settled."""
         self.write_record(None)
         self.path(NOTE).unlink(missing_ok=True)
 
-    def _put(self, path: str, text: str, mode: int) -> None:
-        """Replace a file at once, so that a kill leaves the old one or the new one; an empty text removes it."""
+    def _put(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file; an empty text removes it, and the project's own folder with the last one."""
         target = self.path(path)
-        if not text:
-            target.unlink(missing_ok=True)
-            if target.parent.name == "hello_ebpf":
-                _remove_empty(target.parent)
+        if text:
+            write_whole(target, text, mode)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        with part.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(mode)
-        part.replace(target)
+        target.unlink(missing_ok=True)
+        if target.parent.name == "hello_ebpf":
+            rmdir(target.parent)
 
     def _command(self, argv: list[str]) -> None:
         status, _out, error = self.run(argv)
         if status:
             raise OSError(f"{' '.join(argv)}: {error.strip() or f'exit status {status}'}")
-
-
-def _size(pool: Pool, node: int | None) -> int:
-    return pool.size if node is None else pool.nodes[node].pool
-
-
-def _pages(folder: Path) -> Pages:
-    return Pages(*(_number(folder / name) for name in ("nr_hugepages", "free_hugepages", "surplus_hugepages")))
-
-
-def _numbered(folder: Path, pattern: str) -> list[int]:
-    """The numbers in the names that match, smallest first."""
-    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return sorted(int(match[1]) for match in (re.fullmatch(pattern, name) for name in names) if match)
-
-
-def _number(path: Path) -> int:
-    return int(path.read_text())
 
 
 def _fields(text: str) -> Mapping[str, int]:
@@ -334,23 +310,8 @@ def _fields(text: str) -> Mapping[str, int]:
 
 
 def _read(path: Path) -> str:
-    """The text of a file; empty when there is none."""
+    """The text of a file; empty when there is none that we may read."""
     try:
         return path.read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, PermissionError):
         return ""
-    except PermissionError:
-        with contextlib.suppress(OSError):
-            return text_of(path) if path.is_relative_to("/proc") else ""
-        return ""
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder that nothing is left in."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def holders_text(holders: Sequence[tuple[Process, int]]) -> str:
-    """Who holds pages, for a message."""
-    return ", ".join(f"{process} holds {pages}" for process, pages in holders) or "no process that /proc shows"

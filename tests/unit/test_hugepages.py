@@ -13,8 +13,8 @@ from typing import Any
 import hugepages as library
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, unit
-from ansible.module_utils.hello_ebpf.hugepages_host import Host
+from ansible.module_utils.hello_ebpf.hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_TEXT
+from ansible.module_utils.hello_ebpf.hugepages_host import FSTAB, Host
 from ansible.module_utils.testing import patch_module_args
 
 from hugepages_machine import Killed, Machine
@@ -584,8 +584,8 @@ def test_boot_script_is_sound(machine: Machine, tmp_path: Path) -> None:
     assert os.access(machine.path(SCRIPT), os.X_OK)
     checked = subprocess.run(["/bin/sh", "-n", machine.path(SCRIPT)], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert machine.text(UNIT) == unit()
-    assert f"ExecStart={SCRIPT}\n" in unit()
+    assert machine.text(UNIT) == UNIT_TEXT
+    assert f"ExecStart={SCRIPT}\n" in UNIT_TEXT
     assert str(machine.path(LINK).readlink()) == UNIT
 
 
