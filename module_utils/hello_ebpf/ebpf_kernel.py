@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import LabError
+from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
 
@@ -90,13 +91,14 @@ class EbpfKernel:
 
     def read(self) -> Kernel:
         uname = os.uname()
+        tracefs = mounted_at(TRACING, [mount for mount in mounts(self._root) if mount.filesystem == "tracefs"])
         return Kernel(
             release=uname.release,
             machine=uname.machine,
             bpf_errno=self._probe(),
             btf_bytes=_size(self._root / "sys/kernel/btf/vmlinux"),
             has_tracefs="tracefs" in (self._root / "proc/filesystems").read_text().split(),
-            tracefs_source=mount_source((self._root / "proc/self/mountinfo").read_text(), TRACING),
+            tracefs_source=tracefs.source if tracefs else None,
             lockdown=parse_lockdown(_text(self._root / "sys/kernel/security/lockdown")),
             options=read_options(self._root, uname.release),
         )
@@ -194,16 +196,6 @@ def bpf_errno() -> int:
     error = ctypes.get_errno() if answer < 0 else 0
     # No program is loaded: that is an answer too.
     return 0 if error == errno.ENOENT else error
-
-
-def mount_source(mountinfo: str, point: str) -> str | None:
-    """The source of the tracefs on a mount point; the last one where several lie over each other."""
-    source = None
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        if left.split()[4] == point and right.split()[0] == "tracefs":
-            source = right.split()[1]
-    return source
 
 
 def parse_lockdown(modes: str) -> str:

@@ -17,7 +17,8 @@ from .hugepages_mount import MountGoal, mount_goal
 from .hugepages_pool import Pool
 from .hugepages_request import Request, check_boot, check_changes, check_free, check_machine
 from .hugepages_share import Change, Share, balance, held
-from .hugepages_state import Boot, Mount, Record, State
+from .hugepages_state import Boot, Record, State
+from .mounts import Mount
 from .plan import Step
 
 
@@ -87,7 +88,7 @@ class Hugepages:
         steps: list[Step] = []
         if gone := goal.mount.unmount:
             there = state.mounted(gone.path)
-            undo = partial(host.mount, gone, there.kilobytes) if there else None
+            undo = partial(host.mount, gone, there.page_kilobytes) if there else None
             steps.append(Step(f"unmount {gone.path}", partial(host.unmount, gone), undo))
         steps += self._record_steps(state.record, intent)
         # What is given back makes room for what is added.
@@ -170,10 +171,12 @@ class Hugepages:
         goal = self.goal(state)
         gone, new = goal.mount.unmount, goal.mount.mount
         mounts = [mount for mount in state.mounts if not gone or mount.path != gone.path]
+        if new:
+            mounts.append(Mount("", new.path, "hugetlbfs", options=f"pagesize={self.request.kilobytes}K"))
         return replace(
             state,
             pools={**state.pools, **{size: change.apply(state.pools[size]) for size, change in goal.pools.items()}},
-            mounts=[*mounts, *([Mount(new.path, "hugetlbfs", self.request.kilobytes)] if new else [])],
+            mounts=mounts,
             record=self._records(state, goal)[1],
             shares=goal.shares,
             ours=goal.mount.ours,
@@ -230,7 +233,7 @@ class Hugepages:
                     for node, pages in pool.nodes.items()
                 ]
         hugetlbfs = (mount for mount in state.mounts if mount.filesystem == "hugetlbfs")
-        lines += [f"hugetlbfs: {mount.path} ({mount.kilobytes} kB pages)" for mount in hugetlbfs]
+        lines += [f"hugetlbfs: {mount.path} ({mount.page_kilobytes} kB pages)" for mount in hugetlbfs]
         lines.append(f"{UNIT_NAME}: {'enabled' if state.boot.enabled else 'not there'}; {SCRIPT}:")
         lines += [f"  {line}" for line in state.boot.script.splitlines()]
         # Other lines of fstab are nobody's business: they may hold passwords.

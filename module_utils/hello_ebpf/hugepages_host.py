@@ -16,8 +16,8 @@ from .hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_
 from .hugepages_mapped import mapped_pages
 from .hugepages_pool import Pool, directory
 from .hugepages_share import Share
-from .hugepages_state import Boot, Mount, OurMount, Record, State
-from .nvme_sysfs import unescape
+from .hugepages_state import Boot, OurMount, Record, State
+from .mounts import mounts
 from .processes import running, text_of
 from .removal import rmdir
 from .whole_file import write_whole
@@ -61,7 +61,7 @@ class Host:
         boot_id = self._text("/proc/sys/kernel/random/boot_id").strip()
         this_boot = record is not None and record.boot_id == boot_id
         meminfo = _fields(self._text("/proc/meminfo"))
-        pools = hugepages_pool.pools(self.root)
+        pools = hugepages_pool.pools(self.path("/sys"))
         fstab = self._fstab().line(FSTAB_SOURCE)
         ours = record.mount if record else None
         if ours is None or not (this_boot or (fstab and fstab.mount == ours.path)):
@@ -70,8 +70,8 @@ class Host:
             pools=pools,
             default_kilobytes=meminfo.get("Hugepagesize", 0),
             available_kilobytes=meminfo.get("MemAvailable", 0),
-            node_kilobytes={node: self._node_available(node) for node in hugepages_pool.nodes(self.root)},
-            mounts=self._mounts(),
+            node_kilobytes={node: self._node_available(node) for node in hugepages_pool.nodes(self.path("/sys"))},
+            mounts=mounts(self.root),
             boot_id=boot_id,
             record=record,
             shares=self._shares(record, boot_id, pools),
@@ -87,7 +87,7 @@ class Host:
         )
 
     def pool(self, kilobytes: int) -> Pool:
-        return hugepages_pool.pool(self.root, kilobytes)
+        return hugepages_pool.pool(self.path("/sys"), kilobytes)
 
     def holders(self, kilobytes: int) -> str:
         """The processes that have pages of this size mapped, for a message."""
@@ -150,15 +150,6 @@ class Host:
         fields = _fields(re.sub(r"^Node \d+ ", "", text, flags=re.MULTILINE))
         # Page cache can be dropped; shared memory is counted in it and cannot.
         return fields.get("MemFree", 0) + max(0, fields.get("FilePages", 0) - fields.get("Shmem", 0))
-
-    def _mounts(self) -> list[Mount]:
-        mounts = []
-        for line in self._text("/proc/self/mounts").splitlines():
-            _source, path, filesystem, options, *_rest = line.split(" ")
-            size = re.search(r"(?:^|,)pagesize=(\d+)([KMG])", options)
-            kilobytes = int(size[1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[size[2]] if size else 0
-            mounts.append(Mount(unescape(path), filesystem, kilobytes))
-        return mounts
 
     def _setting(self) -> str:
         """The vm.nr_hugepages that wins at boot: the last one in the file whose name sorts last."""
@@ -234,7 +225,7 @@ class Host:
 
     def _add(self, kilobytes: int, node: int | None, pages: int) -> None:
         """Set a pool to what it is just now plus ``pages``, so that what others changed meanwhile stays."""
-        scope = node if hugepages_pool.nodes(self.root) else None
+        scope = node if hugepages_pool.nodes(self.path("/sys")) else None
         size = self.pool(kilobytes).on(scope).pool
         self.write(self.path(directory(kilobytes, scope)) / "nr_hugepages", str(size + pages))
 
@@ -250,7 +241,7 @@ class Host:
             raise
 
     def unmount(self, mount: OurMount) -> None:
-        if any(there.path == mount.path and there.filesystem == "hugetlbfs" for there in self._mounts()):
+        if any(there.path == mount.path and there.filesystem == "hugetlbfs" for there in mounts(self.root)):
             self._command(["umount", str(self.path(mount.path))])
         if mount.made_folder:
             rmdir(self.path(mount.path))

@@ -51,8 +51,8 @@ def mount_goal(state: State, path: str | None, kilobytes: int, host: Host) -> Mo
     if path is None:
         return MountGoal(unmount=leaving)
     there = state.mounted(path)
-    if there and (there.filesystem, there.kilobytes) != ("hugetlbfs", kilobytes):
-        size = f" of {there.kilobytes} kB pages" if there.kilobytes else ""
+    if there and (there.filesystem, there.page_kilobytes) != ("hugetlbfs", kilobytes):
+        size = f" of {there.page_kilobytes} kB pages" if there.page_kilobytes else ""
         raise LabError(
             asked=f"a hugetlbfs of {kilobytes} kB pages at {path}",
             found=f"{there.filesystem}{size} is mounted there",

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+SYS = Path("/sys")
+
 
 @dataclass(frozen=True)
 class Pages:
@@ -65,20 +67,22 @@ def directory(kilobytes: int, node: int | None) -> str:
     return f"{base}/hugepages/hugepages-{kilobytes}kB"
 
 
-def pools(root: Path) -> dict[int, Pool]:
+def pools(sys: Path = SYS) -> dict[int, Pool]:
     """The pools by page size, the smallest first."""
-    return {size: pool(root, size) for size in _numbered(root / "sys/kernel/mm/hugepages", r"hugepages-(\d+)kB")}
+    return {size: pool(sys, size) for size in _numbered(sys / "kernel/mm/hugepages", r"hugepages-(\d+)kB")}
 
 
-def pool(root: Path, kilobytes: int) -> Pool:
-    everywhere = root / directory(kilobytes, None).lstrip("/")
-    by_node = {node: _pages(root / directory(kilobytes, node).lstrip("/")) for node in nodes(root)}
-    return Pool(kilobytes, _number(everywhere / "resv_hugepages"), by_node or {0: _pages(everywhere)})
+def pool(sys: Path, kilobytes: int) -> Pool:
+    def folder(node: int | None) -> Path:
+        return sys / directory(kilobytes, node).removeprefix("/sys/")
+
+    by_node = {node: _pages(folder(node)) for node in nodes(sys)}
+    return Pool(kilobytes, _number(folder(None) / "resv_hugepages"), by_node or {0: _pages(folder(None))})
 
 
-def nodes(root: Path) -> list[int]:
+def nodes(sys: Path) -> list[int]:
     """The NUMA nodes with pools of their own; empty for a kernel without NUMA."""
-    folder = root / "sys/devices/system/node"
+    folder = sys / "devices/system/node"
     return [node for node in _numbered(folder, r"node(\d+)") if (folder / f"node{node}/hugepages").is_dir()]
 
 

@@ -10,18 +10,10 @@ from typing import Any
 from .errors import LabError
 from .hugepages_pool import Pool
 from .hugepages_share import Share
+from .mounts import Mount, mounted_at
 
 SCHEMA = 1
 _BY_NODE = ("found", "added", "absorbed")
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A mounted filesystem; ``kilobytes`` is hugetlbfs' page size."""
-
-    path: str
-    filesystem: str
-    kilobytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,5 +114,4 @@ class State:
     setting: str
 
     def mounted(self, path: str) -> Mount | None:
-        """What one sees at ``path``: the last mount made there."""
-        return next((mount for mount in reversed(self.mounts) if mount.path == path), None)
+        return mounted_at(path, self.mounts)

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .mounts import mounted_at, mounts
+
 OFF = -1
 SECTOR = 512
 NAMESPACE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
@@ -132,8 +134,8 @@ class Sysfs:
         users = []
         for device in self._with_partitions(block):
             number = _attribute(device, "dev")
-            mounts = self.mounts(number or "none")
-            users += [f"mounted on {mount}" for mount in mounts if mount not in but_mounts]
+            mounted = self.mounts(number or "none")
+            users += [f"mounted on {mount}" for mount in mounted if mount not in but_mounts]
             users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
             if re.search(rf"^/dev/{device.name}\s", self._proc("swaps"), re.MULTILINE):
                 users.append("used as swap")
@@ -141,15 +143,12 @@ class Sysfs:
 
     def mounts(self, number: str) -> list[str]:
         """Where the device ``major:minor`` is mounted."""
-        return [mount for device, mount in self._mountinfo() if device == number]
+        return [mount.path for mount in mounts(self.root) if mount.device == number]
 
     def mounted_at(self, mount: str) -> str | None:
         """The device ``major:minor`` that is mounted there; the topmost, where several are."""
-        return next((device for device, place in reversed(self._mountinfo()) if place == mount), None)
-
-    def _mountinfo(self) -> list[tuple[str, str]]:
-        lines = (line.split(" ") for line in self._proc("self/mountinfo").splitlines())
-        return [(line[2], unescape(line[4])) for line in lines if len(line) > 4]
+        there = mounted_at(mount, mounts(self.root))
+        return there.device if there else None
 
     def _with_partitions(self, block: str) -> Iterator[Path]:
         device = self.classes / "block" / block
@@ -169,11 +168,6 @@ def normal_address(address: str) -> str:
         return str(ipaddress.ip_address(address))
     except ValueError:
         return address
-
-
-def unescape(field: str) -> str:
-    r"""A field of mountinfo or fstab, where a space is ``\040``."""
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
 
 
 def _address(text: str) -> dict[str, str]:
