@@ -74,8 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "path", "required": True},
@@ -96,10 +95,8 @@ def main() -> None:
     reports = Reports(
         folder, measured, list(results), asked["rpc"], unavailable=unavailable, absent_hosts=asked["absent_hosts"]
     )
-    try:
+    with errors_told(module):
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     lines = summary(outcome.after) if outcome.after else []
     exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines)
 
