@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import LabError
+from .files import text_in
 from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
@@ -99,7 +100,7 @@ class EbpfKernel:
             btf_bytes=_size(self._root / "sys/kernel/btf/vmlinux"),
             has_tracefs="tracefs" in (self._root / "proc/filesystems").read_text().split(),
             tracefs_source=tracefs.source if tracefs else None,
-            lockdown=parse_lockdown(_text(self._root / "sys/kernel/security/lockdown")),
+            lockdown=parse_lockdown(text_in(self._root / "sys/kernel/security/lockdown")),
             options=read_options(self._root, uname.release),
         )
 
@@ -206,14 +207,10 @@ def parse_lockdown(modes: str) -> str:
 def read_options(root: Path, release: str) -> dict[str, str]:
     """The kernel's configuration from the kernel itself or from /boot; empty where neither has it."""
     packed, plain = root / "proc/config.gz", root / f"boot/config-{release}"
-    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else _text(plain)
+    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else text_in(plain)
     lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
     return {name: value for name, _, value in lines}
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""

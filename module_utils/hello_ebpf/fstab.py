@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .whole_file import write_whole
+from .files import write_whole
 
 SOURCE, MOUNT = 0, 1
 MARK = "x-hello_ebpf"  # mount(8): options with x- are for other programs and are ignored

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from . import hugepages_pool
+from .commands import run
 from .errors import LabError
+from .files import text_in, write_whole
 from .fstab import SOURCE, Fstab, Line
 from .hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
@@ -20,7 +22,6 @@ from .hugepages_state import Boot, OurMount, Record, State
 from .mounts import mounts
 from .processes import running, text_of
 from .removal import rmdir
-from .whole_file import write_whole
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
 
@@ -160,7 +161,7 @@ class Host:
         winner = ""
         for _name, path in sorted(files.items()):
             where = f"/{path.relative_to(self.root)}"
-            for value in re.findall(r"^\s*-?\s*vm[./]nr_hugepages\s*=\s*(\d+)", _read(path), re.MULTILINE):
+            for value in re.findall(r"^\s*-?\s*vm[./]nr_hugepages\s*=\s*(\d+)", text_in(path), re.MULTILINE):
                 winner = f"{where} sets vm.nr_hugepages = {value}"
         return winner
 
@@ -168,7 +169,7 @@ class Host:
         return Fstab(self.path(FSTAB), key=SOURCE)
 
     def _text(self, path: str) -> str:
-        return _read(self.path(path))
+        return text_in(self.path(path))
 
     # ---- change
 
@@ -234,15 +235,15 @@ class Host:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             options = f"nosuid,nodev,pagesize={kilobytes}K"
-            self._command(["mount", "-t", "hugetlbfs", "-o", options, "hello_ebpf", str(folder)])
-        except OSError:
+            run("mount", "-t", "hugetlbfs", "-o", options, "hello_ebpf", str(folder), by=self.run)
+        except LabError:
             if mount.made_folder:
                 rmdir(folder)
             raise
 
     def unmount(self, mount: OurMount) -> None:
         if any(there.path == mount.path and there.filesystem == "hugetlbfs" for there in mounts(self.root)):
-            self._command(["umount", str(self.path(mount.path))])
+            run("umount", str(self.path(mount.path)), by=self.run)
         if mount.made_folder:
             rmdir(self.path(mount.path))
 
@@ -264,7 +265,7 @@ class Host:
             link.unlink(missing_ok=True)
             rmdir(link.parent)
         if forget:
-            self._command(["systemctl", "daemon-reload"])
+            run("systemctl", "daemon-reload", by=self.run)
 
     def write_fstab(self, line: str) -> None:
         """Set our line; an empty one removes it."""
@@ -289,20 +290,7 @@ class Host:
         if target.parent.name == "hello_ebpf":
             rmdir(target.parent)
 
-    def _command(self, argv: list[str]) -> None:
-        status, _out, error = self.run(argv)
-        if status:
-            raise OSError(f"{' '.join(argv)}: {error.strip() or f'exit status {status}'}")
-
 
 def _fields(text: str) -> Mapping[str, int]:
     """``Name:   123 kB`` lines."""
     return {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+)", text, re.MULTILINE)}
-
-
-def _read(path: Path) -> str:
-    """The text of a file; empty when there is none that we may read."""
-    try:
-        return path.read_text(errors="replace")
-    except (FileNotFoundError, PermissionError):
-        return ""

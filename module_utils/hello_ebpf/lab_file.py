@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .made import Made, drop_half, half, identity
+from .files import half
+from .made import Made, drop_half, identity
 from .plan import Step
 from .removal import tidy
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import text_in
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -34,12 +36,8 @@ class Mount:
 
 def mounts(root: Path = Path("/")) -> list[Mount]:
     """Every mount, in the order made; none where /proc cannot be read."""
-    try:
-        text = (root / "proc/self/mountinfo").read_text(errors="replace")
-    except OSError:
-        return []
     found = []
-    for line in text.splitlines():
+    for line in text_in(root / "proc/self/mountinfo").splitlines():
         where, _, what = line.partition(" - ")
         fields = where.split(" ")
         found.append(Mount(fields[2], _unescape(fields[4]), *what.split(" ")[:3]))

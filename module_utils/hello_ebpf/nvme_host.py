@@ -7,8 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import nvme_kernel
-from .errors import LabError
+from . import commands, nvme_kernel
 from .made import RECORD, Made
 from .nvme_sysfs import Sysfs
 
@@ -35,13 +34,7 @@ class Host:
 
     def run(self, argv: list[str]) -> None:
         """Run a command that has to succeed."""
-        status, out, err = self.run_command(argv)
-        if status != 0:
-            raise LabError(
-                asked=f"run `{' '.join(argv)}`",
-                found=f"exit code {status}: {(err or out).strip()}",
-                fix="mend what the command names, then run again",
-            )
+        commands.run(*argv, by=self.run_command)
 
     def has(self, program: str) -> bool:
         return (self.root / program.lstrip("/")).exists()

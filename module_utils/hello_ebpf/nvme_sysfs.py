@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import text_in
 from .mounts import mounted_at, mounts
 
 OFF = -1
@@ -137,7 +138,7 @@ class Sysfs:
             mounted = self.mounts(number or "none")
             users += [f"mounted on {mount}" for mount in mounted if mount not in but_mounts]
             users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
-            if re.search(rf"^/dev/{device.name}\s", self._proc("swaps"), re.MULTILINE):
+            if re.search(rf"^/dev/{device.name}\s", text_in(self.root / "proc/swaps"), re.MULTILINE):
                 users.append("used as swap")
         return users
 
@@ -154,12 +155,6 @@ class Sysfs:
         device = self.classes / "block" / block
         yield device
         yield from (path for path in sorted(device.glob(f"{block}p*")) if (path / "partition").exists())
-
-    def _proc(self, name: str) -> str:
-        try:
-            return (self.root / "proc" / name).read_text(errors="replace")
-        except OSError:
-            return ""
 
 
 def normal_address(address: str) -> str:

@@ -538,7 +538,7 @@ def test_a_target_that_dies_once_has_another_chance(tmp_path: Path) -> None:
 def test_deaths_as_systemd_tells_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     systemd = Systemd(Service("csd_test", "test", ("/bin/true",), Path("/run/csd_test"), Path("/log")), tmp_path)
     for shown, deaths in [("0\nSubState=running", 0), ("0\nSubState=auto-restart", 1), ("1\nSubState=auto-restart", 2)]:
-        monkeypatch.setattr(supervisors, "_run", lambda *argv, shown=shown: f"NRestarts={shown}\n")
+        monkeypatch.setattr(supervisors, "run", lambda *argv, shown=shown: f"NRestarts={shown}\n")
         assert systemd.deaths() == deaths
 
 
@@ -705,7 +705,7 @@ def test_a_unit_of_somebody_else_is_refused_and_stays(tmp_path: Path, monkeypatc
     unit = units / "csd_test.service"
     unit.write_text("[Service]\nExecStart=/bin/true\n")
     (units / "multi-user.target.wants/csd_test.service").symlink_to(unit)
-    monkeypatch.setattr(supervisors, "_run", lambda *argv: pytest.fail(f"{argv}"))
+    monkeypatch.setattr(supervisors, "run", lambda *argv: pytest.fail(f"{argv}"))
     systemd = Systemd(bench.supervisor.service, units)
     for state in ("started", "absent"):
         memory = Memory(0, 2048)

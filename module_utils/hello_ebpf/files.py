@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Files that appear whole or not at all."""
+"""Whole files: read as far as there is one, written so that they appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def text_in(path: Path) -> str:
+    """The text of a file; empty where there is none that we may read."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def half(path: Path) -> Path:
