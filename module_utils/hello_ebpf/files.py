@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+LINK = "-> "
+
 
 def text_in(path: Path) -> str:
     """The text of a file; empty where there is none that we may read."""
@@ -13,6 +15,15 @@ def text_in(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def content_of(path: Path) -> str | None:
+    """A file's text, a link's target behind ``LINK``; None where nothing is, empty for anything else."""
+    if path.is_symlink():
+        return f"{LINK}{path.readlink()}"
+    if path.is_file():
+        return path.read_text(errors="replace")
+    return "" if path.exists() else None
 
 
 def half(path: Path) -> Path:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
+from .files import LINK, content_of
 from .nvme_kernel import MODULE
 from .systemd_names import command, units, value
 
 HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
 PREFIX = "hello_ebpf-nvme-"
 RETRY_SECONDS = 5
-LINK = "-> "
 # Ends with 1, which to ExecCondition= means to go no further, where the connection is there already.
 SEEK = (
     "for c in /sys/class/nvme/nvme*; do "
@@ -136,7 +136,7 @@ class Boot:
                 )
 
     def found(self) -> Files:
-        return {name: self._text(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
+        return {name: content_of(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
 
     def unit_of(self, files: Files) -> str | None:
         """The unit that connects at boot; None where there is none."""
@@ -156,12 +156,6 @@ class Boot:
                 path.write_text(text)
         if self.systemd:
             self.run(["systemctl", "daemon-reload"])
-
-    @staticmethod
-    def _text(path: Path) -> str | None:
-        if path.is_symlink():
-            return f"{LINK}{path.readlink()}"
-        return path.read_text() if path.is_file() else None
 
 
 def connections_of_units(root: Path) -> set[tuple[str, str, str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import commands, nvme_kernel
+from .files import text_in
 from .made import RECORD, Made
 from .nvme_sysfs import Sysfs
 
@@ -26,8 +27,7 @@ class Host:
 
     def boot_id(self) -> str:
         """Tells one boot from another; empty where the kernel does not say."""
-        path = self.root / "proc/sys/kernel/random/boot_id"
-        return path.read_text().strip() if path.exists() else ""
+        return text_in(self.root / "proc/sys/kernel/random/boot_id").strip()
 
     def support(self) -> nvme_kernel.Support:
         return nvme_kernel.probe(self.run_command, self.root, self.release)
