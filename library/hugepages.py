@@ -110,6 +110,7 @@ from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.hugepages import Hugepages
+from ansible.module_utils.hello_ebpf.hugepages_boot import LINK
 from ansible.module_utils.hello_ebpf.hugepages_host import Host
 from ansible.module_utils.hello_ebpf.hugepages_request import Request
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
@@ -144,7 +145,7 @@ def main() -> None:
         hugepages.render,
         pools=hugepages.pools(after),
         mount=mounted.path if mounted and mounted.filesystem == "hugetlbfs" else "",
-        survives_reboot=after.systemd and after.boot.enabled,
+        survives_reboot=after.systemd and LINK in after.boot,
     )
 
 

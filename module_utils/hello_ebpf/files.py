@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-LINK = "-> "
+LEADS_TO = "-> "
 
 
 def text_in(path: Path) -> str:
@@ -18,9 +18,9 @@ def text_in(path: Path) -> str:
 
 
 def content_of(path: Path) -> str | None:
-    """A file's text, a link's target behind ``LINK``; None where nothing is, empty for anything else."""
+    """A file's text, a link's target behind ``LEADS_TO``; None where nothing is, empty for anything else."""
     if path.is_symlink():
-        return f"{LINK}{path.readlink()}"
+        return f"{LEADS_TO}{path.readlink()}"
     if path.is_file():
         return path.read_text(errors="replace")
     return "" if path.exists() else None

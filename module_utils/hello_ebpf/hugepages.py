@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from .hugepages_boot import RECORD, SCRIPT, UNIT_NAME, UNIT_TEXT, foreign, script
+from .hugepages_boot import LINK, RECORD, SCRIPT, UNIT_NAME, files, foreign
 from .hugepages_host import FSTAB, Host
 from .hugepages_mount import MountGoal, mount_goal
 from .hugepages_pool import Pool
 from .hugepages_request import Request, check_boot, check_changes, check_free, check_machine
 from .hugepages_share import Change, Share, balance, held
-from .hugepages_state import Boot, Record, State
+from .hugepages_state import Record, State
 from .mounts import Mount
 from .plan import Step
 
@@ -35,7 +35,7 @@ class Goal:
     pools: Mapping[int, Change]
     shares: Mapping[int, Share]
     mount: MountGoal
-    boot: Boot
+    boot: Mapping[str, str]
 
     @property
     def moves(self) -> bool:
@@ -69,15 +69,7 @@ class Hugepages:
         check_changes(request, state, pools)
         if request.present:
             check_boot(state.boot)
-            boot = Boot(script(request.kilobytes, request.nodes), UNIT_TEXT, True)
-        else:
-            # What somebody else has in the place of our script or unit stays.
-            theirs = foreign(state.boot.unit)
-            boot = Boot(
-                state.boot.script if foreign(state.boot.script) else "",
-                state.boot.unit if theirs else "",
-                theirs and state.boot.enabled,
-            )
+        boot = files(request.kilobytes, request.nodes) if request.present else foreign(state.boot)
         return Goal(pools, {size: change.share for size, change in pools.items() if change.share.pages}, mount, boot)
 
     def plan(self, state: State) -> Sequence[Step]:
@@ -100,7 +92,7 @@ class Hugepages:
             what = f"mount hugetlbfs of {kilobytes} kB pages at {new.path}"
             steps.append(Step(what, partial(host.mount, new, kilobytes), partial(host.unmount, new)))
         if goal.boot != state.boot:
-            what = f"add {self.request.pages} pages at boot" if goal.boot.script else "add no pages at boot"
+            what = f"add {self.request.pages} pages at boot" if SCRIPT in goal.boot else "add no pages at boot"
             write, undo = partial(host.write_boot, goal.boot), partial(host.write_boot, state.boot)
             steps.append(Step(f"{what} ({SCRIPT})", write, undo))
         if goal.mount.fstab != state.fstab:
@@ -234,8 +226,8 @@ class Hugepages:
                 ]
         hugetlbfs = (mount for mount in state.mounts if mount.filesystem == "hugetlbfs")
         lines += [f"hugetlbfs: {mount.path} ({mount.page_kilobytes} kB pages)" for mount in hugetlbfs]
-        lines.append(f"{UNIT_NAME}: {'enabled' if state.boot.enabled else 'not there'}; {SCRIPT}:")
-        lines += [f"  {line}" for line in state.boot.script.splitlines()]
+        lines.append(f"{UNIT_NAME}: {'enabled' if LINK in state.boot else 'not there'}; {SCRIPT}:")
+        lines += [f"  {line}" for line in state.boot.get(SCRIPT, "").splitlines()]
         # Other lines of fstab are nobody's business: they may hold passwords.
         lines += [f"{FSTAB}: {state.fstab}"] if state.fstab else []
         return "\n".join(lines) + "\n"

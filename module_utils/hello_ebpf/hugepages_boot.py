@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .files import LEADS_TO
 from .hugepages_pool import Pool, directory
 from .hugepages_share import Share, evenly
 
@@ -17,6 +18,7 @@ UNIT_NAME = "hello_ebpf-hugepages.service"
 SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
 LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT_NAME}"
+BOOT_FILES = (SCRIPT, UNIT, LINK)
 RECORD = "/var/lib/hello_ebpf/hugepages.json"
 # The script's word on what it found and added in which boot.
 NOTE = "/run/hello_ebpf-hugepages"
@@ -73,15 +75,16 @@ WantedBy=sysinit.target
 """
 
 
-def script(kilobytes: int, nodes: Mapping[int | None, int]) -> str:
-    """The script that adds these pages, by node, or under None wherever the kernel finds them."""
+def files(kilobytes: int, nodes: Mapping[int | None, int]) -> dict[str, str]:
+    """The files that add these pages at boot, by node, or under None wherever the kernel finds them."""
     calls = (f"add {directory(kilobytes, node)} {pages}\n" for node, pages in nodes.items() if pages)
-    return f"{_SCRIPT}{''.join(calls)}exit $missing\n"
+    return {SCRIPT: f"{_SCRIPT}{''.join(calls)}exit $missing\n", UNIT: UNIT_TEXT, LINK: f"{LEADS_TO}{UNIT}"}
 
 
-def foreign(text: str) -> bool:
-    """Whether a file in the place of our script or unit is somebody else's."""
-    return bool(text) and HEADER not in text
+def foreign(boot: Mapping[str, str]) -> dict[str, str]:
+    """The files in the place of ours that are somebody else's; a link goes with its unit."""
+    theirs = {name for name in (SCRIPT, UNIT) if name in boot and HEADER not in boot[name]}
+    return {name: text for name, text in boot.items() if name in theirs or (name == LINK and UNIT in theirs)}
 
 
 def shares_in(text: str, pools: Mapping[int, Pool]) -> dict[int, Share]:

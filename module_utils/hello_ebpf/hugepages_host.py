@@ -12,13 +12,13 @@ from pathlib import Path
 from . import hugepages_pool
 from .commands import run
 from .errors import LabError
-from .files import text_in, write_whole
+from .files import LEADS_TO, content_of, text_in, write_whole
 from .fstab import SOURCE, Fstab, Line
-from .hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
+from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
 from .hugepages_pool import Pool, directory
 from .hugepages_share import Share
-from .hugepages_state import Boot, OurMount, Record, State
+from .hugepages_state import OurMount, Record, State
 from .mounts import mounts
 from .processes import running, text_of
 from .removal import rmdir
@@ -77,7 +77,7 @@ class Host:
             record=record,
             shares=self._shares(record, boot_id, pools),
             ours=ours,
-            boot=Boot(self._text(SCRIPT), self._text(UNIT), self.path(LINK).is_symlink()),
+            boot={name: text for name in BOOT_FILES if (text := content_of(self.path(name)))},
             fstab=fstab.text if fstab else "",
             systemd=self.path("/run/systemd/system").is_dir(),
             contained=self.contained(),
@@ -247,23 +247,17 @@ class Host:
         if mount.made_folder:
             rmdir(self.path(mount.path))
 
-    def write_boot(self, boot: Boot) -> None:
-        """Write, or with empty texts remove, what the next boot runs."""
-        link = self.path(LINK)
+    def write_boot(self, boot: Mapping[str, str]) -> None:
+        """Write what the next boot runs, and remove what is not named of it."""
         # A new unit is found at the next boot. One that is removed must be forgotten now: sysinit.target wants it,
         # so every later start of another unit would try to start it.
-        forget = not boot.unit and self.path("/run/systemd/system").is_dir()
+        forget = UNIT not in boot and self.path("/run/systemd/system").is_dir()
         if forget:
             self.run(["systemctl", "stop", UNIT_NAME])
-        for name, text, mode in ((SCRIPT, boot.script, 0o755), (UNIT, boot.unit, 0o644)):
-            if self._text(name) != text:
-                self._put(name, text, mode)
-        if boot.enabled and not link.is_symlink():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(UNIT)
-        if not boot.enabled:
-            link.unlink(missing_ok=True)
-            rmdir(link.parent)
+        for name in BOOT_FILES:
+            text = boot.get(name, "")
+            if (content_of(self.path(name)) or "") != text:
+                self._put(name, text, 0o755 if name == SCRIPT else 0o644)
         if forget:
             run("systemctl", "daemon-reload", by=self.run)
 
@@ -281,13 +275,16 @@ class Host:
         self.path(NOTE).unlink(missing_ok=True)
 
     def _put(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file; an empty text removes it, and the project's own folder with the last one."""
+        """Write a file or link; an empty text removes it, and its folder where nobody else has anything there."""
         target = self.path(path)
-        if text:
+        if text and not text.startswith(LEADS_TO):
             write_whole(target, text, mode)
             return
         target.unlink(missing_ok=True)
-        if target.parent.name == "hello_ebpf":
+        if text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(text.removeprefix(LEADS_TO))
+        elif target.parent.name in {"hello_ebpf", "sysinit.target.wants"}:
             rmdir(target.parent)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from . import names
 from .errors import LabError, refuse
-from .hugepages_boot import SCRIPT, UNIT, foreign
+from .hugepages_boot import foreign
 from .hugepages_host import Host
 from .hugepages_pool import directory
 from .hugepages_share import Change
-from .hugepages_state import Boot, State
+from .hugepages_state import State
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,14 @@ def _nodes(asked: Mapping[Any, Any]) -> dict[int | None, int]:
         ) from None
 
 
-def check_boot(boot: Boot) -> None:
+def check_boot(boot: Mapping[str, str]) -> None:
     """Refuse to write where somebody else has something."""
-    for path, text in ((SCRIPT, boot.script), (UNIT, boot.unit)):
-        if foreign(text):
-            raise LabError(
-                asked=f"{path} for the lab's hugepages at boot",
-                found="there is one that the lab did not write",
-                fix="rename it, or set hugepages_manage: false",
-            )
+    for path in foreign(boot):
+        raise LabError(
+            asked=f"{path} for the lab's hugepages at boot",
+            found="there is one that the lab did not write",
+            fix="rename it, or set hugepages_manage: false",
+        )
 
 
 def check_machine(request: Request, state: State) -> None:

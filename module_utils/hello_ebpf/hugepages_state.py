@@ -67,15 +67,6 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Boot:
-    """What brings the pages back after a reboot; empty texts where there is nothing."""
-
-    script: str = ""
-    unit: str = ""
-    enabled: bool = False
-
-
-@dataclass(frozen=True)
 class State:
     """Everything that decides.
 
@@ -89,7 +80,7 @@ class State:
         record: what the lab wrote down in this boot, or in an earlier one.
         shares: the lab's share by page size as it was written down for this boot, in the record or elsewhere.
         ours: the mount that the lab made in this boot, or that our line in fstab made.
-        boot: what the next boot will do.
+        boot: what brings the pages back after a reboot: the content of those of its files that are there.
         fstab: our line in it; empty where there is none.
         systemd: systemd is PID 1.
         contained: we run in a container.
@@ -106,7 +97,7 @@ class State:
     record: Record | None
     shares: Mapping[int, Share]
     ours: OurMount | None
-    boot: Boot
+    boot: Mapping[str, str]
     fstab: str
     systemd: bool
     contained: bool

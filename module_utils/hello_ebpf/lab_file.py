@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .files import LINK, content_of, half
+from .files import LEADS_TO, content_of, half
 from .made import Made, drop_half, identity
 from .plan import Step
 from .removal import tidy
@@ -66,7 +66,7 @@ class LabFile:
             return Found(None, False, noted, replaced)
         text = content_of(self._wanted.path)
         # A link into the lab's own folders has no other maker, though its note be lost.
-        linked = self._wanted.target is not None and text == f"{LINK}{self._wanted.target}"
+        linked = self._wanted.target is not None and text == f"{LEADS_TO}{self._wanted.target}"
         ours = self._wanted.path in noted or linked
         return Found(text, ours, noted, replaced)
 
@@ -80,7 +80,9 @@ class LabFile:
         if wanted is None or found.text == self._text(wanted):
             return []
         if found.text is not None and not found.ours:
-            what = f"a link to {found.text.removeprefix(LINK)}" if found.text.startswith(LINK) else "another file"
+            what = (
+                f"a link to {found.text.removeprefix(LEADS_TO)}" if found.text.startswith(LEADS_TO) else "another file"
+            )
             raise LabError(
                 asked=str(wanted),
                 found=f"{what} of somebody else is there",
@@ -113,7 +115,7 @@ class LabFile:
 
     @staticmethod
     def _text(wanted: Wanted) -> str:
-        return f"{LINK}{wanted.target}" if wanted.target else str(wanted.content)
+        return f"{LEADS_TO}{wanted.target}" if wanted.target else str(wanted.content)
 
     def _write(self, wanted: Wanted) -> None:
         """Under another name first: noted before it has its own, and there whole or not at all."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .files import LINK, content_of
+from .files import LEADS_TO, content_of
 from .nvme_kernel import MODULE
 from .systemd_names import command, units, value
 
@@ -99,7 +99,7 @@ class Boot:
         if present:
             files: Files = {self.module_file: f"{HEADER}{MODULE}\n"}
             if self.systemd:
-                files |= {self.unit_file: self.link.text(), self.wants: f"{LINK}/{self.unit_file}"}
+                files |= {self.unit_file: self.link.text(), self.wants: f"{LEADS_TO}/{self.unit_file}"}
             return files
         gone: Files = {self.wants: None, self.unit_file: None}
         if not self._others():
@@ -119,7 +119,7 @@ class Boot:
         """Whether a file in the place of one of ours is somebody else's."""
         if text is None:
             return False
-        return text != f"{LINK}/{self.unit_file}" if name == self.wants else not text.startswith(HEADER)
+        return text != f"{LEADS_TO}/{self.unit_file}" if name == self.wants else not text.startswith(HEADER)
 
     def refuse_foreign(self, found: Files, wanted: Files) -> None:
         """Refuse to write over what somebody else wrote.
@@ -150,8 +150,8 @@ class Boot:
             if text is None:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            if text.startswith(LINK):
-                path.symlink_to(text.removeprefix(LINK))
+            if text.startswith(LEADS_TO):
+                path.symlink_to(text.removeprefix(LEADS_TO))
             else:
                 path.write_text(text)
         if self.systemd:
