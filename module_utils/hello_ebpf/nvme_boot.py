@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .files import LEADS_TO, content_of
+from .files import LEADS_TO, content_of, text_in
 from .nvme_kernel import MODULE
 from .systemd_names import command, units, value
 
@@ -162,7 +162,7 @@ def connections_of_units(root: Path) -> set[tuple[str, str, str, str]]:
     """The keys of the connections that units of ours make at boot, as the units' own commands name them."""
     found = set()
     for path in sorted((root / "etc/systemd/system").glob(f"{PREFIX}*.service")):
-        text = path.read_text() if path.is_file() else ""
+        text = text_in(path)
         options = dict(re.findall(r"--(nqn|traddr|trsvcid|hostnqn)=([^\s\"']+)", text))
         if text.startswith(HEADER) and len(options) == 4:
             found.add((options["nqn"], options["traddr"].replace("%%", "%"), options["trsvcid"], options["hostnqn"]))

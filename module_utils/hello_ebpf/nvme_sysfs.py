@@ -172,10 +172,7 @@ def _address(text: str) -> dict[str, str]:
 
 def _attribute(path: Path, name: str) -> str | None:
     """An attribute's value; None where it is not there, empty, or its owner just went away."""
-    try:
-        return (path / name).read_text().strip() or None
-    except OSError:
-        return None
+    return text_in(path / name).strip() or None
 
 
 def _number(path: Path, name: str) -> int | None:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from .commands import run
 from .errors import LabError
+from .files import text_in
 from .processes import Process, credentials, find, running
 from .service_unit import HEADER, unit
 from .services import STOP_SECONDS, Service
@@ -115,11 +116,8 @@ class Systemd:
 
     def owns(self, process: Process) -> bool:
         """Systemd keeps what a unit started in the unit's control group."""
-        try:
-            groups = Path(f"/proc/{process.pid}/cgroup").read_text()
-        except OSError:
-            return False
-        return any(line.endswith(f"/{self.unit}") for line in groups.splitlines())
+        groups = text_in(Path(f"/proc/{process.pid}/cgroup")).splitlines()
+        return any(line.endswith(f"/{self.unit}") for line in groups)
 
 
 class Daemon:
