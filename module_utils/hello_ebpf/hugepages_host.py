@@ -77,7 +77,7 @@ class Host:
             record=record,
             shares=self._shares(record, boot_id, pools),
             ours=ours,
-            boot={name: text for name in BOOT_FILES if (text := content_of(self.path(name)))},
+            boot={name: there for name in BOOT_FILES if (there := content_of(self.path(name)))},
             fstab=fstab.text if fstab else "",
             systemd=self.path("/run/systemd/system").is_dir(),
             contained=self.contained(),
