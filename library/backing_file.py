@@ -63,8 +63,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.backing_file import BackingFile, BackingFilesGone
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 ARGUMENTS = {
     "path": {"type": "path"},
@@ -83,15 +82,13 @@ def main() -> None:
     asked = module.params
     # Its owner has to get through the folders that are made, however closed the calling shell's umask is.
     os.umask(0o022)
-    try:
+    with errors_told(module):
         if asked["state"] == "absent":
             _absent(module)
         else:
             file = BackingFile(Path(asked["path"]), asked["megabytes"] * 1024 * 1024, asked["owner"])
             outcome = converge(file.read, file.plan, file.predict, check=module.check_mode)
             exit_with(module, outcome, file.render, bytes=outcome.after.size if outcome.after else None)
-    except LabError as error:
-        module.fail_json(msg=str(error))
 
 
 def _absent(module: AnsibleModule) -> None:

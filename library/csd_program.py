@@ -152,9 +152,8 @@ from ansible.module_utils.hello_ebpf import contents
 from ansible.module_utils.hello_ebpf.csd_program.declare import declared
 from ansible.module_utils.hello_ebpf.csd_program.model import Drive
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 PROGRAM = {
     "compute": {"type": "str", "required": True},
@@ -183,11 +182,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    try:
-        with ExitStack() as connection:
-            run(module, connection)
-    except LabError as error:
-        module.fail_json(msg=str(error))
+    with errors_told(module), ExitStack() as connection:
+        run(module, connection)
 
 
 def run(module: AnsibleModule, connection: ExitStack) -> None:

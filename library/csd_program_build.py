@@ -124,6 +124,7 @@ from ansible.module_utils.hello_ebpf.csd_program.compile import (
 )
 from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import errors_told
 
 UNIT = {name: {"type": "str", "required": True} for name in ("source", "folder", "name")}
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -152,11 +153,8 @@ def main() -> None:
         module.warn(f"no {missing} on {os.uname().nodename} yet: what it will make is not known")
         programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}
     elif units:
-        try:
-            with tempfile.TemporaryDirectory(prefix="csd_program_build.") as scratch:
-                made = compile_units(units, asked["texts"], asked["include"], Path(scratch))
-        except LabError as error:
-            module.fail_json(msg=str(error))
+        with errors_told(module), tempfile.TemporaryDirectory(prefix="csd_program_build.") as scratch:
+            made = compile_units(units, asked["texts"], asked["include"], Path(scratch))
         for source, compiled in made.items():
             programs[source] = described(compiled.elf)
             if compiled.warnings:
@@ -172,7 +170,7 @@ def add_blobs(module: AnsibleModule, programs: dict[str, Any]) -> None:
     if module.check_mode and not compiler.exists():
         module.warn(f"no {compiler} on {os.uname().nodename} yet: what it will make is not known")
         return
-    try:
+    with errors_told(module):
         made_by = identity(compiler)
         for source in module.params["own"]:
             elf = base64.b64decode(programs[source]["content"] or "")
@@ -184,8 +182,6 @@ def add_blobs(module: AnsibleModule, programs: dict[str, Any]) -> None:
                 )
             blob = base64.b64encode(compile_elf(compiler, source, elf)).decode()
             programs[source] |= {"blob": blob, "made_by": made_by}
-    except LabError as error:
-        module.fail_json(msg=str(error))
 
 
 def described(content: bytes) -> dict[str, Any]:

@@ -81,8 +81,7 @@ from ansible.module_utils.hello_ebpf.bench.page import page
 from ansible.module_utils.hello_ebpf.bench.report import assemble
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "path", "required": True},
@@ -109,10 +108,8 @@ def main() -> None:
         absent_hosts=asked["absent_hosts"],
     )
     reports = Reports(folder, list(measured), make)
-    try:
+    with errors_told(module):
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     lines = summary(outcome.after) if outcome.after else []
     shown = {"page": page(outcome.after)} if outcome.changed and not module.check_mode else {}
     exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines, **shown)

@@ -221,8 +221,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
@@ -300,12 +299,10 @@ def main() -> None:
         )
         argv += workers.arguments
     started = asked["state"] == "started"
-    try:
+    with errors_told(module):
         cores = parse_core_mask(asked["core_mask"], online_cores()) if started else ()
         if workers and started:
             workers.check(online_cores())
-    except LabError as error:
-        module.fail_json(msg=str(error))
     service = Service(
         name=asked["name"],
         description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
@@ -324,7 +321,7 @@ def main() -> None:
         tasks=workers.tasks(cores) if workers else 0,
         dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
     )
-    try:
+    with errors_told(module):
         target = Target(
             rpc_socket=Path(asked["rpc_socket"]),
             config_file=Path(asked["config_file"]),
@@ -343,8 +340,6 @@ def main() -> None:
         replaced = module.check_mode and asked["rebuilt"]
         work = TargetService(target, supervisor, check=module.check_mode, replaced=replaced)
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     found = outcome.before if module.check_mode else outcome.after
     if found.missing and not (module.check_mode and outcome.changed):
         said = f"{asked['name']} runs without: {'; '.join(found.missing)}. The kernel, or a container, denies it."

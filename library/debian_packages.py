@@ -70,7 +70,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.packages import Host, Packages, render
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.release import SUPPORTED
 
 
@@ -90,7 +90,7 @@ def main() -> None:
         check=module.check_mode,
         predicted=module.params["predicted"],
     )
-    try:
+    with errors_told(module):
         if not shutil.which("dpkg-query"):
             raise LabError(
                 asked=f"the packages {' '.join(packages.wanted)}",
@@ -98,8 +98,6 @@ def main() -> None:
                 fix=f"use {', '.join(SUPPORTED.values())}",
             )
         outcome = converge(packages.read, packages.plan, packages.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     present = {item: {"name": name, "version": version} for item, (name, version) in outcome.after.present.items()}
     exit_with(module, outcome, render, packages=present)
 

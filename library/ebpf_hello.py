@@ -42,7 +42,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.ebpf_hello import Hello
-from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import errors_told
 
 
 def main() -> None:
@@ -53,10 +53,8 @@ def main() -> None:
     hello = Hello(module.run_command, Path(module.params["program"]))
     if module.check_mode and hello.missing:
         module.exit_json(changed=False, msg=f"{', '.join(hello.missing)} will be there; nothing to run yet")
-    try:
+    with errors_told(module):
         line = hello.say()
-    except LabError as error:
-        module.fail_json(msg=str(error))
     module.exit_json(changed=False, msg=line)
 
 

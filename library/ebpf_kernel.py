@@ -65,8 +65,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.ebpf_kernel import EbpfKernel, render
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.release import check_release
 
 
@@ -82,12 +81,10 @@ def main() -> None:
     kernel = EbpfKernel(module.run_command, run_programs=module.params["run_programs"])
     present = module.params["state"] == "present"
     plan, predict = (kernel.plan, kernel.predict) if present else (kernel.plan_absent, kernel.predict_absent)
-    try:
+    with errors_told(module):
         if present:
             check_release(Path(module.params["os_release"]).read_text(), "the eBPF toolchain on this machine")
         outcome = converge(kernel.read, plan, predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     facts = dataclasses.asdict(outcome.after)
     del facts["options"]
     exit_with(module, outcome, render, kernel=facts)

@@ -43,7 +43,7 @@ from tempfile import TemporaryDirectory
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.ebpf_proof import find_tools, prove
-from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.plan import errors_told
 
 
 def main() -> None:
@@ -51,11 +51,8 @@ def main() -> None:
     tools = find_tools(module.run_command)
     if module.check_mode and tools.missing:
         module.exit_json(changed=False, msg=f"{', '.join(tools.missing)} will be installed; nothing to prove yet")
-    try:
-        with TemporaryDirectory(prefix="ebpf_proof.") as folder:
-            proven = prove(module.run_command, tools, Path(folder), run_programs=module.params["run_programs"])
-    except LabError as error:
-        module.fail_json(msg=str(error))
+    with errors_told(module), TemporaryDirectory(prefix="ebpf_proof.") as folder:
+        proven = prove(module.run_command, tools, Path(folder), run_programs=module.params["run_programs"])
     module.exit_json(changed=False, msg=proven)
 
 

@@ -109,10 +109,11 @@ survives_reboot:
 from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.hugepages import Hugepages, Request
+from ansible.module_utils.hello_ebpf.hugepages import Hugepages
+from ansible.module_utils.hello_ebpf.hugepages_boot import LINK
 from ansible.module_utils.hello_ebpf.hugepages_host import Host
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.hugepages_request import Request
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 
 def main() -> None:
@@ -130,12 +131,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     host = Host(module.run_command)
-    try:
+    with errors_told(module):
         hugepages = Hugepages(Request.of(module.params), host)
         with nullcontext() if module.check_mode else host.alone():
             outcome = converge(hugepages.read, hugepages.plan, hugepages.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     for warning in hugepages.warnings(outcome.before, outcome.after, changed=outcome.changed):
         module.warn(warning)
     after = outcome.after
@@ -146,7 +145,7 @@ def main() -> None:
         hugepages.render,
         pools=hugepages.pools(after),
         mount=mounted.path if mounted and mounted.filesystem == "hugetlbfs" else "",
-        survives_reboot=after.systemd and after.boot.enabled,
+        survives_reboot=after.systemd and LINK in after.boot,
     )
 
 

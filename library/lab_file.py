@@ -62,7 +62,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.lab_file import LabFile, Wanted
 from ansible.module_utils.hello_ebpf.made import Made
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 ARGUMENTS: dict[str, Any] = {
     "owner": {"type": "str", "required": True},
@@ -89,12 +89,10 @@ def main() -> None:
     plan, predict = (
         (work.plan, work.predict) if asked["state"] == "present" else (work.plan_absent, work.predict_absent)
     )
-    try:
+    with errors_told(module):
         if wanted and wanted.target is None and wanted.content is None:
             raise LabError(str(wanted), "neither target nor content is given", "give one of them")
         outcome = converge(work.read, plan, predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, work.render)
 
 

@@ -50,8 +50,7 @@ from functools import partial
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import Step, converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import Step, converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.removal import rmdir
 
 Empty = tuple[Path, ...]
@@ -97,10 +96,8 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule({"paths": {"type": "list", "elements": "path", "required": True}}, supports_check_mode=True)
     work = Folders([Path(path) for path in module.params["paths"]])
-    try:
+    with errors_told(module):
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, render, left=work.left())
 
 

@@ -160,11 +160,10 @@ boot_unit:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, WantedNamespace, validated
 from ansible.module_utils.hello_ebpf.nvme_host import Host
 from ansible.module_utils.hello_ebpf.nvme_tcp import NvmeTcp
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -198,11 +197,9 @@ def main() -> None:
     asked["namespaces"] = tuple(WantedNamespace(item["nsid"], item["uuid"]) for item in asked["namespaces"])
     asked["boot_after"] = tuple(asked["boot_after"])
     asked["unmounted_before"] = tuple(asked["unmounted_before"])
-    try:
+    with errors_told(module):
         work = NvmeTcp(validated(Connection(**asked)), Host(module.run_command), check=module.check_mode)
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     exit_with(
         module,
         outcome,

@@ -96,11 +96,10 @@ filesystem_uuid:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.nvme_connection import WantedNamespace, validated_namespace
 from ansible.module_utils.hello_ebpf.nvme_filesystem import NOT_SAID, Filesystem, NvmeFilesystem
 from ansible.module_utils.hello_ebpf.nvme_host import Host
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -122,13 +121,11 @@ def main() -> None:
     asked = dict(module.params)
     namespace = WantedNamespace(asked.pop("nsid"), asked.pop("uuid"))
     asked["after"] = tuple(asked["after"])
-    try:
+    with errors_told(module):
         namespace = validated_namespace(namespace) if asked["state"] == "present" else NOT_SAID
         filesystem = Filesystem(**asked, namespace=namespace)
         work = NvmeFilesystem(filesystem, Host(module.run_command), check=module.check_mode)
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     exit_with(
         module,
         outcome,

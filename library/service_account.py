@@ -43,8 +43,7 @@ actions:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.service_account import ServiceAccount
 
 ARGUMENTS = {
@@ -59,10 +58,8 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
     work = ServiceAccount(asked["user"], asked["group"], asked["state"])
-    try:
+    with errors_told(module):
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, work.render)
 
 

@@ -73,9 +73,8 @@ sent:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.single_rpc import SingleRpc
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -101,10 +100,8 @@ def main() -> None:
         timeout=asked["timeout"],
         wait=asked["wait"],
     )
-    try:
+    with errors_told(module):
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, work.render, result=work.result, sent=work.sent)
 
 

@@ -92,9 +92,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import rpc_bench
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import NoTargetError
-from ansible.module_utils.hello_ebpf.plan import Outcome
+from ansible.module_utils.hello_ebpf.plan import Outcome, errors_told
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
@@ -111,7 +110,7 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     asked = module.params
     figures, actions = None, []
-    try:
+    with errors_told(module):
         if asked["state"] == "absent":
             actions = removed(asked["socket"], asked["address"], asked["service_id"], check=module.check_mode)
         elif not module.check_mode:
@@ -122,8 +121,6 @@ def main() -> None:
                 service_id=asked["service_id"],
                 repeats=asked["repeats"],
             )
-    except LabError as error:
-        module.fail_json(msg=str(error))
     shown = {"before": "".join(f"to do: {action}\n" for action in actions), "after": ""}
     module.exit_json(changed=bool(actions), actions=actions, diff=shown, rpc=figures)
 

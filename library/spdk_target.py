@@ -358,7 +358,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV, INT
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
@@ -429,11 +429,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    try:
-        with ExitStack() as connection:
-            run(module, connection)
-    except LabError as error:
-        module.fail_json(msg=str(error))
+    with errors_told(module), ExitStack() as connection:
+        run(module, connection)
 
 
 def run(module: AnsibleModule, connection: ExitStack) -> None:

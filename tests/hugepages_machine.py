@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.hello_ebpf.hugepages import Hugepages, Request
+from ansible.module_utils.hello_ebpf.hugepages import Hugepages
 from ansible.module_utils.hello_ebpf.hugepages_boot import NOTE, RECORD, SCRIPT
 from ansible.module_utils.hello_ebpf.hugepages_host import FIRST_PID_NAMESPACE, Host
+from ansible.module_utils.hello_ebpf.hugepages_request import Request
 from ansible.module_utils.hello_ebpf.hugepages_state import State
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 
+MOUNTS = "/proc/self/mountinfo"
 SIZES = (2048, 1048576)
 DEFAULTS: dict[str, Any] = {
     "state": "present",
@@ -212,7 +214,7 @@ class Machine:
             os.utime(self.path(SCRIPT), (0, 0))
         if self.systemd:  # elsewhere /run may be a folder on disk
             self.path(NOTE).unlink(missing_ok=True)
-        self.put("/proc/self/mounts", "sysfs /sys sysfs rw 0 0\n")
+        self.put(MOUNTS, "20 1 0:20 / /sys rw - sysfs sysfs rw\n")
         self.path("/run").mkdir(exist_ok=True)
         self.path("/dev").mkdir(exist_ok=True)
         self.set_pool(pool)
@@ -248,8 +250,8 @@ class Machine:
 
     def mount(self, path: str, kilobytes: int) -> None:
         self.path(path).mkdir(parents=True, exist_ok=True)
-        mounts = self.text("/proc/self/mounts")
-        self.put("/proc/self/mounts", f"{mounts}none {path} hugetlbfs rw,pagesize={kilobytes // 1024}M 0 0\n")
+        line = f"50 1 0:40 / {path} rw - hugetlbfs none rw,pagesize={kilobytes // 1024}M\n"
+        self.put(MOUNTS, self.text(MOUNTS) + line)
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
         self._die(" ".join(argv))
@@ -258,8 +260,8 @@ class Machine:
         if argv[0] == "mount":
             self.mount(path, int(argv[4].rpartition("=")[2].rstrip("K")))
         if argv[0] == "umount":
-            lines = self.text("/proc/self/mounts").splitlines(keepends=True)
-            self.put("/proc/self/mounts", "".join(line for line in lines if line.split()[1] != path))
+            lines = self.text(MOUNTS).splitlines(keepends=True)
+            self.put(MOUNTS, "".join(line for line in lines if line.split()[4] != path))
         return 0, "", ""
 
     def _die(self, what: str) -> None:

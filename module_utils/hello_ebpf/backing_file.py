@@ -15,8 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .made import Made, drop_half, half, identity
+from .files import half
+from .made import Made, drop_half, identity
 from .plan import Step
+from .processes import user_name
 from .reach import Account
 from .removal import rmdir
 
@@ -66,7 +68,7 @@ class BackingFile:
                 fix="choose another path; a device needs no backing file, name it in the bdev itself",
             )
         status = self.path.stat()
-        return Found(status.st_size, _name(status.st_uid))
+        return Found(status.st_size, user_name(status.st_uid))
 
     def plan(self, found: Found | None) -> Sequence[Step]:
         """Make it, give it to its user, or nothing.
@@ -90,7 +92,7 @@ class BackingFile:
 
     def predict(self, found: Found | None) -> Found | None:
         """The file after the planned steps."""
-        owner = self.owner or (found.owner if found else _name(os.geteuid()))
+        owner = self.owner or (found.owner if found else user_name(os.geteuid()))
         return Found(self.size, owner)
 
     def render(self, found: Found | None) -> str:
@@ -174,7 +176,7 @@ class BackingFilesGone:
         for name, lent in self.made.of(LENT).items():
             user, noted = lent.split(" ", 1)
             there = identity(Path(name)) == noted
-            found[Path(name)] = f"lent by {_name(int(user))}" if there else REPLACED
+            found[Path(name)] = f"lent by {user_name(int(user))}" if there else REPLACED
         return found
 
     def kept(self) -> list[str]:
@@ -246,10 +248,3 @@ def _give_back(path: Path, made: Made) -> None:
     if lent is not None:
         os.chown(path, int(lent.split()[0]), -1)
         made.forget(LENT, path)
-
-
-def _name(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import LabError
+from .files import text_in
+from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
 
@@ -90,14 +92,15 @@ class EbpfKernel:
 
     def read(self) -> Kernel:
         uname = os.uname()
+        tracefs = mounted_at(TRACING, [mount for mount in mounts(self._root) if mount.filesystem == "tracefs"])
         return Kernel(
             release=uname.release,
             machine=uname.machine,
             bpf_errno=self._probe(),
             btf_bytes=_size(self._root / "sys/kernel/btf/vmlinux"),
             has_tracefs="tracefs" in (self._root / "proc/filesystems").read_text().split(),
-            tracefs_source=mount_source((self._root / "proc/self/mountinfo").read_text(), TRACING),
-            lockdown=parse_lockdown(_text(self._root / "sys/kernel/security/lockdown")),
+            tracefs_source=tracefs.source if tracefs else None,
+            lockdown=parse_lockdown(text_in(self._root / "sys/kernel/security/lockdown")),
             options=read_options(self._root, uname.release),
         )
 
@@ -196,16 +199,6 @@ def bpf_errno() -> int:
     return 0 if error == errno.ENOENT else error
 
 
-def mount_source(mountinfo: str, point: str) -> str | None:
-    """The source of the tracefs on a mount point; the last one where several lie over each other."""
-    source = None
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        if left.split()[4] == point and right.split()[0] == "tracefs":
-            source = right.split()[1]
-    return source
-
-
 def parse_lockdown(modes: str) -> str:
     """The bracketed word of ``none [integrity] confidentiality``."""
     return next((mode.strip("[]") for mode in modes.split() if mode.startswith("[")), "none")
@@ -214,14 +207,10 @@ def parse_lockdown(modes: str) -> str:
 def read_options(root: Path, release: str) -> dict[str, str]:
     """The kernel's configuration from the kernel itself or from /boot; empty where neither has it."""
     packed, plain = root / "proc/config.gz", root / f"boot/config-{release}"
-    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else _text(plain)
+    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else text_in(plain)
     lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
     return {name: value for name, _, value in lines}
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""

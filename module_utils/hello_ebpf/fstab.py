@@ -1,12 +1,13 @@
-"""Lines of ours in /etc/fstab, told from those of others by a mark in their options."""
+"""Lines of ours in /etc/fstab, told from those of others by a mark in their options or by their source."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import write_whole
+
+SOURCE, MOUNT = 0, 1
 MARK = "x-hello_ebpf"  # mount(8): options with x- are for other programs and are ignored
 
 
@@ -25,8 +26,17 @@ class Line:
         return self.text.split()
 
     @property
+    def tells(self) -> bool:
+        """Whether it is about a mount, and no comment."""
+        return len(self.fields) >= 4 and not self.fields[0].startswith("#")
+
+    @property
     def source(self) -> str:
-        return self.fields[0]
+        return self.fields[SOURCE]
+
+    @property
+    def mount(self) -> str:
+        return self.fields[MOUNT]
 
     @property
     def ours(self) -> bool:
@@ -34,41 +44,33 @@ class Line:
 
 
 class Fstab:
-    """The file. It is written whole under another name first: a run that is cut off leaves it as it was."""
+    """The file. It is written whole under another name first: a run that is cut off leaves it as it was.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: where it is.
+        key: the field by which a line is found.
+    """
+
+    def __init__(self, path: Path, key: int = MOUNT) -> None:
         self.path = path
+        self.key = key
 
-    def line(self, mount: str) -> Line | None:
-        """The line for a mount point."""
-        return next((Line(text) for text in self._lines() if _is_for(text, mount)), None)
+    def line(self, value: str) -> Line | None:
+        """The line with this value in the key's field."""
+        return next((line for line in self._lines() if line.tells and line.fields[self.key] == value), None)
 
     def mounts(self) -> list[str]:
-        """The mount points of our lines."""
-        lines = [Line(text) for text in self._lines() if len(text.split()) >= 4 and not text.lstrip().startswith("#")]
-        return [line.fields[1] for line in lines if line.ours]
+        """The mount points of the lines with our mark."""
+        return [line.mount for line in self._lines() if line.tells and line.ours]
 
-    def set(self, mount: str, line: Line | None) -> None:
-        """Put a line in the place of the mount point's present one, at the end if it has none; None removes it."""
+    def set(self, value: str, line: Line | None) -> None:
+        """Put a line in the place of the present one with this value, at the end if there is none; None removes it."""
         lines = self._lines()
-        place = next((at for at, text in enumerate(lines) if _is_for(text, mount)), len(lines))
-        lines[place : place + 1] = [line.text] if line else []
-        self._write("".join(f"{text}\n" for text in lines))
-
-    def _lines(self) -> list[str]:
-        return self.path.read_text().splitlines() if self.path.exists() else []
-
-    def _write(self, text: str) -> None:
+        there = self.line(value)
+        place = lines.index(there) if there else len(lines)
+        lines[place : place + 1] = [line] if line else []
         mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".fstab.")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(self.path)
+        write_whole(self.path, "".join(f"{line.text}\n" for line in lines), mode)
 
-
-def _is_for(text: str, mount: str) -> bool:
-    fields = text.split()
-    return len(fields) >= 4 and not text.lstrip().startswith("#") and fields[1] == mount
+    def _lines(self) -> list[Line]:
+        return [Line(text) for text in self.path.read_text().splitlines()] if self.path.exists() else []

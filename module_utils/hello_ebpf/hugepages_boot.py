@@ -8,25 +8,25 @@ does not know, at boot and again at every ``sysctl --system``. Adding needs to k
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from .hugepages_state import BootLine
+from .files import LEADS_TO
+from .hugepages_pool import Pool, directory
+from .hugepages_share import Share, evenly
 
 UNIT_NAME = "hello_ebpf-hugepages.service"
 SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
 LINK = f"/etc/systemd/system/sysinit.target.wants/{UNIT_NAME}"
+BOOT_FILES = (SCRIPT, UNIT, LINK)
 RECORD = "/var/lib/hello_ebpf/hugepages.json"
 # The script's word on what it found and added in which boot.
 NOTE = "/run/hello_ebpf-hugepages"
-FSTAB = "/etc/fstab"
-# The first field of our line in fstab; hugetlbfs has no device that could stand there.
-FSTAB_SOURCE = "hello_ebpf_hugepages"
 
 # What tells our script and unit from those of somebody else.
 HEADER = "# Written by the role hugepages of hello_eBPF"
 
-_SCRIPT = """\
+_SCRIPT = f"""\
 #!/bin/sh
 # Written by the role hugepages of hello_eBPF; hugepages_state: absent takes it back.
 # Adds the lab's hugepages to those that others reserved earlier in this boot. Without systemd, have your init run it.
@@ -34,28 +34,26 @@ set -eu
 
 # Units of type oneshot may be started again: not twice in one boot, and not after the role did it.
 boot=$(cat /proc/sys/kernel/random/boot_id)
-if grep -qsF "$boot" {note} {record}; then
+if grep -qsF "$boot" {NOTE} {RECORD}; then
 	exit 0
 fi
-echo "$boot" >{note}
+echo "$boot" >{NOTE}
 
 missing=0
-add() { # directory of the pool, pages
+add() {{ # directory of the pool, pages
 	found=$(cat "$1/nr_hugepages")
-	echo "$1 $found $2" >>{note}
+	echo "$1 $found $2" >>{NOTE}
 	echo $((found + $2)) >"$1/nr_hugepages"
 	granted=$(($(cat "$1/nr_hugepages") - found))
 	if [ "$granted" -lt "$2" ]; then
 		echo "asked for $2 more pages in $1, the kernel granted $granted: run the role hugepages again" >&2
 		missing=1
 	fi
-}
+}}
 
-{lines}
-exit $missing
 """
 
-_UNIT = f"""\
+UNIT_TEXT = f"""\
 # Written by the role hugepages of hello_eBPF; hugepages_state: absent takes it back.
 [Unit]
 Description=Hugepages of hello_eBPF, on top of those of others
@@ -77,49 +75,30 @@ WantedBy=sysinit.target
 """
 
 
-def unit() -> str:
-    """The systemd unit that runs the script once a boot, before services start."""
-    return _UNIT
+def files(kilobytes: int, nodes: Mapping[int | None, int]) -> dict[str, str]:
+    """The files that add these pages at boot, by node, or under None wherever the kernel finds them."""
+    calls = (f"add {directory(kilobytes, node)} {pages}\n" for node, pages in nodes.items() if pages)
+    return {SCRIPT: f"{_SCRIPT}{''.join(calls)}exit $missing\n", UNIT: UNIT_TEXT, LINK: f"{LEADS_TO}{UNIT}"}
 
 
-def script(lines: Sequence[BootLine]) -> str:
-    """The script that adds these pages."""
-    calls = "\n".join(f"add {directory(line.kilobytes, line.node)} {line.pages}" for line in lines)
-    text = _SCRIPT
-    for name, value in (("{note}", NOTE), ("{record}", RECORD), ("{lines}", calls)):
-        text = text.replace(name, value)
-    return text
+def foreign(boot: Mapping[str, str]) -> dict[str, str]:
+    """The files in the place of ours that are somebody else's; a link goes with its unit."""
+    theirs = {name for name in (SCRIPT, UNIT) if name in boot and HEADER not in boot[name]}
+    return {name: text for name, text in boot.items() if name in theirs or (name == LINK and UNIT in theirs)}
 
 
-def foreign(text: str) -> bool:
-    """Whether a file in the place of our script or unit is somebody else's."""
-    return bool(text) and HEADER not in text
-
-
-def script_lines(text: str) -> list[BootLine]:
-    """What a script adds, read back from it."""
-    return [
-        BootLine(*_scope(where), int(pages)) for where, pages in re.findall(r"^add (/\S+) (\d+)$", text, re.MULTILINE)
-    ]
-
-
-def note_lines(text: str, boot_id: str) -> list[BootLine] | None:
-    """What the script did in this boot, from the note that it left; None when it did not run."""
-    if not boot_id or boot_id not in text:
-        return None
-    return [
-        BootLine(*_scope(where), int(pages), int(found))
-        for where, found, pages in re.findall(r"^(/\S+) (\d+) (\d+)$", text, re.MULTILINE)
-    ]
-
-
-def directory(kilobytes: int, node: int | None) -> str:
-    """Where the kernel shows a pool; of all nodes together when ``node`` is None."""
-    base = "/sys/kernel/mm" if node is None else f"/sys/devices/system/node/node{node}"
-    return f"{base}/hugepages/hugepages-{kilobytes}kB"
-
-
-def _scope(where: str) -> tuple[int, int | None]:
-    size = re.search(r"hugepages-(\d+)kB", where)
-    node = re.search(r"/node(\d+)/", where)
-    return (int(size[1]) if size else 0, int(node[1]) if node else None)
+def shares_in(text: str, pools: Mapping[int, Pool]) -> dict[int, Share]:
+    """The lab's shares by page size, as the script or its note tells them; only the note knows what was found."""
+    shares: dict[int, Share] = {}
+    line = r"^(?:add )?/\S*?(?:/node(\d+))?/hugepages/hugepages-(\d+)kB(?: (\d+))? (\d+)$"
+    for node, size, found, pages in re.findall(line, text, re.MULTILINE):
+        if int(size) not in pools:
+            continue
+        if node:
+            so_far = shares.get(int(size), Share(True, {}))
+            found_by_node = {**so_far.found, int(node): int(found or 0)}
+            shares[int(size)] = Share(True, found_by_node, {**so_far.added, int(node): int(pages)})
+        else:
+            nodes = pools[int(size)].nodes
+            shares[int(size)] = Share(False, evenly(int(found or 0), nodes), evenly(int(pages), nodes))
+    return shares

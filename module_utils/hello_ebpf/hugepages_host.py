@@ -6,27 +6,33 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from . import hugepages_pool
+from .commands import run
 from .errors import LabError
-from .hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, directory, note_lines
+from .files import LEADS_TO, content_of, text_in, write_whole
+from .fstab import SOURCE, Fstab, Line
+from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
-from .hugepages_state import Boot, Mount, Pages, Pool, Record, Setting, State
-from .processes import Process, running, text_of
+from .hugepages_pool import Pool, directory
+from .hugepages_share import Share
+from .hugepages_state import OurMount, Record, State
+from .mounts import mounts
+from .processes import running, text_of
+from .removal import rmdir
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
 
+FSTAB = "/etc/fstab"
+# The first field of our line in fstab; hugetlbfs has no device that could stand there.
+FSTAB_SOURCE = "hello_ebpf_hugepages"
 # The kernel gives its first PID namespace this fixed number; a container has one of its own.
 FIRST_PID_NAMESPACE = "pid:[4026531836]"
 SYSCTL_FOLDERS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d")
 # What this project installs runs from here.
 PREFIX = "/opt/hello_ebpf/"
-
-
-def write_kernel(path: Path, text: str) -> None:
-    """Write a file of sysfs or /proc. The kernel may do less than asked without an error: read back."""
-    path.write_text(text)
 
 
 class Host:
@@ -39,10 +45,7 @@ class Host:
     """
 
     def __init__(
-        self,
-        run: RunCommand,
-        root: Path = Path("/"),
-        write: Callable[[Path, str], None] = write_kernel,
+        self, run: RunCommand, root: Path = Path("/"), write: Callable[[Path, str], object] = Path.write_text
     ) -> None:
         self.run = run
         self.root = root
@@ -53,51 +56,48 @@ class Host:
 
     # ---- read
 
-    def read(self, *, kilobytes: int, mount: str, keep_mount: bool, count_lab_pages: bool) -> State:
-        """The state that decides about pages of this size and about a hugetlbfs at ``mount``."""
-        record = self._text(RECORD)
-        known = Record.load(record, RECORD) if record else None
+    def read(self) -> State:
+        text = self._text(RECORD)
+        record = Record.load(text, RECORD) if text else None
         boot_id = self._text("/proc/sys/kernel/random/boot_id").strip()
+        this_boot = record is not None and record.boot_id == boot_id
         meminfo = _fields(self._text("/proc/meminfo"))
-        made = known.mount.path if known and known.mount else ""
-        leaving = bool(made) and not (keep_mount and made == mount)
+        pools = hugepages_pool.pools(self.path("/sys"))
+        fstab = self._fstab().line(FSTAB_SOURCE)
+        ours = record.mount if record else None
+        if ours is None or not (this_boot or (fstab and fstab.mount == ours.path)):
+            ours = OurMount(fstab.mount, made_folder=False) if fstab else None
         return State(
-            pools=self._pools(),
+            pools=pools,
             default_kilobytes=meminfo.get("Hugepagesize", 0),
             available_kilobytes=meminfo.get("MemAvailable", 0),
-            node_kilobytes={node: self._node_available(node) for node in self._nodes()},
-            mounts=self._mounts(),
-            folder=self._folder(mount),
-            mount_users=self.mount_users(made) if leaving else (),
-            record=known,
+            node_kilobytes={node: self._node_available(node) for node in hugepages_pool.nodes(self.path("/sys"))},
+            mounts=mounts(self.root),
             boot_id=boot_id,
-            booted=note_lines(self._text(NOTE), boot_id),
-            script_is_new=self._script_is_new(),
-            boot=Boot(self._text(SCRIPT), self._text(UNIT), self.path(LINK).is_symlink(), self._text(FSTAB)),
+            record=record,
+            shares=self._shares(record, boot_id, pools),
+            ours=ours,
+            boot={name: there for name in BOOT_FILES if (there := content_of(self.path(name)))},
+            fstab=fstab.text if fstab else "",
             systemd=self.path("/run/systemd/system").is_dir(),
             contained=self.contained(),
             writable=all(
                 os.access(path, os.W_OK) for path in self.path("/sys/kernel/mm/hugepages").glob("*/nr_hugepages")
             ),
             setting=self._setting(),
-            lab_pages=self._lab_pages(kilobytes) if count_lab_pages else 0,
         )
 
     def pool(self, kilobytes: int) -> Pool:
-        everywhere = self.path(directory(kilobytes, None))
-        nodes = {node: _pages(self.path(directory(kilobytes, node))) for node in self._nodes()}
-        return Pool(kilobytes, _number(everywhere / "resv_hugepages"), nodes or {0: _pages(everywhere)})
+        return hugepages_pool.pool(self.path("/sys"), kilobytes)
 
-    def available_megabytes(self) -> int:
-        return _fields(self._text("/proc/meminfo")).get("MemAvailable", 0) // 1024
-
-    def holders(self, kilobytes: int) -> list[tuple[Process, int]]:
-        """The processes that have hugepages mapped, and how many pages of this size that is."""
+    def holders(self, kilobytes: int) -> str:
+        """The processes that have pages of this size mapped, for a message."""
         proc = self.path("/proc")
         held = [(process, mapped_pages([process], kilobytes, proc)) for process in running(proc)]
-        return [(process, pages) for process, pages in held if pages]
+        words = (f"{process} holds {pages}" for process, pages in held if pages)
+        return ", ".join(words) or "no process that /proc shows"
 
-    def _lab_pages(self, kilobytes: int) -> int:
+    def lab_pages(self, kilobytes: int) -> int:
         """Pages of this size that the lab's own processes have mapped."""
         proc = self.path("/proc")
         ours = [process for process in running(proc) if process.executable.startswith(PREFIX)]
@@ -109,48 +109,19 @@ class Host:
         with contextlib.suppress(OSError):
             users = [f"the file {path}/{file.name}" for file in sorted(self.path(path).iterdir())]
         for process in running(self.path("/proc")):
-            if f" {path}/" in self._text(f"/proc/{process.pid}/maps"):
-                users.append(str(process))
+            with contextlib.suppress(OSError):
+                if f" {path}/" in text_of(self.path(f"/proc/{process.pid}/maps")):
+                    users.append(str(process))
         return users
 
-    def _pools(self) -> dict[int, Pool]:
-        found = _numbered(self.path("/sys/kernel/mm/hugepages"), r"hugepages-(\d+)kB")
-        return {size: self.pool(size) for size in found}
-
-    def _nodes(self) -> list[int]:
-        folder = self.path("/sys/devices/system/node")
-        return [node for node in _numbered(folder, r"node(\d+)") if (folder / f"node{node}" / "hugepages").is_dir()]
-
-    def _node_available(self, node: int) -> int:
-        text = self._text(f"/sys/devices/system/node/node{node}/meminfo")
-        fields = _fields(re.sub(r"^Node \d+ ", "", text, flags=re.MULTILINE))
-        # Page cache can be dropped; shared memory is counted in it and cannot.
-        return fields.get("MemFree", 0) + max(0, fields.get("FilePages", 0) - fields.get("Shmem", 0))
-
-    def _mounts(self) -> list[Mount]:
-        mounts = []
-        for line in self._text("/proc/self/mounts").splitlines():
-            _source, path, filesystem, options, *_rest = line.split(" ")
-            size = re.search(r"(?:^|,)pagesize=(\d+)([KMG])", options)
-            kilobytes = int(size[1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[size[2]] if size else 0
-            unescaped = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path)
-            mounts.append(Mount(unescaped, filesystem, kilobytes))
-        return mounts
-
-    def _folder(self, path: str) -> str:
+    def mount_point(self, path: str) -> str:
+        """What is at a mount point: missing, empty or full (of what a mount would hide)."""
         try:
             return "full" if any(self.path(path).iterdir()) else "empty"
         except FileNotFoundError:
             return "missing"
         except NotADirectoryError:
             return "full"
-
-    def _script_is_new(self) -> bool:
-        begun = re.search(r"^btime (\d+)", self._text("/proc/stat"), re.MULTILINE)
-        try:
-            return begun is not None and self.path(SCRIPT).stat().st_mtime > int(begun[1])
-        except FileNotFoundError:
-            return False
 
     def contained(self) -> bool:
         """Whether this is a container, whose pool is its host's."""
@@ -159,20 +130,46 @@ class Host:
         except OSError:
             return False
 
-    def _setting(self) -> Setting | None:
+    def _shares(self, record: Record | None, boot_id: str, pools: Mapping[int, Pool]) -> Mapping[int, Share]:
+        """What tells the lab's share: the record of this boot, else what the boot script noted, else the script itself.
+
+        A script of an earlier boot tells nothing: what is in the pool now may be all of others.
+        """
+        if record and record.boot_id == boot_id:
+            return {size: share for size, share in record.pools.items() if size in pools}
+        note = self._text(NOTE)
+        if boot_id and boot_id in note:
+            return shares_in(note, pools)
+        begun = re.search(r"^btime (\d+)", self._text("/proc/stat"), re.MULTILINE)
+        script = self.path(SCRIPT)
+        if record is None and begun and script.exists() and script.stat().st_mtime > int(begun[1]):
+            return shares_in(self._text(SCRIPT), pools)
+        return {}
+
+    def _node_available(self, node: int) -> int:
+        text = self._text(f"/sys/devices/system/node/node{node}/meminfo")
+        fields = _fields(re.sub(r"^Node \d+ ", "", text, flags=re.MULTILINE))
+        # Page cache can be dropped; shared memory is counted in it and cannot.
+        return fields.get("MemFree", 0) + max(0, fields.get("FilePages", 0) - fields.get("Shmem", 0))
+
+    def _setting(self) -> str:
         """The vm.nr_hugepages that wins at boot: the last one in the file whose name sorts last."""
         files: dict[str, Path] = {}
         for folder in SYSCTL_FOLDERS:
-            for path in sorted((self.root / folder).glob("*.conf")):
+            for path in (self.root / folder).glob("*.conf"):
                 files.setdefault(path.name, path)
-        winner = None
+        winner = ""
         for _name, path in sorted(files.items()):
-            for value in re.findall(r"^\s*-?\s*vm[./]nr_hugepages\s*=\s*(\d+)", _read(path), re.MULTILINE):
-                winner = Setting(f"/{path.relative_to(self.root)}", value)
+            where = f"/{path.relative_to(self.root)}"
+            for value in re.findall(r"^\s*-?\s*vm[./]nr_hugepages\s*=\s*(\d+)", text_in(path), re.MULTILINE):
+                winner = f"{where} sets vm.nr_hugepages = {value}"
         return winner
 
+    def _fstab(self) -> Fstab:
+        return Fstab(self.path(FSTAB), key=SOURCE)
+
     def _text(self, path: str) -> str:
-        return _read(self.path(path))
+        return text_in(self.path(path))
 
     # ---- change
 
@@ -189,28 +186,29 @@ class Host:
     def grow(self, kilobytes: int, node: int | None, pages: int) -> None:
         """Add pages to a pool; when the kernel grants only a part, even after compacting memory, give it back."""
         before = self.pool(kilobytes)
+        size = before.on(node).pool
         compacted = ""
         try:
             self._add(kilobytes, node, pages)
-            if (granted := self._grown(before, node)) < pages:
+            granted = self.pool(kilobytes).on(node).pool - size
+            if granted < pages:
                 with contextlib.suppress(OSError):
                     self.write(self.path("/proc/sys/vm/compact_memory"), "1")
                     compacted = ", also after compacting memory once"
                 self._add(kilobytes, node, pages - granted)
-            granted = self._grown(before, node)
+                granted = self.pool(kilobytes).on(node).pool - size
         except OSError:
             self.restore(before)
             raise
         if granted < pages:
-            available = self.available_megabytes()
+            available = _fields(self._text("/proc/meminfo")).get("MemAvailable", 0) // 1024
             self.restore(before)
             where = "" if node is None else f" on node {node}"
-            size = _size(before, node)
             raise LabError(
                 asked=f"{pages} more pages of {kilobytes} kB{where}, {pages * kilobytes // 1024} MiB "
                 f"(pool: {size} -> {size + pages})",
                 found=f"the kernel granted {granted} of {pages}{compacted}; {available} MiB of memory were left then; "
-                f"the pool is back at {_size(self.pool(kilobytes), node)}",
+                f"the pool is back at {self.pool(kilobytes).on(node).pool}",
                 fix="ask for fewer pages; or free memory and run again; or have the kernel reserve them at boot, where "
                 f"memory is not fragmented yet (hugepagesz={kilobytes}K hugepages={before.size + pages} on its command "
                 "line), and set hugepages_manage: false",
@@ -226,131 +224,70 @@ class Host:
             if pages.pool > before.nodes[node].pool:
                 self._add(before.kilobytes, node, before.nodes[node].pool - pages.pool)
 
-    def _grown(self, before: Pool, node: int | None) -> int:
-        return _size(self.pool(before.kilobytes), node) - _size(before, node)
-
     def _add(self, kilobytes: int, node: int | None, pages: int) -> None:
         """Set a pool to what it is just now plus ``pages``, so that what others changed meanwhile stays."""
-        scope = node if self._nodes() else None
-        size = _size(self.pool(kilobytes), scope)
+        scope = node if hugepages_pool.nodes(self.path("/sys")) else None
+        size = self.pool(kilobytes).on(scope).pool
         self.write(self.path(directory(kilobytes, scope)) / "nr_hugepages", str(size + pages))
 
-    def mount(self, path: str, kilobytes: int) -> None:
-        folder = self.path(path)
-        made = not folder.exists()
+    def mount(self, mount: OurMount, kilobytes: int) -> None:
+        folder = self.path(mount.path)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             options = f"nosuid,nodev,pagesize={kilobytes}K"
-            self._command(["mount", "-t", "hugetlbfs", "-o", options, "hello_ebpf", str(folder)])
-        except OSError:
-            if made:
-                folder.rmdir()
+            run("mount", "-t", "hugetlbfs", "-o", options, "hello_ebpf", str(folder), by=self.run)
+        except LabError:
+            if mount.made_folder:
+                rmdir(folder)
             raise
 
-    def unmount(self, path: str, *, remove_folder: bool) -> None:
-        if any(mount.path == path and mount.filesystem == "hugetlbfs" for mount in self._mounts()):
-            self._command(["umount", str(self.path(path))])
-        if remove_folder:
-            with contextlib.suppress(OSError):
-                self.path(path).rmdir()
+    def unmount(self, mount: OurMount) -> None:
+        if any(there.path == mount.path and there.filesystem == "hugetlbfs" for there in mounts(self.root)):
+            run("umount", str(self.path(mount.path)), by=self.run)
+        if mount.made_folder:
+            rmdir(self.path(mount.path))
 
-    def write_boot(self, boot: Boot) -> None:
-        """Write, or with empty texts remove, what the next boot runs."""
-        link = self.path(LINK)
+    def write_boot(self, boot: Mapping[str, str]) -> None:
+        """Write what the next boot runs, and remove what is not named of it."""
         # A new unit is found at the next boot. One that is removed must be forgotten now: sysinit.target wants it,
         # so every later start of another unit would try to start it.
-        forget = not boot.unit and self.path("/run/systemd/system").is_dir()
+        forget = UNIT not in boot and self.path("/run/systemd/system").is_dir()
         if forget:
             self.run(["systemctl", "stop", UNIT_NAME])
-        for name, text, mode in ((SCRIPT, boot.script, 0o755), (UNIT, boot.unit, 0o644)):
-            if self._text(name) != text:
-                self._put(name, text, mode)
-        if boot.enabled and not link.is_symlink():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(UNIT)
-        if not boot.enabled:
-            link.unlink(missing_ok=True)
-            _remove_empty(link.parent)
+        for name in BOOT_FILES:
+            text = boot.get(name, "")
+            if (content_of(self.path(name)) or "") != text:
+                self._put(name, text, 0o755 if name == SCRIPT else 0o644)
         if forget:
-            self._command(["systemctl", "daemon-reload"])
+            run("systemctl", "daemon-reload", by=self.run)
 
-    def write_fstab(self, text: str) -> None:
-        path = self.path(FSTAB)
-        self._put(FSTAB, text, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+    def write_fstab(self, line: str) -> None:
+        """Set our line; an empty one removes it."""
+        self._fstab().set(FSTAB_SOURCE, Line(line) if line else None)
 
     def write_record(self, record: Record | None) -> None:
         """Write down what the lab added; None removes the record."""
-        self._put(RECORD, record.dump() if record else "", 0o644)
+        self._put(RECORD, record.dump() if record else "")
 
     def forget(self) -> None:
         """Nothing is the lab's any more: the record and what the boot script noted are settled."""
         self.write_record(None)
         self.path(NOTE).unlink(missing_ok=True)
 
-    def _put(self, path: str, text: str, mode: int) -> None:
-        """Replace a file at once, so that a kill leaves the old one or the new one; an empty text removes it."""
+    def _put(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file or link; an empty text removes it, and its folder where nobody else has anything there."""
         target = self.path(path)
-        if not text:
-            target.unlink(missing_ok=True)
-            if target.parent.name == "hello_ebpf":
-                _remove_empty(target.parent)
+        if text and not text.startswith(LEADS_TO):
+            write_whole(target, text, mode)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        with part.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(mode)
-        part.replace(target)
-
-    def _command(self, argv: list[str]) -> None:
-        status, _out, error = self.run(argv)
-        if status:
-            raise OSError(f"{' '.join(argv)}: {error.strip() or f'exit status {status}'}")
-
-
-def _size(pool: Pool, node: int | None) -> int:
-    return pool.size if node is None else pool.nodes[node].pool
-
-
-def _pages(folder: Path) -> Pages:
-    return Pages(*(_number(folder / name) for name in ("nr_hugepages", "free_hugepages", "surplus_hugepages")))
-
-
-def _numbered(folder: Path, pattern: str) -> list[int]:
-    """The numbers in the names that match, smallest first."""
-    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return sorted(int(match[1]) for match in (re.fullmatch(pattern, name) for name in names) if match)
-
-
-def _number(path: Path) -> int:
-    return int(path.read_text())
+        target.unlink(missing_ok=True)
+        if text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(text.removeprefix(LEADS_TO))
+        elif target.parent.name in {"hello_ebpf", "sysinit.target.wants"}:
+            rmdir(target.parent)
 
 
 def _fields(text: str) -> Mapping[str, int]:
     """``Name:   123 kB`` lines."""
     return {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+)", text, re.MULTILINE)}
-
-
-def _read(path: Path) -> str:
-    """The text of a file; empty when there is none."""
-    try:
-        return path.read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    except PermissionError:
-        with contextlib.suppress(OSError):
-            return text_of(path) if path.is_relative_to("/proc") else ""
-        return ""
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder that nothing is left in."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def holders_text(holders: Sequence[tuple[Process, int]]) -> str:
-    """Who holds pages, for a message."""
-    return ", ".join(f"{process} holds {pages}" for process, pages in holders) or "no process that /proc shows"

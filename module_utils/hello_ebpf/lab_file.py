@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from .errors import LabError
-from .made import Made, drop_half, half, identity
+from .files import LEADS_TO, content_of, half
+from .made import Made, drop_half, identity
 from .plan import Step
 from .removal import tidy
 
@@ -63,9 +64,9 @@ class LabFile:
         replaced = tuple(path for path in map(Path, notes) if path not in noted)
         if self._wanted is None:
             return Found(None, False, noted, replaced)
-        text = _text(self._wanted.path)
+        text = content_of(self._wanted.path)
         # A link into the lab's own folders has no other maker, though its note be lost.
-        linked = self._wanted.target is not None and text == f"-> {self._wanted.target}"
+        linked = self._wanted.target is not None and text == f"{LEADS_TO}{self._wanted.target}"
         ours = self._wanted.path in noted or linked
         return Found(text, ours, noted, replaced)
 
@@ -79,7 +80,9 @@ class LabFile:
         if wanted is None or found.text == self._text(wanted):
             return []
         if found.text is not None and not found.ours:
-            what = f"a link to {found.text[3:]}" if found.text.startswith("-> ") else "another file"
+            what = (
+                f"a link to {found.text.removeprefix(LEADS_TO)}" if found.text.startswith(LEADS_TO) else "another file"
+            )
             raise LabError(
                 asked=str(wanted),
                 found=f"{what} of somebody else is there",
@@ -112,7 +115,7 @@ class LabFile:
 
     @staticmethod
     def _text(wanted: Wanted) -> str:
-        return f"-> {wanted.target}" if wanted.target else str(wanted.content)
+        return f"{LEADS_TO}{wanted.target}" if wanted.target else str(wanted.content)
 
     def _write(self, wanted: Wanted) -> None:
         """Under another name first: noted before it has its own, and there whole or not at all."""
@@ -138,11 +141,3 @@ class LabFile:
     def _forget(self, path: Path) -> None:
         drop_half(path, self._made.of(self._owner).get(str(path), ""))
         self._made.forget(self._owner, path)
-
-
-def _text(path: Path) -> str | None:
-    if path.is_symlink():
-        return f"-> {path.readlink()}"
-    if path.is_file():
-        return path.read_text(errors="replace")
-    return "" if path.exists() else None

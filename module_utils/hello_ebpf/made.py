@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .errors import LabError
+from .files import half, write_whole
 from .removal import rmdir
 
 RECORD = Path("/var/lib/hello_ebpf/made.json")
@@ -97,15 +98,7 @@ class Made:
             self._record.unlink(missing_ok=True)
             rmdir(self._record.parent)
             return
-        part = half(self._record)
-        part.write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n")
-        part.chmod(0o644)
-        part.replace(self._record)
-
-
-def half(path: Path) -> Path:
-    """Where a file is made before it gets its name."""
-    return path.with_name(f".{path.name}.part")
+        write_whole(self._record, json.dumps(notes, indent=1, sort_keys=True) + "\n")
 
 
 def drop_half(path: Path, noted: str) -> None:

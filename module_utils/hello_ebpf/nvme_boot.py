@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
+from .files import LEADS_TO, content_of, text_in
 from .nvme_kernel import MODULE
 from .systemd_names import command, units, value
 
 HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
 PREFIX = "hello_ebpf-nvme-"
 RETRY_SECONDS = 5
-LINK = "-> "
 # Ends with 1, which to ExecCondition= means to go no further, where the connection is there already.
 SEEK = (
     "for c in /sys/class/nvme/nvme*; do "
@@ -99,7 +99,7 @@ class Boot:
         if present:
             files: Files = {self.module_file: f"{HEADER}{MODULE}\n"}
             if self.systemd:
-                files |= {self.unit_file: self.link.text(), self.wants: f"{LINK}/{self.unit_file}"}
+                files |= {self.unit_file: self.link.text(), self.wants: f"{LEADS_TO}/{self.unit_file}"}
             return files
         gone: Files = {self.wants: None, self.unit_file: None}
         if not self._others():
@@ -119,7 +119,7 @@ class Boot:
         """Whether a file in the place of one of ours is somebody else's."""
         if text is None:
             return False
-        return text != f"{LINK}/{self.unit_file}" if name == self.wants else not text.startswith(HEADER)
+        return text != f"{LEADS_TO}/{self.unit_file}" if name == self.wants else not text.startswith(HEADER)
 
     def refuse_foreign(self, found: Files, wanted: Files) -> None:
         """Refuse to write over what somebody else wrote.
@@ -136,7 +136,7 @@ class Boot:
                 )
 
     def found(self) -> Files:
-        return {name: self._text(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
+        return {name: content_of(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
 
     def unit_of(self, files: Files) -> str | None:
         """The unit that connects at boot; None where there is none."""
@@ -150,25 +150,19 @@ class Boot:
             if text is None:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            if text.startswith(LINK):
-                path.symlink_to(text.removeprefix(LINK))
+            if text.startswith(LEADS_TO):
+                path.symlink_to(text.removeprefix(LEADS_TO))
             else:
                 path.write_text(text)
         if self.systemd:
             self.run(["systemctl", "daemon-reload"])
-
-    @staticmethod
-    def _text(path: Path) -> str | None:
-        if path.is_symlink():
-            return f"{LINK}{path.readlink()}"
-        return path.read_text() if path.is_file() else None
 
 
 def connections_of_units(root: Path) -> set[tuple[str, str, str, str]]:
     """The keys of the connections that units of ours make at boot, as the units' own commands name them."""
     found = set()
     for path in sorted((root / "etc/systemd/system").glob(f"{PREFIX}*.service")):
-        text = path.read_text() if path.is_file() else ""
+        text = text_in(path)
         options = dict(re.findall(r"--(nqn|traddr|trsvcid|hostnqn)=([^\s\"']+)", text))
         if text.startswith(HEADER) and len(options) == 4:
             found.add((options["nqn"], options["traddr"].replace("%%", "%"), options["trsvcid"], options["hostnqn"]))

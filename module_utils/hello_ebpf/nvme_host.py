@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import nvme_kernel
-from .errors import LabError
+from . import commands, nvme_kernel
+from .files import text_in
 from .made import RECORD, Made
 from .nvme_sysfs import Sysfs
 
@@ -27,21 +27,14 @@ class Host:
 
     def boot_id(self) -> str:
         """Tells one boot from another; empty where the kernel does not say."""
-        path = self.root / "proc/sys/kernel/random/boot_id"
-        return path.read_text().strip() if path.exists() else ""
+        return text_in(self.root / "proc/sys/kernel/random/boot_id").strip()
 
     def support(self) -> nvme_kernel.Support:
         return nvme_kernel.probe(self.run_command, self.root, self.release)
 
     def run(self, argv: list[str]) -> None:
         """Run a command that has to succeed."""
-        status, out, err = self.run_command(argv)
-        if status != 0:
-            raise LabError(
-                asked=f"run `{' '.join(argv)}`",
-                found=f"exit code {status}: {(err or out).strip()}",
-                fix="mend what the command names, then run again",
-            )
+        commands.run(*argv, by=self.run_command)
 
     def has(self, program: str) -> bool:
         return (self.root / program.lstrip("/")).exists()

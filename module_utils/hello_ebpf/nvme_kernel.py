@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import text_in
 from .packages import READ_ONLY, parse_candidates
 from .release import platform_name
 
@@ -75,7 +76,7 @@ class _Probe:
             reason = f"it has no loadable modules{self._option('MODULES')}"
             reason += f" and nvme-tcp is not built in{self._option('NVME_TCP')}"
             return self._not(reason, "boot a kernel with CONFIG_NVME_TCP, such as Debian's stock kernel")
-        if _text(self.root / "proc/sys/kernel/modules_disabled") == "1":
+        if text_in(self.root / "proc/sys/kernel/modules_disabled").strip() == "1":
             return self._not(
                 "loading modules is switched off (kernel.modules_disabled = 1)",
                 f"load {MODULE} at boot, before modules are switched off",
@@ -84,7 +85,7 @@ class _Probe:
             where = "this container has" if self._container() else "there is"
             fix = f"load {MODULE} on the host" if self._container() else "install the running kernel's modules"
             return self._not(f"{MODULE} is not loaded, and {where} no /lib/modules/{self.release}", fix)
-        if not re.search(r"/nvme-tcp\.ko[.\w]*:", _text(self.tree / "modules.dep")):
+        if not re.search(r"/nvme-tcp\.ko[.\w]*:", text_in(self.tree / "modules.dep")):
             return self._without_module()
         if not self._may_load():
             return self._not(
@@ -96,7 +97,7 @@ class _Probe:
     def _without_module(self) -> Support:
         """The kernel's modules are there, and nvme-tcp is not among them."""
         package = f"linux-modules-extra-{self.release}"
-        ubuntu = platform_name(_text(self.root / "etc/os-release")).startswith("ubuntu-")
+        ubuntu = platform_name(text_in(self.root / "etc/os-release")).startswith("ubuntu-")
         if ubuntu and self._may_load() and not self._container() and self._can_install(package):
             reason = f"kernel {self.release}: {MODULE} comes with the package {package}"
             return Support(self.release, True, False, reason, package=package)
@@ -128,15 +129,15 @@ class _Probe:
         return Support(self.release, False, loaded, f"kernel {self.release}: {reason}", fix)
 
     def _built_in(self) -> bool:
-        listed = "/nvme-tcp.ko\n" in _text(self.tree / "modules.builtin") + "\n"
+        listed = "/nvme-tcp.ko\n" in text_in(self.tree / "modules.builtin") + "\n"
         return listed or self._config("NVME_TCP") == "y"
 
     def _container(self) -> bool:
         marked = any((self.root / mark).exists() for mark in CONTAINER_MARKS)
-        return marked or "\0container=" in "\0" + _text(self.root / "proc/1/environ")
+        return marked or "\0container=" in "\0" + text_in(self.root / "proc/1/environ")
 
     def _may_load(self) -> bool:
-        found = re.search(r"^CapEff:\s*([0-9a-f]+)", _text(self.root / "proc/self/status"), re.MULTILINE)
+        found = re.search(r"^CapEff:\s*([0-9a-f]+)", text_in(self.root / "proc/self/status"), re.MULTILINE)
         return found is None or bool(int(found[1], 16) >> CAP_SYS_MODULE & 1)
 
     def _option(self, name: str) -> str:
@@ -159,11 +160,4 @@ class _Probe:
         try:
             return gzip.decompress(packed.read_bytes()).decode()
         except OSError:
-            return _text(self.root / "boot" / f"config-{self.release}")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+            return text_in(self.root / "boot" / f"config-{self.release}")

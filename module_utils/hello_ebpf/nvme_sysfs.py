@@ -13,6 +13,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import text_in
+from .mounts import mounted_at, mounts
+
 OFF = -1
 SECTOR = 512
 NAMESPACE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
@@ -132,35 +135,26 @@ class Sysfs:
         users = []
         for device in self._with_partitions(block):
             number = _attribute(device, "dev")
-            mounts = self.mounts(number or "none")
-            users += [f"mounted on {mount}" for mount in mounts if mount not in but_mounts]
+            mounted = self.mounts(number or "none")
+            users += [f"mounted on {mount}" for mount in mounted if mount not in but_mounts]
             users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
-            if re.search(rf"^/dev/{device.name}\s", self._proc("swaps"), re.MULTILINE):
+            if re.search(rf"^/dev/{device.name}\s", text_in(self.root / "proc/swaps"), re.MULTILINE):
                 users.append("used as swap")
         return users
 
     def mounts(self, number: str) -> list[str]:
         """Where the device ``major:minor`` is mounted."""
-        return [mount for device, mount in self._mountinfo() if device == number]
+        return [mount.path for mount in mounts(self.root) if mount.device == number]
 
     def mounted_at(self, mount: str) -> str | None:
         """The device ``major:minor`` that is mounted there; the topmost, where several are."""
-        return next((device for device, place in reversed(self._mountinfo()) if place == mount), None)
-
-    def _mountinfo(self) -> list[tuple[str, str]]:
-        lines = (line.split(" ") for line in self._proc("self/mountinfo").splitlines())
-        return [(line[2], unescape(line[4])) for line in lines if len(line) > 4]
+        there = mounted_at(mount, mounts(self.root))
+        return there.device if there else None
 
     def _with_partitions(self, block: str) -> Iterator[Path]:
         device = self.classes / "block" / block
         yield device
         yield from (path for path in sorted(device.glob(f"{block}p*")) if (path / "partition").exists())
-
-    def _proc(self, name: str) -> str:
-        try:
-            return (self.root / "proc" / name).read_text(errors="replace")
-        except OSError:
-            return ""
 
 
 def normal_address(address: str) -> str:
@@ -171,11 +165,6 @@ def normal_address(address: str) -> str:
         return address
 
 
-def unescape(field: str) -> str:
-    r"""A field of mountinfo or fstab, where a space is ``\040``."""
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
-
-
 def _address(text: str) -> dict[str, str]:
     """``traddr=127.0.0.1,trsvcid=4420,src_addr=127.0.0.1`` as a dict."""
     return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
@@ -183,10 +172,7 @@ def _address(text: str) -> dict[str, str]:
 
 def _attribute(path: Path, name: str) -> str | None:
     """An attribute's value; None where it is not there, empty, or its owner just went away."""
-    try:
-        return (path / name).read_text().strip() or None
-    except OSError:
-        return None
+    return text_in(path / name).strip() or None
 
 
 def _number(path: Path, name: str) -> int | None:

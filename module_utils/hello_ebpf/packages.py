@@ -15,6 +15,7 @@ from typing import Protocol
 
 from .errors import LabError
 from .plan import Step
+from .release import os_release
 
 LISTS_GROW_OLD_S = 24 * 3600
 LOCK_PATIENCE_S = 300
@@ -54,10 +55,7 @@ class Host:
 
     def release(self) -> str:
         """The release's own name for itself."""
-        for line in self.os_release.read_text().splitlines():
-            if line.startswith("PRETTY_NAME="):
-                return line.partition("=")[2].strip("\"'")
-        return "this release"
+        return os_release(self.os_release.read_text()).get("PRETTY_NAME", "this release")
 
     def has_lists(self) -> bool:
         return any(self.lists.glob("*_Packages*"))

@@ -7,7 +7,8 @@ a second run change nothing, and what is tested again after the steps were taken
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -121,6 +122,15 @@ def _undo(done: Sequence[Step]) -> list[str]:
         except Exception as error:
             failed.append(f"{step.summary} ({error})")
     return failed
+
+
+@contextmanager
+def errors_told(module: AnsibleModule) -> Iterator[None]:
+    """End the module with the words of a LabError."""
+    try:
+        yield
+    except LabError as error:
+        module.fail_json(msg=str(error))
 
 
 def exit_with(

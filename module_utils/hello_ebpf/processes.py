@@ -8,7 +8,7 @@ import os
 import pwd
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,8 +113,8 @@ def credentials(pid: int, proc: Path = PROC) -> Credentials | None:
         ]
         limit = core.split()[4]
         return Credentials(
-            user=_name(lambda number: pwd.getpwuid(number).pw_name, int(status["Uid"].split()[1])),
-            group=_name(lambda number: grp.getgrgid(number).gr_name, int(status["Gid"].split()[1])),
+            user=user_name(int(status["Uid"].split()[1])),
+            group=group_name(int(status["Gid"].split()[1])),
             capabilities=int(status["CapBnd"], 16) | int(status["CapPrm"], 16),
             no_new_privileges=status["NoNewPrivs"].strip() == "1",
             filtered=status["Seccomp"].strip() == "2",
@@ -125,9 +125,18 @@ def credentials(pid: int, proc: Path = PROC) -> Credentials | None:
     return None
 
 
-def _name(look_up: Callable[[int], str], number: int) -> str:
+def user_name(number: int) -> str:
+    """A user's name, or number where there is no such user."""
     try:
-        return look_up(number)
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def group_name(number: int) -> str:
+    """A group's name, or number where there is no such group."""
+    try:
+        return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
 

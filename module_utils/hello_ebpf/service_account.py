@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import grp
 import pwd
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from . import commands
 from .errors import LabError
 from .plan import Step
 
@@ -59,17 +59,6 @@ def has_group(group: str) -> bool:
     return True
 
 
-def execute(*argv: str) -> None:
-    """Run a command; LabError with its own words when it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError(
-            asked=f"run `{' '.join(argv)}`",
-            found=f"exit code {done.returncode}: {(done.stderr or done.stdout).strip()}",
-            fix="mend what the command names, then run again",
-        )
-
-
 @dataclass
 class ServiceAccount:
     """Reads, plans and predicts for ``plan.converge``.
@@ -86,7 +75,7 @@ class ServiceAccount:
     state: str
     comment_of: Callable[[str], str | None] = comment_of
     has_group: Callable[[str], bool] = has_group
-    run: Callable[..., None] = execute
+    run: Callable[..., object] = commands.run
 
     def read(self) -> Found:
         """The user and the groups."""

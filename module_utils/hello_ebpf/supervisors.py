@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from .commands import run
 from .errors import LabError
+from .files import text_in
 from .processes import Process, credentials, find, running
 from .service_unit import HEADER, unit
 from .services import STOP_SECONDS, Service
@@ -55,18 +57,6 @@ def choose(service: Service, root: Path = Path("/")) -> Supervisor:
     return Daemon(service)
 
 
-def _run(*argv: str) -> str:
-    """Run a command; its output. LabError with the command's own words when it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError(
-            asked=f"run `{' '.join(argv)}`",
-            found=f"exit code {done.returncode}: {(done.stderr or done.stdout).strip()}",
-            fix="mend what the command names, then run again",
-        )
-    return done.stdout
-
-
 class Systemd:
     """A unit in /etc/systemd/system, enabled."""
 
@@ -98,39 +88,36 @@ class Systemd:
 
     def install(self) -> None:
         self.path.write_text(self.wanted())
-        _run("systemctl", "daemon-reload")
-        _run("systemctl", "enable", "--quiet", self.unit)
+        run("systemctl", "daemon-reload")
+        run("systemctl", "enable", "--quiet", self.unit)
 
     def start(self) -> None:
-        _run("systemctl", "restart", self.unit)
+        run("systemctl", "restart", self.unit)
 
     def stop(self) -> None:
-        _run("systemctl", "stop", self.unit)
+        run("systemctl", "stop", self.unit)
 
     def remove(self) -> None:
         if self._ours():
-            _run("systemctl", "disable", "--now", "--quiet", self.unit)
+            run("systemctl", "disable", "--now", "--quiet", self.unit)
             self.path.unlink()
-            _run("systemctl", "daemon-reload")
+            run("systemctl", "daemon-reload")
 
     def deaths(self) -> int:
         """Systemd counts a restart when it begins; a process that has ended waits for it in ``auto-restart``."""
-        shown = _run("systemctl", "show", "--property=NRestarts,SubState", self.unit).splitlines()
+        shown = run("systemctl", "show", "--property=NRestarts,SubState", self.unit).splitlines()
         seen = dict(line.split("=", 1) for line in shown)
         return int(seen["NRestarts"]) + (seen["SubState"] in {"auto-restart", "failed"})
 
     def last_words(self) -> str:
-        return _run(
+        return run(
             "journalctl", "--unit", self.unit, "--lines", str(LAST_LINES), "--output", "cat", "--no-pager"
         ).strip()
 
     def owns(self, process: Process) -> bool:
         """Systemd keeps what a unit started in the unit's control group."""
-        try:
-            groups = Path(f"/proc/{process.pid}/cgroup").read_text()
-        except OSError:
-            return False
-        return any(line.endswith(f"/{self.unit}") for line in groups.splitlines())
+        groups = text_in(Path(f"/proc/{process.pid}/cgroup")).splitlines()
+        return any(line.endswith(f"/{self.unit}") for line in groups)
 
 
 class Daemon:

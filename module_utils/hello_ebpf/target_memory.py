@@ -17,18 +17,10 @@ from pathlib import Path
 
 from .errors import LabError
 from .hugepages_mapped import mapped_pages
+from .hugepages_pool import SYS, Pool, pools
 from .processes import PROC, Process
 
-SYS = Path("/sys")
 OWN_PAGE_KILOBYTES = 2048
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Pages of one size: how many there are, and how many are free and not promised to a mapping."""
-
-    pages: int
-    unused: int
 
 
 @dataclass(frozen=True)
@@ -66,17 +58,6 @@ class Memory:
         return f"{said}: {words}" if words else said
 
 
-def pools(sys: Path = SYS) -> dict[int, Pool]:
-    """The kernel's pools by page size in kB."""
-    found = {}
-    for folder in sorted((sys / "kernel/mm/hugepages").glob("hugepages-*kB")):
-        total, free, reserved = (
-            int((folder / name).read_text()) for name in ("nr_hugepages", "free_hugepages", "resv_hugepages")
-        )
-        found[_size(folder)] = Pool(total, free - reserved)
-    return found
-
-
 def other_pools(page_kilobytes: int, sys: Path = SYS) -> tuple[Path, ...]:
     """Where the kernel shows the pools of all other sizes, for the machine and for each NUMA node."""
     folders = [*sys.glob("kernel/mm/hugepages/hugepages-*kB"), *sys.glob("devices/system/node/node*/hugepages/*kB")]
@@ -102,14 +83,14 @@ def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Pat
     if pool is None:
         raise LabError(
             asked,
-            f"this kernel has pages of {', '.join(map(str, found)) or 'no size'} kB",
+            f"this kernel has pages of {', '.join(sorted(map(str, found))) or 'no size'} kB",
             "set csd_target_page_kilobytes to one of those, hugepages_size_kilobytes where the role hugepages runs too",
         )
     free = pool.unused + mapped_pages([ours] if ours else [], memory.page_kilobytes, proc)
     if free < memory.pages:
         raise LabError(
             asked,
-            f"{free} of {pool.pages} pages of that size are free",
+            f"{free} of {pool.on(None).total} pages of that size are free",
             "raise hugepages_megabytes, lower csd_target_memory_megabytes"
             f"{', make those bdevs smaller' if memory.own_megabytes else ''}, or stop what holds the pages",
         )

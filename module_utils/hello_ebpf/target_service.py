@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from .errors import LabError
+from .hugepages_pool import SYS
 from .jsonrpc import Client
 from .made import Made
 from .plan import Step
@@ -24,7 +25,7 @@ from .service_access import check_access, group_number, missing_layers
 from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
 from .target_blobs import OWN, Blobs, forget
-from .target_memory import SYS, Memory, check_memory
+from .target_memory import Memory, check_memory
 from .target_start import Start, start
 from .target_workers import CACHE_FILES, CACHES, Workers
 

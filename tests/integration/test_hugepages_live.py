@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.hugepages import Hugepages, Request
+from ansible.module_utils.hello_ebpf.hugepages import Hugepages
 from ansible.module_utils.hello_ebpf.hugepages_boot import NOTE, RECORD, SCRIPT
 from ansible.module_utils.hello_ebpf.hugepages_host import Host
+from ansible.module_utils.hello_ebpf.hugepages_request import Request
 from ansible.module_utils.hello_ebpf.hugepages_state import State
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 
@@ -62,7 +63,7 @@ def host(tmp_path: Path) -> Iterator[Beside]:
     host = Beside(tmp_path)
     before = host.pool(2048)
     yield host
-    for mount in host.read(kilobytes=2048, mount="/", keep_mount=True, count_lab_pages=False).mounts:
+    for mount in host.read().mounts:
         if mount.path.startswith(str(tmp_path)):
             subprocess.run(["umount", mount.path], check=True)
     host.restore(before)

@@ -14,7 +14,6 @@ from ansible.module_utils.hello_ebpf.ebpf_kernel import (
     EbpfKernel,
     Kernel,
     bpf_errno,
-    mount_source,
     parse_lockdown,
     read_options,
     refuse,
@@ -240,15 +239,6 @@ def test_a_good_kernel_is_not_refused(kernel: Kernel, run_programs: bool) -> Non
     refuse(kernel, run_programs=run_programs)
     with pytest.raises(LabError):
         refuse(replace(kernel, bpf_errno=errno.EPERM), run_programs=True)
-
-
-def test_the_topmost_mount_counts() -> None:
-    table = (
-        f"{SYSFS}\n30 22 0:11 / {TRACING} rw - tracefs tracefs rw\n31 22 0:11 / /mnt rw - tracefs other rw\n"
-        f"32 30 0:11 / {TRACING} rw shared:9 - tracefs hello_ebpf rw\n"
-    )
-    assert mount_source(table, TRACING) == "hello_ebpf"
-    assert mount_source(f"{SYSFS}\n", TRACING) is None
 
 
 def test_lockdown_modes() -> None:

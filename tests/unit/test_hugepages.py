@@ -13,11 +13,11 @@ from typing import Any
 import hugepages as library
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.hugepages_boot import FSTAB, LINK, NOTE, RECORD, SCRIPT, UNIT, unit
-from ansible.module_utils.hello_ebpf.hugepages_host import Host
+from ansible.module_utils.hello_ebpf.hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_TEXT
+from ansible.module_utils.hello_ebpf.hugepages_host import FSTAB, Host
 from ansible.module_utils.testing import patch_module_args
 
-from hugepages_machine import Killed, Machine
+from hugepages_machine import MOUNTS, Killed, Machine
 
 LAB: dict[str, Any] = {"count": 768}
 ABSENT: dict[str, Any] = {"state": "absent"}
@@ -54,13 +54,13 @@ def sizes(machine: Machine) -> list[int]:
 
 def refused(machine: Machine, **asked: Any) -> str:
     """The text of a refusal, in check mode and in a run alike; nothing was changed by it."""
-    before = (machine.files(), sizes(machine), machine.text("/proc/self/mounts"))
+    before = (machine.files(), sizes(machine), machine.text(MOUNTS))
     texts = set()
     for check in (True, False):
         with pytest.raises(LabError) as error:
             machine.converge(check=check, **asked)
         texts.add(str(error.value))
-    assert (machine.files(), sizes(machine), machine.text("/proc/self/mounts")) == before
+    assert (machine.files(), sizes(machine), machine.text(MOUNTS)) == before
     assert len(texts) == 1
     return texts.pop()
 
@@ -82,7 +82,7 @@ def test_check_predicts_run_and_a_second_run_changes_nothing(
     kind: str, asked: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     machine: Machine = request.getfixturevalue(kind)
-    untouched = (machine.files(), sizes(machine), machine.text("/proc/self/mounts"))
+    untouched = (machine.files(), sizes(machine), machine.text(MOUNTS))
     for wish in (asked, ABSENT):
         hugepages = machine.hugepages(**wish)
         predicted = machine.converge(check=True, **wish)
@@ -94,7 +94,7 @@ def test_check_predicts_run_and_a_second_run_changes_nothing(
         assert hugepages.render(done.after) != hugepages.render(done.before)
         assert not machine.converge(check=True, **wish).changed
         assert not machine.converge(**wish).changed
-    assert (machine.files(), sizes(machine), machine.text("/proc/self/mounts")) == untouched
+    assert (machine.files(), sizes(machine), machine.text(MOUNTS)) == untouched
 
 
 def test_check_writes_nothing(machine: Machine) -> None:
@@ -440,7 +440,7 @@ def test_run_after_a_kill_converges_and_absent_gives_back_what_was_found(
 ) -> None:
     machine = Machine(tmp_path)
     machine.set_pool(3072)
-    untouched = (machine.files(), machine.text("/proc/self/mounts"))
+    untouched = (machine.files(), machine.text(MOUNTS))
     if found:
         machine.converge(**found)
     machine.kill_before = moment
@@ -452,7 +452,7 @@ def test_run_after_a_kill_converges_and_absent_gives_back_what_was_found(
     assert machine.pool == 3072 + wish.get("count", 0)
     machine.converge(**ABSENT)
     assert machine.pool == 3072
-    assert (machine.files(), machine.text("/proc/self/mounts")) == untouched
+    assert (machine.files(), machine.text(MOUNTS)) == untouched
 
 
 def test_kill_in_the_middle_of_growing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,7 +495,7 @@ def test_absent_after_a_reboot(machine: Machine) -> None:
     assert not machine.converge(count=768, mount="/mnt/huge").changed
     machine.converge(**ABSENT)
     assert machine.pool == 200
-    assert " /mnt/huge " not in machine.text("/proc/self/mounts")
+    assert " /mnt/huge " not in machine.text(MOUNTS)
     assert "hello_ebpf" not in machine.text(FSTAB)
     assert not machine.there("/mnt/huge")
 
@@ -584,8 +584,8 @@ def test_boot_script_is_sound(machine: Machine, tmp_path: Path) -> None:
     assert os.access(machine.path(SCRIPT), os.X_OK)
     checked = subprocess.run(["/bin/sh", "-n", machine.path(SCRIPT)], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert machine.text(UNIT) == unit()
-    assert f"ExecStart={SCRIPT}\n" in unit()
+    assert machine.text(UNIT) == UNIT_TEXT
+    assert f"ExecStart={SCRIPT}\n" in UNIT_TEXT
     assert str(machine.path(LINK).readlink()) == UNIT
 
 
@@ -617,13 +617,13 @@ def test_boot_script_changed_by_hand_is_written_again(machine: Machine) -> None:
 def test_mount_of_somebody_else_stays(machine: Machine) -> None:
     machine.converge(**LAB)
     machine.converge(**ABSENT)
-    assert " /dev/hugepages " in machine.text("/proc/self/mounts")
+    assert " /dev/hugepages " in machine.text(MOUNTS)
 
 
 def test_mount_moves_with_the_request(plain: Machine) -> None:
     plain.converge(count=8, mount="/mnt/a")
     plain.converge(count=8, mount="/mnt/b/")
-    mounts = plain.text("/proc/self/mounts")
+    mounts = plain.text(MOUNTS)
     assert " /mnt/a " not in mounts
     assert " /mnt/b " in mounts
     assert not plain.there("/mnt/a")
@@ -854,7 +854,7 @@ def test_mount_point_that_is_no_path(machine: Machine) -> None:
 
 
 def taken_by_tmpfs(machine: Machine) -> None:
-    machine.put("/proc/self/mounts", "tmpfs /mnt/huge tmpfs rw 0 0\n")
+    machine.put(MOUNTS, "50 1 0:40 / /mnt/huge rw - tmpfs tmpfs rw\n")
 
 
 def taken_by_pages_of_another_size(machine: Machine) -> None:

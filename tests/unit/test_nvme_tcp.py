@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, WantedNamespace, host_id_of, refusal, validated
-from ansible.module_utils.hello_ebpf.nvme_sysfs import Sysfs, unescape
+from ansible.module_utils.hello_ebpf.nvme_sysfs import Sysfs
 from ansible.module_utils.hello_ebpf.nvme_tcp import Found, NvmeTcp
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from nvme_tcp_left import left
@@ -477,10 +477,6 @@ def test_an_ipv6_address_is_found_in_any_spelling(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     run(machine, address="FD00:0:0::0001")
     assert run(machine, address="fd00::1").actions == []
-
-
-def test_a_mount_points_spaces_are_read() -> None:
-    assert unescape("/mnt/my\\040data\\011x") == "/mnt/my data\tx"
 
 
 # ---- what is no longer declared, and what is not ours

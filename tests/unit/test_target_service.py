@@ -24,6 +24,7 @@ import pytest
 from ansible.module_utils.hello_ebpf import supervisors, target_service
 from ansible.module_utils.hello_ebpf.csd_program.model import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.hugepages_pool import SYS
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
@@ -31,7 +32,7 @@ from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
-from ansible.module_utils.hello_ebpf.target_memory import SYS, Memory
+from ansible.module_utils.hello_ebpf.target_memory import Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, VERIFIED, Workers
 
@@ -537,7 +538,7 @@ def test_a_target_that_dies_once_has_another_chance(tmp_path: Path) -> None:
 def test_deaths_as_systemd_tells_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     systemd = Systemd(Service("csd_test", "test", ("/bin/true",), Path("/run/csd_test"), Path("/log")), tmp_path)
     for shown, deaths in [("0\nSubState=running", 0), ("0\nSubState=auto-restart", 1), ("1\nSubState=auto-restart", 2)]:
-        monkeypatch.setattr(supervisors, "_run", lambda *argv, shown=shown: f"NRestarts={shown}\n")
+        monkeypatch.setattr(supervisors, "run", lambda *argv, shown=shown: f"NRestarts={shown}\n")
         assert systemd.deaths() == deaths
 
 
@@ -704,7 +705,7 @@ def test_a_unit_of_somebody_else_is_refused_and_stays(tmp_path: Path, monkeypatc
     unit = units / "csd_test.service"
     unit.write_text("[Service]\nExecStart=/bin/true\n")
     (units / "multi-user.target.wants/csd_test.service").symlink_to(unit)
-    monkeypatch.setattr(supervisors, "_run", lambda *argv: pytest.fail(f"{argv}"))
+    monkeypatch.setattr(supervisors, "run", lambda *argv: pytest.fail(f"{argv}"))
     systemd = Systemd(bench.supervisor.service, units)
     for state in ("started", "absent"):
         memory = Memory(0, 2048)
