@@ -149,30 +149,12 @@ options:
     default: false
     type: bool
   bdevs:
-    description: The bdevs that M(spdk_target) will be given. A start counts the hugepages of the csd_ram and csd_slm
-      ones. Where it would bring one in memory back otherwise than declared, it is refused, or with
+    description: The bdevs that M(spdk_target) will be given, with the same keys. A start counts the hugepages of the
+      csd_ram and csd_slm ones. Where it would bring one in memory back otherwise than declared, it is refused, or with
       O(recreate=lose_data) brings the declared one. They alone are no reason to start anew.
     type: list
     elements: dict
     default: []
-    suboptions:
-      name: {description: As M(spdk_target) has it., type: str, required: true}
-      type:
-        description: As M(spdk_target) has it.
-        type: str
-        choices: [malloc, csd_ram, aio, 'null', csd_slm, csd_compute]
-        required: true
-      size_megabytes: {description: As M(spdk_target) has it., type: int}
-      blocks: {description: As M(spdk_target) has it., type: int}
-      block_size: {description: As M(spdk_target) has it., type: int}
-      uuid: {description: As M(spdk_target) has it., type: str}
-      filename: {description: As M(spdk_target) has it., type: path}
-      slots: {description: As M(spdk_target) has it., type: int}
-      max_active: {description: As M(spdk_target) has it., type: int}
-      max_range_sets: {description: As M(spdk_target) has it., type: int}
-      max_program_bytes: {description: As M(spdk_target) has it., type: int}
-      max_total_bytes: {description: As M(spdk_target) has it., type: int}
-      program_type: {description: As M(spdk_target) has it., type: int}
   recreate:
     description: What to do where one of O(bdevs) is there otherwise, as M(spdk_target) has it.
     type: str
@@ -221,10 +203,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.arguments import CSD_TARGET_SERVICE, SPDK_TARGET
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
-from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
@@ -237,38 +219,13 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
-from ansible.module_utils.hello_ebpf.target_workers import CACHES, FAULTS, Workers
+from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
-    "name": {"type": "str", "default": "csd_target"},
-    "program": {"type": "path", "required": True},
-    "rpc_socket": {"type": "path", "required": True},
-    "config_file": {"type": "path", "required": True},
-    "log": {"type": "path", "required": True},
-    "user": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "data": {"type": "list", "elements": "path", "default": []},
-    "idle_priority": {"type": "bool", "default": False},
-    "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
-    "workers": {"type": "bool", "default": False},
-    "compiler": {"type": "bool", "default": True},
+# Files' contents stay out of the log, and the bdevs are those of spdk_target.
+ARGUMENTS = CSD_TARGET_SERVICE | {
     "programs": {"type": "list", "elements": contents.mapping, "default": []},
     "built": {"type": contents.mapping, "default": {}},
-    "worker_cpus": {"type": "list", "elements": "int", "default": []},
-    "program_cpu_milliseconds": {"type": "int", "default": 10000},
-    "program_faults": {"type": "int", "default": FAULTS},
-    "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
-    "core_mask": {"type": "str", "default": "0x1"},
-    "memory_megabytes": {"type": "int", "default": 448},
-    "page_kilobytes": {"type": "int", "default": 2048},
-    "pci": {"type": "bool", "default": False},
-    "share_cores": {"type": "bool", "default": False},
-    "ready_seconds": {"type": "int", "default": 30},
-    "given_before": {"type": "list", "elements": "path", "default": []},
-    "rebuilt": {"type": "bool", "default": False},
-    "bdevs": {"type": "list", "elements": "dict", "options": BDEV, "default": []},
-    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
+    "bdevs": SPDK_TARGET["bdevs"] | {"default": []},
 }
 
 

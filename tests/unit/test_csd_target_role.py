@@ -228,16 +228,6 @@ def test_nvmf_tgt_without_them_is_fine(tmp_path: Path) -> None:
     assert "failed=0" in said
 
 
-def test_the_specification_takes_what_csd_program_takes() -> None:
-    import csd_program
-
-    options = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    told = options["csd_target_programs"]["options"]
-    assert told.keys() == csd_program.PROGRAM.keys() - {"path"}
-    for name, option in told.items():
-        assert {key: value for key, value in option.items() if key != "description"} == csd_program.PROGRAM[name]
-
-
 def test_the_inventories_show_programs_that_are_there() -> None:
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     local = yaml.safe_load((ROOT / "inventory/local/group_vars/targets.yml").read_text())

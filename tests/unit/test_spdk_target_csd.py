@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import spdk_target
+from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
-from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
@@ -40,7 +40,7 @@ NO_RIGHTS: Exchange = {
 
 def asked(*bdevs: dict[str, Any]) -> Tree:
     """A declaration, as the module's arguments make it."""
-    every = dict.fromkeys(BDEV)
+    every = dict.fromkeys(SPDK_TARGET["bdevs"]["options"])
     return declared({"bdevs": [{**every, **bdev} for bdev in bdevs]}, check=False)
 
 

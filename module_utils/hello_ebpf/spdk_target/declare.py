@@ -14,6 +14,7 @@ from typing import Any
 from .. import names
 from ..errors import LabError, refuse
 from .model import (
+    COMPUTE_LIMITS,
     CSD_TYPES,
     LOAD,
     MIB,
@@ -37,21 +38,7 @@ _FIELD_TYPES = {
     "block_size": ("malloc", "csd_ram", "aio", "null"),
     "blocks": ("malloc", "csd_ram", "aio", "null"),
     "size_megabytes": ("malloc", "csd_ram", "aio", "null", "csd_slm"),
-    "slots": ("csd_compute",),
-    "max_active": ("csd_compute",),
-    "max_range_sets": ("csd_compute",),
-    "max_program_bytes": ("csd_compute",),
-    "max_total_bytes": ("csd_compute",),
-    "program_type": ("csd_compute",),
-}
-# What each number of a compute namespace can be: the width of its field in NVMe, where nothing else limits it.
-COMPUTE_LIMITS = {
-    "slots": (1, 65535),
-    "max_active": (1, 65535),
-    "max_range_sets": (1, 65535),
-    "max_program_bytes": (1, MIB),
-    "max_total_bytes": (MIB, 1024 * MIB),
-    "program_type": (0, 255),
+    **dict.fromkeys(COMPUTE_LIMITS, ("csd_compute",)),
 }
 
 

@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from ..arguments import SPDK_TARGET
+
 MIB = 1024 * 1024
 # Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
 SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
 SCRATCH_BDEV = "rpc_bench_data"
 
-# The types of bdev that can be declared. csd_ram and these are csd_tgt's; these stand for namespaces of other command
-# sets than NVM.
+# The types of bdev that can be declared.
+TYPES = tuple(SPDK_TARGET["bdevs"]["options"]["type"]["choices"])
+# csd_ram and these are csd_tgt's; these stand for namespaces of other command sets than NVM.
 CSD_TYPES = ("csd_slm", "csd_compute")
-TYPES = ("malloc", "csd_ram", "aio", "null", *CSD_TYPES)
 # Memory: what such bdevs hold ends with the target's process. The second have memory of their own, which is not part of
 # what the target takes at its start (-s).
 MEMORY_TYPES = ("malloc", "csd_ram", "csd_slm")
@@ -31,14 +33,15 @@ RAM_BLOCKS = (512, 4096)
 RAM_MEGABYTES = 32768  # as much as a worker maps of one bdev
 # What a host may do with programs: bring them in and take them out, or only run what is there.
 LOAD, RUN = "load", "run"
-COMPUTE_OPTIONS = (
-    "slots",
-    "max_active",
-    "max_range_sets",
-    "max_program_bytes",
-    "max_total_bytes",
-    "program_type",
-)
+# A compute namespace's numbers, and what each can be: the width of its field in NVMe, where nothing else limits it.
+COMPUTE_LIMITS = {
+    "slots": (1, 65535),
+    "max_active": (1, 65535),
+    "max_range_sets": (1, 65535),
+    "max_program_bytes": (1, MIB),
+    "max_total_bytes": (MIB, 1024 * MIB),
+    "program_type": (0, 255),
+}
 
 
 @dataclass(frozen=True)

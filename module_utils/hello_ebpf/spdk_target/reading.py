@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..jsonrpc import Call, Client, RpcError
-from .model import COMPUTE_OPTIONS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import COMPUTE_LIMITS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Transport, Tree
 
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
 _PRODUCTS = {
@@ -105,7 +105,7 @@ def _bdev(item: Mapping[str, Any]) -> Bdev:
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in COMPUTE_OPTIONS if name in found}
+    return {name: found[name] for name in COMPUTE_LIMITS if name in found}
 
 
 def _saved_bdev(kind: str, params: Mapping[str, Any]) -> Bdev:
