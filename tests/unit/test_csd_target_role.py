@@ -247,9 +247,10 @@ def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_c
     ]
     told, asked = look["csd_target_service"], start["csd_target_service"]
     assert look["check_mode"] is True
+    assert look["module_defaults"] == start["module_defaults"] == {"csd_target_service": "{{ __csd_target_service }}"}
     assert told == {name: asked[name] for name in told}
     assert asked.keys() - told.keys() == {
-        *("idle_priority", "protection", "rebuilt", "ready_seconds"),
+        *("protection", "rebuilt", "ready_seconds"),
         # An archive with what the builder compiled is still to come.
         *("programs", "built"),
     }
