@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ..errors import LabError
@@ -78,7 +79,10 @@ class Reconciler:
         wanted = goal(found.tree, self.asked, self.options)
         needed = changes(found.tree, wanted)
         self._check_listeners(found.tree, wanted)
-        steps = [Step(change.summary, self._send(change.call), self._take_back(change)) for change in needed]
+        steps = [
+            Step(one.summary, partial(self._send, one.call), partial(self._take_back, one) if one.undo else None)
+            for one in needed
+        ]
         self._check_methods(needed)
         if not self.planned:
             self.planned = [change.call for change in needed]
@@ -124,23 +128,14 @@ class Reconciler:
                 if not any(overlap(listener, other) for other in leaving):
                     check_listener(listener, nqn)
 
-    def _send(self, call: Call) -> Callable[[], object]:
-        def send() -> None:
+    def _send(self, *calls: Call) -> None:
+        for call in calls:
             write(self._connected(), call)
 
-        return send
-
-    def _take_back(self, change: Change) -> Callable[[], object] | None:
-        if not change.undo:
-            return None
-
-        def take_back() -> None:
-            for call in change.undo:
-                write(self._connected(), call)
-            if change.left:
-                raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
-
-        return take_back
+    def _take_back(self, change: Change) -> None:
+        self._send(*change.undo)
+        if change.left:
+            raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
 
     def _connected(self) -> Client:
         if self.client is None:
