@@ -59,7 +59,7 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
     _no_duplicate("transport", (item.type for item in transports))
     _no_duplicate("bdev name", (item.name for item in bdevs))
     _no_duplicate("subsystem NQN", (item.nqn for item in subsystems))
-    _no_duplicate("file behind an aio bdev", (_real(item.filename) for item in bdevs if item.filename))
+    _no_duplicate("file behind an aio bdev", (os.path.realpath(item.filename) for item in bdevs if item.filename))
     namespaces = [namespace for item in subsystems for namespace in item.namespaces or ()]
     for name in ("bdev", "uuid", "nguid", "eui64"):
         values = (getattr(namespace, name) for namespace in namespaces)
@@ -114,7 +114,7 @@ def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
             f"one can have {RAM_MEGABYTES} MiB at most",
             "declare several of them",
         )
-    identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
+    identifier = _uuid(item, what)
     if kind == "aio":
         return _aio(item, what, blocks, identifier, check=check)
     return Bdev(name, kind, block_size, blocks, identifier)
@@ -130,7 +130,7 @@ def _only_its_own(item: Mapping[str, Any], what: str) -> None:
 
 def _csd(item: Mapping[str, Any], what: str) -> Bdev:
     """A namespace of csd_tgt: memory, or slots for programs."""
-    identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
+    identifier = _uuid(item, what)
     if item["type"] == "csd_slm":
         return Bdev(item["name"], "csd_slm", SLM_BLOCK, _blocks(item, SLM_BLOCK, what), identifier)
     options = {name: item[name] for name in COMPUTE_LIMITS if item.get(name) is not None}
@@ -289,9 +289,9 @@ def _namespace(item: Mapping[str, Any], what: str) -> Namespace:
     return Namespace(
         nsid=nsid,
         bdev=item["bdev"],
-        uuid=_uuid(item["uuid"], asked) if item.get("uuid") else None,
-        nguid=_hex(item["nguid"], names.nguid, f"{asked}: nguid") if item.get("nguid") else None,
-        eui64=_hex(item["eui64"], names.eui64, f"{asked}: eui64") if item.get("eui64") else None,
+        uuid=_uuid(item, asked),
+        nguid=_hex(item, "nguid", names.nguid, asked),
+        eui64=_hex(item, "eui64", names.eui64, asked),
     )
 
 
@@ -307,18 +307,20 @@ def _listener(item: Mapping[str, Any], what: str) -> Listener:
     return Listener(transport, family, str(found), service)
 
 
-def _uuid(text: str, what: str) -> str:
+def _uuid(item: Mapping[str, Any], what: str) -> str | None:
+    text = item.get("uuid")
+    if not text:
+        return None
     refuse(f"{what}: UUID {text}", names.uuid(text))
     return uuid_text(text)
 
 
-def _hex(text: str, rule: names.Rule, what: str) -> str:
-    refuse(f"{what} {text}", rule(text))
+def _hex(item: Mapping[str, Any], name: str, rule: names.Rule, what: str) -> str | None:
+    text = item.get(name)
+    if not text:
+        return None
+    refuse(f"{what}: {name} {text}", rule(text))
     return hex_text(text)
-
-
-def _real(filename: str) -> str:
-    return os.path.realpath(filename)
 
 
 def _no_duplicate(what: str, values: Iterable[Hashable]) -> None:

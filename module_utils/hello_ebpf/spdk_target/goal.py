@@ -162,18 +162,9 @@ def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Option
 
 
 def _completed(asked: Subsystem, there: Subsystem, namespaces: Iterable[Namespace], *, purge: bool) -> Subsystem:
-    untold_hosts = () if purge else there.hosts
-    untold_listeners = () if purge else there.listeners
-    return Subsystem(
-        nqn=asked.nqn,
-        serial=there.serial if asked.serial is None else asked.serial,
-        model=there.model if asked.model is None else asked.model,
-        max_namespaces=there.max_namespaces if asked.max_namespaces is None else asked.max_namespaces,
-        allow_any_host=asked.allow_any_host,
-        hosts=untold_hosts if asked.hosts is None else asked.hosts,
-        namespaces=tuple(namespaces),
-        listeners=untold_listeners if asked.listeners is None else asked.listeners,
-    )
+    told = {name: value for name, value in vars(asked).items() if value is not None}
+    kept = replace(there, hosts=(), listeners=()) if purge else there
+    return replace(kept, **{**told, "namespaces": tuple(namespaces)})
 
 
 def _namespace(

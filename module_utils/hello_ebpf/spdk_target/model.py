@@ -7,8 +7,8 @@ neither compared nor changed. In a found tree None means that SPDK does not repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from ..arguments import SPDK_TARGET
@@ -122,15 +122,6 @@ class Subsystem:
 
 
 @dataclass(frozen=True)
-class Right:
-    """A rule of csd_tgt: what a host may do with a subsystem's programs. Without a host: all others."""
-
-    nqn: str
-    host: str | None
-    programs: str
-
-
-@dataclass(frozen=True)
 class Tree:
     """A target's objects, by their names. ``rights``: subsystem -> host, "" for all others -> LOAD or RUN."""
 
@@ -140,10 +131,10 @@ class Tree:
     rights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
-    def rules(self) -> list[Right]:
-        """The rights as a list, in a stable order."""
+    def rules(self) -> list[dict[str, str]]:
+        """The rights as csd_tgt lists them, in a stable order; a rule without a host is for all others."""
         return [
-            Right(nqn, host or None, programs)
+            {"nqn": nqn, **({"host": host} if host else {}), "programs": programs}
             for nqn, rules in sorted(self.rights.items())
             for host, programs in sorted(rules.items())
         ]
@@ -166,14 +157,14 @@ def differences(asked: object, found: object, *names: str) -> list[tuple[str, An
 
 def render(tree: Tree) -> str:
     """The tree as YAML-like text, one fact a line, in a stable order."""
-    parts: dict[str, Sequence[object]] = {
-        "transports": [tree.transports[name] for name in sorted(tree.transports)],
-        "bdevs": [tree.bdevs[name] for name in sorted(tree.bdevs)],
-        "subsystems": [tree.subsystems[nqn] for nqn in sorted(tree.subsystems)],
-    }
-    if tree.rights:
-        parts["rights"] = tree.rules
-    return "\n".join(line for name, items in parts.items() for line in _field_lines(name, items, ""))
+    ordered = replace(
+        tree,
+        transports=dict(sorted(tree.transports.items())),
+        bdevs=dict(sorted(tree.bdevs.items())),
+        subsystems=dict(sorted(tree.subsystems.items())),
+    )
+    data = as_data(ordered)
+    return "\n".join(line for name, items in data.items() for line in _field_lines(name, items, ""))
 
 
 def as_data(value: Any) -> Any:
@@ -183,33 +174,28 @@ def as_data(value: Any) -> Any:
             "transports": [as_data(item) for item in value.transports.values()],
             "bdevs": [as_data(item) for item in value.bdevs.values()],
             "subsystems": [as_data(item) for item in value.subsystems.values()],
-            **({"rights": [as_data(item) for item in value.rules]} if value.rights else {}),
+            **({"rights": value.rules} if value.rights else {}),
         }
-    if isinstance(value, Transport):
-        return {"type": value.type, **value.options}
     if is_dataclass(value) and not isinstance(value, type):
         pairs = [(item.name, getattr(value, item.name)) for item in fields(value) if item.name != "options"]
         return {name: as_data(item) for name, item in pairs if item is not None} | dict(getattr(value, "options", {}))
-    if isinstance(value, (list, tuple)):
-        return [as_data(item) for item in value]
-    return value
+    return [as_data(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _field_lines(name: str, value: Any, indent: str) -> list[str]:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if not value:
-            return [f"{indent}{name}: []"]
-        return [f"{indent}{name}:", *(line for item in value for line in _item_lines(item, indent + "  "))]
-    return [f"{indent}{name}: {_scalar(value)}"]
+    if not isinstance(value, list):
+        return [f"{indent}{name}: {_scalar(value)}"]
+    if not value:
+        return [f"{indent}{name}: []"]
+    return [f"{indent}{name}:", *(line for item in value for line in _item_lines(item, indent + "  "))]
 
 
 def _item_lines(item: Any, indent: str) -> list[str]:
     """A list's item: its first line carries the dash."""
-    data = as_data(item)
-    if not isinstance(data, Mapping):
-        return [f"{indent}- {_scalar(data)}"]
+    if not isinstance(item, Mapping):
+        return [f"{indent}- {_scalar(item)}"]
     # Whether a bdev is claimed follows from the namespaces: it is no fact of its own.
-    shown = [(name, value) for name, value in data.items() if name != "claimed"]
+    shown = [(name, value) for name, value in item.items() if name != "claimed"]
     lines = [line for name, value in shown for line in _field_lines(name, value, indent + "  ")]
     return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
 
