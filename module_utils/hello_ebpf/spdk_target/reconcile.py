@@ -152,11 +152,8 @@ class Reconciler:
         return not saved.is_current(found.file, found.running)
 
     def _save(self) -> None:
-        client = self._connected()
-        if self.config_file is None:
-            return
-        saved.check_folder(self.config_file)
-        saved.write_file(self.config_file, saved.read_running(client, read_tree(client).transports))
+        if self.config_file is not None:
+            saved.save(self._connected(), self.config_file)
 
     def _render_file(self, found: Found) -> list[str]:
         if found.file is None or self.config_file is None:

@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import LabError
 from ..jsonrpc import Call, Client
 from .model import Transport, Tree
-from .reading import tree_from_saved
+from .reading import read_tree, tree_from_saved
 
 MODE = 0o600
 GROUP_MODE = 0o640  # of a group that is not root's own: the one that may command the target
@@ -105,6 +105,12 @@ def check_folder(path: str) -> None:
             f"{folder} is not a folder",
             f"make it first: install -d -m 0755 {folder}",
         )
+
+
+def save(client: Client, path: str) -> None:
+    """Keep what runs."""
+    check_folder(path)
+    write_file(path, read_running(client, read_tree(client).transports))
 
 
 def write_file(path: str, config: Config) -> None:
