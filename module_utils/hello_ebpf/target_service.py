@@ -120,34 +120,27 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
     return cores
 
 
+@dataclass
 class TargetService:
-    """Reads, plans and predicts for ``plan.converge``."""
+    """Reads, plans and predicts for ``plan.converge``.
 
+    Args:
+        replaced: in check mode, the program's file would be another one by now.
+    """
+
+    target: Target
+    supervisor: Supervisor
+    check: bool
+    replaced: bool = False
+    proc: Path = PROC
+    sys: Path = SYS
+    made: Made = field(default_factory=Made)
     # What SPDK and DPDK keep outside the run folder, under SHARED_MEMORY_ID.
-    shared = (
+    shared: tuple[Path, ...] = (
         Path(f"/dev/shm/nvmf_trace.{SHARED_MEMORY_ID}"),
         Path(f"/dev/shm/csd_tgt_trace.{SHARED_MEMORY_ID}"),
         Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"),
     )
-
-    def __init__(
-        self,
-        target: Target,
-        supervisor: Supervisor,
-        *,
-        check: bool,
-        replaced: bool = False,
-        proc: Path = PROC,
-        sys: Path = SYS,
-    ) -> None:
-        """Args: replaced: in check mode, the program's file would be another one by now."""
-        self.target = target
-        self.replaced = replaced
-        self.supervisor = supervisor
-        self.check = check
-        self.proc = proc
-        self.made = Made()
-        self.sys = sys
 
     # ---- read
 
