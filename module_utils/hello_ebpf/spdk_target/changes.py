@@ -8,12 +8,12 @@ listeners: nothing can be reached before it is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from ..jsonrpc import Call
-from .model import CSD_TYPES, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import CSD_TYPES, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Tree
 
 Item = TypeVar("Item")
 
@@ -54,7 +54,7 @@ def changes(found: Tree, goal: Tree) -> list[Change]:
         *(change for item in new for change in _fill(_empty(item), item, renewed)),
         *(change for before, after in kept for change in _fill(before, after, renewed)),
         *widened,
-        *(_create_transport(item) for name, item in goal.transports.items() if name not in found.transports),
+        *(_create_transport(*item) for item in goal.transports.items() if item[0] not in found.transports),
         *(change for item in new for change in _listen(_empty(item), item)),
         *(change for before, after in kept for change in _listen(before, after)),
     ]
@@ -244,11 +244,11 @@ def _fill(before: Subsystem, after: Subsystem, renewed: set[str]) -> Iterator[Ch
         yield _any_host(nqn).comes(f"open {nqn} to every host")
 
 
-def _create_transport(item: Transport) -> Change:
-    words = ", ".join(f"{name} {str(value).lower()}" for name, value in item.options.items())
+def _create_transport(kind: str, options: Mapping[str, Any]) -> Change:
+    words = ", ".join(f"{name} {str(value).lower()}" for name, value in options.items())
     return Change(
-        f"create transport {item.type}{f' ({words})' if words else ''}",
-        Call("nvmf_create_transport", {"trtype": item.type, **item.options}),
+        f"create transport {kind}{f' ({words})' if words else ''}",
+        Call("nvmf_create_transport", {"trtype": kind, **options}),
     )
 
 

@@ -26,7 +26,6 @@ from .model import (
     Listener,
     Namespace,
     Subsystem,
-    Transport,
     Tree,
 )
 from .reading import hex_text, uuid_text
@@ -56,7 +55,7 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
     removing = params.get("state") == "absent"
     bdevs = [_bdev(item, check=check, removing=removing) for item in params.get("bdevs") or ()]
     subsystems = [_subsystem(item) for item in params.get("subsystems") or ()]
-    _no_duplicate("transport", (item.type for item in transports))
+    _no_duplicate("transport", (kind for kind, _ in transports))
     _no_duplicate("bdev name", (item.name for item in bdevs))
     _no_duplicate("subsystem NQN", (item.nqn for item in subsystems))
     _no_duplicate("file behind an aio bdev", (os.path.realpath(item.filename) for item in bdevs if item.filename))
@@ -65,14 +64,14 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
         values = (getattr(namespace, name) for namespace in namespaces)
         _no_duplicate(f"{name} of a namespace", (value for value in values if value is not None))
     return Tree(
-        transports={item.type: item for item in transports},
+        transports=dict(transports),
         bdevs={item.name: item for item in bdevs},
         subsystems={item.nqn: item for item in subsystems},
         rights={item["nqn"]: _rights(item) for item in params.get("subsystems") or ()},
     )
 
 
-def _transport(item: Mapping[str, Any]) -> Transport:
+def _transport(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     options = {name: item[name] for name in sorted(item) if name != "type" and item[name] is not None}
     io_unit, max_io = options.get("io_unit_size"), options.get("max_io_size")
     if io_unit is not None and max_io is not None and max_io < io_unit:
@@ -81,7 +80,7 @@ def _transport(item: Mapping[str, Any]) -> Transport:
             "an I/O unit larger than the largest I/O",
             "make io_unit_size at most max_io_size",
         )
-    return Transport(item["type"], options)
+    return item["type"], options
 
 
 def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subsystem, Transport, Tree, differences
+from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subsystem, Tree, differences
 
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
 _SUBSYSTEM_FIELDS = ("serial", "model", "max_namespaces")
@@ -49,8 +49,9 @@ def goal(found: Tree, asked: Tree, options: Options) -> Tree:
     bdevs = bdevs_to_reach(found, asked, options)
     renewed = {name for name, item in bdevs.items() if name in found.bdevs and item != found.bdevs[name]}
     declared = {nqn: _subsystem(found, item, renewed, options) for nqn, item in asked.subsystems.items()}
+    transports = {name: _transport(found, name, item) for name, item in asked.transports.items()}
     tree = Tree(
-        transports={**found.transports, **{item.type: _transport(found, item) for item in asked.transports.values()}},
+        transports={**found.transports, **transports},
         bdevs=bdevs,
         subsystems=declared if options.purge else {**found.subsystems, **declared},
     )
@@ -106,16 +107,15 @@ def _rights(found: Tree, asked: Tree, options: Options) -> dict[str, Mapping[str
     return {nqn: rules for nqn, rules in rights.items() if rules}
 
 
-def _transport(found: Tree, asked: Transport) -> Transport:
-    there = found.transports.get(asked.type)
+def _transport(found: Tree, kind: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    there = found.transports.get(kind)
     if there is None:
         return asked
-    for name, wanted in asked.options.items():
-        if there.options.get(name) != wanted:
+    for name, wanted in asked.items():
+        if there.get(name) != wanted:
             raise LabError(
-                f"transport {asked.type} with {name} {_word(wanted)}",
-                f"it runs with {name} {_word(there.options.get(name))}, and SPDK can neither alter nor remove a "
-                "transport",
+                f"transport {kind} with {name} {_word(wanted)}",
+                f"it runs with {name} {_word(there.get(name))}, and SPDK can neither alter nor remove a transport",
                 "declare what it runs with; or stop the target, remove its saved configuration, and run again",
             )
     return there

@@ -45,14 +45,6 @@ COMPUTE_LIMITS = {
 
 
 @dataclass(frozen=True)
-class Transport:
-    """A transport type that the target speaks, with its options."""
-
-    type: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Bdev:
     """A block device. ``type`` is one that is declared (TYPES), or SPDK's product name for all others.
 
@@ -123,9 +115,14 @@ class Subsystem:
 
 @dataclass(frozen=True)
 class Tree:
-    """A target's objects, by their names. ``rights``: subsystem -> host, "" for all others -> LOAD or RUN."""
+    """A target's objects, by their names.
 
-    transports: Mapping[str, Transport] = field(default_factory=dict)
+    Attributes:
+        transports: type -> options.
+        rights: subsystem -> host, "" for all others -> LOAD or RUN.
+    """
+
+    transports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     bdevs: Mapping[str, Bdev] = field(default_factory=dict)
     subsystems: Mapping[str, Subsystem] = field(default_factory=dict)
     rights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -171,7 +168,7 @@ def as_data(value: Any) -> Any:
     """A tree, or a part of it, as a module returns it: what is not known is left out."""
     if isinstance(value, Tree):
         return {
-            "transports": [as_data(item) for item in value.transports.values()],
+            "transports": [{"type": kind, **options} for kind, options in value.transports.items()],
             "bdevs": [as_data(item) for item in value.bdevs.values()],
             "subsystems": [as_data(item) for item in value.subsystems.values()],
             **({"rights": value.rules} if value.rights else {}),
