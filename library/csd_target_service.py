@@ -200,6 +200,7 @@ supervisor:
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
@@ -232,76 +233,41 @@ ARGUMENTS = CSD_TARGET_SERVICE | {
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    asked = module.params
     # The target has to get through the folders that are made, however closed the calling shell's umask is.
     os.umask(0o022)
-    argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
-    argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
-    # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
-    # start takes over its trace buffer, where one named after the process would stay in memory.
-    argv += ["--huge-unlink", "--num-trace-entries", "1024", "--shm-id", str(SHARED_MEMORY_ID)]
-    if not asked["pci"]:
-        argv += ["--no-pci", "--iova-mode", "va"]
-    workers = None
-    if asked["workers"]:
-        folder = Path(asked["program"]).parent
-        compiles = asked["compiler"]
-        workers = Workers(
-            folder=folder,
-            cpus=tuple(asked["worker_cpus"]),
-            cpu_milliseconds=asked["program_cpu_milliseconds"],
-            cache=CACHES / asked["name"] if compiles else None,
-            policy=asked["programs_policy"],
-            faults=asked["program_faults"],
-            blobs=None if compiles else blobs_of(Path(asked["program"]), asked["programs"], asked["built"]),
-        )
-        argv += workers.arguments
-    started = asked["state"] == "started"
     try:
-        cores = parse_core_mask(asked["core_mask"], online_cores()) if started else ()
-        if workers and started:
+        run(module)
+    except LabError as error:
+        module.fail_json(msg=str(error))
+
+
+def run(module: AnsibleModule) -> None:
+    """Bring the service to its declaration, and end the module."""
+    asked = module.params
+    workers = workers_of(asked) if asked["workers"] else None
+    cores: tuple[int, ...] = ()
+    if asked["state"] == "started":
+        cores = parse_core_mask(asked["core_mask"], online_cores())
+        if workers:
             workers.check(online_cores())
-    except LabError as error:
-        module.fail_json(msg=str(error))
-    service = Service(
-        name=asked["name"],
-        description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
-        argv=tuple(argv),
-        run_folder=Path(asked["rpc_socket"]).parent,
-        log=Path(asked["log"]),
-        user=asked["user"],
-        group=asked["group"],
-        data=tuple(map(Path, asked["data"])),
-        reads=(Path(asked["config_file"]), *(workers.blobs.folders if workers and workers.blobs else ())),
-        hides=other_pools(asked["page_kilobytes"]),
-        idle=asked["idle_priority"],
-        pci=asked["pci"],
-        cache=workers.cache if workers else None,
-        starts=workers.programs if workers else (),
-        tasks=workers.tasks(cores) if workers else 0,
-        dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
+    target = Target(
+        rpc_socket=Path(asked["rpc_socket"]),
+        config_file=Path(asked["config_file"]),
+        cores=cores,
+        memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
+        ready_seconds=asked["ready_seconds"],
+        share_cores=asked["share_cores"],
+        state=asked["state"],
+        given_before=tuple(map(Path, asked["given_before"])),
+        # A file behind an aio bdev is looked at when the bdev is made.
+        declared=declared({"bdevs": asked["bdevs"]}, check=True),
+        recreate=asked["recreate"],
+        workers=workers,
     )
-    try:
-        target = Target(
-            rpc_socket=Path(asked["rpc_socket"]),
-            config_file=Path(asked["config_file"]),
-            cores=cores,
-            memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
-            ready_seconds=asked["ready_seconds"],
-            share_cores=asked["share_cores"],
-            state=asked["state"],
-            given_before=tuple(map(Path, asked["given_before"])),
-            # A file behind an aio bdev is looked at when the bdev is made.
-            declared=declared({"bdevs": asked["bdevs"]}, check=True),
-            recreate=asked["recreate"],
-            workers=workers,
-        )
-        supervisor = choose(service)
-        replaced = module.check_mode and asked["rebuilt"]
-        work = TargetService(target, supervisor, check=module.check_mode, replaced=replaced)
-        outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        module.fail_json(msg=str(error))
+    supervisor = choose(service_of(asked, workers, cores))
+    replaced = module.check_mode and asked["rebuilt"]
+    work = TargetService(target, supervisor, check=module.check_mode, replaced=replaced)
+    outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     found = outcome.before if module.check_mode else outcome.after
     if found.missing and not (module.check_mode and outcome.changed):
         said = f"{asked['name']} runs without: {'; '.join(found.missing)}. The kernel, or a container, denies it."
@@ -318,6 +284,49 @@ def main() -> None:
         missing=found.missing,
         version=found.version,
         supervisor=type(supervisor).__name__,
+    )
+
+
+def workers_of(asked: dict[str, Any]) -> Workers:
+    """The processes of programs."""
+    program, compiles = Path(asked["program"]), asked["compiler"]
+    return Workers(
+        folder=program.parent,
+        cpus=tuple(asked["worker_cpus"]),
+        cpu_milliseconds=asked["program_cpu_milliseconds"],
+        cache=CACHES / asked["name"] if compiles else None,
+        policy=asked["programs_policy"],
+        faults=asked["program_faults"],
+        blobs=None if compiles else blobs_of(program, asked["programs"], asked["built"]),
+    )
+
+
+def service_of(asked: dict[str, Any], workers: Workers | None, cores: tuple[int, ...]) -> Service:
+    """The target's process."""
+    argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
+    argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
+    # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
+    # start takes over its trace buffer, where one named after the process would stay in memory.
+    argv += ["--huge-unlink", "--num-trace-entries", "1024", "--shm-id", str(SHARED_MEMORY_ID)]
+    if not asked["pci"]:
+        argv += ["--no-pci", "--iova-mode", "va"]
+    return Service(
+        name=asked["name"],
+        description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
+        argv=(*argv, *(workers.arguments if workers else ())),
+        run_folder=Path(asked["rpc_socket"]).parent,
+        log=Path(asked["log"]),
+        user=asked["user"],
+        group=asked["group"],
+        data=tuple(map(Path, asked["data"])),
+        reads=(Path(asked["config_file"]), *(workers.blobs.folders if workers and workers.blobs else ())),
+        hides=other_pools(asked["page_kilobytes"]),
+        idle=asked["idle_priority"],
+        pci=asked["pci"],
+        cache=workers.cache if workers else None,
+        starts=workers.programs if workers else (),
+        tasks=workers.tasks(cores) if workers else 0,
+        dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
     )
 
 
