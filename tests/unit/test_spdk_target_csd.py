@@ -247,6 +247,13 @@ def test_a_deletion_that_is_taken_back_makes_the_same_again_and_says_what_is_los
     assert compute.left == "an empty bdev like it is in its place, without the programs in it"
 
 
+def test_an_aio_bdev_comes_back_without_the_uuid_that_spdk_gave_it() -> None:
+    file = Bdev("file", "aio", 512, 2048, UUID, "/srv/csd0.img")
+    [change] = changes(Tree(bdevs={"file": file}), Tree())
+    [create] = change.undo
+    assert create.params == {"name": "file", "block_size": 512, "filename": "/srv/csd0.img"}
+
+
 def test_a_saved_configuration_holds_them(tmp_path: Path) -> None:
     tree = tree_from_saved(
         [
