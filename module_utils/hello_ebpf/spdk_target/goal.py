@@ -205,8 +205,8 @@ def _permit(options: Options, *, asked: str, found: str, loses: str = "", possib
 def _check_namespaces(found: Tree, tree: Tree) -> None:
     """Every new namespace has its bdev, and no bdev has two."""
     for nqn, subsystem in tree.subsystems.items():
-        there = found.subsystems[nqn].namespaces if nqn in found.subsystems else ()
-        for namespace in set(subsystem.namespaces or ()) - set(there or ()):
+        there = (found.subsystems[nqn].namespaces if nqn in found.subsystems else None) or ()
+        for namespace in [one for one in subsystem.namespaces or () if one not in there]:
             asked = f"namespace {namespace.nsid} of {nqn} on bdev {namespace.bdev}"
             if namespace.bdev not in tree.bdevs:
                 raise LabError(
