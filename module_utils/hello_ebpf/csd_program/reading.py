@@ -42,7 +42,7 @@ def drive_from_saved(config: Config | None) -> Drive:
     """The slots that a target has after it loaded a saved configuration."""
     computes: dict[str, Mapping[str, Any]] = {}
     slots: dict[Place, Slot] = {}
-    for call in _calls(config):
+    for call in (call for calls in (config or {}).values() for call in calls):
         method, params = call.get("method"), call.get("params") or {}
         if method == "bdev_csd_compute_create":
             computes[params["name"]] = params
@@ -114,7 +114,3 @@ def _saved_slot(loads: tuple[Mapping[str, Any], ...]) -> Slot:
 
 def _place(params: Mapping[str, Any]) -> Place:
     return Place(params["name"], params["pind"])
-
-
-def _calls(config: Config | None) -> list[Mapping[str, Any]]:
-    return [call for calls in (config or {}).values() for call in calls]
