@@ -52,7 +52,7 @@ def documentation(module: str) -> str:
 
 def arguments(module: str) -> dict[str, Any]:
     """A module's argument spec."""
-    return _spec(yaml.safe_load(documentation(module))["options"])
+    return _spec(yaml.safe_load(documentation(module)).get("options", {}))
 
 
 def _spec(options: dict[str, Any]) -> dict[str, Any]:
