@@ -149,34 +149,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.arguments import CSD_PROGRAM
 from ansible.module_utils.hello_ebpf.csd_program.declare import declared
 from ansible.module_utils.hello_ebpf.csd_program.model import Drive
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-PROGRAM = {
-    "compute": {"type": "str", "required": True},
-    "slot": {"type": "int", "required": True},
-    "source": {"type": "str"},
-    "path": {"type": "path"},
-    "state": {"type": "str", "choices": ["active", "present", "absent"], "default": "active"},
-    "program_type": {"type": "int"},
-    "pid": {"type": "int"},
-    "record_bytes": {"type": "int"},
-    "stride_bytes": {"type": "int"},
-    "state_bytes": {"type": "int"},
-    "emit": {"type": "str", "choices": ["record", "offset", "nothing"]},
-}
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "programs": {"type": "list", "elements": "dict", "options": PROGRAM, "required": True},
-    "built": {"type": contents.mapping, "default": {}},
-    "purge": {"type": "bool", "default": False},
-    "config_file": {"type": "path"},
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "timeout": {"type": "float", "default": 60},
-    "wait": {"type": "float", "default": 0},
-}
+ARGUMENTS = CSD_PROGRAM | {"built": {"type": contents.mapping, "default": {}}}
 
 
 def main() -> None:

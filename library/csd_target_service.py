@@ -149,30 +149,12 @@ options:
     default: false
     type: bool
   bdevs:
-    description: The bdevs that M(spdk_target) will be given. A start counts the hugepages of the csd_ram and csd_slm
-      ones. Where it would bring one in memory back otherwise than declared, it is refused, or with
+    description: The bdevs that M(spdk_target) will be given, with the same keys. A start counts the hugepages of the
+      csd_ram and csd_slm ones. Where it would bring one in memory back otherwise than declared, it is refused, or with
       O(recreate=lose_data) brings the declared one. They alone are no reason to start anew.
     type: list
     elements: dict
     default: []
-    suboptions:
-      name: {description: As M(spdk_target) has it., type: str, required: true}
-      type:
-        description: As M(spdk_target) has it.
-        type: str
-        choices: [malloc, csd_ram, aio, 'null', csd_slm, csd_compute]
-        required: true
-      size_megabytes: {description: As M(spdk_target) has it., type: int}
-      blocks: {description: As M(spdk_target) has it., type: int}
-      block_size: {description: As M(spdk_target) has it., type: int}
-      uuid: {description: As M(spdk_target) has it., type: str}
-      filename: {description: As M(spdk_target) has it., type: path}
-      slots: {description: As M(spdk_target) has it., type: int}
-      max_active: {description: As M(spdk_target) has it., type: int}
-      max_range_sets: {description: As M(spdk_target) has it., type: int}
-      max_program_bytes: {description: As M(spdk_target) has it., type: int}
-      max_total_bytes: {description: As M(spdk_target) has it., type: int}
-      program_type: {description: As M(spdk_target) has it., type: int}
   recreate:
     description: What to do where one of O(bdevs) is there otherwise, as M(spdk_target) has it.
     type: str
@@ -218,12 +200,13 @@ supervisor:
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.arguments import CSD_TARGET_SERVICE, SPDK_TARGET
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
-from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
@@ -236,110 +219,52 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
-from ansible.module_utils.hello_ebpf.target_workers import CACHES, FAULTS, Workers
+from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
-    "name": {"type": "str", "default": "csd_target"},
-    "program": {"type": "path", "required": True},
-    "rpc_socket": {"type": "path", "required": True},
-    "config_file": {"type": "path", "required": True},
-    "log": {"type": "path", "required": True},
-    "user": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "data": {"type": "list", "elements": "path", "default": []},
-    "idle_priority": {"type": "bool", "default": False},
-    "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
-    "workers": {"type": "bool", "default": False},
-    "compiler": {"type": "bool", "default": True},
+# Files' contents stay out of the log, and the bdevs are those of spdk_target.
+ARGUMENTS = CSD_TARGET_SERVICE | {
     "programs": {"type": "list", "elements": contents.mapping, "default": []},
     "built": {"type": contents.mapping, "default": {}},
-    "worker_cpus": {"type": "list", "elements": "int", "default": []},
-    "program_cpu_milliseconds": {"type": "int", "default": 10000},
-    "program_faults": {"type": "int", "default": FAULTS},
-    "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
-    "core_mask": {"type": "str", "default": "0x1"},
-    "memory_megabytes": {"type": "int", "default": 448},
-    "page_kilobytes": {"type": "int", "default": 2048},
-    "pci": {"type": "bool", "default": False},
-    "share_cores": {"type": "bool", "default": False},
-    "ready_seconds": {"type": "int", "default": 30},
-    "given_before": {"type": "list", "elements": "path", "default": []},
-    "rebuilt": {"type": "bool", "default": False},
-    "bdevs": {"type": "list", "elements": "dict", "options": BDEV, "default": []},
-    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
+    "bdevs": SPDK_TARGET["bdevs"] | {"default": []},
 }
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    asked = module.params
     # The target has to get through the folders that are made, however closed the calling shell's umask is.
     os.umask(0o022)
-    argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
-    argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
-    # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
-    # start takes over its trace buffer, where one named after the process would stay in memory.
-    argv += ["--huge-unlink", "--num-trace-entries", "1024", "--shm-id", str(SHARED_MEMORY_ID)]
-    if not asked["pci"]:
-        argv += ["--no-pci", "--iova-mode", "va"]
-    workers = None
-    if asked["workers"]:
-        folder = Path(asked["program"]).parent
-        compiles = asked["compiler"]
-        workers = Workers(
-            folder=folder,
-            cpus=tuple(asked["worker_cpus"]),
-            cpu_milliseconds=asked["program_cpu_milliseconds"],
-            cache=CACHES / asked["name"] if compiles else None,
-            policy=asked["programs_policy"],
-            faults=asked["program_faults"],
-            blobs=None if compiles else blobs_of(Path(asked["program"]), asked["programs"], asked["built"]),
-        )
-        argv += workers.arguments
-    started = asked["state"] == "started"
     with errors_told(module):
-        cores = parse_core_mask(asked["core_mask"], online_cores()) if started else ()
-        if workers and started:
+        run(module)
+
+
+def run(module: AnsibleModule) -> None:
+    """Bring the service to its declaration, and end the module."""
+    asked = module.params
+    workers = workers_of(asked) if asked["workers"] else None
+    cores: tuple[int, ...] = ()
+    if asked["state"] == "started":
+        cores = parse_core_mask(asked["core_mask"], online_cores())
+        if workers:
             workers.check(online_cores())
-    service = Service(
-        name=asked["name"],
-        description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
-        argv=tuple(argv),
-        run_folder=Path(asked["rpc_socket"]).parent,
-        log=Path(asked["log"]),
-        user=asked["user"],
-        group=asked["group"],
-        data=tuple(map(Path, asked["data"])),
-        reads=(Path(asked["config_file"]), *(workers.blobs.folders if workers and workers.blobs else ())),
-        hides=other_pools(asked["page_kilobytes"]),
-        idle=asked["idle_priority"],
-        pci=asked["pci"],
-        cache=workers.cache if workers else None,
-        starts=workers.programs if workers else (),
-        tasks=workers.tasks(cores) if workers else 0,
-        dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
+    target = Target(
+        rpc_socket=Path(asked["rpc_socket"]),
+        config_file=Path(asked["config_file"]),
+        cores=cores,
+        memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
+        ready_seconds=asked["ready_seconds"],
+        share_cores=asked["share_cores"],
+        state=asked["state"],
+        given_before=tuple(map(Path, asked["given_before"])),
+        # A file behind an aio bdev is looked at when the bdev is made.
+        declared=declared({"bdevs": asked["bdevs"]}, check=True),
+        recreate=asked["recreate"],
+        workers=workers,
     )
-    with errors_told(module):
-        target = Target(
-            rpc_socket=Path(asked["rpc_socket"]),
-            config_file=Path(asked["config_file"]),
-            cores=cores,
-            memory=Memory(asked["memory_megabytes"], asked["page_kilobytes"]),
-            ready_seconds=asked["ready_seconds"],
-            share_cores=asked["share_cores"],
-            state=asked["state"],
-            given_before=tuple(map(Path, asked["given_before"])),
-            # A file behind an aio bdev is looked at when the bdev is made.
-            declared=declared({"bdevs": asked["bdevs"]}, check=True),
-            recreate=asked["recreate"],
-            workers=workers,
-        )
-        supervisor = choose(service)
-        replaced = module.check_mode and asked["rebuilt"]
-        work = TargetService(target, supervisor, check=module.check_mode, replaced=replaced)
-        outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+    supervisor = choose(service_of(asked, workers, cores))
+    replaced = module.check_mode and asked["rebuilt"]
+    work = TargetService(target, supervisor, check=module.check_mode, replaced=replaced)
+    outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     found = outcome.before if module.check_mode else outcome.after
     if found.missing and not (module.check_mode and outcome.changed):
         said = f"{asked['name']} runs without: {'; '.join(found.missing)}. The kernel, or a container, denies it."
@@ -356,6 +281,49 @@ def main() -> None:
         missing=found.missing,
         version=found.version,
         supervisor=type(supervisor).__name__,
+    )
+
+
+def workers_of(asked: dict[str, Any]) -> Workers:
+    """The processes of programs."""
+    program, compiles = Path(asked["program"]), asked["compiler"]
+    return Workers(
+        folder=program.parent,
+        cpus=tuple(asked["worker_cpus"]),
+        cpu_milliseconds=asked["program_cpu_milliseconds"],
+        cache=CACHES / asked["name"] if compiles else None,
+        policy=asked["programs_policy"],
+        faults=asked["program_faults"],
+        blobs=None if compiles else blobs_of(program, asked["programs"], asked["built"]),
+    )
+
+
+def service_of(asked: dict[str, Any], workers: Workers | None, cores: tuple[int, ...]) -> Service:
+    """The target's process."""
+    argv = [asked["program"], "-m", asked["core_mask"], "-s", str(asked["memory_megabytes"])]
+    argv += ["-r", asked["rpc_socket"], "--json", asked["config_file"]]
+    # Unlinked at start, the pages of a killed target go back to the pool by themselves; under a fixed id, its next
+    # start takes over its trace buffer, where one named after the process would stay in memory.
+    argv += ["--huge-unlink", "--num-trace-entries", "1024", "--shm-id", str(SHARED_MEMORY_ID)]
+    if not asked["pci"]:
+        argv += ["--no-pci", "--iova-mode", "va"]
+    return Service(
+        name=asked["name"],
+        description="hello_eBPF computational storage target (SPDK NVMe/TCP)",
+        argv=(*argv, *(workers.arguments if workers else ())),
+        run_folder=Path(asked["rpc_socket"]).parent,
+        log=Path(asked["log"]),
+        user=asked["user"],
+        group=asked["group"],
+        data=tuple(map(Path, asked["data"])),
+        reads=(Path(asked["config_file"]), *(workers.blobs.folders if workers and workers.blobs else ())),
+        hides=other_pools(asked["page_kilobytes"]),
+        idle=asked["idle_priority"],
+        pci=asked["pci"],
+        cache=workers.cache if workers else None,
+        starts=workers.programs if workers else (),
+        tasks=workers.tasks(cores) if workers else 0,
+        dpdk_folder=f"dpdk/spdk{SHARED_MEMORY_ID}",
     )
 
 

@@ -218,6 +218,16 @@ options:
             Without C(programs) O(subsystems[].programs) holds.
         type: list
         elements: raw
+        # Of those that are a mapping; Ansible itself does not look into what is raw.
+        suboptions:
+          nqn:
+            description: The host's NQN.
+            type: str
+            required: true
+          programs:
+            description: What it may do with programs.
+            type: str
+            choices: [load, run]
       programs:
         description: What hosts may do with programs of which nothing else is said, those among them that
           O(subsystems[].allow_any_host) lets in. Only csd_tgt has programs.
@@ -353,82 +363,21 @@ target_running:
 """
 
 from contextlib import ExitStack
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV, INT
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
-from ansible.module_utils.hello_ebpf.spdk_target.model import LOAD, RUN, as_data
+from ansible.module_utils.hello_ebpf.spdk_target.model import as_data
 from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
-
-TEXT = {"type": "str"}
-TRANSPORT = {
-    "type": {"type": "str", "choices": ["TCP"], "default": "TCP"},
-    "c2h_success": {"type": "bool", "default": False},
-    "max_queue_depth": INT,
-    "max_io_qpairs_per_ctrlr": INT,
-    "in_capsule_data_size": INT,
-    "max_io_size": INT,
-    "io_unit_size": INT,
-    "max_aq_depth": INT,
-    "num_shared_buffers": INT,
-    "buf_cache_size": INT,
-    "dif_insert_or_strip": {"type": "bool"},
-    "sock_priority": INT,
-    "abort_timeout_sec": INT,
-    "association_timeout": INT,
-    "max_connections": INT,
-    "max_connections_per_host": INT,
-    "max_pending_connections": INT,
-    "connect_timeout": INT,
-    "transfer_timeout": INT,
-    "max_buffers_per_host": INT,
-}
-NAMESPACE = {
-    "nsid": {"type": "int", "required": True},
-    "bdev": {"type": "str", "required": True},
-    "uuid": TEXT,
-    "nguid": TEXT,
-    "eui64": TEXT,
-}
-LISTENER = {
-    "transport": {"type": "str", "choices": ["TCP"], "default": "TCP"},
-    "family": {"type": "str", "choices": ["ipv4", "ipv6"]},
-    "address": {"type": "str", "required": True},
-    "service_id": {"type": "str", "default": "4420"},
-}
-SUBSYSTEM = {
-    "nqn": {"type": "str", "required": True},
-    "serial": TEXT,
-    "model": TEXT,
-    "max_namespaces": INT,
-    "allow_any_host": {"type": "bool", "default": False},
-    "hosts": {"type": "list", "elements": "raw"},
-    "programs": {"type": "str", "choices": [LOAD, RUN], "default": LOAD},
-    "namespaces": {"type": "list", "elements": "dict", "options": NAMESPACE},
-    "listeners": {"type": "list", "elements": "dict", "options": LISTENER},
-}
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "timeout": {"type": "float", "default": 60},
-    "wait": {"type": "float", "default": 0},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "purge": {"type": "bool", "default": False},
-    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
-    "config_file": {"type": "path"},
-    "transports": {"type": "list", "elements": "dict", "options": TRANSPORT},
-    "bdevs": {"type": "list", "elements": "dict", "options": BDEV},
-    "subsystems": {"type": "list", "elements": "dict", "options": SUBSYSTEM},
-}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(SPDK_TARGET, supports_check_mode=True)
     with errors_told(module), ExitStack() as connection:
         run(module, connection)
 

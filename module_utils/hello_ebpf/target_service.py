@@ -121,34 +121,27 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
     return cores
 
 
+@dataclass
 class TargetService:
-    """Reads, plans and predicts for ``plan.converge``."""
+    """Reads, plans and predicts for ``plan.converge``.
 
+    Args:
+        replaced: in check mode, the program's file would be another one by now.
+    """
+
+    target: Target
+    supervisor: Supervisor
+    check: bool
+    replaced: bool = False
+    proc: Path = PROC
+    sys: Path = SYS
+    made: Made = field(default_factory=Made)
     # What SPDK and DPDK keep outside the run folder, under SHARED_MEMORY_ID.
-    shared = (
+    shared: tuple[Path, ...] = (
         Path(f"/dev/shm/nvmf_trace.{SHARED_MEMORY_ID}"),
         Path(f"/dev/shm/csd_tgt_trace.{SHARED_MEMORY_ID}"),
         Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"),
     )
-
-    def __init__(
-        self,
-        target: Target,
-        supervisor: Supervisor,
-        *,
-        check: bool,
-        replaced: bool = False,
-        proc: Path = PROC,
-        sys: Path = SYS,
-    ) -> None:
-        """Args: replaced: in check mode, the program's file would be another one by now."""
-        self.target = target
-        self.replaced = replaced
-        self.supervisor = supervisor
-        self.check = check
-        self.proc = proc
-        self.made = Made()
-        self.sys = sys
 
     # ---- read
 
@@ -156,6 +149,7 @@ class TargetService:
         """The present state, from the processes, the supervisor and the RPC itself."""
         process = self._process()
         definition = self.supervisor.definition()
+        looked_at = None if self.target.state == "absent" else process
         return Found(
             definition=definition,
             process=process,
@@ -163,14 +157,9 @@ class TargetService:
             version=self._version(ANSWER_SECONDS) if process else None,
             leftovers=tuple(self._leftovers()),
             readable=self._is_readable(),
-            missing=self._missing(process),
+            missing=missing_layers(self.supervisor.service, looked_at, systemd=self.supervisor.sandboxes),
             unnoted=self._unnoted(process, definition),
         )
-
-    def _missing(self, process: Process | None) -> tuple[str, ...]:
-        if self.target.state == "absent":
-            return ()
-        return missing_layers(self.supervisor.service, process, systemd=self.supervisor.sandboxes)
 
     def _config_mode(self) -> tuple[int, int]:
         """Group and mode of the configuration: whoever may command the target may read it, and nobody else."""
@@ -208,10 +197,6 @@ class TargetService:
                 return str(client.call("spdk_get_version")["version"])
         except LabError:
             return None
-
-    def _socket_holder(self) -> Process | None:
-        """SPDK keeps a lock on <socket>.lock for as long as it serves the socket."""
-        return lock_holder(Path(f"{self.target.rpc_socket}.lock"), self.proc)
 
     def _leftovers(self) -> list[Path]:
         """What is noted, with another declaration than today's too; not what another process works with now."""
@@ -268,8 +253,8 @@ class TargetService:
         return False
 
     def _foreign(self, ours: Process | None) -> Process | None:
-        """The process that serves our socket and is not ours."""
-        holder = self._socket_holder()
+        """The process that serves our socket and is not ours. SPDK keeps a lock on <socket>.lock as long as it does."""
+        holder = lock_holder(Path(f"{self.target.rpc_socket}.lock"), self.proc)
         return None if holder is None or (ours and holder.pid == ours.pid) else holder
 
     # ---- plan

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .jsonrpc import Call
 from .spdk_target import saved
-from .spdk_target.changes import create_bdev
+from .spdk_target.changes import bdev
 from .spdk_target.goal import Options, bdevs_to_reach
 from .spdk_target.model import MEMORY_TYPES, OWN_MEMORY_TYPES, Bdev, Tree
 from .spdk_target.reading import CREATES
@@ -49,7 +49,7 @@ class Start:
 
     def write(self) -> None:
         """The declared bdevs into the file, in the places of those that they are to be."""
-        anew = {new.name: create_bdev(new) for _, new in self.anew}
+        anew = {new.name: bdev(new).bring for _, new in self.anew}
         config = saved.read_file(str(self.config_file)).config or {}
         saved.write_file(
             str(self.config_file),

@@ -151,25 +151,13 @@ class Workers:
 def _identity(compiler: Path, user: str, group: str) -> tuple[str, str | None]:
     """What the compiler says of itself, and why it does not work when it is shut in; None when all is well."""
     account = pwd.getpwnam(user)
+    becomes: dict[str, Any] = {}
+    if os.geteuid() == 0 and account.pw_uid != 0:
+        becomes = {"user": account.pw_uid, "group": group_number(group) or account.pw_gid, "extra_groups": []}
     words = [str(compiler), "--identity"]
+    limits: dict[str, Any] = {"env": {}, "cwd": "/", "timeout": COMPILER_SECONDS}
     try:
-        if os.geteuid() == 0 and account.pw_uid != 0:
-            done = subprocess.run(
-                words,
-                user=account.pw_uid,
-                group=group_number(group) or account.pw_gid,
-                extra_groups=[],
-                env={},
-                cwd="/",
-                capture_output=True,
-                text=True,
-                timeout=COMPILER_SECONDS,
-                check=False,
-            )
-        else:
-            done = subprocess.run(
-                words, env={}, cwd="/", capture_output=True, text=True, timeout=COMPILER_SECONDS, check=False
-            )
+        done = subprocess.run(words, capture_output=True, text=True, check=False, **limits, **becomes)
     except subprocess.TimeoutExpired:
         return "", f"nothing for {COMPILER_SECONDS} s"
     if done.returncode == 0:

@@ -228,16 +228,6 @@ def test_nvmf_tgt_without_them_is_fine(tmp_path: Path) -> None:
     assert "failed=0" in said
 
 
-def test_the_specification_takes_what_csd_program_takes() -> None:
-    import csd_program
-
-    options = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    told = options["csd_target_programs"]["options"]
-    assert told.keys() == csd_program.PROGRAM.keys() - {"path"}
-    for name, option in told.items():
-        assert {key: value for key, value in option.items() if key != "description"} == csd_program.PROGRAM[name]
-
-
 def test_the_inventories_show_programs_that_are_there() -> None:
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     local = yaml.safe_load((ROOT / "inventory/local/group_vars/targets.yml").read_text())
@@ -257,9 +247,10 @@ def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_c
     ]
     told, asked = look["csd_target_service"], start["csd_target_service"]
     assert look["check_mode"] is True
+    assert look["module_defaults"] == start["module_defaults"] == {"csd_target_service": "{{ __csd_target_service }}"}
     assert told == {name: asked[name] for name in told}
     assert asked.keys() - told.keys() == {
-        *("idle_priority", "protection", "rebuilt", "ready_seconds"),
+        *("protection", "rebuilt", "ready_seconds"),
         # An archive with what the builder compiled is still to come.
         *("programs", "built"),
     }

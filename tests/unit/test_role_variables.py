@@ -241,28 +241,6 @@ def test_a_roles_private_variables_are_not_set_from_outside() -> None:
     )
 
 
-def structure(options: dict[str, Any], below: str) -> dict[str, Any]:
-    """Names, types, choices and what is required, without words and defaults."""
-    return {
-        name: {
-            key: structure(item, below) if key == below else item
-            for key, item in option.items()
-            if key not in {"description", "default"}
-        }
-        for name, option in options.items()
-    }
-
-
-@pytest.mark.parametrize("name", ["transports", "bdevs", "subsystems"])
-def test_the_target_takes_what_its_module_takes(name: str) -> None:
-    text = (ROOT / "library/spdk_target.py").read_text().split('DOCUMENTATION = r"""')[1].split('"""')[0]
-    module = structure(yaml.safe_load(text)["options"][name]["suboptions"], "suboptions")
-    role = structure(VARIABLES[f"csd_target_{name}"]["options"], "options")
-    if name == "subsystems":
-        assert set(role["hosts"].pop("options")) == {"nqn", "programs"}
-    assert yaml.safe_dump(module).replace("suboptions", "options") == yaml.safe_dump(role)
-
-
 def test_the_benchmark_takes_the_connections_of_nvme_tcp() -> None:
     bench = dict(VARIABLES["csd_bench_connections"]["options"])
     assert tuple(VARIABLES["csd_bench_programs"]["options"]) == PROGRAMS

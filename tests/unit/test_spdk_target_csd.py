@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import spdk_target
+from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
-from ansible.module_utils.hello_ebpf.spdk_target.arguments import BDEV
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
@@ -40,7 +40,7 @@ NO_RIGHTS: Exchange = {
 
 def asked(*bdevs: dict[str, Any]) -> Tree:
     """A declaration, as the module's arguments make it."""
-    every = dict.fromkeys(BDEV)
+    every = dict.fromkeys(SPDK_TARGET["bdevs"]["options"])
     return declared({"bdevs": [{**every, **bdev} for bdev in bdevs]}, check=False)
 
 
@@ -245,6 +245,13 @@ def test_a_deletion_that_is_taken_back_makes_the_same_again_and_says_what_is_los
     assert [call.params for call in compute.undo] == [{"name": "compute", **COMPUTE, "slots": 4, "uuid": UUID}]
     assert memory.left == "an empty bdev like it is in its place, without the data in it"
     assert compute.left == "an empty bdev like it is in its place, without the programs in it"
+
+
+def test_an_aio_bdev_comes_back_without_the_uuid_that_spdk_gave_it() -> None:
+    file = Bdev("file", "aio", 512, 2048, UUID, "/srv/csd0.img")
+    [change] = changes(Tree(bdevs={"file": file}), Tree())
+    [create] = change.undo
+    assert create.params == {"name": "file", "block_size": 512, "filename": "/srv/csd0.img"}
 
 
 def test_a_saved_configuration_holds_them(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 from ansible.module_utils.hello_ebpf.spdk_target import saved
-from ansible.module_utils.hello_ebpf.spdk_target.model import Transport
 
 from rpc_doubles import Exchange, ReplayServer
 
-TRANSPORTS = {"TCP": Transport("TCP", {"c2h_success": False, "max_queue_depth": 64})}
+TRANSPORTS = {"TCP": {"c2h_success": False, "max_queue_depth": 64}}
 
 
 def call(method: str, **params: Any) -> dict[str, Any]:

@@ -70,17 +70,10 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Compute:
-    """A compute namespace's limits; None where they are not known."""
-
-    slots: int | None = None
-    max_active: int | None = None
-    max_program_bytes: int | None = None
-
-
-@dataclass(frozen=True)
 class Drive:
-    """The compute namespaces of a target by the names of their bdevs, and their slots that are not empty."""
+    """The compute namespaces of a target by the names of their bdevs, with their limits as far as they are known, and
+    their slots that are not empty.
+    """
 
-    computes: Mapping[str, Compute] = field(default_factory=dict)
+    computes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slots: Mapping[Place, Slot] = field(default_factory=dict)

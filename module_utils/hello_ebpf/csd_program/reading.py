@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import LabError
 from ..jsonrpc import Client, RpcError
 from ..spdk_target.saved import Config
-from .model import Compute, Drive, Place, Slot
+from .model import Drive, Place, Slot
 
 METHOD_NOT_FOUND = -32601
 VERIFYING_PATIENCE_S = 10.0
@@ -40,12 +40,12 @@ def read_drive(client: Client) -> Drive:
 
 def drive_from_saved(config: Config | None) -> Drive:
     """The slots that a target has after it loaded a saved configuration."""
-    computes: dict[str, Compute] = {}
+    computes: dict[str, Mapping[str, Any]] = {}
     slots: dict[Place, Slot] = {}
-    for call in _calls(config):
+    for call in (call for calls in (config or {}).values() for call in calls):
         method, params = call.get("method"), call.get("params") or {}
         if method == "bdev_csd_compute_create":
-            computes[params["name"]] = _compute(params)
+            computes[params["name"]] = params
         elif method == "csd_load_program":
             # A large program is saved in pieces.
             before = slots[_place(params)].loads if params.get("offset") else ()
@@ -94,17 +94,13 @@ class NoCsdError(LabError):
 def _drive(answer: Iterable[Mapping[str, Any]]) -> Drive:
     computes, slots = {}, {}
     for compute in answer:
-        computes[compute["name"]] = _compute(compute)
+        computes[compute["name"]] = compute
         for found in compute["programs"]:
             if found["state"] != "empty":
                 facts = {name: value for name, value in found.items() if name not in _NO_FACTS}
                 place = Place(compute["name"], found["pind"])
                 slots[place] = Slot(found["state"], found.get("sha256") or "", found.get("bytes"), facts)
     return Drive(computes, slots)
-
-
-def _compute(found: Mapping[str, Any]) -> Compute:
-    return Compute(found.get("slots"), found.get("max_active"), found.get("max_program_bytes"))
 
 
 def _saved_slot(loads: tuple[Mapping[str, Any], ...]) -> Slot:
@@ -118,7 +114,3 @@ def _saved_slot(loads: tuple[Mapping[str, Any], ...]) -> Slot:
 
 def _place(params: Mapping[str, Any]) -> Place:
     return Place(params["name"], params["pind"])
-
-
-def _calls(config: Config | None) -> list[Mapping[str, Any]]:
-    return [call for calls in (config or {}).values() for call in calls]

@@ -132,29 +132,31 @@ class Programs:
                 f"{', '.join(sorted(drive.computes)) or 'none at all'}",
                 "declare it with spdk_target as a bdev of type csd_compute, or correct its name",
             )
-        if compute.slots is not None and program.place.slot >= compute.slots:
+        slots, most = compute.get("slots"), compute.get("max_program_bytes")
+        if slots is not None and program.place.slot >= slots:
             raise LabError(
                 what,
-                f"{program.place.compute} has the slots 0 to {compute.slots - 1}",
+                f"{program.place.compute} has the slots 0 to {slots - 1}",
                 "use one of these, or declare the bdev with more slots",
             )
         size = len(program.content or b"")
-        if compute.max_program_bytes is not None and size > compute.max_program_bytes:
+        if most is not None and size > most:
             raise LabError(
                 f"{what} of {size} bytes",
-                f"{program.place.compute} takes programs of at most {compute.max_program_bytes} bytes",
+                f"{program.place.compute} takes programs of at most {most} bytes",
                 "make it smaller, or declare the bdev with a larger max_program_bytes",
             )
 
     def _check_active(self, drive: Drive) -> None:
         after = self.predict(Found(drive)).drive
         for name, compute in after.computes.items():
-            active = [place for place, slot in sorted(after.slots.items()) if place.compute == name]
-            active = [place for place in active if after.slots[place].state == "active"]
-            if compute.max_active is not None and len(active) > compute.max_active:
+            slots = sorted(after.slots.items())
+            active = [place for place, slot in slots if place.compute == name and slot.state == "active"]
+            most = compute.get("max_active")
+            if most is not None and len(active) > most:
                 raise LabError(
                     f"{len(active)} active programs in {name} (slots {', '.join(str(one.slot) for one in active)})",
-                    f"it was made for {compute.max_active} at a time",
+                    f"it was made for {most} at a time",
                     "declare some as present or absent, or the bdev with a higher max_active",
                 )
 
@@ -168,7 +170,7 @@ class Programs:
         """The steps that bring one slot to its declaration."""
         place = program.place
         if there is not None and _same(program, there):
-            yield self._activate(place, there) if program.state == "active" else self._deactivate(place)
+            yield self._activate(place) if program.state == "active" else self._deactivate(place)
             return
         if there is not None:
             yield from self._clear(place, there)
@@ -179,7 +181,7 @@ class Programs:
                 partial(self._send, "csd_unload_program", place),
             )
             if program.state == "active":
-                yield self._activate(place, there)
+                yield self._activate(place)
 
     def _clear(self, place: Place, there: Slot) -> Iterator[Step]:
         """The steps that empty a slot."""
@@ -190,7 +192,7 @@ class Programs:
             f"unload {what} in {place}", partial(self._send, "csd_unload_program", place), self._reload(place, there)
         )
 
-    def _activate(self, place: Place, there: Slot | None) -> Step:
+    def _activate(self, place: Place) -> Step:
         return Step(
             f"activate {place}",
             partial(self._send, "csd_activate_program", place),
@@ -229,7 +231,7 @@ class Programs:
 
     def _load_pieces(self, pieces: Sequence[Mapping[str, Any]]) -> None:
         for params in pieces:
-            self._call("csd_load_program", params)
+            self._connected().call("csd_load_program", params)
 
     def _drain(self, place: Place) -> None:
         """Deactivate. Of a program that runs no new run begins from the first call on; its last one is waited for."""
@@ -245,7 +247,7 @@ class Programs:
         give_up = time.monotonic() + BUSY_PATIENCE_S
         while True:
             try:
-                self._call(method, {"name": place.compute, "pind": place.slot})
+                self._connected().call(method, {"name": place.compute, "pind": place.slot})
                 return
             except RpcError as error:
                 if error.code != -errno.EBUSY or time.monotonic() > give_up:
@@ -255,9 +257,6 @@ class Programs:
                         "look for who uses it (csd_get_stats, csd stats), or read the target's log, then run again",
                     ) from error
             time.sleep(_BUSY_RETRY_S)
-
-    def _call(self, method: str, params: Mapping[str, Any]) -> None:
-        self._connected().call(method, params)
 
     def _connected(self) -> Client:
         if self.client is None:
@@ -272,10 +271,8 @@ class Programs:
         return changing or not saved.is_current(found.file, found.running)
 
     def _save(self) -> None:
-        client = self._connected()
         if self.config_file is not None:
-            saved.check_folder(self.config_file)
-            saved.write_file(self.config_file, saved.read_running(client, read_tree(client).transports))
+            saved.save(self._connected(), self.config_file)
 
 
 def _coming(file: saved.SavedFile | None) -> Drive:

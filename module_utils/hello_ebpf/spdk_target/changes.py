@@ -8,12 +8,14 @@ listeners: nothing can be reached before it is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
 from ..jsonrpc import Call
-from .model import CSD_TYPES, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import CSD_TYPES, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Tree
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -52,36 +54,46 @@ def changes(found: Tree, goal: Tree) -> list[Change]:
         *(change for item in new for change in _fill(_empty(item), item, renewed)),
         *(change for before, after in kept for change in _fill(before, after, renewed)),
         *widened,
-        *(_create_transport(item) for name, item in goal.transports.items() if name not in found.transports),
+        *(_create_transport(*item) for item in goal.transports.items() if item[0] not in found.transports),
         *(change for item in new for change in _listen(_empty(item), item)),
         *(change for before, after in kept for change in _listen(before, after)),
     ]
 
 
-def create_bdev(item: Bdev) -> Call:
-    """The RPC that creates a bdev."""
+class Pair(NamedTuple):
+    """The RPC that brings a thing, and the one that takes it away."""
+
+    bring: Call
+    take: Call
+
+    def comes(self, summary: str) -> Change:
+        """The change that brings it."""
+        return Change(summary, self.bring, (self.take,))
+
+    def goes(self, summary: str) -> Change:
+        """The change that takes it away."""
+        return Change(summary, self.take, (self.bring,))
+
+
+def bdev(item: Bdev) -> Pair:
+    """A bdev."""
     params: dict[str, Any] = {"name": item.name}
     if item.type == "aio":
-        return Call("bdev_aio_create", {**params, "block_size": item.block_size, "filename": item.filename})
-    if item.type == "csd_compute":
+        params |= {"block_size": item.block_size, "filename": item.filename}
+    elif item.type == "csd_compute":
         params |= item.options
     elif item.type == "csd_slm":
         params["megabytes"] = (item.num_blocks or 0) * (item.block_size or 0) // MIB
     else:
         params |= {"block_size": item.block_size, "num_blocks": item.num_blocks}
-    if item.uuid:
+    if item.uuid and item.type != "aio":
         params["uuid"] = item.uuid
-    return Call(f"bdev_{item.type}_create", params)
-
-
-def delete_bdev(item: Bdev) -> Call:
-    """The RPC that deletes a bdev."""
     kind = "csd" if item.type in CSD_TYPES else item.type
-    return Call(f"bdev_{kind}_delete", {"name": item.name})
+    return Pair(Call(f"bdev_{item.type}_create", params), Call(f"bdev_{kind}_delete", {"name": item.name}))
 
 
-def create_subsystem(item: Subsystem) -> Call:
-    """The RPC that creates a subsystem, still without hosts, namespaces and listeners."""
+def _subsystem(item: Subsystem) -> Pair:
+    """A subsystem: it comes without hosts, namespaces and listeners, and goes with them."""
     params: dict[str, Any] = {"nqn": item.nqn, "allow_any_host": item.allow_any_host}
     if item.serial is not None:
         params["serial_number"] = item.serial
@@ -89,65 +101,48 @@ def create_subsystem(item: Subsystem) -> Call:
         params["model_number"] = item.model
     if item.max_namespaces:
         params["max_namespaces"] = item.max_namespaces
-    return Call("nvmf_create_subsystem", params)
+    return Pair(Call("nvmf_create_subsystem", params), Call("nvmf_delete_subsystem", {"nqn": item.nqn}))
 
 
-def delete_subsystem(nqn: str) -> Call:
-    """The RPC that deletes a subsystem with all that is in it."""
-    return Call("nvmf_delete_subsystem", {"nqn": nqn})
-
-
-def add_namespace(nqn: str, item: Namespace) -> Call:
-    """The RPC that adds a namespace."""
+def _namespace(nqn: str, item: Namespace) -> Pair:
+    """A namespace; its bdev stays."""
     params: dict[str, Any] = {"nsid": item.nsid, "bdev_name": item.bdev}
     identifiers = {"uuid": item.uuid, "nguid": item.nguid, "eui64": item.eui64}
     params |= {name: value for name, value in identifiers.items() if value is not None}
-    return Call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": params})
+    return Pair(
+        Call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": params}),
+        Call("nvmf_subsystem_remove_ns", {"nqn": nqn, "nsid": item.nsid}),
+    )
 
 
-def remove_namespace(nqn: str, nsid: int) -> Call:
-    """The RPC that removes a namespace; its bdev stays."""
-    return Call("nvmf_subsystem_remove_ns", {"nqn": nqn, "nsid": nsid})
+def _host(nqn: str, host: str) -> Pair:
+    """A host's right to connect."""
+    params = {"nqn": nqn, "host": host}
+    return Pair(Call("nvmf_subsystem_add_host", params), Call("nvmf_subsystem_remove_host", params))
 
 
-def add_host(nqn: str, host: str) -> Call:
-    """The RPC that lets a host connect."""
-    return Call("nvmf_subsystem_add_host", {"nqn": nqn, "host": host})
+def _any_host(nqn: str) -> Pair:
+    """Every host's right to connect."""
+    opened, closed = ({"nqn": nqn, "allow_any_host": allow} for allow in (True, False))
+    return Pair(Call("nvmf_subsystem_allow_any_host", opened), Call("nvmf_subsystem_allow_any_host", closed))
 
 
-def remove_host(nqn: str, host: str) -> Call:
-    """The RPC that lets a host no longer connect."""
-    return Call("nvmf_subsystem_remove_host", {"nqn": nqn, "host": host})
-
-
-def allow_any_host(nqn: str, *, allow: bool) -> Call:
-    """The RPC that opens a subsystem to every host, or closes it."""
-    return Call("nvmf_subsystem_allow_any_host", {"nqn": nqn, "allow_any_host": allow})
-
-
-def add_listener(nqn: str, item: Listener) -> Call:
-    """The RPC that makes a subsystem reachable at an address."""
-    return Call("nvmf_subsystem_add_listener", {"nqn": nqn, "listen_address": _address(item)})
-
-
-def remove_listener(nqn: str, item: Listener) -> Call:
-    """The RPC that makes a subsystem no longer reachable at an address."""
-    return Call("nvmf_subsystem_remove_listener", {"nqn": nqn, "listen_address": _address(item)})
-
-
-def set_right(nqn: str, host: str, programs: str | None) -> Call:
-    """The RPC that says what a host, or with no name all others, may do with programs; None takes the rule away."""
-    params = {"nqn": nqn, "host": host, "programs": programs}
-    return Call("csd_set_host_rights", {name: value for name, value in params.items() if value})
-
-
-def _address(item: Listener) -> dict[str, str]:
-    return {
+def _listener(nqn: str, item: Listener) -> Pair:
+    """An address at which a subsystem is reached."""
+    address = {
         "trtype": item.transport,
         "adrfam": item.family,
         "traddr": item.address,
         "trsvcid": item.service_id,
     }
+    params = {"nqn": nqn, "listen_address": address}
+    return Pair(Call("nvmf_subsystem_add_listener", params), Call("nvmf_subsystem_remove_listener", params))
+
+
+def _set_right(nqn: str, host: str, programs: str | None) -> Call:
+    """The RPC that says what a host, or with no name all others, may do with programs; None takes the rule away."""
+    params = {"nqn": nqn, "host": host, "programs": programs}
+    return Call("csd_set_host_rights", {name: value for name, value in params.items() if value})
 
 
 def _rights(found: Tree, goal: Tree) -> tuple[list[Change], list[Change]]:
@@ -158,11 +153,8 @@ def _rights(found: Tree, goal: Tree) -> tuple[list[Change], list[Change]]:
         for host in sorted(before.keys() | after.keys()):
             was, becomes = before.get(host), after.get(host)
             if was != becomes:
-                change = Change(
-                    _right_in_words(nqn, host, becomes),
-                    set_right(nqn, host, becomes),
-                    (set_right(nqn, host, was),),
-                )
+                pair = Pair(_set_right(nqn, host, becomes), _set_right(nqn, host, was))
+                change = pair.comes(_right_in_words(nqn, host, becomes))
                 (narrowed if becomes == RUN else widened).append(change)
     return narrowed, widened
 
@@ -186,70 +178,51 @@ def _empty(item: Subsystem) -> Subsystem:
     return Subsystem(item.nqn, allow_any_host=item.allow_any_host, hosts=(), namespaces=(), listeners=())
 
 
+def _beyond(items: tuple[Item, ...] | None, others: tuple[Item, ...] | None) -> list[Item]:
+    return [item for item in items or () if item not in (others or ())]
+
+
 def _take_access(before: Subsystem, after: Subsystem) -> Iterator[Change]:
     nqn = after.nqn
-    for listener in before.listeners or ():
-        if listener not in (after.listeners or ()):
-            yield Change(
-                f"stop listening on {listener} for {nqn}",
-                remove_listener(nqn, listener),
-                (add_listener(nqn, listener),),
-            )
+    for listener in _beyond(before.listeners, after.listeners):
+        yield _listener(nqn, listener).goes(f"stop listening on {listener} for {nqn}")
     if before.allow_any_host and not after.allow_any_host:
-        yield Change(
-            f"close {nqn} to hosts that are not listed",
-            allow_any_host(nqn, allow=False),
-            (allow_any_host(nqn, allow=True),),
-        )
-    for host in before.hosts or ():
-        if host not in (after.hosts or ()):
-            yield Change(
-                f"no longer allow host {host} to connect to {nqn}",
-                remove_host(nqn, host),
-                (add_host(nqn, host),),
-            )
+        yield _any_host(nqn).goes(f"close {nqn} to hosts that are not listed")
+    for host in _beyond(before.hosts, after.hosts):
+        yield _host(nqn, host).goes(f"no longer allow host {host} to connect to {nqn}")
 
 
 def _remove_namespaces(before: Subsystem, after: Subsystem, renewed: set[str]) -> Iterator[Change]:
-    for namespace in before.namespaces or ():
-        if namespace.bdev in renewed or namespace not in (after.namespaces or ()):
-            yield Change(
-                f"remove namespace {namespace.nsid} (bdev {namespace.bdev}) from {after.nqn}",
-                remove_namespace(after.nqn, namespace.nsid),
-                (add_namespace(after.nqn, namespace),),
-            )
+    for item in before.namespaces or ():
+        if item.bdev in renewed or item not in (after.namespaces or ()):
+            yield _namespace(after.nqn, item).goes(f"remove namespace {item.nsid} (bdev {item.bdev}) from {after.nqn}")
 
 
 def _delete_subsystem(item: Subsystem) -> Change:
+    pair = _subsystem(item)
     content = [
-        *(add_namespace(item.nqn, namespace) for namespace in item.namespaces or ()),
-        *(add_host(item.nqn, host) for host in item.hosts or ()),
-        *(add_listener(item.nqn, listener) for listener in item.listeners or ()),
+        *(_namespace(item.nqn, namespace) for namespace in item.namespaces or ()),
+        *(_host(item.nqn, host) for host in item.hosts or ()),
+        *(_listener(item.nqn, listener) for listener in item.listeners or ()),
     ]
     return Change(
         f"delete subsystem {item.nqn} with {len(item.namespaces or ())} namespace(s)",
-        delete_subsystem(item.nqn),
-        (create_subsystem(item), *content),
+        pair.take,
+        (pair.bring, *(part.bring for part in content)),
     )
 
 
 def _delete_bdev(item: Bdev) -> Change:
     lost = LOST.get(item.type, "")
-    return Change(
-        f"delete {item.type} bdev {item.name}, {item.size}{f', and the {lost} in it' if lost else ''}",
-        delete_bdev(item),
-        (create_bdev(item),),
-        left=f"an empty bdev like it is in its place, without the {lost} in it" if lost else "",
+    change = bdev(item).goes(
+        f"delete {item.type} bdev {item.name}, {item.size}{f', and the {lost} in it' if lost else ''}"
     )
+    return replace(change, left=f"an empty bdev like it is in its place, without the {lost} in it") if lost else change
 
 
 def _create_bdev(item: Bdev) -> Change:
     over = f" over {item.filename}" if item.filename else ""
-    return Change(
-        f"create {item.type} bdev {item.name}{over}, {item.size}",
-        create_bdev(item),
-        (delete_bdev(item),),
-    )
+    return bdev(item).comes(f"create {item.type} bdev {item.name}{over}, {item.size}")
 
 
 def _create_subsystem(item: Subsystem) -> Change:
@@ -257,50 +230,28 @@ def _create_subsystem(item: Subsystem) -> Change:
     words = [f"{name} {value}" for name, value in told if value]
     open_to_all = ["open to every host"] if item.allow_any_host else []
     details = ", ".join(words + open_to_all)
-    return Change(
-        f"create subsystem {item.nqn}{f' ({details})' if details else ''}",
-        create_subsystem(item),
-        (delete_subsystem(item.nqn),),
-    )
+    return _subsystem(item).comes(f"create subsystem {item.nqn}{f' ({details})' if details else ''}")
 
 
 def _fill(before: Subsystem, after: Subsystem, renewed: set[str]) -> Iterator[Change]:
     nqn = after.nqn
-    for namespace in after.namespaces or ():
-        if namespace.bdev in renewed or namespace not in (before.namespaces or ()):
-            yield Change(
-                f"add namespace {namespace.nsid} (bdev {namespace.bdev}) to {nqn}",
-                add_namespace(nqn, namespace),
-                (remove_namespace(nqn, namespace.nsid),),
-            )
-    for host in after.hosts or ():
-        if host not in (before.hosts or ()):
-            yield Change(
-                f"allow host {host} to connect to {nqn}",
-                add_host(nqn, host),
-                (remove_host(nqn, host),),
-            )
+    for item in after.namespaces or ():
+        if item.bdev in renewed or item not in (before.namespaces or ()):
+            yield _namespace(nqn, item).comes(f"add namespace {item.nsid} (bdev {item.bdev}) to {nqn}")
+    for host in _beyond(after.hosts, before.hosts):
+        yield _host(nqn, host).comes(f"allow host {host} to connect to {nqn}")
     if after.allow_any_host and not before.allow_any_host:
-        yield Change(
-            f"open {nqn} to every host",
-            allow_any_host(nqn, allow=True),
-            (allow_any_host(nqn, allow=False),),
-        )
+        yield _any_host(nqn).comes(f"open {nqn} to every host")
 
 
-def _create_transport(item: Transport) -> Change:
-    words = ", ".join(f"{name} {str(value).lower()}" for name, value in item.options.items())
+def _create_transport(kind: str, options: Mapping[str, Any]) -> Change:
+    words = ", ".join(f"{name} {str(value).lower()}" for name, value in options.items())
     return Change(
-        f"create transport {item.type}{f' ({words})' if words else ''}",
-        Call("nvmf_create_transport", {"trtype": item.type, **item.options}),
+        f"create transport {kind}{f' ({words})' if words else ''}",
+        Call("nvmf_create_transport", {"trtype": kind, **options}),
     )
 
 
 def _listen(before: Subsystem, after: Subsystem) -> Iterator[Change]:
-    for listener in after.listeners or ():
-        if listener not in (before.listeners or ()):
-            yield Change(
-                f"listen on {listener} for {after.nqn}",
-                add_listener(after.nqn, listener),
-                (remove_listener(after.nqn, listener),),
-            )
+    for listener in _beyond(after.listeners, before.listeners):
+        yield _listener(after.nqn, listener).comes(f"listen on {listener} for {after.nqn}")

@@ -14,6 +14,7 @@ from typing import Any
 from .. import names
 from ..errors import LabError, refuse
 from .model import (
+    COMPUTE_LIMITS,
     CSD_TYPES,
     LOAD,
     MIB,
@@ -25,7 +26,6 @@ from .model import (
     Listener,
     Namespace,
     Subsystem,
-    Transport,
     Tree,
 )
 from .reading import hex_text, uuid_text
@@ -37,21 +37,7 @@ _FIELD_TYPES = {
     "block_size": ("malloc", "csd_ram", "aio", "null"),
     "blocks": ("malloc", "csd_ram", "aio", "null"),
     "size_megabytes": ("malloc", "csd_ram", "aio", "null", "csd_slm"),
-    "slots": ("csd_compute",),
-    "max_active": ("csd_compute",),
-    "max_range_sets": ("csd_compute",),
-    "max_program_bytes": ("csd_compute",),
-    "max_total_bytes": ("csd_compute",),
-    "program_type": ("csd_compute",),
-}
-# What each number of a compute namespace can be: the width of its field in NVMe, where nothing else limits it.
-COMPUTE_LIMITS = {
-    "slots": (1, 65535),
-    "max_active": (1, 65535),
-    "max_range_sets": (1, 65535),
-    "max_program_bytes": (1, MIB),
-    "max_total_bytes": (MIB, 1024 * MIB),
-    "program_type": (0, 255),
+    **dict.fromkeys(COMPUTE_LIMITS, ("csd_compute",)),
 }
 
 
@@ -69,23 +55,23 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
     removing = params.get("state") == "absent"
     bdevs = [_bdev(item, check=check, removing=removing) for item in params.get("bdevs") or ()]
     subsystems = [_subsystem(item) for item in params.get("subsystems") or ()]
-    _no_duplicate("transport", (item.type for item in transports))
+    _no_duplicate("transport", (kind for kind, _ in transports))
     _no_duplicate("bdev name", (item.name for item in bdevs))
     _no_duplicate("subsystem NQN", (item.nqn for item in subsystems))
-    _no_duplicate("file behind an aio bdev", (_real(item.filename) for item in bdevs if item.filename))
+    _no_duplicate("file behind an aio bdev", (os.path.realpath(item.filename) for item in bdevs if item.filename))
     namespaces = [namespace for item in subsystems for namespace in item.namespaces or ()]
     for name in ("bdev", "uuid", "nguid", "eui64"):
         values = (getattr(namespace, name) for namespace in namespaces)
         _no_duplicate(f"{name} of a namespace", (value for value in values if value is not None))
     return Tree(
-        transports={item.type: item for item in transports},
+        transports=dict(transports),
         bdevs={item.name: item for item in bdevs},
         subsystems={item.nqn: item for item in subsystems},
         rights={item["nqn"]: _rights(item) for item in params.get("subsystems") or ()},
     )
 
 
-def _transport(item: Mapping[str, Any]) -> Transport:
+def _transport(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     options = {name: item[name] for name in sorted(item) if name != "type" and item[name] is not None}
     io_unit, max_io = options.get("io_unit_size"), options.get("max_io_size")
     if io_unit is not None and max_io is not None and max_io < io_unit:
@@ -94,7 +80,7 @@ def _transport(item: Mapping[str, Any]) -> Transport:
             "an I/O unit larger than the largest I/O",
             "make io_unit_size at most max_io_size",
         )
-    return Transport(item["type"], options)
+    return item["type"], options
 
 
 def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
@@ -127,7 +113,7 @@ def _bdev(item: Mapping[str, Any], *, check: bool, removing: bool) -> Bdev:
             f"one can have {RAM_MEGABYTES} MiB at most",
             "declare several of them",
         )
-    identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
+    identifier = _uuid(item, what)
     if kind == "aio":
         return _aio(item, what, blocks, identifier, check=check)
     return Bdev(name, kind, block_size, blocks, identifier)
@@ -143,7 +129,7 @@ def _only_its_own(item: Mapping[str, Any], what: str) -> None:
 
 def _csd(item: Mapping[str, Any], what: str) -> Bdev:
     """A namespace of csd_tgt: memory, or slots for programs."""
-    identifier = _uuid(item["uuid"], what) if item.get("uuid") else None
+    identifier = _uuid(item, what)
     if item["type"] == "csd_slm":
         return Bdev(item["name"], "csd_slm", SLM_BLOCK, _blocks(item, SLM_BLOCK, what), identifier)
     options = {name: item[name] for name in COMPUTE_LIMITS if item.get(name) is not None}
@@ -302,9 +288,9 @@ def _namespace(item: Mapping[str, Any], what: str) -> Namespace:
     return Namespace(
         nsid=nsid,
         bdev=item["bdev"],
-        uuid=_uuid(item["uuid"], asked) if item.get("uuid") else None,
-        nguid=_hex(item["nguid"], names.nguid, f"{asked}: nguid") if item.get("nguid") else None,
-        eui64=_hex(item["eui64"], names.eui64, f"{asked}: eui64") if item.get("eui64") else None,
+        uuid=_uuid(item, asked),
+        nguid=_hex(item, "nguid", names.nguid, asked),
+        eui64=_hex(item, "eui64", names.eui64, asked),
     )
 
 
@@ -320,18 +306,20 @@ def _listener(item: Mapping[str, Any], what: str) -> Listener:
     return Listener(transport, family, str(found), service)
 
 
-def _uuid(text: str, what: str) -> str:
+def _uuid(item: Mapping[str, Any], what: str) -> str | None:
+    text = item.get("uuid")
+    if not text:
+        return None
     refuse(f"{what}: UUID {text}", names.uuid(text))
     return uuid_text(text)
 
 
-def _hex(text: str, rule: names.Rule, what: str) -> str:
-    refuse(f"{what} {text}", rule(text))
+def _hex(item: Mapping[str, Any], name: str, rule: names.Rule, what: str) -> str | None:
+    text = item.get(name)
+    if not text:
+        return None
+    refuse(f"{what}: {name} {text}", rule(text))
     return hex_text(text)
-
-
-def _real(filename: str) -> str:
-    return os.path.realpath(filename)
 
 
 def _no_duplicate(what: str, values: Iterable[Hashable]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subsystem, Transport, Tree, differences
+from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subsystem, Tree, differences
 
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
 _SUBSYSTEM_FIELDS = ("serial", "model", "max_namespaces")
@@ -49,8 +49,9 @@ def goal(found: Tree, asked: Tree, options: Options) -> Tree:
     bdevs = bdevs_to_reach(found, asked, options)
     renewed = {name for name, item in bdevs.items() if name in found.bdevs and item != found.bdevs[name]}
     declared = {nqn: _subsystem(found, item, renewed, options) for nqn, item in asked.subsystems.items()}
+    transports = {name: _transport(found, name, item) for name, item in asked.transports.items()}
     tree = Tree(
-        transports={**found.transports, **{item.type: _transport(found, item) for item in asked.transports.values()}},
+        transports={**found.transports, **transports},
         bdevs=bdevs,
         subsystems=declared if options.purge else {**found.subsystems, **declared},
     )
@@ -106,16 +107,15 @@ def _rights(found: Tree, asked: Tree, options: Options) -> dict[str, Mapping[str
     return {nqn: rules for nqn, rules in rights.items() if rules}
 
 
-def _transport(found: Tree, asked: Transport) -> Transport:
-    there = found.transports.get(asked.type)
+def _transport(found: Tree, kind: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    there = found.transports.get(kind)
     if there is None:
         return asked
-    for name, wanted in asked.options.items():
-        if there.options.get(name) != wanted:
+    for name, wanted in asked.items():
+        if there.get(name) != wanted:
             raise LabError(
-                f"transport {asked.type} with {name} {_word(wanted)}",
-                f"it runs with {name} {_word(there.options.get(name))}, and SPDK can neither alter nor remove a "
-                "transport",
+                f"transport {kind} with {name} {_word(wanted)}",
+                f"it runs with {name} {_word(there.get(name))}, and SPDK can neither alter nor remove a transport",
                 "declare what it runs with; or stop the target, remove its saved configuration, and run again",
             )
     return there
@@ -162,18 +162,9 @@ def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Option
 
 
 def _completed(asked: Subsystem, there: Subsystem, namespaces: Iterable[Namespace], *, purge: bool) -> Subsystem:
-    untold_hosts = () if purge else there.hosts
-    untold_listeners = () if purge else there.listeners
-    return Subsystem(
-        nqn=asked.nqn,
-        serial=there.serial if asked.serial is None else asked.serial,
-        model=there.model if asked.model is None else asked.model,
-        max_namespaces=there.max_namespaces if asked.max_namespaces is None else asked.max_namespaces,
-        allow_any_host=asked.allow_any_host,
-        hosts=untold_hosts if asked.hosts is None else asked.hosts,
-        namespaces=tuple(namespaces),
-        listeners=untold_listeners if asked.listeners is None else asked.listeners,
-    )
+    told = {name: value for name, value in vars(asked).items() if value is not None}
+    kept = replace(there, hosts=(), listeners=()) if purge else there
+    return replace(kept, **{**told, "namespaces": tuple(namespaces)})
 
 
 def _namespace(
@@ -214,8 +205,8 @@ def _permit(options: Options, *, asked: str, found: str, loses: str = "", possib
 def _check_namespaces(found: Tree, tree: Tree) -> None:
     """Every new namespace has its bdev, and no bdev has two."""
     for nqn, subsystem in tree.subsystems.items():
-        there = found.subsystems[nqn].namespaces if nqn in found.subsystems else ()
-        for namespace in set(subsystem.namespaces or ()) - set(there or ()):
+        there = (found.subsystems[nqn].namespaces if nqn in found.subsystems else None) or ()
+        for namespace in [one for one in subsystem.namespaces or () if one not in there]:
             asked = f"namespace {namespace.nsid} of {nqn} on bdev {namespace.bdev}"
             if namespace.bdev not in tree.bdevs:
                 raise LabError(

@@ -7,19 +7,21 @@ neither compared nor changed. In a found tree None means that SPDK does not repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
+
+from ..arguments import SPDK_TARGET
 
 MIB = 1024 * 1024
 # Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
 SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
 SCRATCH_BDEV = "rpc_bench_data"
 
-# The types of bdev that can be declared. csd_ram and these are csd_tgt's; these stand for namespaces of other command
-# sets than NVM.
+# The types of bdev that can be declared.
+TYPES = tuple(SPDK_TARGET["bdevs"]["options"]["type"]["choices"])
+# csd_ram and these are csd_tgt's; these stand for namespaces of other command sets than NVM.
 CSD_TYPES = ("csd_slm", "csd_compute")
-TYPES = ("malloc", "csd_ram", "aio", "null", *CSD_TYPES)
 # Memory: what such bdevs hold ends with the target's process. The second have memory of their own, which is not part of
 # what the target takes at its start (-s).
 MEMORY_TYPES = ("malloc", "csd_ram", "csd_slm")
@@ -31,22 +33,15 @@ RAM_BLOCKS = (512, 4096)
 RAM_MEGABYTES = 32768  # as much as a worker maps of one bdev
 # What a host may do with programs: bring them in and take them out, or only run what is there.
 LOAD, RUN = "load", "run"
-COMPUTE_OPTIONS = (
-    "slots",
-    "max_active",
-    "max_range_sets",
-    "max_program_bytes",
-    "max_total_bytes",
-    "program_type",
-)
-
-
-@dataclass(frozen=True)
-class Transport:
-    """A transport type that the target speaks, with its options."""
-
-    type: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+# A compute namespace's numbers, and what each can be: the width of its field in NVMe, where nothing else limits it.
+COMPUTE_LIMITS = {
+    "slots": (1, 65535),
+    "max_active": (1, 65535),
+    "max_range_sets": (1, 65535),
+    "max_program_bytes": (1, MIB),
+    "max_total_bytes": (MIB, 1024 * MIB),
+    "program_type": (0, 255),
+}
 
 
 @dataclass(frozen=True)
@@ -119,28 +114,24 @@ class Subsystem:
 
 
 @dataclass(frozen=True)
-class Right:
-    """A rule of csd_tgt: what a host may do with a subsystem's programs. Without a host: all others."""
-
-    nqn: str
-    host: str | None
-    programs: str
-
-
-@dataclass(frozen=True)
 class Tree:
-    """A target's objects, by their names. ``rights``: subsystem -> host, "" for all others -> LOAD or RUN."""
+    """A target's objects, by their names.
 
-    transports: Mapping[str, Transport] = field(default_factory=dict)
+    Attributes:
+        transports: type -> options.
+        rights: subsystem -> host, "" for all others -> LOAD or RUN.
+    """
+
+    transports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     bdevs: Mapping[str, Bdev] = field(default_factory=dict)
     subsystems: Mapping[str, Subsystem] = field(default_factory=dict)
     rights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
-    def rules(self) -> list[Right]:
-        """The rights as a list, in a stable order."""
+    def rules(self) -> list[dict[str, str]]:
+        """The rights as csd_tgt lists them, in a stable order; a rule without a host is for all others."""
         return [
-            Right(nqn, host or None, programs)
+            {"nqn": nqn, **({"host": host} if host else {}), "programs": programs}
             for nqn, rules in sorted(self.rights.items())
             for host, programs in sorted(rules.items())
         ]
@@ -163,50 +154,45 @@ def differences(asked: object, found: object, *names: str) -> list[tuple[str, An
 
 def render(tree: Tree) -> str:
     """The tree as YAML-like text, one fact a line, in a stable order."""
-    parts: dict[str, Sequence[object]] = {
-        "transports": [tree.transports[name] for name in sorted(tree.transports)],
-        "bdevs": [tree.bdevs[name] for name in sorted(tree.bdevs)],
-        "subsystems": [tree.subsystems[nqn] for nqn in sorted(tree.subsystems)],
-    }
-    if tree.rights:
-        parts["rights"] = tree.rules
-    return "\n".join(line for name, items in parts.items() for line in _field_lines(name, items, ""))
+    ordered = replace(
+        tree,
+        transports=dict(sorted(tree.transports.items())),
+        bdevs=dict(sorted(tree.bdevs.items())),
+        subsystems=dict(sorted(tree.subsystems.items())),
+    )
+    data = as_data(ordered)
+    return "\n".join(line for name, items in data.items() for line in _field_lines(name, items, ""))
 
 
 def as_data(value: Any) -> Any:
     """A tree, or a part of it, as a module returns it: what is not known is left out."""
     if isinstance(value, Tree):
         return {
-            "transports": [as_data(item) for item in value.transports.values()],
+            "transports": [{"type": kind, **options} for kind, options in value.transports.items()],
             "bdevs": [as_data(item) for item in value.bdevs.values()],
             "subsystems": [as_data(item) for item in value.subsystems.values()],
-            **({"rights": [as_data(item) for item in value.rules]} if value.rights else {}),
+            **({"rights": value.rules} if value.rights else {}),
         }
-    if isinstance(value, Transport):
-        return {"type": value.type, **value.options}
     if is_dataclass(value) and not isinstance(value, type):
         pairs = [(item.name, getattr(value, item.name)) for item in fields(value) if item.name != "options"]
         return {name: as_data(item) for name, item in pairs if item is not None} | dict(getattr(value, "options", {}))
-    if isinstance(value, (list, tuple)):
-        return [as_data(item) for item in value]
-    return value
+    return [as_data(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _field_lines(name: str, value: Any, indent: str) -> list[str]:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if not value:
-            return [f"{indent}{name}: []"]
-        return [f"{indent}{name}:", *(line for item in value for line in _item_lines(item, indent + "  "))]
-    return [f"{indent}{name}: {_scalar(value)}"]
+    if not isinstance(value, list):
+        return [f"{indent}{name}: {_scalar(value)}"]
+    if not value:
+        return [f"{indent}{name}: []"]
+    return [f"{indent}{name}:", *(line for item in value for line in _item_lines(item, indent + "  "))]
 
 
 def _item_lines(item: Any, indent: str) -> list[str]:
     """A list's item: its first line carries the dash."""
-    data = as_data(item)
-    if not isinstance(data, Mapping):
-        return [f"{indent}- {_scalar(data)}"]
+    if not isinstance(item, Mapping):
+        return [f"{indent}- {_scalar(item)}"]
     # Whether a bdev is claimed follows from the namespaces: it is no fact of its own.
-    shown = [(name, value) for name, value in data.items() if name != "claimed"]
+    shown = [(name, value) for name, value in item.items() if name != "claimed"]
     lines = [line for name, value in shown for line in _field_lines(name, value, indent + "  ")]
     return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
 

@@ -11,13 +11,12 @@ import socket
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
 
 from ..errors import LabError
+from ..processes import PROC, Process, running
 from .model import Listener
 
 _LISTENING = "0A"
-_PROC = Path("/proc")
 
 
 def check_listener(listener: Listener, nqn: str) -> None:
@@ -54,9 +53,9 @@ def owner(listener: Listener) -> str:
     """The process that listens there: pid and command, or why it cannot be named."""
     address = ip_address(listener.address)
     inodes = {inode for found, port, inode in _listening() if _meets(found, address) and port == listener.service_id}
-    for folder in _PROC.glob("[0-9]*"):
-        if inodes & _sockets(folder):
-            return f"process {folder.name} ({_command(folder)})"
+    for process in running():
+        if inodes & _sockets(process):
+            return f"process {process.pid} ({' '.join(process.argv)})"
     return "a process that cannot be seen from here (another container's, or the kernel's)"
 
 
@@ -64,7 +63,7 @@ def _listening() -> Iterator[tuple[IPv4Address | IPv6Address, str, str]]:
     """Address, port and inode of every TCP socket that listens."""
     for name in ("tcp", "tcp6"):
         try:
-            rows = (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]
+            rows = (PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
         for row in rows:
@@ -86,11 +85,11 @@ def _meets(found: IPv4Address | IPv6Address, asked: IPv4Address | IPv6Address) -
     return found == asked or found.is_unspecified or asked.is_unspecified
 
 
-def _sockets(process: Path) -> set[str]:
+def _sockets(process: Process) -> set[str]:
     """Inodes of the sockets that a process holds."""
     inodes: set[str] = set()
     try:
-        for entry in (process / "fd").iterdir():
+        for entry in (PROC / str(process.pid) / "fd").iterdir():
             link = str(entry.readlink())
             if link.startswith("socket:["):
                 inodes.add(link[len("socket:[") : -1])
@@ -98,12 +97,3 @@ def _sockets(process: Path) -> set[str]:
         # It ended while we looked, or belongs to somebody whom we may not look at.
         pass
     return inodes
-
-
-def _command(process: Path) -> str:
-    try:
-        words = (process / "cmdline").read_bytes().split(b"\0")
-        text = b" ".join(words).decode(errors="replace").strip()
-        return text or (process / "comm").read_text(encoding="utf-8").strip()
-    except OSError:
-        return "its command cannot be read"

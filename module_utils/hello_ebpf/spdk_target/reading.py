@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..jsonrpc import Call, Client, RpcError
-from .model import COMPUTE_OPTIONS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Transport, Tree
+from .model import COMPUTE_LIMITS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Tree
 
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
 _PRODUCTS = {
@@ -26,7 +26,7 @@ def read_tree(client: Client) -> Tree:
     """The objects of a running target, in one round trip."""
     transports, bdevs, subsystems = client.batch(READS)
     return Tree(
-        transports={item.type: item for item in map(_transport, transports)},
+        transports=dict(map(_transport, transports)),
         bdevs={item.name: item for item in map(_bdev, bdevs)},
         # The discovery subsystem is SPDK's own: it is always there.
         subsystems={item["nqn"]: _subsystem(item) for item in subsystems if item["subtype"] == "NVMe"},
@@ -49,15 +49,14 @@ def read_rights(client: Client) -> dict[str, dict[str, str]]:
 
 def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
     """The objects that a target has after it loaded saved calls."""
-    transports: dict[str, Transport] = {}
+    transports: dict[str, dict[str, Any]] = {}
     bdevs: dict[str, Bdev] = {}
     subsystems: dict[str, dict[str, Any]] = {}
     rights: dict[str, dict[str, str]] = {}
     for call in calls:
         method, params = str(call.get("method")), call.get("params") or {}
         if method == "nvmf_create_transport":
-            item = _transport(params)
-            transports[item.type] = item
+            transports |= dict([_transport(params)])
         elif method in CREATES:
             bdevs[params["name"]] = _saved_bdev(method.removeprefix("bdev_").removesuffix("_create"), params)
         elif method == "nvmf_create_subsystem":
@@ -83,8 +82,8 @@ def hex_text(text: str) -> str:
     return text.replace("-", "").upper()
 
 
-def _transport(item: Mapping[str, Any]) -> Transport:
-    return Transport(item["trtype"].upper(), {name: item[name] for name in sorted(item) if name != "trtype"})
+def _transport(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    return item["trtype"].upper(), {name: item[name] for name in sorted(item) if name != "trtype"}
 
 
 def _bdev(item: Mapping[str, Any]) -> Bdev:
@@ -105,7 +104,7 @@ def _bdev(item: Mapping[str, Any]) -> Bdev:
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in COMPUTE_OPTIONS if name in found}
+    return {name: found[name] for name in COMPUTE_LIMITS if name in found}
 
 
 def _saved_bdev(kind: str, params: Mapping[str, Any]) -> Bdev:

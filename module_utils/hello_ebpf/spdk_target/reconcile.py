@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ..errors import LabError
@@ -27,13 +28,13 @@ class Found:
         tree: the target's objects; of a target that does not run, those that it will start with.
         running: the target's configuration as it would be saved; None where no file was asked for, or it does not run.
         file: the saved file; None where none was asked for.
-        file_text: what to show of the file where it is only predicted.
+        predicted: it is what the steps lead to.
     """
 
     tree: Tree
     running: saved.Config | None = None
     file: saved.SavedFile | None = None
-    file_text: str = ""
+    predicted: bool = False
 
 
 @dataclass
@@ -78,7 +79,10 @@ class Reconciler:
         wanted = goal(found.tree, self.asked, self.options)
         needed = changes(found.tree, wanted)
         self._check_listeners(found.tree, wanted)
-        steps = [Step(change.summary, self._send(change.call), self._take_back(change)) for change in needed]
+        steps = [
+            Step(one.summary, partial(self._send, one.call), partial(self._take_back, one) if one.undo else None)
+            for one in needed
+        ]
         self._check_methods(needed)
         if not self.planned:
             self.planned = [change.call for change in needed]
@@ -90,8 +94,7 @@ class Reconciler:
 
     def predict(self, found: Found) -> Found:
         """The state after the planned steps."""
-        text = f"{self.config_file}: as the target runs after this" if self.config_file else ""
-        return replace(found, tree=goal(found.tree, self.asked, self.options), file_text=text)
+        return replace(found, tree=goal(found.tree, self.asked, self.options), predicted=True)
 
     def render(self, found: Found) -> str:
         """A state as text."""
@@ -124,23 +127,14 @@ class Reconciler:
                 if not any(overlap(listener, other) for other in leaving):
                     check_listener(listener, nqn)
 
-    def _send(self, call: Call) -> Callable[[], object]:
-        def send() -> None:
+    def _send(self, *calls: Call) -> None:
+        for call in calls:
             write(self._connected(), call)
 
-        return send
-
-    def _take_back(self, change: Change) -> Callable[[], object] | None:
-        if not change.undo:
-            return None
-
-        def take_back() -> None:
-            for call in change.undo:
-                write(self._connected(), call)
-            if change.left:
-                raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
-
-        return take_back
+    def _take_back(self, change: Change) -> None:
+        self._send(*change.undo)
+        if change.left:
+            raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
 
     def _connected(self) -> Client:
         if self.client is None:
@@ -157,31 +151,28 @@ class Reconciler:
         return not saved.is_current(found.file, found.running)
 
     def _save(self) -> None:
-        client = self._connected()
-        if self.config_file is None:
-            return
-        saved.check_folder(self.config_file)
-        saved.write_file(self.config_file, saved.read_running(client, read_tree(client).transports))
+        if self.config_file is not None:
+            saved.save(self._connected(), self.config_file)
 
     def _render_file(self, found: Found) -> list[str]:
-        if found.file is None or self.config_file is None:
+        if found.file is None:
             return []
-        if found.file_text:
-            return ["config_file:", f"  {found.file_text}"]
-        if not found.file.exists:
-            return ["config_file:", f"  {self.config_file}: missing"]
-        if found.running is None:
-            return ["config_file:", f"  {self.config_file}: what the target starts with"]
-        if saved.is_current(found.file, found.running):
-            return ["config_file:", f"  {self.config_file}: as the target runs"]
-        held, runs = saved.lines(found.file.config), saved.lines(found.running)
-        return [
-            "config_file:",
-            f"  {self.config_file}: not as the target runs",
-            *(["  mode: " + oct(found.file.mode or 0)] if not found.file.closed else []),
-            *(f"  only in the file: {line}" for line in sorted(held - runs)),
-            *(f"  only in the target: {line}" for line in sorted(runs - held)),
-        ]
+        details: list[str] = []
+        if found.predicted:
+            said = "as the target runs after this"
+        elif not found.file.exists:
+            said = "missing"
+        elif found.running is None:
+            said = "what the target starts with"
+        elif saved.is_current(found.file, found.running):
+            said = "as the target runs"
+        else:
+            said = "not as the target runs"
+            held, runs = saved.lines(found.file.config), saved.lines(found.running)
+            details = [f"  mode: {oct(found.file.mode or 0)}"] if not found.file.closed else []
+            details += [f"  only in the file: {line}" for line in sorted(held - runs)]
+            details += [f"  only in the target: {line}" for line in sorted(runs - held)]
+        return ["config_file:", f"  {self.config_file}: {said}", *details]
 
 
 def _listeners(tree: Tree) -> set[Listener]:

@@ -21,8 +21,8 @@ from typing import Any
 
 from ..errors import LabError
 from ..jsonrpc import Call, Client
-from .model import Transport, Tree
-from .reading import tree_from_saved
+from .model import Tree
+from .reading import read_tree, tree_from_saved
 
 MODE = 0o600
 GROUP_MODE = 0o640  # of a group that is not root's own: the one that may command the target
@@ -30,6 +30,7 @@ _LISTEN = "nvmf_subsystem_add_listener"
 
 SavedCall = Mapping[str, Any]
 Config = Mapping[str, Sequence[SavedCall]]
+Transports = Mapping[str, Mapping[str, Any]]  # type -> options
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class SavedFile:
         return self.mode in {None, MODE} or (self.mode == GROUP_MODE and self.group != 0)
 
 
-def read_running(client: Client, transports: Mapping[str, Transport]) -> Config:
+def read_running(client: Client, transports: Transports) -> Config:
     """The configuration of the running target, by SPDK's own subsystems (bdev, nvmf, ...), in their order."""
     names = [item["subsystem"] for item in client.call("framework_get_subsystems")]
     configs = client.batch([Call("framework_get_config", {"name": name}) for name in names])
@@ -107,6 +108,12 @@ def check_folder(path: str) -> None:
         )
 
 
+def save(client: Client, path: str) -> None:
+    """Keep what runs."""
+    check_folder(path)
+    write_file(path, read_running(client, read_tree(client).transports))
+
+
 def write_file(path: str, config: Config) -> None:
     """Replace the file in one step, for whom it was for; after a power cut it is the old one or the new one."""
     items = [{"subsystem": name, "config": list(calls)} for name, calls in config.items()]
@@ -135,14 +142,13 @@ def write_file(path: str, config: Config) -> None:
         os.close(folder)
 
 
-def _amended(config: Iterable[SavedCall], transports: Mapping[str, Transport]) -> list[SavedCall]:
+def _amended(config: Iterable[SavedCall], transports: Transports) -> list[SavedCall]:
     calls = [_with_options(call, transports) for call in config]
     return [call for call in calls if call["method"] != _LISTEN] + [c for c in calls if c["method"] == _LISTEN]
 
 
-def _with_options(call: SavedCall, transports: Mapping[str, Transport]) -> SavedCall:
+def _with_options(call: SavedCall, transports: Transports) -> SavedCall:
     if call["method"] != "nvmf_create_transport":
         return call
     params = call["params"]
-    known = transports.get(params["trtype"].upper())
-    return {**call, "params": {**(known.options if known else {}), **params}}
+    return {**call, "params": {**transports.get(params["trtype"].upper(), {}), **params}}
