@@ -33,7 +33,7 @@ install_workers: csd_workers csd_compile
 
 # --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
 
-WORKER_TESTS := test_memory test_aside test_ring test_worker test_kills test_blobs test_faults test_ranges
+WORKER_TESTS := test_memory test_aside test_ring test_worker test_kills test_blobs test_faults test_ranges test_kept
 WORKER_CHECKED := $(addprefix $(WORKER_BUILD)/checked/,lab.o csd_executor.o csd_kit.o csd_aside.o csd_spawner_link.o csd_memory.o csd_ring.o csd_blob.o \
 	$(patsubst confine/%.c,%.o,$(wildcard confine/*.c)))
 WORKER_TEST_INCLUDES := $(WORKER_INCLUDES) -Iworker/tests -Itranslator/tests
@@ -57,14 +57,18 @@ $(WORKER_BUILD)/faults.bpf.o: worker/tests/faults.bpf.c programs/csd_bpf.h | $(W
 $(WORKER_BUILD)/writes.bpf.o: worker/tests/writes.bpf.c programs/csd_bpf.h | $(WORKER_BUILD)
 	$(CLANG) $(TRANSLATED_BPF) -mcpu=v3 -c $< -o $@
 
-$(WORKER_BUILD)/faults.csd $(WORKER_BUILD)/writes.csd: $(WORKER_BUILD)/%.csd: $(WORKER_BUILD)/%.bpf.o $(BUILD)/csd_compile
+# With what its maps are.
+$(WORKER_BUILD)/keeps.bpf.o: worker/tests/keeps.bpf.c programs/csd_bpf.h | $(WORKER_BUILD)
+	$(CLANG) $(TRANSLATED_BPF) -g -mcpu=v3 -c $< -o $@
+
+$(addprefix $(WORKER_BUILD)/,faults.csd writes.csd keeps.csd): $(WORKER_BUILD)/%.csd: $(WORKER_BUILD)/%.bpf.o $(BUILD)/csd_compile
 	$(BUILD)/csd_compile $< -o $@
 
-# The target's copies of ranges.
+# The target's copies of ranges, and of what is kept.
 $(WORKER_BUILD)/checked/csd_copies.o: target/csd_copies.c target/csd_copies.h $(WORKER_HEADERS) | $(WORKER_BUILD)/checked
 	$(CC) $(SANITIZE) $(WARNINGS) $(WORKER_TEST_INCLUDES) -c $< -o $@
-$(WORKER_BUILD)/checked/test_ranges.o: target/csd_copies.h
-$(WORKER_BUILD)/test_ranges: $(WORKER_BUILD)/checked/csd_copies.o
+$(addprefix $(WORKER_BUILD)/checked/,test_ranges.o test_kept.o): target/csd_copies.h
+$(addprefix $(WORKER_BUILD)/,test_ranges test_kept): $(WORKER_BUILD)/checked/csd_copies.o
 
 $(WORKER_BUILD)/test_faults: $(TRANSLATOR_CHECKED)
 $(WORKER_BUILD)/checked/test_faults.o: $(TRANSLATOR_HEADERS)
@@ -86,13 +90,14 @@ WORKER_USERS := $(if $(filter 0,$(shell id -u)),'' 65534,'')
 
 .PHONY: check_worker
 check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%) $(BLOB_NAMES:%=$(WORKER_BUILD)/%.csd) \
-		$(WORKER_BUILD)/faults.csd $(WORKER_BUILD)/writes.csd $(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
+		$(addprefix $(WORKER_BUILD)/,faults.csd writes.csd keeps.csd) $(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
 	$(WORKER_BUILD)/test_memory
 	$(WORKER_BUILD)/test_aside
 	$(WORKER_BUILD)/test_ring
 	$(WORKER_BUILD)/test_blobs $(WORKER_BUILD) $(BUILD)/translator/native $(BLOB_NAMES)
 	$(WORKER_BUILD)/test_faults $(WORKER_BUILD) $(WORKER_BUILD)/faults.bpf.o
 	$(WORKER_BUILD)/test_ranges $(WORKER_BUILD)
+	$(WORKER_BUILD)/test_kept $(WORKER_BUILD)
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_worker $(WORKER_BUILD) $$user || exit; done
 	for user in $(WORKER_USERS); do $(WORKER_BUILD)/test_kills $(WORKER_BUILD) $(KILL_ROUNDS) $(FUZZ_SEED) $$user || exit; done
 
