@@ -45,6 +45,7 @@ $(BUILD)/test/csd_output_test: target/csd_output.c
 $(BUILD)/test/csd_effects_test: target/csd_effects.c
 $(BUILD)/test/csd_limit_test: target/csd_limit.c
 $(BUILD)/test/csd_copies_test: target/csd_copies.c
+$(BUILD)/test/csd_kept_test: target/csd_kept.c target/csd_turns.c
 $(BUILD)/test/csd_cpus_test: target/csd_cpus.c
 $(BUILD)/test/csd_turns_test: target/csd_turns.c
 $(BUILD)/test/csd_faults_test: target/csd_faults.c
