@@ -26,11 +26,11 @@ MALLOC: Mapping[str, Any] = {"method": "bdev_malloc_create", "num_blocks": 13107
 RAM: Mapping[str, Any] = {**MALLOC, "method": "bdev_csd_ram_create"}
 
 
-def compiled(source: str, folder: Path) -> bytes:
-    """An ELF from source text that includes csd_bpf.h."""
+def compiled(source: str, folder: Path, *options: str) -> bytes:
+    """An ELF from source text that includes csd_bpf.h; what has maps needs the option -g."""
     path = folder / "program.bpf.c"
     path.write_text(source)
-    return compile_program(path, folder)
+    return compile_program(path, folder, *options)
 
 
 class ComputeTarget:
