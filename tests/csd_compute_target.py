@@ -152,15 +152,19 @@ class ComputeTarget:
         found: dict[str, int] = next(program for program in programs if program["pind"] == pind)
         return found
 
-    def connect(self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64) -> SpdkTransport:
-        place = Place("127.0.0.1", str(self.port), NQN, HOSTNQN)
+    def connect(
+        self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64, hostnqn: str = HOSTNQN
+    ) -> SpdkTransport:
+        place = Place("127.0.0.1", str(self.port), NQN, hostnqn)
         return SpdkTransport(
             place, program=BRIDGE, queues=queues, core=core, memory_megabytes=memory_megabytes, timeout_seconds=60
         )
 
     @contextmanager
-    def host(self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64) -> Iterator[SpdkTransport]:
-        transport = self.connect(queues=queues, core=core, memory_megabytes=memory_megabytes)
+    def host(
+        self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64, hostnqn: str = HOSTNQN
+    ) -> Iterator[SpdkTransport]:
+        transport = self.connect(queues=queues, core=core, memory_megabytes=memory_megabytes, hostnqn=hostnqn)
         try:
             yield transport
         finally:

@@ -18,10 +18,11 @@ from ansible.module_utils.hello_ebpf.csd.commands import MemoryRange
 from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
-from csd_compute_target import COMPUTE, DATA, RAM, SLM, WorkerTarget, compiled
+from csd_compute_target import COMPUTE, DATA, HOSTNQN, RAM, SLM, WorkerTarget, compiled
 from waiting import until
 
 PORT = 24180
+OTHER_HOST = f"{HOSTNQN[:-1]}1"
 MEGABYTE = 1 << 20
 FAULT, TIME, INTERRUPTED, ABORTED, NOT_ACTIVE = 0x7C0, 0x7C1, 0x021, 0x007, 0x198
 
@@ -211,7 +212,7 @@ def test_a_run_finds_what_the_one_before_it_left(target: WorkerTarget) -> None:
         assert counts(host) == Counts(3, 1, 3, INPUT.length // 2)
         target.call("csd_deactivate_program", name="csd0_compute", pind=0)
         target.call("csd_activate_program", name="csd0_compute", pind=0)
-    with target.host() as host:
+    with target.host(hostnqn=OTHER_HOST) as host:
         write(host, INPUT, bytes([5]) * INPUT.length)
         assert counts(host) == Counts(4, 1, 3, 3 * INPUT.length)
     shown = target.call("csd_get_programs", name="csd0_compute")[0]["programs"][0]
@@ -284,7 +285,7 @@ def test_of_runs_at_a_time_nothing_is_lost(tmp_path: Path) -> None:
         target.load(0, compiled(COUNTER, target.folder, "-g"))
         with (
             target.host(queues=2, core=-1, memory_megabytes=32) as one,
-            target.host(queues=2, core=-1, memory_megabytes=32) as two,
+            target.host(queues=2, core=-1, memory_megabytes=32, hostnqn=OTHER_HOST) as two,
         ):
             tags = [(host, host.submit(scan(), queue)) for _ in range(turns) for host in (one, two) for queue in (0, 1)]
             seen = []
@@ -303,7 +304,7 @@ def test_who_waits_for_its_turn_can_be_aborted_or_leave_and_keeps_no_other_progr
         loops = host.submit(execute(2))
         until("it runs", lambda: patient.stats(0)["runs"] == 1)
         waits = [host.submit(execute()) for _ in range(20)]
-        with patient.host() as other:
+        with patient.host(hostnqn=OTHER_HOST) as other:
             other.submit(execute())
             # A queue's commands begin in order: when this one is answered, those before it wait.
             for one in (host, other):
