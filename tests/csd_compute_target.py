@@ -26,11 +26,11 @@ MALLOC: Mapping[str, Any] = {"method": "bdev_malloc_create", "num_blocks": 13107
 RAM: Mapping[str, Any] = {**MALLOC, "method": "bdev_csd_ram_create"}
 
 
-def compiled(source: str, folder: Path) -> bytes:
-    """An ELF from source text that includes csd_bpf.h."""
+def compiled(source: str, folder: Path, *options: str) -> bytes:
+    """An ELF from source text that includes csd_bpf.h; what has maps needs the option -g."""
     path = folder / "program.bpf.c"
     path.write_text(source)
-    return compile_program(path, folder)
+    return compile_program(path, folder, *options)
 
 
 class ComputeTarget:
@@ -152,15 +152,19 @@ class ComputeTarget:
         found: dict[str, int] = next(program for program in programs if program["pind"] == pind)
         return found
 
-    def connect(self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64) -> SpdkTransport:
-        place = Place("127.0.0.1", str(self.port), NQN, HOSTNQN)
+    def connect(
+        self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64, hostnqn: str = HOSTNQN
+    ) -> SpdkTransport:
+        place = Place("127.0.0.1", str(self.port), NQN, hostnqn)
         return SpdkTransport(
             place, program=BRIDGE, queues=queues, core=core, memory_megabytes=memory_megabytes, timeout_seconds=60
         )
 
     @contextmanager
-    def host(self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64) -> Iterator[SpdkTransport]:
-        transport = self.connect(queues=queues, core=core, memory_megabytes=memory_megabytes)
+    def host(
+        self, *, queues: int = 1, core: int = 0, memory_megabytes: int = 64, hostnqn: str = HOSTNQN
+    ) -> Iterator[SpdkTransport]:
+        transport = self.connect(queues=queues, core=core, memory_megabytes=memory_megabytes, hostnqn=hostnqn)
         try:
             yield transport
         finally:

@@ -212,15 +212,26 @@ struct csd_context {
  * bpf_printk: a line for who looks for the program's faults; up to three arguments. %d %i %u %x %X %c %s %p, with l or ll
  * for 64 bits, a width, and the flags 0 - + and space.
  * bpf_map_..., bpf_for_each_map_elem: maps as libbpf declares them, BPF_MAP_TYPE_HASH and BPF_MAP_TYPE_ARRAY; compile with -g.
- * They are the program's own, like its variables, and empty when a run begins.
+ * They are the program's own, like its variables, and empty when a run begins; or its slot's, with CSD_MAP_KEPT.
  *
  *	struct {
  *		__uint(type, BPF_MAP_TYPE_HASH);
  *		__uint(max_entries, 1000);
+ *		__uint(map_flags, CSD_MAP_KEPT);
  *		__type(key, __u64);
  *		__type(value, struct group);
  *	} groups CSD_SECTION(".maps");
  */
+
+/*
+ * A map that belongs to the slot: a run finds what the one before it left there. It is empty when the program was loaded. What a
+ * run does to it counts when the run has ended well; after a fault, its time or an Abort it is as it was. Runs of a slot whose
+ * program has such a map follow one another. All of a program take at most CSD_MAX_KEPT_BYTES. A bit that Linux has no use for:
+ * its own flags of maps begin at bit 0.
+ */
+#define CSD_MAP_KEPT		(1u << 30)
+#define CSD_MAX_KEPT_BYTES	(1024 * 1024)
+
 #if defined(__bpf__) || defined(CSD_NATIVE)
 #ifndef __uint
 #define __uint(name, value)	int (*name)[value]

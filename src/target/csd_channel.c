@@ -9,6 +9,8 @@
 
 /* How often it is looked whether somebody still waits for the runs that have not begun. */
 #define SWEEP_MICROSECONDS	10000
+/* How often it is looked whether the turn of those has come that wait for a run of their slot on another thread. */
+#define QUEUE_MICROSECONDS	1000
 
 /* Workers of a program, as long as it is in its slot. */
 struct csd_channel_pool {
@@ -21,8 +23,10 @@ struct csd_channel_pool {
 struct csd_channel {
 	struct spdk_io_channel *work;
 	struct spdk_poller *sweeper;
+	struct spdk_poller *usher;
 	struct csd_shares shares;
 	TAILQ_HEAD(, csd_run) runs;	/* also those that have not begun */
+	TAILQ_HEAD(, csd_run) queue;	/* of these: a run before them has what their program's maps keep. They take no room of others */
 	struct csd_reader_buffers buffers;
 	struct spdk_io_channel *workers;
 	TAILQ_HEAD(, csd_channel_pool) pools;
@@ -116,6 +120,83 @@ csd_channel_admit(struct csd_channel *channel)
 }
 
 static void
+csd_channel_unqueue(struct csd_channel *channel, struct csd_run *run)
+{
+	run->queued = false;
+	TAILQ_REMOVE(&channel->queue, run, queue);
+}
+
+/* Its turn has come, or never will: nobody waits for it. */
+static void
+csd_channel_call(struct csd_channel *channel, struct csd_run *run, bool wanted)
+{
+	csd_channel_unqueue(channel, run);
+	if (!wanted) {
+		run->unwanted = true;
+		run->ended = true;
+		csd_work_ready(&run->work);
+	} else if (csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair) != 0) {
+		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+		csd_work_ready(&run->work);
+	}
+}
+
+static bool
+csd_channel_look_at_queue(struct csd_channel *channel)
+{
+	struct csd_run *run, *next;
+	bool called = false;
+
+	TAILQ_FOREACH_SAFE(run, &channel->queue, queue, next) {
+		bool wanted = csd_request_wanted(run->req);
+
+		if (!wanted || csd_kept_has(run->loaded->kept, &run->turn)) {
+			csd_channel_call(channel, run, wanted);
+			called = true;
+		}
+	}
+	if (TAILQ_EMPTY(&channel->queue)) {
+		spdk_poller_pause(channel->usher);
+	}
+	return called;
+}
+
+static int
+csd_channel_usher(void *ctx)
+{
+	struct csd_channel *channel = ctx;
+
+	if (!csd_channel_look_at_queue(channel)) {
+		return SPDK_POLLER_IDLE;
+	}
+	csd_channel_admit(channel);
+	return SPDK_POLLER_BUSY;
+}
+
+/* To those that wait for room; or first to those that wait for what their program's maps keep. 0 or -ENOMEM. */
+static int
+csd_channel_join(struct csd_channel *channel, struct csd_run *run)
+{
+	struct csd_kept *kept = run->loaded->kept;
+	int rc;
+
+	if (kept != NULL && csd_kept_join(kept, &run->turn, spdk_nvmf_request_get_host_nqn(run->req)) != 0) {
+		return -ENOMEM;
+	}
+	if (kept != NULL && !csd_kept_has(kept, &run->turn)) {
+		run->queued = true;
+		TAILQ_INSERT_TAIL(&channel->queue, run, queue);
+		spdk_poller_resume(channel->usher);
+		return 0;
+	}
+	rc = csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair);
+	if (rc != 0 && kept != NULL) {
+		csd_kept_leave(kept, &run->turn);
+	}
+	return rc;
+}
+
+static void
 csd_channel_notified(void *ctx)
 {
 	struct csd_run *run = ctx;
@@ -130,12 +211,18 @@ csd_channel_finish(struct csd_channel *channel, struct csd_run *run)
 	struct csd_channel_pool *pool = run->pool;
 
 	TAILQ_REMOVE(&channel->runs, run, link);
-	csd_shares_leave(&channel->shares, &run->waiter);
+	if (run->waiter.share != NULL) {
+		csd_shares_leave(&channel->shares, &run->waiter);
+	}
 	csd_work_end(&run->work);
+	if (run->loaded->kept != NULL) {
+		csd_kept_leave(run->loaded->kept, &run->turn);
+	}
 	csd_run_finish(run);
 	if (pool != NULL) {
 		csd_channel_put_pool(channel, pool);
 	}
+	csd_channel_look_at_queue(channel);
 	csd_channel_admit(channel);
 	spdk_put_io_channel(io_channel);
 }
@@ -232,7 +319,7 @@ csd_channel_submit(struct csd_compute *compute, struct csd_run *run)
 	int rc = csd_work_begin(&run->work, channel->work, spdk_nvmf_request_get_host_nqn(run->req), csd_channel_slice);
 
 	if (rc == 0) {
-		rc = csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair);
+		rc = csd_channel_join(channel, run);
 		if (rc != 0) {
 			csd_work_end(&run->work);
 		}
@@ -261,7 +348,9 @@ csd_channel_abort_run(struct csd_channel *channel, struct spdk_nvmf_request *req
 	if (run == NULL || run->ended || run->stores) {
 		return false;	/* too late: it is about to be answered */
 	}
-	if (run->waiter.waits) {
+	if (run->queued) {
+		csd_channel_unqueue(channel, run);
+	} else if (run->waiter.waits) {
 		csd_shares_take(&channel->shares, &run->waiter);
 	}
 	run->aborted = true;
@@ -283,6 +372,7 @@ static void
 csd_channel_free(struct csd_channel *channel)
 {
 	spdk_poller_unregister(&channel->sweeper);
+	spdk_poller_unregister(&channel->usher);
 	if (channel->work != NULL) {
 		spdk_put_io_channel(channel->work);
 	}
@@ -299,16 +389,19 @@ csd_channel_create(void *io_device, void *ctx)
 
 	(void)io_device;
 	TAILQ_INIT(&channel->runs);
+	TAILQ_INIT(&channel->queue);
 	TAILQ_INIT(&channel->pools);
 	csd_shares_init(&channel->shares);
 	channel->work = csd_work_hold();
 	channel->workers = csd_workers_hold();
 	channel->sweeper = SPDK_POLLER_REGISTER(csd_channel_sweep, channel, SWEEP_MICROSECONDS);
-	if (channel->work == NULL || channel->sweeper == NULL || channel->workers == NULL) {
+	channel->usher = SPDK_POLLER_REGISTER(csd_channel_usher, channel, QUEUE_MICROSECONDS);
+	if (channel->work == NULL || channel->sweeper == NULL || channel->usher == NULL || channel->workers == NULL) {
 		csd_channel_free(channel);
 		return -ENOMEM;
 	}
 	spdk_poller_pause(channel->sweeper);
+	spdk_poller_pause(channel->usher);
 	return 0;
 }
 

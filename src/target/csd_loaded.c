@@ -33,6 +33,7 @@ loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
 			      geometry->record_bytes : sizeof(uint64_t),
 		.instructions = object->count,
 		.code_bytes = (uint32_t)loaded->header.code_bytes,
+		.kept_bytes = (uint32_t)loaded->header.kept_bytes,
 	};
 }
 
@@ -60,6 +61,10 @@ loaded_compile(struct csd_loaded *loaded, const void *bytes, size_t length, cons
 	}
 	if (rc == 0) {
 		loaded_describe(loaded, object);
+	}
+	if (rc == 0 && loaded->header.kept_bytes > 0) {
+		loaded->kept = csd_kept_create(loaded->header.kept_bytes);
+		rc = loaded->kept == NULL ? -ENOMEM : 0;
 	}
 	return rc;
 }
@@ -123,6 +128,7 @@ loaded_free(struct csd_loaded *loaded)
 		csd_object_free(loaded->object);
 		free(loaded->object);
 	}
+	csd_kept_free(loaded->kept);
 	csd_memory_put(loaded->blob);
 	free(loaded->bytes);
 	free(loaded);

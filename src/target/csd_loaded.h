@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "csd_blob.h"
+#include "csd_kept.h"
 #include "csd_memory.h"
 #include "csd_proof.h"
 
@@ -31,6 +32,7 @@ struct csd_program_info {
 	uint32_t emit_bytes;	/* that one kept record takes in the output: record_bytes, 8 or 0 */
 	uint32_t instructions;
 	uint32_t code_bytes;
+	uint32_t kept_bytes;	/* of maps that outlive a run */
 };
 
 struct csd_loaded {
@@ -40,6 +42,7 @@ struct csd_loaded {
 	struct csd_memory *blob;
 	struct csd_blob_header header;
 	struct csd_object *object;	/* its functions, for whoever looks for a place in it */
+	struct csd_kept *kept;		/* what its maps keep; NULL: it has no such map */
 	struct csd_proof proof;
 	struct csd_load_options options;
 	uint8_t *bytes;			/* as loaded, for the saved configuration */

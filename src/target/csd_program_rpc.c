@@ -268,6 +268,7 @@ write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 	spdk_json_write_named_uint32(w, "record_bytes", info->record_bytes);
 	spdk_json_write_named_uint32(w, "stride_bytes", info->stride_bytes);
 	spdk_json_write_named_uint32(w, "state_bytes", info->state_bytes);
+	spdk_json_write_named_uint32(w, "kept_bytes", info->kept_bytes);
 	spdk_json_write_named_string(w, "emit", csd_emit_name(info->emit));
 	spdk_json_write_named_uint32(w, "instructions", info->instructions);
 	spdk_json_write_named_uint32(w, "jit_bytes", info->code_bytes);

@@ -64,6 +64,9 @@ struct csd_run {
 	struct spdk_io_channel *io_channel;
 	TAILQ_ENTRY(csd_run) link;
 	struct csd_work work;
+	struct csd_turn turn;			/* of what the program's maps keep: until it has that */
+	bool queued;				/* it is in the queue of those that wait: */
+	TAILQ_ENTRY(csd_run) queue;
 	struct csd_waiter waiter;
 	bool started;
 	bool aborted;				/* by the host */
@@ -84,7 +87,9 @@ struct csd_run {
 	uint64_t cpu_nanoseconds;		/* that its worker took, once it has let go of it */
 	struct csd_ring_reference asked;	/* the input that they are of, */
 	uint64_t asked_from;			/* from this byte of the whole on */
-	bool filled;				/* the copies are what the ranges were */
+	struct csd_copies kept;			/* of what its program's maps keep */
+	bool kept_next;				/* the ranges are copied, those come next */
+	bool filled;				/* the copies are what ranges and maps were */
 	bool copying;				/* to or from the copies: there is more */
 	bool begun;				/* by the worker */
 	bool answered;				/* the end is known; what was asked ahead comes to nothing */

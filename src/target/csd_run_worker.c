@@ -17,11 +17,17 @@
 #define DATA_AT		(CSD_WORKERS_INPUT + CSD_MAX_STATE_BYTES)
 _Static_assert(CSD_MAX_STATE_BYTES + CSD_DATA_BYTES <= CSD_WORKERS_BEGIN, "there is room for both");
 _Static_assert(CSD_RING_RANGES == CSD_MAX_RANGES, "a program can name all that it may see");
+_Static_assert(CSD_MAX_KEPT_BYTES <= CSD_MAX_WRITABLE_BYTES, "csd_copies takes all that maps keep");
 _Static_assert(CSD_RING_RANGES + 2 == NVME_CSD_MAX_RANGES, "input and output, and what the program sees besides");
 
 int
 csd_run_worker_begin(struct csd_run *run, void (*notify)(void *run))
 {
+	const struct csd_kept *kept = run->loaded->kept;
+
+	if (kept != NULL) {
+		csd_copies_add(&run->kept, 0, kept->bytes, kept->length);
+	}
 	run->worker_state = calloc(1, spdk_max(run->loaded->info.state_bytes, 1));
 	run->wait.owner = csd_workers_owner(spdk_nvmf_request_get_host_nqn(run->req));
 	run->wait.notify = notify;
@@ -131,11 +137,22 @@ csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal)
 	return 0;
 }
 
-/* A slice of what the program may write to, between ranges and copies. False: all is done. */
+/* A slice of what outlives the run, between ranges and copies, then between its program's maps and theirs. False: all is done. */
 static bool
 csd_run_worker_copy(struct csd_run *run, bool back)
 {
-	run->copying = csd_copies_move(&run->copies, run->wait.worker->output->base + CSD_WORKERS_COPIES, back);
+	const struct csd_worker *worker = run->wait.worker;
+	bool more;
+
+	if (run->kept_next) {
+		more = csd_copies_move(&run->kept, worker->data->base + (run->loaded->header.kept - CSD_BLOB_DATA), back);
+	} else {
+		more = csd_copies_move(&run->copies, worker->output->base + CSD_WORKERS_COPIES, back);
+	}
+	if (!more) {
+		run->kept_next = !run->kept_next && run->kept.count > 0;
+	}
+	run->copying = more || run->kept_next;
 	return run->copying;
 }
 

@@ -43,6 +43,7 @@ $(TARGET_TESTS): $(BUILD)/target/tests/%_test: $(TARGET_TESTED)/%_test.o
 
 $(foreach name,$(TARGET_PLAIN),$(eval $(BUILD)/target/tests/$(name)_test: $(BUILD)/checked/target/$(name).o))
 $(BUILD)/target/tests/csd_reachability_test: $(BUILD)/checked/target/csd_changes.o
+$(BUILD)/target/tests/csd_kept_test: $(BUILD)/checked/target/csd_turns.o
 
 # test_x: what the target does for a worker, with a worker; and the programs that it runs.
 TARGET_WITH_WORKER := $(patsubst target/tests/%.c,$(BUILD)/target/tests/%,$(wildcard target/tests/test_*.c))
@@ -60,7 +61,7 @@ $(TARGET_BLOBS): $(WORKER_BUILD)/%.csd: $(BUILD)/target/tests/%.bpf.o $(BUILD)/c
 	$(BUILD)/csd_compile $< -o $@
 
 .PHONY: check_target
-check_target: $(TARGET_TESTS) $(TARGET_WITH_WORKER) $(TARGET_BLOBS) csd_workers
+check_target: $(TARGET_TESTS) $(TARGET_WITH_WORKER) $(TARGET_BLOBS) $(WORKER_BUILD)/hostile.csd csd_workers
 	set -e; for test in $(TARGET_TESTS); do $$test; done
 	set -e; for test in $(TARGET_WITH_WORKER); do $$test $(WORKER_BUILD); done
 check: check_target

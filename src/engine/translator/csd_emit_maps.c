@@ -5,6 +5,19 @@
 /* By their functions' names in csd_helper.c. */
 static const int32_t helpers[] = {1, 2, 3, CSD_HELPER_EACH};
 
+/* Where a map lies. */
+static void
+maps_emit_place(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index)
+{
+	const struct csd_map *map = &object->maps[index];
+
+	if (map->kept) {
+		fprintf(out, "(u64)(csd_%u_kept + %llu)", id, (unsigned long long)map->kept_at / 8);
+	} else {
+		fprintf(out, "(u64)csd_%u_map%u", id, index + 1);
+	}
+}
+
 /* One helper for one map. */
 static void
 maps_emit_one(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index, const struct csd_helper *helper)
@@ -18,8 +31,8 @@ maps_emit_one(FILE *out, const struct csd_object *object, uint32_t id, uint32_t 
 	} else {
 		fprintf(out, "csd_%s_%s(", kind, helper->function);
 	}
-	fprintf(out, "(u64)csd_%u_map%u, %uU, %uU, %uU, %uU, r2, r3, r4);\n}\n", id, index + 1, map->key_bytes, map->value_bytes,
-		map->entries, map->buckets);
+	maps_emit_place(out, object, id, index);
+	fprintf(out, ", %uU, %uU, %uU, %uU, r2, r3, r4);\n}\n", map->key_bytes, map->value_bytes, map->entries, map->buckets);
 }
 
 /* The helper, which is told by a number for which map. */
@@ -41,8 +54,14 @@ maps_emit_helper(FILE *out, const struct csd_object *object, uint32_t id, const 
 void
 csd_emit_maps(FILE *out, const struct csd_object *object, uint32_t id)
 {
+	if (object->kept_bytes > 0) {
+		/* One piece, and seen from outside: whoever begins a run fills it. */
+		fprintf(out, "CSD_AREA CSD_KEPT u64 csd_%u_kept[%llu];\n", id, (unsigned long long)object->kept_bytes / 8);
+	}
 	for (uint32_t i = 0; i < object->map_count; i++) {
-		fprintf(out, "static u64 csd_%u_map%u[%llu];\n", id, i + 1, (unsigned long long)object->maps[i].bytes / 8);
+		if (!object->maps[i].kept) {
+			fprintf(out, "static u64 csd_%u_map%u[%llu];\n", id, i + 1, (unsigned long long)object->maps[i].bytes / 8);
+		}
 	}
 	if (csd_object_calls(object, CSD_HELPER_EACH)) {
 		fprintf(out, "CSD_EACH(csd_%u_array_each, csd_%u_hash_each, csd_%u_back)\n", id, id, id);

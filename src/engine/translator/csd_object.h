@@ -47,6 +47,8 @@ struct csd_map {
 	uint32_t key_bytes, value_bytes, entries;
 	uint32_t buckets;		/* of a hash: a power of two; else 0 */
 	uint64_t bytes;			/* that it takes: multiple of 8 */
+	bool kept;			/* CSD_MAP_KEPT: */
+	uint64_t kept_at;		/* byte of all those that are */
 };
 
 struct csd_area_content {
@@ -68,6 +70,7 @@ struct csd_object {
 	struct csd_area_content areas[CSD_AREAS];
 	struct csd_map maps[CSD_TRANSLATOR_MAPS];
 	uint32_t map_count;
+	uint64_t kept_bytes;		/* of those that outlive a run, at most CSD_MAX_KEPT_BYTES */
 };
 
 /*

@@ -66,8 +66,10 @@ maps_member(const struct maps_reader *reader, const char *map, const char *membe
 	}
 	if (strcmp(member, "map_flags") == 0) {
 		rc = maps_number(reader, map, member, type, &flags);
-		return rc != 0 || (flags & ~NO_PREALLOC) == 0 ? rc :
-		       csd_refuse(reader->elf->reason, "map %s: flags %#x: this drive knows BPF_F_NO_PREALLOC (1) only", map, flags);
+		read->kept = (flags & CSD_MAP_KEPT) != 0;
+		return rc != 0 || (flags & ~(NO_PREALLOC | CSD_MAP_KEPT)) == 0 ? rc :
+		       csd_refuse(reader->elf->reason, "map %s: flags %#x: this drive knows BPF_F_NO_PREALLOC (1) and CSD_MAP_KEPT (%#x)",
+				  map, flags, CSD_MAP_KEPT);
 	}
 	return csd_refuse(reader->elf->reason, "map %s: this drive knows type, max_entries, key, value, key_size, value_size and "
 			  "map_flags, nothing else", map);
@@ -119,6 +121,21 @@ maps_measure(struct csd_map *map)
 	map->bytes = 8 + map->buckets * 4ULL + map->entries * (8 + maps_round(map->key_bytes) + maps_round(map->value_bytes));
 }
 
+/* Its place among those that outlive a run. */
+static int
+maps_keep(struct maps_reader *reader, const char *name, struct csd_map *map)
+{
+	struct csd_object *object = reader->object;
+
+	if (map->bytes > CSD_MAX_KEPT_BYTES - object->kept_bytes) {
+		return csd_refuse(reader->elf->reason, "map %s takes %llu bytes, and %llu are kept before it: a program may keep %u", name,
+				  (unsigned long long)map->bytes, (unsigned long long)object->kept_bytes, CSD_MAX_KEPT_BYTES);
+	}
+	map->kept_at = object->kept_bytes;
+	object->kept_bytes += map->bytes;
+	return 0;
+}
+
 static int
 maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 {
@@ -151,6 +168,9 @@ maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 	}
 	if (object->map_count == CSD_TRANSLATOR_MAPS) {
 		return csd_refuse(reader->elf->reason, "ELF: more than %u maps, %s is one too many", CSD_TRANSLATOR_MAPS, name);
+	}
+	if (map.kept && maps_keep(reader, name, &map) != 0) {
+		return -EINVAL;
 	}
 	reader->bytes += map.bytes;
 	object->maps[object->map_count++] = map;

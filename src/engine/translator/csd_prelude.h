@@ -30,6 +30,8 @@ typedef u64 __attribute__((may_alias)) a64;
 /* Seen from outside, and yet not replaceable from there: calls and addresses stay direct. */
 #define CSD_EXPORT	__attribute__((visibility("protected"), used))
 #define CSD_AREA	__attribute__((visibility("protected"), used, aligned(64)))
+/* Maps that outlive a run: csd_blob.ld knows them by their section. */
+#define CSD_KEPT	__attribute__((section(".bss.csd_kept")))
 
 /* What each program has a copy of, made for it: gcc knows the arguments. */
 #define CSD_COPY	static inline __attribute__((always_inline))

@@ -19,6 +19,17 @@ blob_is_whole(uint64_t bytes)
 	return bytes % CSD_BLOB_PAGE == 0;
 }
 
+/* What outlives a run is a piece of the data that begin as zeros. */
+static bool
+blob_keeps(const struct csd_blob_header *header)
+{
+	if (header->kept == 0) {
+		return header->kept_bytes == 0;
+	}
+	return header->kept_bytes <= CSD_MAX_KEPT_BYTES && blob_inside(header->kept, header->kept_bytes, CSD_BLOB_DATA + header->data_given,
+								       header->data_bytes - header->data_given);
+}
+
 int
 csd_blob_check(const void *bytes, size_t length, struct csd_blob_header *header)
 {
@@ -40,7 +51,7 @@ csd_blob_check(const void *bytes, size_t length, struct csd_blob_header *header)
 	if (!blob_inside(header->entry, 1, CSD_BLOB_CODE + sizeof(*header), header->code_bytes - sizeof(*header)) ||
 	    (header->parameters != 0 && !blob_inside(header->parameters, sizeof(struct csd_parameters), CSD_BLOB_DATA,
 						     header->data_bytes)) ||
-	    (header->state != 0 && !blob_inside(header->state, 1, CSD_BLOB_DATA, header->data_bytes))) {
+	    (header->state != 0 && !blob_inside(header->state, 1, CSD_BLOB_DATA, header->data_bytes)) || !blob_keeps(header)) {
 		return -EINVAL;
 	}
 	if (header->line_count > CSD_BLOB_MAX_LINES || header->lines_at % 8 != 0 ||

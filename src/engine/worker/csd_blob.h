@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CSD_BLOB_MAGIC		"CSDBLOB1"
+#define CSD_BLOB_MAGIC		"CSDBLOB2"
 #define CSD_BLOB_PAGE		4096
 
 /* Where a worker has it. Code reaches its data by 32-bit distances. */
@@ -34,6 +34,8 @@ struct csd_blob_header {
 	uint64_t state;		/* csd_state among the data; 0: none */
 	uint64_t lines_at;	/* byte of the file; multiple of 8 */
 	uint64_t line_count;
+	uint64_t kept;		/* maps that outlive a run, among the data behind those given; 0: none */
+	uint64_t kept_bytes;	/* at most CSD_MAX_KEPT_BYTES */
 };
 
 /* Code from `address` on, up to the next line's, stands for this eBPF instruction. Sorted by address. */
@@ -47,7 +49,7 @@ struct csd_blob_line {
 
 /*
  * 0, or -EINVAL: not a blob, or one whose numbers go beyond its `length` bytes or the limits above. Afterwards every
- * number of the header is safe to use: struct csd_parameters lies in the data as a whole, the state begins there.
+ * number of the header is safe to use: struct csd_parameters and what is kept lie in the data as a whole, the state begins there.
  */
 int csd_blob_check(const void *bytes, size_t length, struct csd_blob_header *header);
 

@@ -142,14 +142,16 @@ worker_address(const struct csd_ring_reference *reference)
 	return CSD_LAYOUT_MEMORY(reference->memory) + reference->offset;
 }
 
-/* Data as the program was compiled with; its parameters as they were given. */
+/* Data as the program was compiled with, but what outlives a run: the target has filled that. Its parameters as they were given. */
 static void
 worker_begin(const struct csd_ring_request *request, const struct csd_call *call)
 {
 	uint8_t *data = (uint8_t *)CSD_BLOB_DATA;
+	uint64_t kept_at = header.kept != 0 ? header.kept - CSD_BLOB_DATA : header.data_bytes, behind = kept_at + header.kept_bytes;
 
 	memcpy(data, (const uint8_t *)CSD_BLOB_CODE + header.code_bytes, header.data_given);
-	memset(data + header.data_given, 0, header.data_bytes - header.data_given);
+	memset(data + header.data_given, 0, kept_at - header.data_given);
+	memset(data + behind, 0, header.data_bytes - behind);
 	if (header.parameters != 0) {
 		struct csd_parameters *parameters = (struct csd_parameters *)header.parameters;
 		uint32_t bytes = call->data_bytes > CSD_DATA_BYTES ? CSD_DATA_BYTES : (uint32_t)call->data_bytes;

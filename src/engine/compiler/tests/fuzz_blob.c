@@ -17,7 +17,7 @@ fuzz_number(size_t length)
 {
 	const uint64_t near[] = {
 		0, length, length - 8, CSD_BLOB_PAGE, CSD_BLOB_CODE, CSD_BLOB_DATA, CSD_BLOB_MAX_CODE, CSD_BLOB_MAX_DATA,
-		CSD_BLOB_MAX_LINES, sizeof(struct csd_blob_header),
+		CSD_BLOB_MAX_LINES, sizeof(struct csd_blob_header), CSD_MAX_KEPT_BYTES, UINT64_MAX - CSD_MAX_KEPT_BYTES,
 	};
 
 	return below(2) ? chance_number() : near[below(sizeof(near) / sizeof(near[0]))] + below(17) - 8;
@@ -57,6 +57,9 @@ fuzz_use(const uint8_t *bytes, size_t length, const struct csd_blob_header *head
 	CHECK(header->parameters == 0 || (header->parameters >= CSD_BLOB_DATA && header->parameters + sizeof(struct csd_parameters) <=
 					  CSD_BLOB_DATA + header->data_bytes), "parameters");
 	CHECK(header->state == 0 || (header->state >= CSD_BLOB_DATA && header->state < CSD_BLOB_DATA + header->data_bytes), "state");
+	CHECK(header->kept_bytes <= CSD_MAX_KEPT_BYTES && (header->kept != 0 || header->kept_bytes == 0), "what is kept");
+	CHECK(header->kept == 0 || (header->kept >= CSD_BLOB_DATA + header->data_given && header->kept + header->kept_bytes <=
+				    CSD_BLOB_DATA + header->data_bytes), "where what is kept lies");
 	for (uint64_t i = 0; i < header->code_bytes + header->data_given; i += 64) {
 		sum += bytes[i];
 	}

@@ -123,10 +123,10 @@ mutate(uint8_t *bytes, size_t *length, const struct file *original)
 
 /* The words of a translation, digits as #. */
 static const char *const words[] = {
-	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_COPY", "CSD_EACH", "CSD_EXPORT", "CSD_LOOP", "LOAD", "STORE",
+	"ADDRESS", "CSD_AREA", "CSD_ATOMIC", "CSD_COPY", "CSD_EACH", "CSD_EXPORT", "CSD_KEPT", "CSD_LOOP", "LOAD", "STORE",
 	"__attribute__", "__builtin_bswap#", "aligned", "call", "case", "const", "context", "csd_#_array_each",
 	"csd_#_back", "csd_#_call", "csd_#_constants", "csd_#_delete", "csd_#_each", "csd_#_f#", "csd_#_globals",
-	"csd_#_hash_each", "csd_#_lookup", "csd_#_loop", "csd_#_map#", "csd_#_map#_delete", "csd_#_map#_each",
+	"csd_#_hash_each", "csd_#_kept", "csd_#_lookup", "csd_#_loop", "csd_#_map#", "csd_#_map#_delete", "csd_#_map#_each",
 	"csd_#_map#_lookup", "csd_#_map#_update", "csd_#_parameters", "csd_#_state", "csd_#_tail", "csd_#_update",
 	"csd_array_delete", "csd_array_lookup", "csd_array_update", "csd_begin", "csd_call", "csd_compare_exchange#",
 	"csd_div#", "csd_emit", "csd_end_buffer", "csd_fault", "csd_fetch_add#", "csd_fetch_and#", "csd_fetch_or#",

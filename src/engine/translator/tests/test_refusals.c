@@ -369,6 +369,30 @@ test_relocations(void)
 		insn_at(&o, TEXT, relocation(&o, TEXT, R_BPF_64_64)->r_offset)->src = 4);
 }
 
+/* Of the four maps two are kept: one behind the other, whatever is between them. */
+static void
+test_kept(void)
+{
+	static struct csd_object object;
+	char reason[CSD_REASON_BYTES] = "";
+	uint64_t bytes = 0;
+
+	CHECK(csd_object_read(original.bytes, original.length, &object, reason) == 0, "%s", reason);
+	CHECK_EQUAL(object.map_count, 4);
+	for (uint32_t i = 0; i < object.map_count; i++) {
+		const struct csd_map *map = &object.maps[i];
+
+		CHECK_EQUAL(map->kept, map->value_bytes == 5 || map->type == CSD_MAP_ARRAY);
+		if (map->kept) {
+			CHECK_EQUAL(map->kept_at, bytes);
+			bytes += map->bytes;
+		}
+	}
+	CHECK(bytes > 0, "none is kept");
+	CHECK_EQUAL(object.kept_bytes, bytes);
+	csd_object_free(&object);
+}
+
 static void
 test_maps(void)
 {
@@ -378,9 +402,8 @@ test_maps(void)
 		.sections = (Elf64_Shdr *)(original.bytes + ((Elf64_Ehdr *)original.bytes)->e_shoff),
 	}, ".BTF");
 	uint64_t at = btf->sh_offset;
-	char reason[CSD_REASON_BYTES] = "";
 
-	CHECK(read_object(original.bytes, original.length, reason) == 0, "%s", reason);
+	test_kept();
 	/* Of its header: magic, version, header length, where types and strings lie and how long they are. */
 	CHANGED("section .BTF is not as clang makes it", o.bytes[at]++);
 	CHANGED("section .BTF is not as clang makes it", o.bytes[at + 2]++);
@@ -449,6 +472,8 @@ test_programs(const char *folder)
 		{"map_key", "map map: keys of 8 bytes; those of an array have 4"},
 		{"map_empty", "map map: 0 entries; 1 to 16777216 are possible"},
 		{"map_large", "map map takes 29360136 bytes; all maps and variables may take 16777216"},
+		{"map_flags", "map map: flags 0x40000002: this drive knows BPF_F_NO_PREALLOC (1) and CSD_MAP_KEPT (0x40000000)"},
+		{"map_kept", "map second takes 16 bytes, and 1048568 are kept before it: a program may keep 1048576"},
 		{"map_value", "map map: value is no type with a size"},
 		{"map_pinned", "map map: this drive knows type, max_entries, key, value, key_size, value_size and map_flags, nothing else"},
 		{"pointers", "holds addresses, put in at load: not supported"},

@@ -42,7 +42,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 100);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, BPF_F_NO_PREALLOC | CSD_MAP_KEPT);
 	__uint(key_size, 3);
 	__uint(value_size, 5);
 } by_bytes CSD_SECTION(".maps");
@@ -50,6 +50,7 @@ struct {
 static struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 10);
+	__uint(map_flags, CSD_MAP_KEPT);
 	__type(key, __u32);
 	__type(value, const three[2]);
 } array CSD_SECTION(".maps");
