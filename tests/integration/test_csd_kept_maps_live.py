@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd import commands, results
-from ansible.module_utils.hello_ebpf.csd.commands import MemoryRange
-from ansible.module_utils.hello_ebpf.csd.spdk import SpdkTransport
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+from csd import commands, results
+from csd.commands import MemoryRange
+from csd.spdk import SpdkTransport
 from csd_compute_target import COMPUTE, DATA, HOSTNQN, RAM, SLM, WorkerTarget, compiled
 from waiting import until
 
