@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-_path = Path(__file__).resolve().parents[1] / "module_utils/hello_ebpf/names.py"
-_spec = importlib.util.spec_from_file_location("hello_ebpf_names", _path)
+_ROOT = Path(__file__).resolve().parents[1]
+# A collection has them among its plugins.
+_UTILS = next(path for path in (_ROOT / "plugins/module_utils", _ROOT / "module_utils") if path.is_dir())
+_spec = importlib.util.spec_from_file_location("hello_ebpf_names", _UTILS / "hello_ebpf/names.py")
 assert _spec is not None
 assert _spec.loader is not None
 names = importlib.util.module_from_spec(_spec)
