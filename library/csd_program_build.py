@@ -14,7 +14,7 @@ description:
   - Nothing stays on that host, so the task never changes anything, and check mode compiles too. Where clang or
     llvm-strip is not there yet in check mode, the bytes are null, and M(csd_program) predicts a change.
   - The same source, headers and clang give the same bytes. So a changed header or another clang replaces exactly
-    those programs whose code becomes another. A comment that moves lines does so too: a fault is told by its line.
+    those programs whose code becomes another. A comment that moves lines does so too, as a fault is told by its line.
 options:
   sources:
     description:
