@@ -18,11 +18,13 @@ options:
     default: true
 attributes:
   check_mode:
+    description: Tells what would be changed, and changes nothing.
     support: full
     description: Tools that are not installed yet are named, and are no failure.
   diff_mode:
+    description: Has nothing to show.
     support: none
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -18,11 +18,13 @@ options:
     required: true
 attributes:
   check_mode:
+    description: Tells what would be changed, and changes nothing.
     support: full
     description: What tasks before it would remove is still there, so nothing is predicted.
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -30,13 +30,12 @@ PARTS = {
     "playbooks": "playbooks",
     "site.yml": "playbooks/site.yml",
     "docs": "docs",
-    "tests/sanity": "tests/sanity",
     "LICENSE": "LICENSE",
     "CHANGELOG.md": "CHANGELOG.md",
 }
-OPTIONAL = {"src", "tests/sanity"}
+OPTIONAL = {"src"}
 LEFT_OUT = {"build", "__pycache__"}
-RANGE = re.compile(r"version\('([\d.]+)', '(>=|<)'\)")
+RANGE = re.compile(r"version\('2\.(\d+)', '(>=|<)'\)")
 
 
 class CollectionError(Exception):
@@ -64,8 +63,13 @@ def stage(root: Path, folder: Path) -> Path:
     rename(there, f"{galaxy['namespace']}.{galaxy['name']}")
     (there / "README.md").write_text(readme(root))
     (there / "galaxy.yml").write_text(dump(galaxy))
+    first, after = versions(root)
     (there / "meta").mkdir()
-    (there / "meta/runtime.yml").write_text(dump({"requires_ansible": requires(root)}))
+    (there / "meta/runtime.yml").write_text(dump({"requires_ansible": f">=2.{first}.0,<2.{after}.0"}))
+    (there / "tests/sanity").mkdir(parents=True)
+    entries = "".join(f"{entry}\n" for entry in exceptions(root / "tests/sanity/ignore.txt", there))
+    for version in range(first, after):
+        (there / f"tests/sanity/ignore-2.{version}.txt").write_text(entries)
     return there
 
 
@@ -125,10 +129,26 @@ def readme(root: Path) -> str:
     return re.sub(r"\]\((?!https?:|#)(\.\./)?", lambda link: "](" if link[1] else "](docs/", text)
 
 
-def requires(root: Path) -> str:
-    """The versions of ansible-core, as playbooks/preflight.yml declares them."""
-    found = RANGE.findall((root / "playbooks/preflight.yml").read_text())
-    return ",".join(f"{sign}{version}.0" for version, sign in found)
+def versions(root: Path) -> tuple[int, int]:
+    """The first series 2.x of ansible-core that playbooks/preflight.yml takes, and the one after the last."""
+    found = {sign: int(minor) for minor, sign in RANGE.findall((root / "playbooks/preflight.yml").read_text())}
+    return found[">="], found["<"]
+
+
+def exceptions(listed: Path, collection: Path) -> Iterator[str]:
+    """The lines of an ignore file of ansible-test, which takes no patterns, from one with patterns.
+
+    Raises:
+        CollectionError: a pattern fits nothing in the collection.
+    """
+    for line in listed.read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        pattern, _, rest = line.partition(" ")
+        paths = [path for path in sorted(collection.glob(pattern)) if path.is_file()]
+        if not paths:
+            raise CollectionError(f"the exception {line!r} of {listed.name}", "no such file", "correct or remove it")
+        yield from (f"{path.relative_to(collection)} {rest}" for path in paths)
 
 
 def dump(data: dict[str, Any]) -> str:

@@ -25,6 +25,22 @@ _spec.loader.exec_module(collection)
 
 NAME = "hello_ebpf.lab"
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
+# Those of ansible-test that fetch nothing; the others were run by hand: docs/collection.md.
+SANITY = [
+    "action-plugin-docs",
+    "compile",
+    "empty-init",
+    "ignores",
+    "line-endings",
+    "no-assert",
+    "no-get-exception",
+    "no-illegal-filenames",
+    "no-smart-quotes",
+    "replace-urlopen",
+    "shebang",
+    "symlinks",
+    "use-argspec-type-path",
+]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 
 
@@ -162,6 +178,16 @@ def test_a_foreign_variable_that_is_wrong_is_refused(user: Path, tmp_path: Path)
     assert "did you mean csd_target_prefix?" in done.stdout + done.stderr
 
 
+def test_it_is_as_ansible_wants_collections(tmp_path: Path) -> None:
+    """With the exceptions of tests/sanity/ignore.txt; one that is not needed is an error too."""
+    folder = collection.stage(ROOT, tmp_path)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    tests = [word for name in SANITY for word in ("--test", name)]
+    done = run(folder, "sanity", "--local", "--color", "no", "--python", python, *tests, program="ansible-test")
+    assert "All targets skipped" not in done.stderr
+    must(done)
+
+
 # ---- the staging itself
 
 
@@ -225,3 +251,22 @@ def test_what_is_renamed(tmp_path: Path, place: str, text: str, changed: str) ->
         (tmp_path / name).write_text(content)
     collection.rename(tmp_path, NAME)
     assert changed in (tmp_path / place).read_text()
+
+
+def test_exceptions_are_told_file_by_file(tmp_path: Path) -> None:
+    for name in ("a/one.py", "a/two.py", "b/csd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    listed = tmp_path / "ignore.txt"
+    listed.write_text("# Why\na/*.py no-assert # types\n**/csd shebang # a program\n")
+    assert list(collection.exceptions(listed, tmp_path)) == [
+        "a/one.py no-assert # types",
+        "a/two.py no-assert # types",
+        "b/csd shebang # a program",
+    ]
+    listed.write_text("c/*.py no-assert # gone\n")
+    with pytest.raises(collection.CollectionError) as refused:
+        list(collection.exceptions(listed, tmp_path))
+    assert str(refused.value) == (
+        "Asked: the exception 'c/*.py no-assert # gone' of ignore.txt. Found: no such file. Do: correct or remove it."
+    )
