@@ -34,7 +34,6 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: Nothing is written. Where there are package lists, apt simulates, so an unknown name fails.
   diff_mode:

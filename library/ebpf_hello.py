@@ -18,7 +18,6 @@ options:
     default: /opt/hello_ebpf/examples/bin/minimal
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: A program that is not built yet, and tracefs that is not mounted yet, are named and are no failure.
   diff_mode:

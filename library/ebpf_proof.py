@@ -18,7 +18,6 @@ options:
     default: true
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: Tools that are not installed yet are named, and are no failure.
   diff_mode:

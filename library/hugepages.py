@@ -54,11 +54,9 @@ options:
     type: bool
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: Every check is made. Whether the kernel can find the memory in whole pages, only the real run shows.
   diff_mode:
-    description: Shows what is before and after, as text.
     support: full
     description: Pools by size (and node, where nodes are asked for), hugetlbfs mounts, boot script and fstab.
 author: the hello_eBPF authors (!UNKNOWN)

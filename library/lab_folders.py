@@ -18,7 +18,6 @@ options:
     required: true
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: What tasks before it would remove is still there, so nothing is predicted.
   diff_mode:

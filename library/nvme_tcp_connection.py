@@ -94,7 +94,6 @@ options:
     elements: str
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: Nothing is connected, so the names of new devices are not known yet.
   diff_mode:

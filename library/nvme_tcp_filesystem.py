@@ -60,7 +60,6 @@ options:
     elements: str
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: A namespace that is not connected yet is taken for empty.
   diff_mode:

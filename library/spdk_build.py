@@ -130,7 +130,6 @@ options:
     default: 900
 attributes:
   check_mode:
-    description: Tells what would be changed, and changes nothing.
     support: full
     description: Nothing is written; a stage that is not done counts as a change.
   diff_mode:
