@@ -140,6 +140,13 @@ pin: $(VENV)/.test ## Pin requirements*.txt anew from requirements*.in, with has
 	    --python-version $$(case $$name in *-newest) echo 3.12 ;; *) echo 3.11 ;; esac) $$name.in -o $$name.txt; \
 	done
 
+# Of this project alone: build/collection/hello_ebpf-lab-<version>.tar.gz
+.PHONY: collection
+collection: $(VENV)/.run ## Build the collection hello_ebpf.lab, for playbooks of others: docs/collection.md
+	rm -f build/collection/*.tar.gz
+	staged=$$($(BIN)/python scripts/collection.py build/collection) && \
+	  $(BIN)/ansible-galaxy collection build --output-path build/collection "$$staged"
+
 .PHONY: clean
 clean: ## Remove the Python environments (reports stay)
 	rm -rf $(VENV) $(VENV)-molecule $(VENV)-oldest $(VENV)-newest

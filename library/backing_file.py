@@ -31,7 +31,7 @@ options:
     description: With O(state=absent), also files that hold data.
     type: bool
     default: false
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -160,7 +160,7 @@ options:
     type: str
     choices: [never, keep_data, lose_data]
     default: never
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -37,8 +37,9 @@ attributes:
     support: full
     description: Nothing is written. Where there are package lists, apt simulates, so an unknown name fails.
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

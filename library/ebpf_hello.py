@@ -21,8 +21,9 @@ attributes:
     support: full
     description: A program that is not built yet, and tracefs that is not mounted yet, are named and are no failure.
   diff_mode:
+    description: Has nothing to show.
     support: none
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -21,8 +21,9 @@ attributes:
     support: full
     description: Tools that are not installed yet are named, and are no failure.
   diff_mode:
+    description: Has nothing to show.
     support: none
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -59,7 +59,7 @@ attributes:
   diff_mode:
     support: full
     description: Pools by size (and node, where nodes are asked for), hugetlbfs mounts, boot script and fstab.
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

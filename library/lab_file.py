@@ -32,10 +32,12 @@ options:
     type: str
 attributes:
   check_mode:
+    description: Tells what would be changed, and changes nothing.
     support: full
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -21,8 +21,9 @@ attributes:
     support: full
     description: What tasks before it would remove is still there, so nothing is predicted.
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -97,8 +97,9 @@ attributes:
     support: full
     description: Nothing is connected, so the names of new devices are not known yet.
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -63,8 +63,9 @@ attributes:
     support: full
     description: A namespace that is not connected yet is taken for empty.
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -14,10 +14,12 @@ description:
     can be reached.
 attributes:
   check_mode:
+    description: Tells what would be changed, and changes nothing.
     support: full
   diff_mode:
+    description: It changes nothing.
     support: N/A
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

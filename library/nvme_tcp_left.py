@@ -23,8 +23,9 @@ options:
     default: []
 attributes:
   check_mode:
+    description: Tells what would be changed, and changes nothing.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

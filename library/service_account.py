@@ -24,7 +24,7 @@ options:
     choices: [present, absent]
     default: present
     type: str
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

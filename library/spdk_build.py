@@ -133,8 +133,9 @@ attributes:
     support: full
     description: Nothing is written; a stage that is not done counts as a change.
   diff_mode:
+    description: Shows what is before and after, as text.
     support: full
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

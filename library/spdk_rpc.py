@@ -36,7 +36,7 @@ options:
     description: Seconds to wait for a target that is just starting.
     type: float
     default: 0
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

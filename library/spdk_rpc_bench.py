@@ -41,7 +41,7 @@ options:
     type: str
     choices: [measured, absent]
     default: measured
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

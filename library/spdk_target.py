@@ -278,7 +278,7 @@ options:
             description: TCP port.
             type: str
             default: '4420'
-author: hello_eBPF
+author: the hello_eBPF authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

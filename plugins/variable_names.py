@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-_path = Path(__file__).resolve().parents[1] / "module_utils/hello_ebpf/names.py"
-_spec = importlib.util.spec_from_file_location("hello_ebpf_names", _path)
+_ROOT = Path(__file__).resolve().parents[1]
+# A collection has them among its plugins.
+_UTILS = next(path for path in (_ROOT / "plugins/module_utils", _ROOT / "module_utils") if path.is_dir())
+_spec = importlib.util.spec_from_file_location("hello_ebpf_names", _UTILS / "hello_ebpf/names.py")
 assert _spec is not None
 assert _spec.loader is not None
 names = importlib.util.module_from_spec(_spec)
@@ -39,6 +41,7 @@ RULES: dict[str, Any] = {
     "csd_bench_phase_program": names.path,
     "csd_bench_program_bench": names.path,
     "csd_bench_reports": names.line,
+    "csd_bench_report_hosts": names.line,
     "csd_host_connection.traddr": names.address,
     "csd_host_connection.trsvcid": names.service_id,
     "csd_host_connection.subnqn": names.nqn,
@@ -77,6 +80,8 @@ RULES: dict[str, Any] = {
     "distribution_archive": names.line,
     "distribution_archive_sha256": names.or_empty(names.digest),
     "distribution_builder": names.line,
+    "distribution_builders": names.line,
+    "distribution_takers": names.line,
     "distribution_folder": names.line,
     "distribution_cache": names.path,
     "distribution_record": names.path,

@@ -33,7 +33,11 @@ variable_names = importlib.util.module_from_spec(_names)
 _names.loader.exec_module(variable_names)
 
 # The variables of the playbooks themselves, by the same words as the roles' specifications.
-PLAYBOOKS: dict[str, dict[str, Any]] = {"upgrade_serial": {"type": "raw"}, "compiled_here": {"type": "bool"}}
+PLAYBOOKS: dict[str, dict[str, Any]] = {
+    "upgrade_serial": {"type": "raw"},
+    "compiled_here": {"type": "bool"},
+    "lab_folder": {"type": "path"},
+}
 # Values of a form that an argument specification cannot tell, and what to do about another. Of a list its elements are
 # meant, of a mapping its keys.
 FORMS = {

@@ -26,7 +26,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         args |= gather(_strings(args.get("sources")), _strings(args.get("folders")))
-        result: dict[str, Any] = self._execute_module("csd_program_build", module_args=args, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         # The texts are of no use in a result.
         for name in ("texts", "contents", "units", "include", "own"):
             result.get("invocation", {}).get("module_args", {}).pop(name, None)

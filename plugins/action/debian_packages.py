@@ -25,7 +25,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         known = predicted((task_vars or {}).get("ansible_facts", {}).get(FACT, {}), run)
         if checks:
             args["predicted"] = known
-        result: dict[str, Any] = self._execute_module("debian_packages", module_args=args, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         if checks and not result.get("failed"):
             names = {package["name"] for package in result["packages"].values()}
             result["ansible_facts"] = {FACT: {"run": run, "names": sorted(names.union(known))}}

@@ -44,7 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return result
 
     def _module(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        result: dict[str, Any] = self._execute_module("distribution", module_args=args, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         # The list of all files is of no use in a result.
         result.get("invocation", {}).get("module_args", {}).pop("manifest", None)
         return result
@@ -69,7 +69,9 @@ def kept(folder: Path) -> Path:
 
 def sources_digest(project: Path) -> str:
     """The digest of the project's sources; the module's own code tells it, which no plugin can import by its name."""
-    path = project / "module_utils/hello_ebpf/distribution/sources.py"
+    # A collection has it among its plugins.
+    utils = next(path for path in (project / "plugins/module_utils", project / "module_utils") if path.is_dir())
+    path = utils / "hello_ebpf/distribution/sources.py"
     spec = importlib.util.spec_from_file_location("hello_ebpf_sources", path)
     assert spec is not None
     assert spec.loader is not None

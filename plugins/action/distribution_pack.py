@@ -27,7 +27,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         dest = args.pop("dest", None)
         if args.get("state", "present") == "present":
             args["sources"] = sources_digest(PROJECT)
-        result: dict[str, Any] = self._execute_module("distribution_pack", module_args=args, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         if result.get("failed") or not dest or not result.get("archive"):
             return result
         here = Path(str(dest)) / Path(result["archive"]).name
@@ -58,7 +58,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
 def sources_digest(project: Path) -> str:
     """The digest of the project's sources; the module's own code tells it, which no plugin can import by its name."""
-    path = project / "module_utils/hello_ebpf/distribution/sources.py"
+    # A collection has it among its plugins.
+    utils = next(path for path in (project / "plugins/module_utils", project / "module_utils") if path.is_dir())
+    path = utils / "hello_ebpf/distribution/sources.py"
     spec = importlib.util.spec_from_file_location("hello_ebpf_sources", path)
     assert spec is not None
     assert spec.loader is not None

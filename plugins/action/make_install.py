@@ -23,7 +23,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         args = dict(self._task.args)
         if args.get("state", "present") == "present":
             args["sources"] = read_sources(SRC, [str(room) for room in args.get("rooms") or []])
-        result: dict[str, Any] = self._execute_module("make_install", module_args=args, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         # The sources' texts are of no use in a result.
         result.get("invocation", {}).get("module_args", {}).pop("sources", None)
         return result

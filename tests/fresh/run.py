@@ -28,6 +28,8 @@ NAME = "hello_ebpf-fresh"
 CLONE = "/root/hello_eBPF"
 #: What was seen of the machine before its first command, and the records of its first runs; not in the clone.
 BEGAN = "/var/tmp/began"
+#: Where somebody uses the collection: tests/foreign_playbook.py.
+FOREIGN = "/var/tmp/foreign"
 CLAIMS = "/var/tmp/claims.txt"
 #: The lab's 1536 MiB; the targets and hosts of the tests take more, one test after another.
 HUGEPAGE_MEGABYTES = 2560
@@ -86,7 +88,7 @@ def succeeded(what: str, code: int) -> None:
         raise StepError(what, code)
 
 
-def predict(image: str) -> tuple[str, str]:
+def predict(image: str) -> tuple[str, list[str]]:
     """What `make plan` predicts on an untouched machine: the record of its run. And what was proved.
 
     It has a machine of its own, so that it prepares nothing for README's command.
@@ -102,7 +104,7 @@ def predict(image: str) -> tuple[str, str]:
             folder=CLONE,
         )
         record = container.must("the record of make plan", f"cat {BEGAN}/check.jsonl")
-        return record, check_with("oldest", container)
+        return record, [check_with("oldest", container), foreign_with("oldest", container)]
 
 
 def check_with(end: str, container: Container) -> str:
@@ -111,21 +113,45 @@ def check_with(end: str, container: Container) -> str:
     play = f"ANSIBLE_CONFIG=$PWD/ansible.cfg .venv-{end}/bin/ansible-playbook site.yml --check"
     with step(f"{what}, on an untouched machine"):
         succeeded(what, container.run(f"make .venv-{end}/.stamp && {play}", folder=CLONE))
+    return f"check mode on an untouched machine by ansible-core {untouched_by(end, what, container)}"
+
+
+def foreign_with(end: str, container: Container) -> str:
+    """All roles of the installed collection in somebody else's playbook, as check_with does it; what was proved."""
+    what = f"a foreign playbook in check mode by the {end} ansible-core"
+    programs, built = f"{CLONE}/.venv-{end}/bin", "/var/tmp/collection"
+    install = (
+        f"mkdir {FOREIGN} && staged=$({programs}/python scripts/collection.py {built}) && "
+        f'{programs}/ansible-galaxy collection build --output-path {built} "$staged" && '
+        f"{programs}/ansible-galaxy collection install --offline -p {FOREIGN}/collections {built}/*.tar.gz && "
+        f"{programs}/python tests/foreign_playbook.py {FOREIGN} {programs}/python"
+    )
+    play = (
+        f"ANSIBLE_COLLECTIONS_PATH={FOREIGN}/collections {programs}/ansible-playbook -i machines.json all.yml --check"
+    )
+    with step(f"{what}, on an untouched machine"):
+        succeeded("the installed collection", container.run(install, folder=CLONE))
+        succeeded(what, container.run(play, folder=FOREIGN))
+    version = untouched_by(end, what, container)
+    return f"the collection in a playbook with groups and paths of its own, in check mode by ansible-core {version}"
+
+
+def untouched_by(end: str, what: str, container: Container) -> str:
+    """The version of an ansible-core that has changed nothing."""
     container.must(
         f"an untouched machine after {what}: nothing changed",
         f"python3 tests/integration/machine.py | diff {BEGAN}/untouched.json -",
         folder=CLONE,
     )
     ask = f".venv-{end}/bin/python -c 'import ansible.release; print(ansible.release.__version__)'"
-    version = container.must("its version", ask, folder=CLONE).strip()
-    return f"check mode on an untouched machine by ansible-core {version}"
+    return container.must("its version", ask, folder=CLONE).strip()
 
 
 def newest_ansible(image: str) -> list[str]:
     """The newest ansible-core, which Debian 12 has no Python for; what was proved."""
     with machine.started(f"{NAME}-newest", image) as container:
         clone(container)
-        claims = [check_with("newest", container)]
+        claims = [check_with("newest", container), foreign_with("newest", container)]
         # Three minutes: the oldest, which every run of the tests takes, has other Python and the same playbooks.
         if os.environ.get("HELLO_EBPF_ALL"):
             # What tests of roles compile with, and systemd to read units.
@@ -179,7 +205,7 @@ def run(*, keep: bool) -> list[str]:
     image = images.image("fresh", "12")
     settings = kernel_settings()
     predicted, oldest = predict(image)
-    ends = [oldest, *newest_ansible(images.image("fresh", "13"))]
+    ends = [*oldest, *newest_ansible(images.image("fresh", "13"))]
     try:
         with machine.started(NAME, image, keep=keep) as container:
             claims = ends + life(container, predicted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,20 +21,24 @@ SHOWN = [
     "__distribution_compiles",
     "__distribution_packs",
 ]
+# A play's come after the defaults of its roles.
 VARIABLES = [
-    "playbooks/vars/fleet.yml",
     "roles/csd_target/defaults/main.yml",
     "roles/distribution/defaults/main.yml",
     "roles/distribution/vars/main.yml",
+    "playbooks/vars/fleet.yml",
 ]
 ALONE = {"compiles": True, "packs": False}
 
 
-def decided(folder: Path, groups: dict[str, list[str]], **more: Any) -> dict[str, dict[str, Any]]:
+def decided(
+    folder: Path, groups: dict[str, list[str]], inventory: dict[str, Any] | None = None, **more: Any
+) -> dict[str, dict[str, Any]]:
     """Host to the variables that say who compiles, as Ansible evaluates them."""
     hosts = folder / "hosts.yml"
     children: dict[str, Any] = {group: {"hosts": {name: {} for name in names}} for group, names in groups.items()}
-    hosts.write_text(json.dumps({"all": {"children": children, "vars": {"ansible_connection": "local"}}}))
+    variables = {"ansible_connection": "local", **(inventory or {})}
+    hosts.write_text(json.dumps({"all": {"children": children, "vars": variables}}))
     shown = "{{ {'host': inventory_hostname, " + ", ".join(f"'{name}': {name}" for name in SHOWN) + "} | to_json }}"
     play = {
         "hosts": "builder:targets:initiators",
@@ -87,3 +92,34 @@ def test_a_builder_that_nobody_takes_from_packs_nothing(tmp_path: Path, groups: 
 def test_without_builders_an_archive_takes_their_place(tmp_path: Path) -> None:
     found = decided(tmp_path, {"targets": ["a"]}, distribution_archive="/srv/lab/a.tar.gz")
     assert found == {"a": told("a", compiles=False, packs=False)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("csd_target_builder", "b"), ("distribution_builders", ["b"]), ("distribution_takers", ["c"])]
+)
+def test_what_an_inventory_sets_itself_stays(tmp_path: Path, name: str, value: Any) -> None:
+    found = decided(tmp_path, {"builder": ["a"]}, {name: value})
+    seen = {"distribution_builders": "distribution_builder", "distribution_takers": "__distribution_packs"}.get(
+        name, name
+    )
+    other = told("a", **ALONE)
+    assert found["a"][seen] == ("b" if value != ["c"] else True) != other[seen]
+
+
+@pytest.mark.parametrize("book", ["site.yml", "playbooks/show.yml"])
+def test_files_of_the_lab_lie_in_its_folder(tmp_path: Path, book: str) -> None:
+    """Where roles of themselves would take the playbook's; alone or from site.yml, wherever it is started."""
+    shutil.copytree(ROOT / "playbooks", tmp_path / "playbooks")
+    show = {"ansible.builtin.debug": {"msg": "{{ csd_bench_reports }} {{ distribution_folder }}"}}
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": ["vars/fleet.yml"], "tasks": [show]}
+    (tmp_path / "playbooks/show.yml").write_text(json.dumps([play]))
+    (tmp_path / "site.yml").write_text("- ansible.builtin.import_playbook: playbooks/show.yml\n")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", str(tmp_path / book)],
+        cwd=ROOT,
+        env=os.environ | {"LAB_RUN_FILE": str(tmp_path / "run.jsonl"), "COLUMNS": "1000"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{tmp_path}/reports {tmp_path}/build/distribution" in done.stdout, done.stdout + done.stderr

@@ -35,14 +35,14 @@ FAILS = """\
 STAND_INS = {
     "spdk": {"main": FAILS.format(role="spdk")},
     "ebpf_toolchain": {"main": FAILS.format(role="ebpf_toolchain")},
-    "ebpf_examples": {"main": RAN, "build": RAN + "  register: __ebpf_examples_built\n"},
+    "ebpf_examples": {"main": RAN, "build": RAN + "  register: ebpf_examples_build_result\n"},
     "csd_target": {
         "main": RAN,
-        "build": RAN + "  register: __csd_target_installed\n",
+        "build": RAN + "  register: csd_target_build_result\n",
         "healthy": FAILS.format(role="healthy"),
     },
-    "csd_host": {"main": RAN, "build": RAN + "  register: __csd_host_built\n"},
-    "csd_bench": {"main": RAN, "build": RAN + "  register: __csd_bench_built\n"},
+    "csd_host": {"main": RAN, "build": RAN + "  register: csd_host_build_result\n"},
+    "csd_bench": {"main": RAN, "build": RAN + "  register: csd_bench_build_result\n"},
 }
 # The modules of the real role: a builder packs an archive named after it, a node would take what it is told to.
 PACKS = """\

@@ -129,8 +129,8 @@ def test_what_a_tag_uses_is_there(role: str, file: str) -> None:
 
 
 def test_the_sweep_sees_what_is_made_and_used() -> None:
-    assert makers()["__csd_target_installed"] == [("csd_target", "build.yml")]
-    assert Use("csd_target", "service.yml", "__csd_target_installed", True) in set(uses("csd_target", "service.yml"))
+    assert makers()["csd_target_build_result"] == [("csd_target", "build.yml")]
+    assert Use("csd_target", "service.yml", "csd_target_build_result", True) in set(uses("csd_target", "service.yml"))
     assert tags_of_files("csd_target")["build.yml"] == {"csd_target", "install"}
     assert len(makers()) > 10
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import nodes
+
+from role_expressions import FILES, Expression, of_file
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -66,3 +69,45 @@ def test_nothing_swallows_a_failure() -> None:
         text = path.read_text()
         assert "ignore_errors" not in text, path
         assert "failed_when: false" not in text, path
+
+
+def expressions_of(role: str) -> list[Expression]:
+    return [expression for path in FILES if path.is_relative_to(ROOT / "roles" / role) for expression in of_file(path)]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reaches_nothing_outside_but_through_declared_variables(role: str) -> None:
+    """No group, no variable of a play, no private variable of another role, nothing beside its own folder."""
+    found = [
+        f"{expression.place}: {expression.text}"
+        for expression in expressions_of(role)
+        for names in [{node.name for node in expression.tree.find_all(nodes.Name)}]
+        if names & {"groups", "group_names", "compiled_here", "lab_folder"}
+        or any(name.startswith("__") and not name.startswith(f"__{role}_") for name in names)
+        or "/.." in expression.text
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_fact_that_a_role_leaves_to_others_is_declared(role: str) -> None:
+    made = {
+        name
+        for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml"))
+        for task in yaml.safe_load(path.read_text())
+        for name in [task.get("register", ""), *task.get("ansible.builtin.set_fact", {})]
+        if name and not name.startswith("__")
+    }
+    words = " ".join(load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["description"])
+    assert {name for name in made if f"C({name})" not in words} == set()
+
+
+def test_what_roles_read_of_each_other_is_declared_by_its_role() -> None:
+    declared = {name for role in ROLES for name in options(role)}
+    words = "".join((ROOT / "roles" / role / "meta/argument_specs.yml").read_text() for role in ROLES)
+    for role in ROLES:
+        for expression in expressions_of(role):
+            for node in expression.tree.find_all(nodes.Name):
+                other = max((one for one in ROLES if node.name.startswith(f"{one}_")), key=len, default=role)
+                known = node.name in declared or f"C({node.name})" in words
+                assert other == role or known, f"{expression.place}: {node.name}"

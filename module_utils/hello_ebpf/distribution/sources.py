@@ -15,6 +15,8 @@ RECIPES = (
     "roles/spdk/defaults/main.yml",
     "roles/spdk/vars/main.yml",
     "module_utils/hello_ebpf/spdk_build/*.py",
+    # Where a collection has them.
+    "plugins/module_utils/hello_ebpf/spdk_build/*.py",
 )
 
 
