@@ -84,8 +84,8 @@ def playbook(folder: Path, name: str) -> Path:
         {
             "name": "A module with an action plugin",
             f"{name}.make_install": {
-                "name": "mine",
-                "src": "{{ playbook_dir }}/sources",
+                "name": "ebpf_examples",
+                "rooms": ["trace", "examples"],
                 "dest": "{{ drive }}/mine",
             },
             "register": "mine",
@@ -105,8 +105,6 @@ def playbook(folder: Path, name: str) -> Path:
         {"name": title, "hosts": "storage", "gather_facts": False, "tasks": some}
         for title, some in (("Check what was asked", checked), ("Use the collection", tasks))
     ]
-    (folder / "sources").mkdir()
-    (folder / "sources/Makefile").write_text("all:\ninstall:\n")
     path = folder / "mine.yml"
     path.write_text(json.dumps(plays))
     return path
