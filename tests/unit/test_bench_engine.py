@@ -53,11 +53,15 @@ def installed(tmp_path: Path, bench: str, compiler: str = "exit 0") -> Path:
     return folder / "csd_program_bench"
 
 
-def test_it_is_called_and_its_figures_are_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("repeats", "passes", "compilations"), [(1, "1", "1"), (5, "5", "3"), (1000, "100", "3")])
+def test_it_is_called_and_its_figures_are_taken_over(
+    repeats: int, passes: str, compilations: str, tmp_path: Path
+) -> None:
     (tmp_path / "printed").write_text(json.dumps(printed(entry("grep", 0.9))))
     program = installed(tmp_path, f'echo "$@" >{tmp_path}/asked; cat {tmp_path}/printed')
-    found = engine.measure(program, 16, LOCAL, WHO)
-    assert (tmp_path / "asked").read_text() == f"--json --megabytes 16 {tmp_path}/programs\n"
+    found = engine.measure(program, 16, repeats, LOCAL, WHO)
+    asked = f"--json --megabytes 16 --repeats {passes} --compiles {compilations} {tmp_path}/programs\n"
+    assert (tmp_path / "asked").read_text() == asked
     one = found["engine"][0]
     assert (one["host"], one["target"], one["program"], one["kind"]) == ("here", "t", "grep", "csd/buffer")
     assert (one["ns_per_record"], one["ns_per_record_spread"]) == (2.0, spread(2.0))
@@ -69,7 +73,7 @@ def test_it_is_called_and_its_figures_are_taken_over(tmp_path: Path) -> None:
 def test_a_difference_that_it_found_is_an_error(tmp_path: Path) -> None:
     program = installed(tmp_path, "echo csd_program_bench: grep: it differs >&2; exit 1")
     with pytest.raises(LabError, match=r"Found: exit code 1: csd_program_bench: grep: it differs\."):
-        engine.measure(program, 16, LOCAL, WHO)
+        engine.measure(program, 16, 5, LOCAL, WHO)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,7 @@ def test_where_nothing_can_be_measured_it_says_why(tmp_path: Path, address: str,
     program = installed(tmp_path, "exit 9", compiler)
     assert engine.unavailable(program, address).endswith(why)
     if why:
-        assert engine.measure(program, 16, address, WHO) == {"engine": [], "compile": [], "memory": None}
+        assert engine.measure(program, 16, 5, address, WHO) == {"engine": [], "compile": [], "memory": None}
 
 
 def test_without_the_program_it_says_so(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from .target import is_ours
 
 TIMEOUT_S = 600.0
 COMPILER_TIMEOUT_S = 10.0
+# What csd_program_bench takes; and compilations, which take longest.
+MOST_REPEATS, MOST_COMPILATIONS = 100, 3
 
 
 def unavailable(program: Path, address: str) -> str:
@@ -40,12 +42,13 @@ def unavailable(program: Path, address: str) -> str:
     return ""
 
 
-def measure(program: Path, megabytes: int, address: str, who: Mapping[str, str]) -> dict[str, Any]:
+def measure(program: Path, megabytes: int, repeats: int, address: str, who: Mapping[str, str]) -> dict[str, Any]:
     """The report's sections ``engine`` and ``compile`` and, beside them, the memory-bound read.
 
     Args:
         program: csd_program_bench; the compiled programs lie in the folder ``programs`` beside its own.
         megabytes: memory to go through.
+        repeats: timed passes of each way, at most 100; and compilations of each program, at most 3.
         address: of the target; where it is not this machine's, nothing is measured.
         who: host and target, for each entry.
 
@@ -57,7 +60,9 @@ def measure(program: Path, megabytes: int, address: str, who: Mapping[str, str])
     # Away from the first core, on which the lab's target spins.
     core = max(os.sched_getaffinity(0))
     folder = program.parent.parent / "programs"
-    words = ["taskset", "--cpu-list", str(core), str(program), "--json", "--megabytes", str(megabytes), str(folder)]
+    words = ["taskset", "--cpu-list", str(core), str(program), "--json", "--megabytes", str(megabytes)]
+    words += ["--repeats", str(min(repeats, MOST_REPEATS)), "--compiles", str(min(repeats, MOST_COMPILATIONS))]
+    words.append(str(folder))
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -252,8 +252,10 @@ class Measurement:
         """What programs cost, where the target is on this machine."""
         if not self._settings.on_drive:
             return {"engine": [], "compile": [], "memory": None}
-        subject = self._subject
-        return engine.measure(subject.program_bench, self._settings.engine_megabytes, subject.address, subject.who)
+        subject, settings = self._subject, self._settings
+        return engine.measure(
+            subject.program_bench, settings.engine_megabytes, settings.repeats, subject.address, subject.who
+        )
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""
