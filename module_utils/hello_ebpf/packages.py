@@ -129,6 +129,31 @@ class Apt:
                 "then run again",
             )
 
+    def fresh(self) -> bool:
+        """Whether there are package lists that were refreshed in the last day."""
+        return self.host.has_lists() and not self.host.lists_are_old()
+
+    def was_cut_off(self) -> bool:
+        """Whether a dpkg run was cut off and left packages half done."""
+        return self.host.dpkg_was_cut_off() or bool(self.command(["dpkg", "--audit"])[1].strip())
+
+    def finish(self) -> None:
+        """Finish the dpkg run that was cut off.
+
+        Raises:
+            LabError: neither dpkg nor apt can.
+        """
+        code, _, errors = self.patiently(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
+        if code:
+            # What is left waits for packages that the cut-off run had not unpacked yet: apt brings those.
+            code, _, errors = self.patiently([*INSTALL, "--fix-broken"])
+        if code:
+            raise LabError(
+                asked="finish the dpkg run that was cut off (dpkg --configure -a, apt-get install --fix-broken)",
+                found=f"apt says: {apt_errors(errors)}",
+                fix="finish it by hand as that message says, then run again",
+            )
+
     def unknown(self, items: Sequence[str]) -> LabError:
         """What to say of packages that the lists do not have."""
         return LabError(
@@ -174,7 +199,7 @@ class Packages:
         missing = tuple(item for item in self.wanted if item not in present)
         if not missing:
             return State(present, ())
-        return State(present, missing, self._unfinished(), self._available(missing))
+        return State(present, missing, self._apt.was_cut_off(), self._available(missing))
 
     def plan(self, state: State) -> list[Step]:
         if not state.missing:
@@ -183,7 +208,7 @@ class Packages:
             self._refuse_in_check_mode(state)
         steps = []
         if state.unfinished:
-            steps.append(Step("finish the dpkg run that was cut off", self._finish))
+            steps.append(Step("finish the dpkg run that was cut off", self._apt.finish))
         names = [_choose(item, state.available) for item in state.missing]
         steps.append(Step(f"install {' '.join(names)}", lambda: self._install(state)))
         return steps
@@ -192,12 +217,6 @@ class Packages:
         chosen = {item: _choose(item, state.available) for item in state.missing}
         coming = {item: (name, state.available.get(name, "newest")) for item, name in chosen.items()}
         return replace(state, present=state.present | coming, missing=(), unfinished=False)
-
-    def _unfinished(self) -> bool:
-        if self._host.dpkg_was_cut_off():
-            return True
-        _, audit, _ = self._apt.command(["dpkg", "--audit"])
-        return bool(audit.strip())
 
     def _available(self, items: Sequence[str]) -> dict[str, str]:
         return self._apt.available([name for item in items for name in _alternatives(item)])
@@ -240,18 +259,6 @@ class Packages:
             found=f"apt says: {apt_errors(errors)}",
             fix="mend what apt names (space, network, a held package, another apt that runs), then run again",
         )
-
-    def _finish(self) -> None:
-        code, _, errors = self._apt.patiently(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
-        if code:
-            # What is left waits for packages that the cut-off run had not unpacked yet: apt brings those.
-            code, _, errors = self._apt.patiently([*INSTALL, "--fix-broken"])
-        if code:
-            raise LabError(
-                asked="finish the dpkg run that was cut off (dpkg --configure -a, apt-get install --fix-broken)",
-                found=f"apt says: {apt_errors(errors)}",
-                fix="finish it by hand as that message says, then run again",
-            )
 
 
 def render(state: State) -> str:
