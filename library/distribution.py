@@ -1,61 +1,73 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What another machine compiled is installed from one archive."""
+"""Debian packages that another machine compiled are fetched, and installed."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: distribution
-short_description: What the builder compiled is installed from one archive, in one transfer
+short_description: Debian packages that a builder compiled are fetched to the controller, and installed on nodes
 description:
-  - Looks what is installed and whether every file is as it was installed. Only where that is not the archive that is
-    asked for, the controller sends it; it is held against its SHA-256 and unpacked beside the installed folders, and
-    those that differ are exchanged, each by a rename. What was not compiled anew stays as it is, and so does what runs.
-  - Refuses, before anything is sent or changed, an archive of another release, or one for CPUs that have what this
-    machine's CPU lacks.
+  - On a builder (O(state=fetched)), the controller fetches the packages that it has not, each verified by its SHA-256,
+    and writes C(SHA256SUMS) beside them.
+  - On a node, looks which of them C(dpkg) has installed, and whether C(dpkg --verify) finds each file as it was. Only
+    what is missing is sent, held against its SHA-256, and installed by C(apt-get), which brings the libraries.
+  - Refuses, before anything is changed, packages of another release, or for CPUs that have what this machine's CPU
+    lacks, or that would replace files of somebody else.
 options:
-  archive:
-    description: Path of the archive on the controller. Empty takes the one in O(folder) that is made of the project's
-      present sources. Needed for O(state=present).
-    type: str
+  built:
+    description: What M(debian_build) returned for each package. Needed for O(state=fetched).
+    type: list
+    elements: dict
   folder:
-    description: Folder of the controller, for an empty O(archive); what a builder made earlier is there.
+    description: Folder of the controller that packages are fetched to, or taken from. Without it and O(archive), packages
+      are taken from O(cache).
     type: str
-  sha256:
-    description: Its SHA-256. Empty takes what the file C(.sha256) beside the archive says.
+  archive:
+    description: Folder of the controller with packages from elsewhere and their SHA256SUMS, in place of O(folder).
+    type: str
+  archive_sha256:
+    description: SHA-256 of that SHA256SUMS; empty takes it as it is.
     type: str
     default: ""
-  pending:
-    description: The archive is made in this run; in check mode it need not be there yet.
-    type: bool
-    default: false
-  parts:
-    description: Name to the folder in which the part is expected.
+  packages:
+    description: Package to the version that is to be installed, of packages that are made in this run; in check mode
+      empty for one that is not made yet. Without it, what SHA256SUMS names, if it was made of the present sources.
     type: dict
-    required: true
-  renewed:
-    description: The parts that are made anew in this run; check mode needs to be told.
+    default: {}
+  folders:
+    description: The folders that packages put their files in.
     type: list
-    elements: str
+    elements: path
     default: []
+  cache:
+    description: Folder of the node that keeps what was sent, and what was installed before that.
+    type: path
+    default: /var/cache/hello_ebpf/distribution
   record:
-    description: File that says what is installed.
+    description: File in which releases before this one recorded what they had installed.
     type: path
     default: /opt/hello_ebpf/distribution.json
+  files:
+    description: Files of the builder. Filled in by the action plugin; not for playbooks.
+    type: list
+    elements: path
+    default: []
+  sha256:
+    description: Names of packages' files to digests. Filled in by the action plugin; not for playbooks.
+    type: dict
+    default: {}
   sent:
-    description: Path of the archive on the managed host. Filled in by the action plugin; not for playbooks.
+    description: Folder of the managed host that files were sent to. Filled in by the action plugin; not for playbooks.
     type: path
   look:
-    description: Change nothing, tell what would be, in a run too.
+    description: Change nothing, tell what would be, in a run too. Filled in by the action plugin; not for playbooks.
     type: bool
     default: false
-  manifest:
-    description: What the archive holds. Filled in by the action plugin; not for playbooks.
-    type: dict
   state:
-    description: V(absent) removes what came with an archive.
+    description: V(absent) purges the packages that were installed from a builder.
     type: str
-    choices: [present, absent]
+    choices: [present, fetched, absent]
     default: present
 attributes:
   check_mode:
@@ -70,11 +82,8 @@ author: the hello_eBPF authors (!UNKNOWN)
 EXAMPLES = r"""
 - name: What the builder compiled is installed
   distribution:
-    archive: build/distribution/builder1/hello_ebpf-debian-12-x86-64-v2-0123456789ab.tar.gz
-    sha256: 0f343b0931126a20f133d67c2b018a3b5e8f1d2c4b6a79880716253443526170
-    parts:
-      spdk: /opt/hello_ebpf/spdk
-      csd_target: /opt/hello_ebpf/csd_target
+    folder: build/distribution/builder1
+    folders: [/opt/hello_ebpf/spdk, /opt/hello_ebpf/csd_target]
 """
 
 RETURN = r"""
@@ -83,20 +92,25 @@ actions:
   returned: success
   type: list
   elements: str
-  sample: [install csd_target of the distribution 0f343b093112]
+  sample: [install hello-ebpf-target 1.0+0f343b093112]
+packages:
+  description: Each package's version; in check mode empty for one that is not made yet.
+  returned: O(state=fetched)
+  type: dict
+  sample: {hello-ebpf-target: 1.0+0f343b093112}
 stale:
-  description: The parts that were exchanged, or in check mode would be.
+  description: The packages that were installed, or in check mode would be.
   returned: O(state=present)
   type: list
   elements: str
-  sample: [csd_target]
-sha256:
-  description: The archive that is installed now.
+  sample: [hello-ebpf-target]
+previous:
+  description: Of those that took another version's place, that version; O(cache) keeps it.
   returned: O(state=present)
-  type: str
-  sample: 0f343b0931126a20f133d67c2b018a3b5e8f1d2c4b6a79880716253443526170
+  type: dict
+  sample: {hello-ebpf-target: 1.0+5ad1c0de0002}
 sent_bytes:
-  description: Bytes of the archive that were sent to this host in this task.
+  description: Bytes of packages that were sent to this host in this task.
   returned: O(state=present)
   type: int
   sample: 5242880
@@ -106,54 +120,63 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.distribution.content import Manifest
-from ansible.module_utils.hello_ebpf.distribution.install import Install, Machine, Request, render
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.debian_files import field_of
+from ansible.module_utils.hello_ebpf.distribution.folder import digest_of
+from ansible.module_utils.hello_ebpf.distribution.node import Machine, Node, Request, render
+from ansible.module_utils.hello_ebpf.packages import Apt, Host
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.release import platform_name
+
+
+def told(apt: Apt, file: Path) -> dict[str, str]:
+    """What the controller has to know of a package on the builder."""
+    platform, cpu = (field_of(apt, file, f"Hello-Ebpf-{field}") for field in ("Platform", "Cpu"))
+    return {"sha256": digest_of(file), "platform": platform, "cpu": cpu}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "archive": {"type": "str"},
+            "built": {"type": "list", "elements": "dict"},
             "folder": {"type": "str"},
-            "sha256": {"type": "str", "default": ""},
-            "pending": {"type": "bool", "default": False},
-            "parts": {"type": "dict", "required": True},
-            "renewed": {"type": "list", "elements": "str", "default": []},
+            "archive": {"type": "str"},
+            "archive_sha256": {"type": "str", "default": ""},
+            "packages": {"type": "dict", "default": {}},
+            "folders": {"type": "list", "elements": "path", "default": []},
+            "cache": {"type": "path", "default": "/var/cache/hello_ebpf/distribution"},
             "record": {"type": "path", "default": "/opt/hello_ebpf/distribution.json"},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "sha256": {"type": "dict", "default": {}},
             "sent": {"type": "path"},
             "look": {"type": "bool", "default": False},
-            "manifest": {"type": contents.mapping},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "fetched", "absent"], "default": "present"},
         },
-        required_if=[("state", "present", ["archive"])],
         supports_check_mode=True,
     )
     asked = module.params
+    apt = Apt(module.run_command, Host())
+    if asked["state"] == "fetched":
+        files = [Path(file) for file in asked["files"] if Path(file).is_file()]
+        module.exit_json(changed=False, files={str(file): told(apt, file) for file in files})
     # What is installed is for everybody, however closed the calling shell's umask is.
     os.umask(0o022)
     request = Request(
-        parts={name: Path(folder) for name, folder in asked["parts"].items()},
+        packages={name: str(version) for name, version in asked["packages"].items()},
+        cache=Path(asked["cache"]),
         record=Path(asked["record"]),
-        archive=Path(asked["sent"]) if asked["sent"] else None,
+        folders=tuple(Path(folder) for folder in asked["folders"]),
         sha256=asked["sha256"],
-        manifest=Manifest.from_json(asked["manifest"]) if asked["manifest"] else None,
-        renewed=tuple(asked["renewed"]),
+        sent=Path(asked["sent"]) if asked["sent"] else None,
     )
     machine = Machine(platform_name(Path("/etc/os-release").read_text()), Path("/proc/cpuinfo").read_text())
-    work = Install(request, machine)
-    plan, predict = (
-        (work.plan, work.predict) if asked["state"] == "present" else (work.plan_absent, work.predict_absent)
-    )
-    try:
+    work = Node(request, machine, apt)
+    present = asked["state"] == "present"
+    plan, predict = (work.plan, work.predict) if present else (work.plan_absent, work.predict_absent)
+    with errors_told(module):
         outcome = converge(work.read, plan, predict, check=module.check_mode or asked["look"])
-    except LabError as error:
-        module.fail_json(msg=str(error))
-    stale = work.stale(outcome.before) if asked["state"] == "present" else []
-    exit_with(module, outcome, render, stale=stale, sha256=outcome.after.sha256, sent_bytes=0)
+    before = outcome.before
+    results = {"stale": work.stale(before), "previous": work.previous(before), "lacking": list(before.lacking)}
+    exit_with(module, outcome, render, **(results | {"sent_bytes": 0} if present else {}))
 
 
 if __name__ == "__main__":

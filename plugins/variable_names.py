@@ -86,7 +86,6 @@ RULES: dict[str, Any] = {
     "distribution_cache": names.path,
     "distribution_record": names.path,
     "distribution_parts.*": names.plain_path,
-    "distribution_packages": names.word,
     "ebpf_examples_dest": names.plain_path,
     "hugepages_mount": names.mount_point,
     "spdk_version": names.word,

@@ -1,326 +1,499 @@
-"""The modules distribution_pack and distribution over {check, run, diff, run again}, on real folders and archives."""
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Packages from a builder to the controller to a node, {check, run, run again}: the real dpkg and apt, and both halves.
+
+Builder and node are this machine: a package is installed in a dpkg database of the test's own, below the test's folder.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
-import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import distribution
-import distribution_pack
 import pytest
-from ansible.module_utils.hello_ebpf.distribution.content import Manifest
-from ansible.module_utils.hello_ebpf.distribution.install import Install, Machine, Request
-from ansible.module_utils.hello_ebpf.distribution.pack import manifest_of
-from ansible.module_utils.hello_ebpf.distribution.sources import archive_name, sources_digest
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.hello_ebpf.distribution.folder import heading, read_sums, sources_digest
+from ansible.module_utils.hello_ebpf.distribution.node import Machine, Node, Request
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.packages import Apt, Host
 from ansible.module_utils.hello_ebpf.release import platform_name
-from ansible.module_utils.hello_ebpf.removal import MARK, claim
+from ansible.module_utils.hello_ebpf.removal import claim, seal
 
+from conftest import ROOT
+from dpkg_database import dpkg_database
 from module_run import run_module
 
-V2 = "flags\t\t: fpu cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3\n"
 HERE = platform_name(Path("/etc/os-release").read_text())
+V2 = "flags\t\t: fpu cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3\n"
+SPDK, TARGET = "hello-ebpf-spdk", "hello-ebpf-target"
+
+
+def plugin() -> ModuleType:
+    """The plugin, which has the module's name, so that it cannot be imported by it."""
+    spec = importlib.util.spec_from_file_location("distribution_action", ROOT / "plugins/action/distribution.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+ACTION = plugin()
+
+
+class Controller(ACTION.ActionModule):  # type: ignore[misc,name-defined]
+    """The plugin, with this machine at the other end of its connection."""
+
+    def __init__(self, root: Path, args: dict[str, Any], *, check: bool, spoil: Callable[[Path], object]) -> None:
+        shell = SimpleNamespace(tmpdir=str(root / "sent"), join_path=lambda *parts: "/".join(parts))
+        self._connection = SimpleNamespace(_shell=shell, fetch_file=self._transfer_file)
+        self._task = SimpleNamespace(args=args, check_mode=check, async_val=0)
+        self._spoil = spoil
+
+    def _execute_module(self, *, module_args: dict[str, Any], **_more: object) -> dict[str, Any]:
+        return run_module(distribution.main, module_args, check=self._task.check_mode)
+
+    def _make_tmp_path(self, *_more: object) -> str:
+        folder: str = self._connection._shell.tmpdir
+        Path(folder).mkdir()
+        return folder
+
+    def _transfer_file(self, source: str, dest: str) -> None:
+        shutil.copyfile(source, dest)
+        self._spoil(Path(dest))
+
+    def _fixup_perms2(self, *_more: object) -> None:
+        pass
+
+    def _remove_tmp_path(self, path: str, **_more: object) -> None:
+        shutil.rmtree(path)
 
 
 class Fleet:
-    """A builder and a node, each a folder of this machine: what lies in the builder's is put below the same paths."""
+    """Folders of a builder, of the controller and of a node."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.opt = folder / "opt/hello_ebpf"
-        self.parts = {"spdk": self.opt / "spdk", "csd_target": self.opt / "csd_target"}
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.opt = root / "hello_ebpf/opt"
+        self.parts = [self.opt / "spdk", self.opt / "csd_target"]
+        self.here = root / "controller/build1"
+        self.cache = root / "hello_ebpf/cache/distribution"
+        self.record = self.opt / "distribution.json"
+        self.spoil: Callable[[Path], object] = lambda _path: None
+        # What debian_build returned.
+        self.built: dict[str, dict[str, Any]] = {}
 
-    def compile(self, text: str = "one") -> None:
-        """What roles leave: one folder with a link to the current build, one with a program and a stamp."""
-        build = self.parts["spdk"] / "20.07-abc"
-        (build / "bin").mkdir(parents=True, exist_ok=True)
-        (build / "bin/tool").write_text("#!/bin/sh\n")
-        (build / "bin/tool").chmod(0o755)
-        (build / "share/hello_ebpf").mkdir(parents=True, exist_ok=True)
-        (build / "share/hello_ebpf/stamp.json").write_text("{}")
-        (build / "scripts/__pycache__").mkdir(parents=True, exist_ok=True)
-        (build / "scripts/__pycache__/rpc.pyc").write_text("")
-        (self.parts["spdk"] / "20.07-old").mkdir(exist_ok=True)
-        (self.parts["spdk"] / "20.07-old/share/hello_ebpf").mkdir(parents=True, exist_ok=True)
-        (self.parts["spdk"] / "20.07-old/share/hello_ebpf/stamp.json").write_text('{"files": ["old"]}')
-        (self.parts["spdk"] / "20.07-old/old").write_text("")
-        current = self.parts["spdk"] / "current"
-        current.unlink(missing_ok=True)
-        current.symlink_to("20.07-abc")
-        self.parts["csd_target"].mkdir(parents=True, exist_ok=True)
-        (self.parts["csd_target"] / "csd_tgt").write_text(text)
-        (self.parts["csd_target"] / ".make_install.json").write_text("{}")
+    def build(self, package: str, version: str, platform: str = HERE, more: str = "") -> None:
+        """What a builder packs: SPDK's current build with the link to it, or a target with its program."""
+        stage = self.root / "stage"
+        part = Path(f"{stage}{self.parts[package == TARGET]}")
+        build = part / "bin" if package == TARGET else part / f"20.07-{version}"
+        build.mkdir(parents=True)
+        (build / "program.py").write_text(version)
+        if package == SPDK:
+            (part / "current").symlink_to(build.name)
+        (stage / "DEBIAN").mkdir()
+        (stage / "DEBIAN/control").write_text(
+            f"Package: {package}\nVersion: {version}\nArchitecture: all\nMaintainer: nobody <nobody@invalid>\n"
+            f"Description: a test's\nHello-Ebpf-Platform: {platform}\nHello-Ebpf-Cpu: x86-64-v2\n{more}"
+        )
+        sums = "find . -path ./DEBIAN -prune -o -type f -printf '%P\\0' | xargs -0 md5sum >DEBIAN/md5sums"
+        subprocess.run(["sh", "-c", sums], cwd=stage, check=True)
+        file = self.root / "packages" / f"{package}_{version}_all.deb"
+        file.parent.mkdir(exist_ok=True)
+        subprocess.run(["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", stage, file], check=True)
+        shutil.rmtree(stage)
+        self.built[package] = {"package": package, "version": version, "file": str(file)}
 
-    def pack(self, *, check: bool = False, **further: Any) -> dict[str, Any]:
-        asked = {"parts": self._names(), "folder": str(self.folder / "cache"), "sources": "0123", **further}
-        return run_module(distribution_pack.main, asked, check=check)
+    def run(self, *, check: bool = False, **args: Any) -> dict[str, Any]:
+        own = {"folders": list(map(str, self.parts)), "cache": str(self.cache), "record": str(self.record)}
+        work = Controller(self.root, own | args, check=check, spoil=self.spoil)
+        result: dict[str, Any] = work.run(task_vars={})
+        return result
 
-    def forget(self) -> None:
-        """From here on the folders are a node's that has nothing yet."""
-        shutil.rmtree(self.opt)
+    def fetch(self, *, check: bool = False) -> dict[str, Any]:
+        return self.run(check=check, state="fetched", built=list(self.built.values()), folder=str(self.here))
 
-    def install(self, packed: dict[str, Any], *, check: bool = False, **further: Any) -> dict[str, Any]:
-        """What the action plugin does, with the archive already sent."""
-        manifest = manifest_of(Path(packed["archive"]))
-        asked = {
-            "archive": packed["archive"],
-            "sent": packed["archive"],
-            "sha256": packed["sha256"],
-            "manifest": manifest.to_json() if manifest else None,
-            "parts": self._names(),
-            "record": str(self.opt / "distribution.json"),
-            **further,
-        }
-        return run_module(distribution.main, asked, check=check)
+    def install(self, *, check: bool = False) -> dict[str, Any]:
+        """As the role does, with a builder in this run."""
+        packages = {name: one["version"] for name, one in self.built.items()}
+        return self.run(check=check, folder=str(self.here), packages=packages)
 
-    def remove(self, *, check: bool = False) -> dict[str, Any]:
-        asked = {"parts": self._names(), "record": str(self.opt / "distribution.json"), "state": "absent"}
-        return run_module(distribution.main, asked, check=check)
+    def brought(self) -> list[str]:
+        return sorted(path.name for path in self.cache.iterdir()) if self.cache.is_dir() else []
 
     def tree(self) -> list[str]:
-        paths = sorted(path for path in self.opt.rglob("*") if not path.is_dir() or path.is_symlink())
-        paths = [path for path in paths if path.name != MARK]
-        return [str(path.relative_to(self.opt)) for path in paths]
-
-    def _names(self) -> dict[str, str]:
-        return {name: str(folder) for name, folder in self.parts.items()}
+        paths = [path for path in self.opt.rglob("*") if path.is_symlink() or not path.is_dir()]
+        return sorted(str(path.relative_to(self.opt)) for path in paths)
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Fleet:
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    for name, value in dpkg_database(tmp_path / "dpkg").items():
+        monkeypatch.setenv(name, value)
+    # Nothing of the machine's own is needed, and apt is faster without.
+    (tmp_path / "dpkg/status").write_text("")
+    with (tmp_path / "dpkg/apt.conf").open("a") as file:
+        file.write(f'Dir::State::lists "{tmp_path}/dpkg/lists/";\n')
     made = Fleet(tmp_path)
-    made.compile()
+    made.build(SPDK, "1+a")
+    made.build(TARGET, "1+a")
     return made
 
 
-# ---- packing
+@pytest.fixture
+def node(fleet: Fleet) -> Fleet:
+    """One that has everything installed."""
+    fleet.fetch()
+    assert fleet.install()["stale"] == [SPDK, TARGET]
+    return fleet
 
 
-def test_packed_once_and_the_same_files_are_the_same_bytes(fleet: Fleet) -> None:
-    predicted = fleet.pack(check=True)
-    assert (predicted["changed"], predicted["sha256"]) == (True, "")
-    assert not (fleet.folder / "cache").exists()
-    done = fleet.pack()
-    assert done["actions"] == predicted["actions"]
-    assert done["diff"]["after"] == predicted["diff"]["after"]
-    archive = Path(done["archive"])
-    assert archive.name == f"hello_ebpf-{HERE}-x86-64-v2-0123.tar.gz"
-    assert done["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert (
-        subprocess.run(["sha256sum", "--check", f"{archive.name}.sha256"], cwd=archive.parent, check=False).returncode
-        == 0
+def version_of(package: str) -> str:
+    """What dpkg says."""
+    asked = ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", package]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+
+
+WHOLE = ["csd_target/bin/program.py", "spdk/20.07-1+a/program.py", "spdk/current"]
+
+
+# ---- from the builder to the controller
+
+
+def test_fetched_once_and_sha256sum_agrees(fleet: Fleet) -> None:
+    predicted = fleet.fetch(check=True)
+    assert not fleet.here.exists()
+    done = fleet.fetch()
+    assert predicted["actions"] == done["actions"]
+    assert done["actions"][:2] == [f"fetch {SPDK}_1+a_all.deb", f"fetch {TARGET}_1+a_all.deb"]
+    assert done["packages"] == {SPDK: "1+a", TARGET: "1+a"}
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=fleet.here, check=True)
+    assert read_sums(fleet.here)[0] == heading(HERE, "x86-64-v2", ROOT)
+    assert fleet.fetch()["changed"] is fleet.fetch(check=True)["changed"] is False
+
+
+def test_another_version_takes_the_old_ones_place_and_what_is_not_ours_stays(fleet: Fleet) -> None:
+    fleet.fetch()
+    for name in ("notes.txt", "theirs.deb", "hello_ebpf-debian-12-x86-64-v2-0123.tar.gz"):
+        (fleet.here / name).touch()
+    fleet.build(TARGET, "1+b")
+    assert fleet.fetch()["actions"][0] == f"fetch {TARGET}_1+b_all.deb"
+    names = [f"{SPDK}_1+a_all.deb", f"{TARGET}_1+b_all.deb", "SHA256SUMS", "notes.txt", "theirs.deb"]
+    assert sorted(path.name for path in fleet.here.iterdir()) == sorted(names)
+
+
+def test_what_arrives_damaged_on_the_controller_is_no_package(fleet: Fleet) -> None:
+    fleet.spoil = lambda path: path.write_bytes(b"half")
+    with pytest.raises(AnsibleActionFail, match=r"Found: what arrived has [0-9a-f]{64}\. Do: run again"):
+        fleet.fetch()
+    assert list(fleet.here.iterdir()) == []
+
+
+def test_what_was_altered_on_the_controller_is_fetched_again(fleet: Fleet) -> None:
+    fleet.fetch()
+    (fleet.here / f"{TARGET}_1+a_all.deb").write_bytes(b"half")
+    assert fleet.fetch()["actions"] == [f"fetch {TARGET}_1+a_all.deb"]
+    assert fleet.fetch()["changed"] is False
+
+
+def test_a_package_that_is_not_made_is_an_error_and_to_check_mode_it_is_to_come(fleet: Fleet) -> None:
+    fleet.built[TARGET] |= {"version": "", "file": ""}
+    predicted = fleet.fetch(check=True)
+    assert predicted["actions"][0] == f"fetch {TARGET}"
+    assert predicted["packages"] == {SPDK: "1+a", TARGET: ""}
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.fetch()
+    assert error.value.message == (
+        f"Asked: the packages {TARGET} of this builder. Found: it has not packed them. Do: run the roles that compile "
+        "them on this machine first (playbooks/build.yml does)."
     )
-    again = fleet.pack()
-    assert (again["changed"], again["sha256"], again["renewed"]) == (False, done["sha256"], [])
-    archive.unlink()
-    (fleet.parts["csd_target"] / "csd_tgt").touch()
-    assert fleet.pack()["sha256"] == done["sha256"]
 
 
-def test_only_the_current_build_and_nothing_that_python_left_is_packed(fleet: Fleet) -> None:
-    archive = fleet.pack()["archive"]
-    with tarfile.open(archive) as tar:
-        members = {member.name: member for member in tar}
-    assert list(members) == [
-        "manifest.json",
-        "spdk/20.07-abc/bin/tool",
-        "spdk/20.07-abc/share/hello_ebpf/stamp.json",
-        "spdk/current",
-        "csd_target/.make_install.json",
-        "csd_target/csd_tgt",
-    ]
-    assert members["spdk/20.07-abc/bin/tool"].mode == 0o755
-    assert {(member.uid, member.uname, member.mtime) for member in members.values()} <= {(0, "root", 0), (0, "", 0)}
+# ---- from the controller to a node
 
 
-def test_a_changed_program_is_packed_anew_and_old_archives_go(fleet: Fleet) -> None:
-    first = fleet.pack()
-    fleet.compile("two")
-    predicted = fleet.pack(check=True, sources="4567")
-    assert predicted["renewed"] == ["csd_target", "spdk"]  # nothing by that name is packed yet
-    done = fleet.pack(sources="4567")
-    assert done["sha256"] != first["sha256"]
-    assert sorted(path.name for path in Path(done["archive"]).parent.iterdir()) == [
-        f"hello_ebpf-{HERE}-x86-64-v2-4567.tar.gz",
-        f"hello_ebpf-{HERE}-x86-64-v2-4567.tar.gz.sha256",
-    ]
-
-
-def test_check_mode_is_told_what_would_have_been_compiled(fleet: Fleet) -> None:
-    fleet.pack()
-    predicted = fleet.pack(check=True, renewed=["csd_target"])
-    assert (predicted["changed"], predicted["renewed"], predicted["sha256"]) == (True, ["csd_target"], "")
-    assert fleet.pack(renewed=["csd_target"])["changed"] is False
-
-
-def test_a_part_that_is_not_compiled_is_an_error(fleet: Fleet) -> None:
-    shutil.rmtree(fleet.parts["csd_target"])
-    assert fleet.pack(check=True)["changed"] is True
-    assert fleet.pack()["msg"] == (
-        f"Asked: one archive of spdk, csd_target. Found: {fleet.parts['csd_target']} holds nothing. Do: run the roles "
-        "that compile them on this machine first (playbooks/build.yml does)."
-    )
-
-
-def test_an_altered_archive_is_made_again(fleet: Fleet) -> None:
-    done = fleet.pack()
-    with Path(done["archive"]).open("ab") as file:
-        file.write(b"x")
-    assert fleet.pack()["sha256"] == done["sha256"]
-
-
-# ---- installing
+def test_check_mode_predicts_before_any_package_exists(fleet: Fleet) -> None:
+    for one in fleet.built.values():
+        one |= {"version": "", "file": ""}
+    predicted = fleet.install(check=True)
+    assert (predicted["changed"], predicted["stale"]) == (True, [SPDK, TARGET])
+    assert fleet.tree() == fleet.brought() == []
 
 
 def test_installed_once_as_it_was_packed(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    predicted = fleet.install(packed, check=True)
-    assert (predicted["changed"], predicted["stale"]) == (True, ["spdk", "csd_target"])
-    assert fleet.tree() == []
-    done = fleet.install(packed)
-    assert done["actions"] == predicted["actions"]
-    assert done["diff"] == predicted["diff"]
-    assert fleet.tree() == [
-        "csd_target/.make_install.json",
-        "csd_target/csd_tgt",
-        "distribution.json",
-        "spdk/20.07-abc/bin/tool",
-        "spdk/20.07-abc/share/hello_ebpf/stamp.json",
-        "spdk/current",
-    ]
-    assert (fleet.parts["spdk"] / "current/bin/tool").stat().st_mode & 0o777 == 0o755
-    again = fleet.install(packed)
-    assert (again["changed"], again["stale"], again["sha256"]) == (False, [], packed["sha256"])
+    fleet.fetch()
+    predicted = fleet.install(check=True)
+    assert fleet.tree() == fleet.brought() == []
+    done = fleet.install()
+    assert predicted["actions"] == done["actions"]
+    assert predicted["stale"] == done["stale"] == [SPDK, TARGET]
+    assert predicted["diff"] == done["diff"]
+    assert done["sent_bytes"] == sum(path.stat().st_size for path in fleet.here.glob("*.deb"))
+    assert fleet.tree() == WHOLE
+    assert version_of(SPDK) == version_of(TARGET) == "1+a installed"
+    for check in (True, False):
+        again = fleet.install(check=check)
+        assert (again["actions"], again["stale"], again["sent_bytes"]) == ([], [], 0)
 
 
-def test_only_the_part_that_differs_is_exchanged(fleet: Fleet) -> None:
-    old = fleet.pack()
-    fleet.compile("two")
-    new = fleet.pack(folder=str(fleet.folder / "cache2"))
-    fleet.forget()
-    fleet.install(old)
-    spdk = (fleet.parts["spdk"] / "20.07-abc/bin/tool").stat().st_ino
-    done = fleet.install(new)
-    assert done["stale"] == ["csd_target"]
-    assert (fleet.parts["csd_target"] / "csd_tgt").read_text() == "two"
-    assert (fleet.parts["spdk"] / "20.07-abc/bin/tool").stat().st_ino == spdk
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("how", ["altered", "removed"])
+def test_what_was_altered_is_put_back_and_nothing_is_sent(node: Fleet, name: str, how: str) -> None:
+    path = node.opt / name
+    if path.is_symlink() and how == "altered":
+        path.rename(path.with_name("moved"))
+    elif how == "altered":
+        path.write_text("altered")
+    else:
+        path.unlink()
+    package = TARGET if "csd_target" in name else SPDK
+    assert node.install(check=True)["stale"] == [package]
+    done = node.install()
+    assert (done["actions"], done["sent_bytes"]) == ([f"install {package} 1+a"], 0)
+    assert set(WHOLE) <= set(node.tree())
+    assert node.install()["changed"] is False
 
 
-def test_what_was_altered_is_put_back(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    fleet.install(packed)
-    (fleet.parts["csd_target"] / "csd_tgt").write_text("altered")
-    assert fleet.install(packed, check=True)["stale"] == ["csd_target"]
-    assert fleet.install(packed)["actions"] == [f"install csd_target of the distribution {packed['sha256'][:12]}"]
-    assert fleet.install(packed)["changed"] is False
+def test_only_the_package_that_is_another_is_sent_and_installed(node: Fleet) -> None:
+    spdk = (node.parts[0] / "current/program.py").stat().st_ino
+    node.build(TARGET, "1+b")
+    node.fetch()
+    assert node.install(check=True)["previous"] == {TARGET: "1+a"}
+    done = node.install()
+    assert (done["stale"], done["previous"]) == ([TARGET], {TARGET: "1+a"})
+    assert done["sent_bytes"] == (node.here / f"{TARGET}_1+b_all.deb").stat().st_size
+    assert (node.parts[1] / "bin/program.py").read_text() == "1+b"
+    assert (node.parts[0] / "current/program.py").stat().st_ino == spdk
 
 
-def test_what_was_compiled_here_before_is_replaced(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    assert fleet.install(packed)["stale"] == ["spdk", "csd_target"]
-    assert "spdk/20.07-old/old" not in fleet.tree()
+def test_another_spdk_takes_the_place_of_the_one_before(node: Fleet) -> None:
+    node.build(SPDK, "1+b")
+    node.fetch()
+    node.install()
+    assert node.tree() == ["csd_target/bin/program.py", "spdk/20.07-1+b/program.py", "spdk/current"]
 
 
-def test_a_strangers_folder_is_refused(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    fleet.parts["csd_target"].mkdir(parents=True)
-    (fleet.parts["csd_target"] / "strange").write_text("")
-    assert fleet.install(packed)["msg"] == (
-        f"Asked: {fleet.parts['csd_target']} for what the builder compiled. Found: there are files that this project "
-        "did not put there. Do: move them away, or name other folders."
+def test_the_packages_of_before_can_be_put_back(node: Fleet) -> None:
+    """Of versions that dpkg takes for older and for newer ones; the one before the last is no longer kept."""
+    for version in ("1+c", "1+b"):
+        node.build(TARGET, version)
+        node.fetch()
+        done = node.install()
+    assert node.brought() == [f"{SPDK}_1+a_all.deb", f"{TARGET}_1+b_all.deb", f"{TARGET}_1+c_all.deb"]
+    back = node.run(packages=done["previous"])
+    assert back["actions"] == [f"install {TARGET} 1+c"]
+    assert version_of(TARGET) == "1+c installed"
+    assert version_of(SPDK) == "1+a installed"
+    forward = node.install()
+    assert (forward["stale"], forward["sent_bytes"]) == ([TARGET], 0)
+    assert node.run(packages={TARGET: "1+z"})["msg"].startswith(
+        f"Asked: {TARGET} 1+z. Found: {node.cache} has no such package."
     )
-    assert fleet.tree() == ["csd_target/strange"]
 
 
-def test_an_archive_that_arrives_damaged_changes_nothing(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    sent = fleet.folder / "sent"
-    sent.write_bytes(Path(packed["archive"]).read_bytes()[:-1])
-    failed = fleet.install(packed, sent=str(sent))["msg"]
-    assert failed.startswith(f"Asked: the distribution {packed['sha256'][:12]} with SHA-256 {packed['sha256']}.")
-    assert "Found: what arrived has " in failed
+def test_what_dpkg_has_but_the_cache_has_lost_is_kept_again_and_not_installed_again(node: Fleet) -> None:
+    program = (node.parts[1] / "bin/program.py").stat().st_ino
+    shutil.rmtree(node.cache)
+    done = node.install()
+    assert done["actions"] == [f"keep {SPDK}_1+a_all.deb", f"keep {TARGET}_1+a_all.deb"]
+    assert done["stale"] == []
+    assert (node.parts[1] / "bin/program.py").stat().st_ino == program
+
+
+def test_what_cannot_be_installed_is_told_in_apts_words(fleet: Fleet) -> None:
+    fleet.build(TARGET, "1+b", more="Depends: no-such-package-anywhere\n")
+    fleet.fetch()
+    assert "no-such-package-anywhere but it is not installable" in fleet.install()["msg"]
+    assert version_of(TARGET) == ""
+
+
+# ---- packages without the builder, and from elsewhere
+
+
+def test_without_the_builder_what_it_made_of_the_present_sources_is_taken(fleet: Fleet) -> None:
+    fleet.fetch()
+    done = fleet.run(folder=str(fleet.here))
+    assert done["stale"] == [SPDK, TARGET]
+    sums = fleet.here / "SHA256SUMS"
+    sums.write_text(sums.read_text().replace(sources_digest(ROOT), "000000000000"))
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.run(folder=str(fleet.here))
+    assert error.value.message == (
+        f"Asked: what build1 compiled, without build1 in this run. Found: {fleet.here} on the controller holds no "
+        f"packages of the present sources ({sources_digest(ROOT)}). Do: let --limit name build1 too."
+    )
+
+
+def test_packages_from_elsewhere_need_nothing_but_sha256sums(fleet: Fleet) -> None:
+    given = fleet.root / "packages"
+    with pytest.raises(AnsibleActionFail, match=r"Found: there is no SHA256SUMS that names packages\. Do: correct dist"):
+        fleet.run(archive=str(given))
+    subprocess.run(["sh", "-c", "sha256sum *.deb >SHA256SUMS"], cwd=given, check=True)
+    digest = hashlib.sha256((given / "SHA256SUMS").read_bytes()).hexdigest()
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.run(archive=str(given), archive_sha256="0" * 64)
+    assert error.value.message == (
+        f"Asked: what is compiled, from {given} on the controller, whose SHA256SUMS has SHA-256 {'0' * 64}. Found: it has "
+        f"{digest}. Do: fetch or make it again."
+    )
+    assert fleet.run(archive=str(given), archive_sha256=digest)["stale"] == [SPDK, TARGET]
+
+
+def test_a_package_that_is_not_what_sha256sums_says_is_refused(fleet: Fleet) -> None:
+    fleet.fetch()
+    file = fleet.here / f"{TARGET}_1+a_all.deb"
+    wanted = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(b"other")
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.run(folder=str(fleet.here))
+    assert error.value.message == (
+        f"Asked: {TARGET} 1+a from {fleet.here} on the controller, with SHA-256 {wanted}. Found: it has "
+        f"{hashlib.sha256(b'other').hexdigest()}. Do: fetch or make it again."
+    )
     assert fleet.tree() == []
 
 
-def test_a_run_that_was_cut_off_is_taken_up(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    fleet.install(packed)
-    left = fleet.opt / ".csd_target.new"
-    claim(left)
-    (left / "half").write_text("")
-    assert fleet.install(packed)["actions"] == [f"remove {left}"]
-    (fleet.opt / "distribution.json").unlink()
-    assert fleet.install(packed)["stale"] == ["spdk", "csd_target"]
-    assert fleet.install(packed)["changed"] is False
+# ---- refused before anything is changed
 
 
-def test_what_is_not_made_yet_is_predicted_from_what_is_made_anew(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    fleet.install(packed)
-    unknown = {"manifest": None, "sha256": ""}
-    predicted = fleet.install(packed, check=True, renewed=["csd_target"], **unknown)
-    assert (predicted["changed"], predicted["stale"]) == (True, ["csd_target"])
-    assert fleet.install(packed, check=True, **unknown)["changed"] is False
+def test_what_arrives_damaged_changes_nothing(fleet: Fleet) -> None:
+    fleet.fetch()
+    fleet.spoil = lambda path: path.write_bytes(path.read_bytes()[:-1])
+    said = fleet.install()["msg"]
+    assert said.startswith(f"Asked: {SPDK}_1+a_all.deb with SHA-256 ")
+    assert "Found: what arrived has " in said
+    assert fleet.tree() == fleet.brought() == []
 
 
-def test_removed_once_with_what_came_in_the_archive(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    fleet.install(packed)
-    predicted = fleet.remove(check=True)
-    done = fleet.remove()
-    assert predicted["actions"] == done["actions"] != []
-    assert fleet.tree() == []
-    assert fleet.remove()["changed"] is False
+def test_another_release_is_refused(fleet: Fleet) -> None:
+    fleet.build(TARGET, "1+a", platform="debian-99")
+    fleet.fetch()
+    for check in (True, False):
+        assert fleet.install(check=check)["msg"] == (
+            f"Asked: {TARGET} 1+a on this machine. Found: it was compiled on debian-99, and this machine is {HERE}. "
+            "Do: let distribution_builder (or distribution_archive) be of this release."
+        )
+    assert fleet.tree() == fleet.brought() == []
 
 
-def test_what_was_compiled_here_is_not_removed(fleet: Fleet) -> None:
-    assert fleet.remove()["changed"] is False
-    assert "csd_target/csd_tgt" in fleet.tree()
+def test_a_cpu_that_lacks_what_is_used_is_refused_by_name(fleet: Fleet) -> None:
+    def command(args: list[str], **_more: object) -> tuple[int, str, str]:
+        done = subprocess.run(args, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
 
-
-# ---- refusals
-
-
-def refusal(platform: str = "debian-12", cpuinfo: str = V2, paths: str = "/opt/a") -> str:
-    manifest = Manifest("debian-12", "x86-64-v2", {"a": "/opt/a"}, {"a": {"f": "0"}})
-    request = Request({"a": Path(paths)}, Path("/nowhere/record"), sha256="0123456789abcdef", manifest=manifest)
-    work = Install(request, Machine(platform, cpuinfo))
+    request = Request({TARGET: "1+a"}, fleet.cache, fleet.record, tuple(fleet.parts), {}, fleet.root / "packages")
+    apt = Apt(command, Host())
+    fits, lacks = Machine(HERE, V2), Machine(HERE, V2.replace(" popcnt", "").replace(" sse4_2", ""))
+    assert len(Node(request, fits, apt).plan(Node(request, fits, apt).read())) == 1
+    work = Node(request, lacks, apt)
     with pytest.raises(LabError) as error:
         work.plan(work.read())
-    return str(error.value)
-
-
-def test_another_release_is_refused() -> None:
-    assert refusal(platform="debian-13") == (
-        "Asked: the distribution 0123456789ab on this machine. Found: it was compiled on debian-12, and this "
-        "machine is debian-13. Do: let distribution_builder (or distribution_archive) be of this release."
+    assert str(error.value) == (
+        f"Asked: {TARGET} 1+a on this machine. Found: it needs x86-64-v2, and this machine's CPU lacks popcnt, sse4_2. "
+        "Do: take the machine out of the inventory, or give the virtual machine a CPU model that has them."
     )
 
 
-def test_a_cpu_that_lacks_what_is_used_is_refused_by_name() -> None:
-    assert refusal(cpuinfo=V2.replace(" popcnt", "").replace(" sse4_2", "")) == (
-        "Asked: the distribution 0123456789ab on this machine. Found: it needs x86-64-v2, and this machine's CPU "
-        "lacks popcnt, sse4_2. Do: take the machine out of the inventory, or give the virtual machine a CPU model that "
-        "has them."
+def test_other_folders_than_the_builders_are_refused(fleet: Fleet) -> None:
+    fleet.fetch()
+    said = fleet.run(folder=str(fleet.here), folders=["/opt/other"])["msg"]
+    assert said.startswith(
+        f"Asked: {SPDK} 1+a on this machine in /opt/other. Found: it has its files elsewhere ({fleet.parts[0]}/"
     )
+    assert fleet.tree() == []
 
 
-def test_other_folders_than_the_builders_are_refused() -> None:
-    assert "Asked: the distribution 0123456789ab on this machine in /opt/b. Found: it was made for /opt/a." in refusal(
-        paths="/opt/b"
-    )
+def test_a_strangers_file_is_not_replaced_and_one_beside_stays(fleet: Fleet) -> None:
+    fleet.fetch()
+    theirs = fleet.parts[1] / "bin/program.py"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    for check in (True, False):
+        assert fleet.install(check=check)["msg"] == (
+            f"Asked: {theirs.parent} for {TARGET}. Found: there is what the lab did not put there (program.py). "
+            "Do: move it away, or name another folder."
+        )
+    assert fleet.tree() == ["csd_target/bin/program.py"]
+    theirs.rename(theirs.with_name("notes.txt"))
+    fleet.install()
+    assert fleet.tree() == ["csd_target/bin/notes.txt", *WHOLE]
+
+
+# ---- what the release before had installed
+
+
+def of_the_release_before(fleet: Fleet) -> None:
+    """A sealed folder and the record of an archive; a folder that was compiled here, with its stamp."""
+    spdk = fleet.parts[0]
+    claim(spdk)
+    (spdk / "20.07-old").mkdir()
+    (spdk / "20.07-old/program").touch()
+    (spdk / "current").symlink_to("20.07-old")
+    seal(spdk)
+    (spdk / "notes.txt").touch()
+    target = fleet.parts[1]
+    (target / "bin").mkdir(parents=True)
+    (target / "bin/program.py").touch()
+    (target / ".make_install.json").write_text(json.dumps({"files": ["bin/program.py"]}))
+    fleet.record.write_text(json.dumps({"sha256": "0", "manifest": {"parts": {"spdk": {"path": str(spdk)}}}}))
+
+
+def test_what_the_release_before_installed_is_taken_over(fleet: Fleet) -> None:
+    fleet.fetch()
+    of_the_release_before(fleet)
+    predicted = fleet.install(check=True)
+    done = fleet.install()
+    assert predicted["actions"] == done["actions"]
+    assert f"remove {fleet.parts[0]}, of the release before" in done["actions"]
+    assert fleet.tree() == [*WHOLE, "spdk/notes.txt"]
+    assert fleet.install()["changed"] is False
+
+
+def test_what_the_release_before_installed_from_an_archive_is_removed(fleet: Fleet) -> None:
+    of_the_release_before(fleet)
+    for changed in (True, False):
+        assert fleet.run(state="absent")["changed"] is changed
+        assert fleet.tree() == ["csd_target/.make_install.json", "csd_target/bin/program.py", "spdk/notes.txt"]
+
+
+# ---- removed
+
+
+def test_removed_once_with_all_that_was_brought(node: Fleet) -> None:
+    node.build(TARGET, "1+b")
+    node.fetch()
+    node.install()
+    for part in ("csd_target/bin", "spdk/20.07-1+a"):
+        (node.opt / part / "__pycache__").mkdir()
+        (node.opt / part / "__pycache__/program.cpython-311.pyc").touch()
+    predicted = node.run(state="absent", check=True)
+    assert set(WHOLE) <= set(node.tree())
+    done = node.run(state="absent")
+    assert predicted["actions"] == done["actions"] != []
+    assert version_of(TARGET).replace("not-installed", "") in {"", " "}
+    assert not node.opt.exists()
+    assert not node.cache.exists()
+    assert [path.name for path in node.here.glob("*.deb")] != []
+    assert node.run(state="absent")["changed"] is False
+
+
+def test_what_was_compiled_here_and_what_others_put_there_is_not_removed(node: Fleet) -> None:
+    """A package that did not come from a builder is not in the cache."""
+    (node.cache / f"{SPDK}_1+a_all.deb").unlink()
+    (node.cache / "notes.txt").touch()
+    (node.parts[1] / "notes.txt").touch()
+    node.run(state="absent")
+    assert version_of(SPDK) == "1+a installed"
+    assert node.brought() == ["notes.txt"]
+    assert node.tree() == ["csd_target/notes.txt", *WHOLE[1:]]
 
 
 # ---- names
@@ -329,6 +502,7 @@ def test_other_folders_than_the_builders_are_refused() -> None:
 def test_the_sources_digest_follows_what_is_compiled_and_nothing_else(tmp_path: Path) -> None:
     files = {
         "src/target/main.c": "int main;",
+        "packaging/debian/control": "Source: x",
         "roles/spdk/files/patches/0001-first.patch": "--- a",
         "src/build/main.o": "object",
         "src/target/.hidden": "",
@@ -351,48 +525,3 @@ def test_the_sources_digest_follows_what_is_compiled_and_nothing_else(tmp_path: 
         "src/target/.hidden",
         "roles/csd_target/defaults/main.yml",
     ]
-    assert archive_name("debian-12", "x86-64-v2", first) == f"hello_ebpf-debian-12-x86-64-v2-{first}.tar.gz"
-
-
-def test_a_manifest_of_another_schema_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="schema 2, not 1"):
-        Manifest.from_json(json.loads('{"schema": 2}'))
-    with pytest.raises(ValueError, match="no manifest of a distribution"):
-        Manifest.from_json({})
-
-
-# ---- what is not ours
-
-
-def test_other_files_beside_the_archive_stay(fleet: Fleet) -> None:
-    cache = fleet.folder / "cache"
-    cache.mkdir()
-    (cache / "notes.txt").write_text("theirs")
-    packed = fleet.pack()
-    (fleet.parts["csd_target"] / "csd_tgt").write_text("two")
-    again = fleet.pack(sources="4567")
-    assert f"remove {packed['archive']}" in again["actions"]
-    assert sorted(path.name for path in cache.iterdir()) == [
-        Path(again["archive"]).name,
-        f"{Path(again['archive']).name}.sha256",
-        "notes.txt",
-    ]
-    for changed in (True, False):
-        assert fleet.pack(state="absent")["changed"] is changed
-        assert [path.name for path in cache.iterdir()] == ["notes.txt"]
-
-
-def test_what_others_have_put_inside_stays_and_is_named_before_an_exchange(fleet: Fleet) -> None:
-    packed = fleet.pack()
-    fleet.forget()
-    fleet.install(packed)
-    for part in fleet.parts.values():
-        (part / "notes.txt").write_text("theirs")
-    (fleet.parts["csd_target"] / "csd_tgt").write_text("altered")
-    assert fleet.install(packed)["msg"] == (
-        f"Asked: {fleet.parts['csd_target']} for what the builder compiled alone. Found: there is what the lab did not "
-        "put there (notes.txt). Do: move it away, or name another folder."
-    )
-    for changed in (True, False):
-        assert fleet.remove()["changed"] is changed
-        assert fleet.tree() == ["csd_target/notes.txt", "spdk/notes.txt"]

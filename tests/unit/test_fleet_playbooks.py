@@ -37,22 +37,15 @@ STAND_INS = {
     "ebpf_toolchain": {"main": FAILS.format(role="ebpf_toolchain")},
     "ebpf_examples": {"main": RAN, "build": RAN + "  register: ebpf_examples_build_result\n"},
     "csd_target": {
-        "main": RAN,
+        "main": RAN + "- {name: It is reached, debian_packages: {name: []}}\n",
         "build": RAN + "  register: csd_target_build_result\n",
-        "healthy": FAILS.format(role="healthy"),
+        "healthy": FAILS.format(role="healthy").replace("([])", "([]) or distribution_install_result.back"),
     },
     "csd_host": {"main": RAN, "build": RAN + "  register: csd_host_build_result\n"},
     "csd_bench": {"main": RAN, "build": RAN + "  register: csd_bench_build_result\n"},
 }
-# The modules of the real role: a builder packs an archive named after it, a node would take what it is told to.
-PACKS = """\
-from ansible.plugins.action import ActionBase
-
-class ActionModule(ActionBase):
-    def run(self, tmp=None, task_vars=None):
-        name = task_vars["inventory_hostname"]
-        return {"changed": False, "fetched": f"/of/{name}.tar.gz", "sha256": f"digest of {name}", "renewed": []}
-"""
+# The modules of the real role: a builder packs and its packages are fetched, a node would take what it is told to; one that
+# is upgraded has something to go back to.
 TAKES = """\
 import os
 from ansible.plugins.action import ActionBase
@@ -60,16 +53,31 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         args = self._task.args
-        if not args.get("look"):
-            with open(os.environ["TAKEN"], "a") as file:
-                file.write(f"{task_vars['inventory_hostname']} {args['archive']} {args['sha256']}\\n")
-        return {"changed": False, "actions": ["install"]}
+        name = task_vars["inventory_hostname"]
+        if args.get("state") == "fetched":
+            return {"changed": False, "packages": {"a": f"of {name}"}}
+        folder = args.get("archive") or args.get("folder")
+        with open(os.environ["TAKEN"], "a") as file:
+            file.write(f"{name}|{folder}|{args['packages'].get('a', '')}\\n")
+        previous = {"a": "of before"} if name in task_vars["fails_on"].get("replaced", []) else {}
+        return {"changed": False, "previous": previous, "back": not folder}
 """
 NOTHING = """\
 from ansible.plugins.action import ActionBase
 
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
+        return {"changed": False}
+"""
+# Stands for any module of the role csd_target.
+REACH = """\
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        if task_vars["inventory_hostname"] in task_vars["fails_on"].get("gone", []):
+            raise AnsibleConnectionFailure("gone")
         return {"changed": False}
 """
 BOTH = """\
@@ -80,7 +88,7 @@ BOTH = """\
 
 @dataclass(frozen=True)
 class Ran:
-    """How a playbook went: its exit code, its output, what it ran in order, which archive each node took."""
+    """How a playbook went: its exit code, its output, what it ran in order, which packages each node took."""
 
     code: int
     output: str
@@ -118,7 +126,7 @@ class Fleet:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
         shutil.copytree(ROOT / "roles/distribution", folder / "roles/distribution")
-        actions = {"distribution_pack": PACKS, "distribution": TAKES, "debian_packages": NOTHING}
+        actions = {"debian_build": NOTHING, "distribution": TAKES}
         for name, text in actions.items():
             path = folder / "actions" / f"{name}.py"
             path.parent.mkdir(exist_ok=True)
@@ -152,12 +160,12 @@ class Fleet:
             check=False,
         )
         entries = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
-        lines = [line.split(" ", 2) for line in taken.read_text().splitlines()]
+        lines = [line.split("|", 2) for line in taken.read_text().splitlines()]
         return Ran(
             done.returncode,
             done.stdout + done.stderr,
             [entry for entry in entries if entry["event"] == "end"],
-            {host: (archive, digest) for host, archive, digest in lines},
+            {host: (folder, version) for host, folder, version in lines},
         )
 
 
@@ -230,6 +238,29 @@ def test_the_first_turn_that_does_not_come_back_ends_the_upgrade(fleet: Fleet) -
     )
 
 
+def test_a_target_that_is_out_of_reach_suddenly_ends_the_upgrade_too(fleet: Fleet) -> None:
+    ran = fleet.run("upgrade.yml", groups(["b"], TARGETS, ["h1"]), "-e", "upgrade_serial=2", gone=["n1"])
+    assert ran.code != 0
+    assert "n3" not in ran.taken
+    assert ran.order("csd_host", "It ran") == ["b"]
+    assert "Found: n1 cannot be reached any more; this host is upgraded, and healthy." in ran.end
+
+
+def test_a_target_that_does_not_come_back_gets_the_packages_of_before_and_ends_the_upgrade(fleet: Fleet) -> None:
+    ran = fleet.run("upgrade.yml", groups(["b"], TARGETS, ["h1"]), healthy=["n2"], replaced=["n2"])
+    assert ran.code != 0
+    assert ran.taken["n2"] == ("None", "of before")
+    # The second time with them.
+    assert ran.order("csd_target", "It ran") == ["b", "n1", "n2", "n2"]
+    assert "n3" not in ran.taken
+    assert ran.end.startswith("ONE AFTER THE OTHER: Upgrade the targets\ndone: n1\nfailed: n2\nnot touched: n3\n")
+    assert (
+        "n2 failed in: It is not upgraded (play: Upgrade the targets)\n"
+        "    Asked: n2 upgraded, and healthy. Found: it did not come back healthy, as told above; the packages of before "
+        "are installed again, and it is healthy with them. Do: mend the cause, then run again."
+    ) in ran.end
+
+
 def test_a_builder_that_fails_ends_the_upgrade_before_any_node_is_touched(fleet: Fleet) -> None:
     ran = fleet.run("upgrade.yml", groups(["b"], TARGETS, ["h1"]), spdk=["b"])
     assert ran.code != 0
@@ -240,15 +271,16 @@ def test_a_builder_that_fails_ends_the_upgrade_before_any_node_is_touched(fleet:
 
 
 def test_two_builders_for_two_releases(fleet: Fleet) -> None:
-    """Each node takes what its own builder packed in this run, by its digest; no builder takes anything."""
+    """Each node takes what its own builder packed in this run, by its version; no builder takes anything."""
     fleet_of_two = groups(["b12", "b13"], ["n12", "n13"], ["h13"])
     fleet_of_two["targets"]["n13"] = fleet_of_two["initiators"]["h13"] = {"distribution_builder": "b13"}
     ran = fleet.run("build.yml", fleet_of_two)
     assert ran.code == 0, ran.output
+    kept = fleet.folder / "build/distribution"
     assert ran.taken == {
-        "n12": ("/of/b12.tar.gz", "digest of b12"),
-        "n13": ("/of/b13.tar.gz", "digest of b13"),
-        "h13": ("/of/b13.tar.gz", "digest of b13"),
+        "n12": (f"{kept}/b12", "of b12"),
+        "n13": (f"{kept}/b13", "of b13"),
+        "h13": (f"{kept}/b13", "of b13"),
     }
     assert set(ran.order("spdk", "It runs")) == {"b12", "b13"}
 
@@ -259,11 +291,10 @@ def test_a_builder_that_failed_is_named_and_its_nodes_are_left_as_they_are(fleet
     (fleet.folder / "playbooks/both.yml").write_text(BOTH)
     asked = groups(["b12", "b13"], ["n12", "n13", "given"], [])
     asked["targets"]["n13"] = {"distribution_builder": "b13"}
-    asked["targets"]["given"] = {"distribution_archive": "/srv/given.tar.gz", "distribution_archive_sha256": "0123"}
+    asked["targets"]["given"] = {"distribution_archive": "/srv/given"}
     ran = fleet.run(playbook, asked, **{"spdk" if playbook == "build.yml" else "ebpf_toolchain": ["b12"]})
     assert ran.code != 0
-    assert ran.taken == {"n13": ("/of/b13.tar.gz", "digest of b13"), "given": ("/srv/given.tar.gz", "0123")}
-    assert "n12" not in ran.order("distribution", "See what is installed, and whether the archive can run here")
+    assert ran.taken == {"n13": (f"{fleet.folder}/build/distribution/b13", "of b13"), "given": ("/srv/given", "")}
     assert (
         "n12 failed in: distribution: The builder has not failed (play: Compile SPDK, and bring what is compiled to "
         "where it is needed)\n"
@@ -280,7 +311,7 @@ def test_where_all_hosts_of_a_play_fail_the_run_ends_there(fleet: Fleet) -> None
 
 
 def test_without_the_builder_in_the_run_a_node_takes_what_was_fetched_last(fleet: Fleet) -> None:
-    """`--limit NODE`: no builder has failed, and the controller's plugin looks for the archive itself."""
+    """`--limit NODE`: no builder has failed, and the controller's plugin looks for the packages itself."""
     ran = fleet.run("build.yml", groups(["b"], ["n1", "n2"], []), "--limit", "n2")
     assert ran.code == 0, ran.output
-    assert ran.taken == {"n2": ("", "")}
+    assert ran.taken == {"n2": (f"{fleet.folder}/build/distribution/b", "")}

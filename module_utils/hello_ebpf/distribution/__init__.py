@@ -1,1 +1,1 @@
-"""What is compiled once: packed where it was compiled, put in place where it is not."""
+"""What is compiled once: packages fetched from where they were compiled, and installed where they were not."""
