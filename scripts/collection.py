@@ -27,6 +27,7 @@ PARTS = {
     "module_utils": "plugins/module_utils",
     "plugins": "plugins",
     "src": "src",
+    "packaging": "packaging",
     "playbooks": "playbooks",
     "site.yml": "playbooks/site.yml",
     "docs": "docs",

@@ -83,8 +83,9 @@ def playbook(folder: Path, name: str) -> Path:
         },
         {
             "name": "A module with an action plugin",
-            f"{name}.make_install": {
+            f"{name}.debian_build": {
                 "name": "ebpf_examples",
+                "package": "hello-ebpf-examples",
                 "rooms": ["trace", "examples"],
                 "dest": "{{ drive }}/mine",
             },

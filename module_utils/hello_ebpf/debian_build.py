@@ -1,4 +1,5 @@
-"""A product, built with make and installed as a whole: what goes into it, what is there, and the build."""
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""A product's Debian package: what goes into it, what is installed of it, the build, and the install."""
 
 from __future__ import annotations
 
@@ -15,38 +16,44 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from .building import ENVIRONMENT, telling_lines
+from .debian_files import Installed, install, installed, purge, refuse_strangers
 from .errors import LabError
-from .folders import digest_file, files_in, halves, swap
 from .made import Made
+from .packages import Apt
 from .plan import Step
-from .removal import MARK, check_claim, claim, claim_of, foreign, remove, seal, strangers, tidy
+from .removal import MARK, check_claim, claim, claim_of, foreign, remove, seal, tidy
 
-STAMP = ".make_install.json"
-OWNER = "make_install"  # of the logs' notes
-# Neither the caller's make variables nor hand-installed tools take part in a build: what does is in the stamp.
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
-TELLING = re.compile(r"^E: |error:|error \d|undefined reference|no rule to make|not found|no space left|killed", re.I)
-TELLING_LINES = 5
+#: What a package was made of, beside what it installs.
+INGREDIENTS = "ingredients.json"
+#: The stamp of the release before, which installed without dpkg; also the owner of its log.
+OLD_STAMP, OLD_OWNER = ".make_install.json", "make_install"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be built, from what, into where.
+    """What is to be built, from what.
 
     Attributes:
         name: the product; names make's goal, the build folder and the log.
-        dest: the folder that holds the result and nothing else.
+        package: the Debian package that it becomes.
+        dest: the folder that the package's files lie in.
         sources: file name below the build folder -> its text.
         make_args: further arguments of make.
         environment: further environment of make.
         tool_versions: commands whose output's first line tells a tool's version.
         inputs: files of this machine that the result depends on.
         renewed: in check mode, some of them would be others by now.
+        platform: distribution and release of this machine.
+        cpu: the oldest x86-64 level that the product runs on.
+        install: install it; else only the .deb is made.
         cache: the folder in which build folders lie.
+        packages: the folder of .deb files.
         log: the file that make's output goes to.
     """
 
     name: str
+    package: str
     dest: Path
     sources: dict[str, str] = field(default_factory=dict)
     make_args: tuple[str, ...] = ()
@@ -54,123 +61,159 @@ class Request:
     tool_versions: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = ()
     renewed: bool = False
+    platform: str = ""
+    cpu: str = "x86-64-v2"
+    install: bool = True
     cache: Path = Path("/var/cache/hello_ebpf/build")
-    log: Path = Path("/var/log/hello_ebpf/make_install.log")
+    packages: Path = Path("/var/cache/hello_ebpf/packages")
+    log: Path = Path("/var/log/hello_ebpf/build.log")
 
     @property
     def tree(self) -> Path:
         return self.cache / self.name
 
-    @property
-    def goal(self) -> str:
-        return f"install_{self.name}"
-
 
 @dataclass(frozen=True)
 class State:
-    """What is installed.
+    """What is there.
 
     Attributes:
-        ingredients: what the installed files were made of; None where nothing is installed.
-        files: each installed file and its digest, as the install left it.
-        spoilt: installed files that are missing or no longer as the install left them.
-        foreign: the destination holds something that no install of ours put there.
-        leftovers: build folder, log or half an install of a run that was cut off.
-        strangers: files in the destination that no install put there.
+        package: what dpkg says of the package.
+        ingredients: what the installed package was made of.
+        files: the .deb files of the package, whatever their versions.
+        foreign: the destination holds files, and none of a package or release of ours.
+        old: the release before this one installed the product there, without dpkg.
+        leftovers: the build folder and the log.
     """
 
-    ingredients: dict[str, str] | None = None
-    files: dict[str, str] = field(default_factory=dict)
-    spoilt: tuple[str, ...] = ()
+    package: Installed = field(default_factory=Installed)
+    ingredients: dict[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
     foreign: bool = False
+    old: bool = False
     leftovers: tuple[Path, ...] = ()
-    strangers: tuple[str, ...] = ()
 
 
-class MakeInstall:
-    """One installed build: ``read``, ``plan`` (or ``plan_absent``) and ``predict`` for ``converge``.
+class DebianBuild:
+    """One product's package: ``read``, ``plan`` (or ``plan_absent``) and ``predict`` for ``converge``.
 
     Args:
         request: what is asked for.
+        apt: asks and changes what is installed.
         check: nothing will be built; a tool or input that is not there yet then counts as a change to come.
     """
 
-    def __init__(self, request: Request, *, check: bool) -> None:
+    def __init__(self, request: Request, apt: Apt, *, check: bool) -> None:
         self._request = request
+        self._apt = apt
         self._check = check
 
     def read(self) -> State:
-        dest = self._request.dest
-        leftovers = tuple(self._traces())
-        if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
-            return State(foreign=True, leftovers=leftovers)
-        if not dest.exists():
-            return State(leftovers=leftovers)
-        stamp = dest / STAMP
-        if not stamp.is_file():
-            return State(foreign=any(dest.iterdir()), leftovers=leftovers)
-        try:
-            made = json.loads(stamp.read_text())
-            ingredients, files = dict(made["ingredients"]), dict(made["files"])
-        except (ValueError, KeyError, TypeError):
-            return State(ingredients={}, spoilt=(STAMP,), leftovers=leftovers)
-        spoilt = tuple(name for name, digest in files.items() if digest_file(dest / name) != digest)
-        return State(ingredients, files, spoilt, leftovers=leftovers, strangers=tuple(strangers(dest)))
+        request = self._request
+        package = installed(self._apt, request.package) if request.install else Installed()
+        old = (request.dest / OLD_STAMP).is_file()
+        return State(
+            package,
+            _read(request.dest / INGREDIENTS) if package.there else {},
+            tuple(sorted(request.packages.glob(f"{request.package}_*.deb"))),
+            request.install and not package.there and not old and _holds_something(request.dest),
+            old and request.install,
+            tuple(self._leftovers()),
+        )
 
     def plan(self, state: State) -> list[Step]:
         request = self._request
         if state.foreign:
-            raise self._foreign()
+            raise foreign(request.dest, f"{request.name} alone")
         wanted = self.ingredients()
-        if state.ingredients is None:
-            why = "nothing is installed"
-        elif state.spoilt:
-            why = f"changed or missing: {', '.join(state.spoilt)}"
-        elif state.ingredients != wanted:
-            why = f"changed: {', '.join(_differences(state.ingredients, wanted))}"
-        elif request.renewed:
-            why = "what it is built with is made anew before"
-        else:
-            return [Step(f"remove {path}", partial(tidy, path)) for path in self._halves()]
-        if state.strangers:
-            raise foreign(request.dest, f"{request.name} alone ({why})", list(state.strangers))
-        check_claim(request.tree)
-        Made().check(OWNER, request.log)
-        return [Step(f"build {request.name} and install it into {request.dest} ({why})", self._build)]
+        why = self._why(state, wanted)
+        if not why:
+            return []
+        file = self.file(wanted)
+        steps = []
+        if file is None or file not in state.files or (self._check and request.renewed):
+            check_claim(request.tree)
+            Made().check(request.package, request.log)
+            steps.append(Step(f"build {request.package} ({why})", self._build))
+        if request.install:
+            if state.old:
+                steps.append(Step(f"remove {request.dest}, of the release before", self._retire))
+            steps.append(Step(f"install {request.package} in {request.dest} ({why})", self._install))
+        return steps
 
     def plan_absent(self, state: State) -> list[Step]:
         """What the lab made goes; what others have put beside or in its place stays."""
-        dest = self._request.dest
-        ours = [dest] if claim_of(dest) else []
-        return [Step(f"remove {path}", partial(self._remove, path)) for path in (*ours, *state.leftovers)]
-
-    def _remove(self, path: Path) -> None:
-        tidy(path)
-        if path == self._request.log:
-            Made().forget(OWNER, path)
+        request = self._request
+        steps = []
+        if state.package.there:
+            steps.append(Step(f"remove {request.package} from {request.dest}", self._purge))
+        if state.old:
+            steps.append(Step(f"remove {request.dest}, of the release before", self._retire))
+        return steps + [
+            Step(f"remove {path}", partial(self._remove, path)) for path in (*state.files, *state.leftovers)
+        ]
 
     def predict(self, state: State) -> State:
-        return State(self.ingredients())
+        wanted = self.ingredients()
+        return State(Installed(self.version(wanted), "installed"), wanted)
 
     def predict_absent(self, state: State) -> State:
         return State()
 
     def ingredients(self) -> dict[str, str]:
-        """Everything that the result depends on, each with its digest or its own words."""
+        """Everything that the package depends on, each with its digest or its own words."""
         request = self._request
         parts = {f"source {name}": _digest(text.encode()) for name, text in request.sources.items()}
         parts |= {f"input {path}": self._input(path) for path in request.inputs}
         parts |= {command: self._version(command) for command in request.tool_versions}
         parts |= {f"environment {name}": value for name, value in request.environment.items()}
-        if request.make_args:
-            parts["make"] = shlex.join(request.make_args)
-        return parts
+        return parts | {
+            "release": request.platform,
+            "make": shlex.join([str(request.dest), request.cpu, *request.make_args]),
+        }
+
+    def version(self, ingredients: dict[str, str]) -> str:
+        """The version that these make: the changelog's, and their digest; empty where some of them are to come."""
+        if not ingredients or "" in ingredients.values():
+            return ""
+        found = re.match(r"\S+ \((.+)\)", self._request.sources.get("debian/changelog", ""))
+        if not found:
+            raise LabError(
+                asked=f"the version of {self._request.package}",
+                found="debian/changelog does not begin with 'name (version)'",
+                fix="mend packaging/debian/changelog",
+            )
+        return f"{found[1]}+{_digest(json.dumps(ingredients, sort_keys=True).encode())[:12]}"
+
+    def file(self, ingredients: dict[str, str]) -> Path | None:
+        """The .deb file of the package that these make; None where some are to come."""
+        version = self.version(ingredients)
+        request = self._request
+        return request.packages / f"{request.package}_{version}_{self._architecture()}.deb" if version else None
+
+    def _why(self, state: State, wanted: dict[str, str]) -> str:
+        """Why there is something to do; empty where the package is as it should be."""
+        request = self._request
+        package, version = state.package, self.version(wanted)
+        changed = ", ".join(_differences(state.ingredients, wanted)) or "the version"
+        if not request.install:
+            return "" if self.file(wanted) in state.files and not request.renewed else "no such package yet"
+        if not package.there:
+            return "nothing is installed"
+        if package.status != "installed":
+            return f"dpkg says that it is {package.status}"
+        if package.altered:
+            names = (path.removeprefix(f"{request.dest}/") for path in package.altered)
+            return f"changed or missing: {', '.join(names)}"
+        if package.version != version:
+            return f"changed: {changed}"
+        return "what it is built with is made anew before" if request.renewed else ""
 
     def _input(self, path: Path) -> str:
         if path.is_file():
-            return digest_file(path)
+            return _digest(path.read_bytes())
         if self._check:
-            return "not there yet"
+            return ""
         raise LabError(
             asked=f"{self._request.name} built with {path}",
             found="there is no such file",
@@ -185,7 +228,7 @@ class MakeInstall:
             )
         except (OSError, subprocess.CalledProcessError) as error:
             if self._check:
-                return "not there yet"
+                return ""
             said = str(getattr(error, "stderr", "") or error).strip()
             raise LabError(
                 asked=f"{self._request.name} built with what '{command}' names",
@@ -194,44 +237,57 @@ class MakeInstall:
             ) from error
         return (done.stdout or done.stderr).partition("\n")[0]
 
+    def _architecture(self) -> str:
+        return self._apt.command(["dpkg", "--print-architecture"])[1].strip()
+
     def _build(self) -> None:
         request = self._request
-        stage, old = halves(request.dest)
+        wanted = self.ingredients()
+        file = self.file(wanted)
+        assert file is not None  # only check mode lets ingredients be missing
         with _locked(request.tree):
             claim(request.tree)
-            for path in [stage, old, *request.tree.iterdir()]:
+            for path in request.tree.iterdir():
                 if path.name != MARK:
                     remove(path)
-            Made().take(OWNER, request.log)
-            claim(stage)
-            for name, text in request.sources.items():
+            Made().take(request.package, request.log)
+            for name, text in {**request.sources, f"debian/{INGREDIENTS}": json.dumps(wanted, indent=1) + "\n"}.items():
                 path = request.tree / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-            request.dest.parent.mkdir(parents=True, exist_ok=True)
-            self._make(stage)
-            result = stage / request.dest.relative_to("/")
-            files = {str(path.relative_to(result)): digest_file(path) for path in files_in(result)}
-            if not files:
-                raise LabError(
-                    asked=f"build {request.name}",
-                    found=f"'make {request.goal}' put nothing into $(DESTDIR)$(PREFIX); its output is in {request.log}",
-                    fix=f"let the Makefile's {request.goal} install into $(DESTDIR)$(PREFIX)",
-                )
-            stamp = {"ingredients": self.ingredients(), "files": files}
-            (result / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
-            swap(result, request.dest, old)
-            remove(stage)
+            half = file.with_name(f".{file.name}.part")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._make(half, self.version(wanted))
+            half.rename(file)
             seal(request.tree)
 
-    def _make(self, stage: Path) -> None:
+    def _make(self, file: Path, version: str) -> None:
         request = self._request
-        jobs = len(os.sched_getaffinity(0))
-        places = [f"DESTDIR={stage}", f"PREFIX={request.dest}"]
+        asked = {
+            "PRODUCT": request.name,
+            "PACKAGE": request.package,
+            "VERSION": version,
+            "FILE": file,
+            "PREFIX": request.dest,
+            "PLATFORM": request.platform,
+            "CPU": request.cpu,
+        }
+        arguments = [f"{name}={value}" for name, value in asked.items()]
+        make = ["make", "-C", str(request.tree), "-f", "debian/rules", f"-j{len(os.sched_getaffinity(0))}", "binary"]
         request.log.parent.mkdir(parents=True, exist_ok=True)
         with request.log.open("w") as log:
             code = subprocess.run(
-                ["make", "-C", str(request.tree), f"-j{jobs}", *places, *request.make_args, request.goal],
+                [
+                    "make",
+                    "-C",
+                    request.tree,
+                    "-f",
+                    "debian/rules",
+                    f"-j{jobs}",
+                    "binary",
+                    *arguments,
+                    *request.make_args,
+                ],
                 env=ENVIRONMENT | request.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -240,43 +296,72 @@ class MakeInstall:
                 check=False,
             ).returncode
         if code:
+            file.unlink(missing_ok=True)
             raise LabError(
-                asked=f"build {request.name} in {request.tree}",
+                asked=f"build {request.package} in {request.tree}",
                 found=f"make ended with {code}: {telling_lines(request.log.read_text(errors='replace'))}",
                 fix=f"read {request.log}, mend the cause and run again; what was installed before is as it was",
             )
 
-    def _halves(self) -> list[Path]:
-        return [half for half in halves(self._request.dest) if claim_of(half)]
+    def _install(self) -> None:
+        request = self._request
+        before = self.read().package.version
+        wanted = self.file(self.ingredients())
+        assert wanted is not None
+        refuse_strangers(self._apt, request.package, wanted)
+        install(self._apt, [wanted])
+        # The version that was installed before stays, to go back to.
+        for file in request.packages.glob(f"{request.package}_*.deb"):
+            if file != wanted and f"_{before}_" not in file.name:
+                file.unlink()
 
-    def _traces(self) -> list[Path]:
-        """What a build leaves outside the destination."""
-        log, tree = self._request.log, self._request.tree
-        logs = [log] if str(log) in Made().of(OWNER) else []
-        return [*self._halves(), *logs, *([tree] if claim_of(tree) else [])]
+    def _purge(self) -> None:
+        purge(self._apt, self._request.package)
+        if not self._request.dest.exists():
+            tidy(self._request.dest)
 
-    def _foreign(self) -> LabError:
-        dest = self._request.dest
-        return LabError(
-            asked=f"{dest} for {self._request.name} alone",
-            found=f"{dest} holds files that this project did not put there (it has no {STAMP})",
-            fix="move them away, or name another folder",
-        )
+    def _retire(self) -> None:
+        """Take away what the release before installed here, and the note of its log."""
+        for path in Made().of(OLD_OWNER):
+            if Path(path).name == f"{self._request.name}-build.log":
+                remove(Path(path))
+                Made().forget(OLD_OWNER, path)
+        tidy(self._request.dest)
+
+    def _leftovers(self) -> Iterator[Path]:
+        request = self._request
+        yield from request.packages.glob(f".{request.package}_*.part")
+        if str(request.log) in Made().of(request.package):
+            yield request.log
+        if claim_of(request.tree):
+            yield request.tree
+
+    def _remove(self, path: Path) -> None:
+        tidy(path)
+        if path == self._request.log:
+            Made().forget(self._request.package, path)
 
 
 def render(state: State) -> str:
-    """A state as text: one ingredient and one file a line."""
-    if state.ingredients is None:
-        return "".join(f"leftover {path}\n" for path in state.leftovers) or "absent\n"
-    lines = [f"{name}: {value}" for name, value in state.ingredients.items()]
-    lines += [f"file {name}: {'spoilt' if name in state.spoilt else digest}" for name, digest in state.files.items()]
+    """A state as text: the package, one ingredient a line, what else is there."""
+    if not state.package.there:
+        return "".join(f"leftover {path}\n" for path in (*state.files, *state.leftovers)) or "absent\n"
+    lines = [f"version {state.package.version}"]
+    lines += [f"{name}: {value or 'not there yet'}" for name, value in state.ingredients.items()]
+    lines += [f"changed or missing: {path}" for path in state.package.altered]
     return "".join(f"{line}\n" for line in lines)
 
 
-def telling_lines(output: str) -> str:
-    """The first lines of make's output that say what is wrong; its last ones where none does."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return " | ".join([line for line in lines if TELLING.search(line)][:TELLING_LINES] or lines[-TELLING_LINES:])
+def _read(path: Path) -> dict[str, str]:
+    """The ingredients of an installed package; none where the file is not what it should be (dpkg says that, too)."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_symlink() or (any(path.iterdir()) if path.is_dir() else path.exists())
 
 
 def _differences(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -81,9 +81,10 @@ def refuse_strangers(apt: Apt, package: str, file: Path) -> None:
         LabError: there are such files.
     """
     ours = owned(apt, package)
-    theirs = [path for path in paths_in(apt, file) if path not in ours and (Path(path).exists() or Path(path).is_symlink())]
+    others = (Path(path) for path in paths_in(apt, file) if path not in ours)
+    theirs = [path for path in others if path.exists() or path.is_symlink()]
     if theirs:
-        raise foreign(Path(theirs[0]).parent, f"{package}", [Path(path).name for path in theirs])
+        raise foreign(theirs[0].parent, package, [path.name for path in theirs])
 
 
 def install(apt: Apt, files: Sequence[Path]) -> None:

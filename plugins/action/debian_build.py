@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Hands a product's sources, from src beside plugins, to the module make_install: one trip, also in check mode."""
+"""Hands a product's sources, of src and packaging beside plugins, to debian_build: one trip, also in check mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-SRC = Path(__file__).resolve().parents[2] / "src"
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -22,7 +22,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         if args.get("state", "present") == "present":
-            args["sources"] = read_sources(SRC, [str(room) for room in args.get("rooms") or []])
+            rooms = [str(room) for room in args.get("rooms") or []]
+            args["sources"] = read_sources(PROJECT / "src", rooms) | read_sources(PROJECT / "packaging", ["debian"])
         result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         # The sources' texts are of no use in a result.
         result.get("invocation", {}).get("module_args", {}).pop("sources", None)

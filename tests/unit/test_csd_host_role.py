@@ -10,13 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dpkg_database import dpkg_database
+
 ROOT = Path(__file__).resolve().parents[2]
 RECAP = re.compile(r"changed=(\d+) .*failed=(\d+)")
 
 
-def run(folder: Path, *words: str, state: str = "present") -> int:
-    """Run the role with everything below a folder; how many tasks changed something."""
-    below = {"cache": str(folder / "cache"), "log": str(folder / "log")}
+def run(folder: Path, database: dict[str, str], *words: str, state: str = "present") -> int:
+    """Run the role with everything below a folder and a dpkg database of its own; how many tasks changed something."""
+    below = {"cache": str(folder / "cache"), "packages": str(folder / "packages"), "log": str(folder / "log")}
     role = {
         "role": "csd_host",
         "csd_host_state": state,
@@ -25,11 +27,12 @@ def run(folder: Path, *words: str, state: str = "present") -> int:
         "csd_host_prefix": str(folder / "csd_host"),
         "csd_host_link": str(folder / "csd"),
     }
-    play = {"hosts": "all", "gather_facts": False, "module_defaults": {"make_install": below}, "roles": [role]}
+    play = {"hosts": "all", "gather_facts": False, "module_defaults": {"debian_build": below}, "roles": [role]}
     book = folder / "play.yml"
     book.write_text(json.dumps([play]))
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local", str(book)]
     environment = os.environ | {"LAB_RUN_FILE": str(folder / "run.jsonl"), "ANSIBLE_ROLES_PATH": str(ROOT / "roles")}
+    environment |= database
     command += ["-e", f"ansible_python_interpreter={sys.executable}", *words]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -43,9 +46,10 @@ def python_files(folder: Path) -> dict[Path, bytes]:
 
 
 def test_without_the_bridge_nothing_is_compiled_and_the_way_through_spdk_is_named(tmp_path: Path) -> None:
-    predicted = run(tmp_path, "--check")
+    database = dpkg_database(tmp_path / "dpkg")
+    predicted = run(tmp_path, database, "--check")
     assert not (tmp_path / "csd_host").exists()
-    assert run(tmp_path) == predicted == 3
+    assert run(tmp_path, database) == predicted == 3
     assert [path.name for path in (tmp_path / "csd_host/bin").iterdir()] == ["csd"]
     assert python_files(tmp_path / "csd_host/lib/csd") == python_files(ROOT / "src/python/csd")
 
@@ -55,6 +59,6 @@ def test_without_the_bridge_nothing_is_compiled_and_the_way_through_spdk_is_name
     assert f"asked: SPDK's initiator, {tmp_path}/csd_host/bin/csd_nvme\n" in said.stderr
     assert "do:    install it (role csd_host with csd_host_bridge: true)" in said.stderr
 
-    assert run(tmp_path, state="absent") > 0
+    assert run(tmp_path, database, state="absent") > 0
     assert not (tmp_path / "csd").is_symlink()
     assert not (tmp_path / "csd_host").exists()

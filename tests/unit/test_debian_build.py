@@ -1,4 +1,5 @@
-"""The module make_install with real builds: {run, check, diff, run again}, what builds again, builds cut off."""
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The module debian_build with real builds and the real dpkg and apt: {run, check, diff, run again}, cuts, removal."""
 
 from __future__ import annotations
 
@@ -8,11 +9,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import make_install
+import debian_build
 import pytest
-from ansible.module_utils.hello_ebpf.make_install import STAMP, telling_lines
-from ansible.module_utils.hello_ebpf.removal import claim
+from ansible.module_utils.hello_ebpf.building import telling_lines
+from ansible.module_utils.hello_ebpf.debian_build import INGREDIENTS, OLD_OWNER, OLD_STAMP
+from ansible.module_utils.hello_ebpf.made import Made
 
+from conftest import ROOT
+from dpkg_database import dpkg_database
 from module_run import run_module
 from waiting import until
 
@@ -24,76 +28,113 @@ install_hello: all
 	install -D -m 755 build/hello $(DESTDIR)$(PREFIX)/bin/hello
 	install -D -m 644 hello.c $(DESTDIR)$(PREFIX)/share/hello.c
 """
+PACKAGING = {f"debian/{path.name}": path.read_text() for path in sorted((ROOT / "packaging/debian").iterdir())}
+PACKAGE = "hello-ebpf-examples"
 
 
 class Folder:
-    """A source folder on the controller, and the machine's folders under one that is named like the project's."""
+    """The sources on the controller, and the machine's folders under one that is named like the project's."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, database: Path) -> None:
         self.root = root / "hello_ebpf"
+        self.database = database
         self.dest = self.root / "opt" / "hello"
         self.program = self.dest / "bin" / "hello"
         self.log = self.root / "log" / "hello-build.log"
-        self.sources = {"Makefile": MAKEFILE, "hello.c": "int main(void)\n{\n\treturn 3;\n}\n"}
+        self.packages = self.root / "packages"
+        self.sources = {"Makefile": MAKEFILE, "hello.c": "int main(void)\n{\n\treturn 3;\n}\n", **PACKAGING}
         self.more: dict[str, Any] = {}
 
     def install(self, state: str = "present", *, check: bool = False) -> dict[str, Any]:
         params = {
             "name": "hello",
+            "package": PACKAGE,
             "rooms": ["hello"],
             "sources": self.sources,
             "dest": str(self.dest),
             "cache": str(self.root / "cache"),
+            "packages": str(self.packages),
             "log": str(self.log),
             "tool_versions": ["gcc --version"],
             "state": state,
         }
-        return run_module(make_install.main, params | self.more, check=check)
+        return run_module(debian_build.main, params | self.more, check=check)
+
+    def exit_code(self) -> int:
+        return subprocess.run([self.program], check=False).returncode
 
     def everything(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*"))
 
+    def debs(self) -> list[str]:
+        return sorted(path.name for path in self.packages.glob("*"))
+
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    for name, value in dpkg_database(tmp_path / "dpkg").items():
+        monkeypatch.setenv(name, value)
+    return Folder(tmp_path, tmp_path / "dpkg")
 
 
-def why(result: dict[str, Any]) -> str:
-    """The reason that the one action gives."""
-    [action] = result["actions"]
-    return str(action).partition("(")[2].rstrip(")")
+def said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def steps(folder: Folder, why: str, *, built: bool = True) -> list[str]:
+    """The steps of a build and its install, or of the install alone."""
+    build = [f"build {PACKAGE} ({why})"] if built else []
+    return [*build, f"install {PACKAGE} in {folder.dest} ({why})"]
 
 
 def test_built_and_installed_once(folder: Folder) -> None:
     predicted = folder.install(check=True)
     assert not folder.root.exists()
     done = folder.install()
-    assert (
-        predicted["actions"]
-        == done["actions"]
-        == [f"build hello and install it into {folder.dest} (nothing is installed)"]
-    )
-    assert subprocess.run([folder.program], check=False).returncode == 3
-    assert sorted(done["files"]) == ["bin/hello", "share/hello.c"]
+    assert predicted["actions"] == done["actions"] == steps(folder, "nothing is installed")
+    assert folder.exit_code() == 3
+    for result in (predicted, done):
+        assert result["package"] == PACKAGE
+        assert result["file"] == f"{folder.packages}/{PACKAGE}_{result['version']}_amd64.deb"
+    assert predicted["version"] == done["version"]
+    assert folder.debs() == [Path(done["file"]).name]
     assert done["log"] == str(folder.log)
     before = folder.log.stat().st_mtime_ns
     assert folder.install()["actions"] == folder.install(check=True)["actions"] == []
     assert folder.log.stat().st_mtime_ns == before, "make ran again"
 
 
-def test_the_diff_names_every_ingredient_and_file(folder: Folder) -> None:
+def test_dpkg_says_what_is_installed_and_of_what_it_was_made(folder: Folder) -> None:
+    done = folder.install()
+    status = said("dpkg-query", "-W", "-f", "${Version} ${db:Status-Abbrev} ${Depends}", PACKAGE)
+    assert status.startswith(f"{done['version']} ii  libc6 (>= ")
+    fields = "${Hello-Ebpf-Platform} ${Hello-Ebpf-Cpu}"
+    assert said("dpkg-deb", "--show", "--showformat", fields, done["file"]).split()[1] == "x86-64-v2"
+    listed = said("dpkg-query", "-L", PACKAGE).split()
+    assert {str(folder.program), f"{folder.dest}/{INGREDIENTS}", f"{folder.dest}/share/hello.c"} < set(listed)
+    assert said("dpkg", "--verify", PACKAGE) == ""
+    ingredients = json.loads((folder.dest / INGREDIENTS).read_text())
+    assert {"source hello.c", "source debian/rules", "gcc --version", "release", "make"} < set(ingredients)
+
+
+def test_the_same_sources_give_the_same_bytes(folder: Folder) -> None:
+    file = Path(folder.install()["file"])
+    first = file.read_bytes()
+    file.unlink()
+    folder.program.unlink()
+    assert folder.install()["actions"] == steps(folder, "changed or missing: bin/hello")
+    assert file.read_bytes() == first
+
+
+def test_the_diff_names_every_ingredient(folder: Folder) -> None:
     predicted, done = folder.install(check=True)["diff"], folder.install()["diff"]
-    assert predicted["before"] == done["before"] == "absent\n"
-    compiler = subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    ingredients = predicted["after"].splitlines()
-    assert [line.partition(": ")[0] for line in ingredients] == ["source Makefile", "source hello.c", "gcc --version"]
-    assert ingredients[2] == f"gcc --version: {compiler}"
-    assert done["after"].splitlines()[:3] == ingredients
-    assert [line.partition(": ")[0] for line in done["after"].splitlines()[3:]] == [
-        "file bin/hello",
-        "file share/hello.c",
-    ]
+    assert predicted == done
+    assert done["before"] == "absent\n"
+    compiler = said("gcc", "--version").splitlines()[0]
+    lines = done["after"].splitlines()
+    assert lines[0].startswith("version 0.1.0+")
+    assert f"gcc --version: {compiler}" in lines
+    assert [line.partition(": ")[0] for line in lines[1:3]] == ["source Makefile", "source hello.c"]
 
 
 def test_each_ingredient_makes_it_build_again(folder: Folder, tmp_path: Path) -> None:
@@ -103,60 +144,82 @@ def test_each_ingredient_makes_it_build_again(folder: Folder, tmp_path: Path) ->
     folder.install()
 
     folder.sources["hello.c"] = "int main(void)\n{\n\treturn 4;\n}\n"
-    assert why(folder.install(check=True)) == why(folder.install()) == "changed: source hello.c"
-    assert subprocess.run([folder.program], check=False).returncode == 4
+    expected = steps(folder, "changed: source hello.c")
+    assert folder.install(check=True)["actions"] == folder.install()["actions"] == expected
+    assert folder.exit_code() == 4
 
     folder.more["make_args"] = ["FLAGS=-O2"]
-    assert why(folder.install()) == "changed: make"
+    assert folder.install()["actions"] == steps(folder, "changed: make")
     assert "-O2" in folder.log.read_text()
 
     folder.more["environment"] = {"FLAGS": "-O1"}
-    assert why(folder.install()) == "changed: environment FLAGS"
+    assert folder.install()["actions"] == steps(folder, "changed: environment FLAGS")
 
     library.write_text("2")
-    assert why(folder.install()) == f"changed: input {library}"
+    assert folder.install()["actions"] == steps(folder, f"changed: input {library}")
 
     folder.more["tool_versions"] = ["gcc --version", "make --version"]
-    assert why(folder.install()) == "changed: make --version"
+    assert folder.install()["actions"] == steps(folder, "changed: make --version")
     assert folder.install()["actions"] == []
+
+
+def test_the_package_of_before_stays_to_go_back_to(folder: Folder) -> None:
+    first = folder.install()
+    original = folder.sources["hello.c"]
+    folder.sources["hello.c"] = original.replace("3", "4")
+    second = folder.install()
+    assert folder.debs() == sorted(Path(done["file"]).name for done in (first, second))
+    folder.sources["hello.c"] = original
+    assert folder.install()["actions"] == steps(folder, "changed: source hello.c", built=False)
+    assert folder.exit_code() == 3
+    folder.sources["hello.c"] = original.replace("3", "5")
+    third = folder.install()
+    assert folder.debs() == sorted(Path(done["file"]).name for done in (first, third))
 
 
 def test_a_file_that_the_sources_no_longer_make_is_gone(folder: Folder) -> None:
     folder.install()
     folder.sources["Makefile"] = "".join(MAKEFILE.splitlines(keepends=True)[:-1])
-    assert sorted(folder.install()["files"]) == ["bin/hello"]
+    folder.install()
+    assert folder.program.exists()
     assert not (folder.dest / "share").exists()
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"spoilt")])
-def test_an_installed_file_that_is_altered_is_made_again(folder: Folder, spoil: Any) -> None:
+def test_an_installed_file_that_is_altered_is_put_back(folder: Folder, spoil: Any) -> None:
     folder.install()
     spoil(folder.program)
-    assert why(folder.install(check=True)) == why(folder.install()) == "changed or missing: bin/hello"
-    assert subprocess.run([folder.program], check=False).returncode == 3
+    expected = steps(folder, "changed or missing: bin/hello", built=False)
+    assert folder.install(check=True)["actions"] == folder.install()["actions"] == expected
+    assert folder.exit_code() == 3
     assert folder.install()["actions"] == []
 
 
-def test_a_stamp_that_cannot_be_read_is_no_install(folder: Folder) -> None:
-    folder.install()
-    (folder.dest / STAMP).write_text("{")
-    assert why(folder.install()) == f"changed or missing: {STAMP}"
+def test_a_package_without_installing_it(folder: Folder) -> None:
+    folder.more["install"] = False
+    predicted, done = folder.install(check=True), folder.install()
+    assert predicted["actions"] == done["actions"] == [f"build {PACKAGE} (no such package yet)"]
+    assert folder.debs() == [Path(done["file"]).name]
+    assert not folder.dest.exists()
+    assert folder.install()["actions"] == folder.install(check=True)["actions"] == []
 
 
 def test_a_build_that_fails_tells_the_compilers_words_and_leaves_the_old_one(folder: Folder) -> None:
     folder.install()
     folder.sources["hello.c"] = "int main(void)\n{\n\treturn nothing;\n}\n"
     result = folder.install()
-    assert result["msg"] == (
-        f"Asked: build hello in {folder.root}/cache/hello. "
+    assert result["msg"].startswith(
+        f"Asked: build {PACKAGE} in {folder.root}/cache/hello. "
         "Found: make ended with 2: hello.c:3:16: error: 'nothing' undeclared (first use in this function) "
-        "| make: *** [Makefile:3: build/hello] Error 1. "
-        f"Do: read {folder.log}, mend the cause and run again; what was installed before is as it was."
+        "| make[1]: *** [Makefile:3: build/hello] Error 1 | "
     )
-    assert subprocess.run([folder.program], check=False).returncode == 3
+    assert (
+        f"Do: read {folder.log}, mend the cause and run again; what was installed before is as it was" in result["msg"]
+    )
+    assert folder.exit_code() == 3
     folder.sources["hello.c"] = "int main(void)\n{\n\treturn 5;\n}\n"
     assert folder.install()["changed"]
-    assert subprocess.run([folder.program], check=False).returncode == 5
+    assert folder.exit_code() == 5
 
 
 def test_a_tool_that_is_not_there(folder: Folder) -> None:
@@ -164,6 +227,7 @@ def test_a_tool_that_is_not_there(folder: Folder) -> None:
     predicted = folder.install(check=True)
     assert predicted["changed"]
     assert "no-such-compiler --version: not there yet" in predicted["diff"]["after"]
+    assert predicted["version"] == predicted["file"] == ""
     assert folder.install()["msg"] == (
         "Asked: hello built with what 'no-such-compiler --version' names. "
         "Found: [Errno 2] No such file or directory: 'no-such-compiler'. "
@@ -184,8 +248,7 @@ def test_an_input_that_is_not_there(folder: Folder) -> None:
 def test_an_input_that_a_task_before_would_make_anew(folder: Folder) -> None:
     folder.install()
     folder.more["renewed"] = True
-    why = "(what it is built with is made anew before)"
-    assert folder.install(check=True)["actions"] == [f"build hello and install it into {folder.dest} {why}"]
+    assert folder.install(check=True)["actions"] == steps(folder, "what it is built with is made anew before")
     # In a run the input itself tells whether it is another.
     assert folder.install()["changed"] is False
 
@@ -194,22 +257,28 @@ def test_a_folder_of_somebody_else_is_left_alone(folder: Folder) -> None:
     folder.dest.mkdir(parents=True)
     (folder.dest / "thesis.txt").write_text("years of work")
     expected = (
-        f"Asked: {folder.dest} for hello alone. "
-        f"Found: {folder.dest} holds files that this project did not put there (it has no {STAMP}). "
-        "Do: move them away, or name another folder."
+        f"Asked: {folder.dest} for hello alone. Found: there is what the lab did not put there (thesis.txt). "
+        "Do: move it away, or name another folder."
     )
     assert folder.install()["msg"] == folder.install(check=True)["msg"] == expected
     assert folder.install("absent")["actions"] == []
     assert (folder.dest / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_install_rule_that_installs_nothing(folder: Folder) -> None:
-    folder.sources = {"Makefile": "install_hello:\n\t@echo done\n"}
-    assert folder.install()["msg"] == (
-        f"Asked: build hello. Found: 'make install_hello' put nothing into $(DESTDIR)$(PREFIX); "
-        f"its output is in {folder.log}. "
-        "Do: let the Makefile's install_hello install into $(DESTDIR)$(PREFIX)."
+def test_a_file_of_somebody_else_in_a_new_files_place_is_left_alone(folder: Folder) -> None:
+    folder.install()
+    (folder.dest / "share/more.c").write_text("years of work")
+    folder.sources["Makefile"] += "\tinstall -D -m 644 hello.c $(DESTDIR)$(PREFIX)/share/more.c\n"
+    assert folder.install()["msg"].startswith(
+        f"Asked: {folder.dest}/share for {PACKAGE}. Found: there is what the lab did not put there (more.c) ("
     )
+    assert (folder.dest / "share/more.c").read_text() == "years of work"
+    assert folder.exit_code() == 3
+
+
+def test_an_install_rule_that_installs_nothing(folder: Folder) -> None:
+    folder.sources["Makefile"] = "install_hello:\n\t@echo done\n"
+    assert "error: install_hello put nothing into $(DESTDIR)$(PREFIX)" in folder.install()["msg"]
 
 
 def test_the_callers_make_variables_take_no_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +286,7 @@ def test_the_callers_make_variables_take_no_part(folder: Folder, monkeypatch: py
     monkeypatch.setenv("MAKEFLAGS", "n")
     monkeypatch.setenv("FLAGS", "-Dmain=nothing")
     assert folder.install()["changed"]
-    assert subprocess.run([folder.program], check=False).returncode == 3
+    assert folder.exit_code() == 3
 
 
 def test_what_is_installed_is_for_everybody(folder: Folder) -> None:
@@ -244,79 +313,87 @@ def test_a_build_that_was_killed_converges(folder: Folder) -> None:
     os.waitpid(killed, 0)
     assert not folder.dest.exists()
     folder.sources["Makefile"] = slow
-    assert why(folder.install()) == "nothing is installed"
-    assert subprocess.run([folder.program], check=False).returncode == 3
+    assert folder.install()["actions"] == steps(folder, "nothing is installed")
+    assert folder.exit_code() == 3
     assert folder.install()["actions"] == []
 
 
-def test_halves_of_an_install_that_was_cut_off_are_cleared_away(folder: Folder) -> None:
-    folder.install()
-    halves = [folder.dest.parent / ".hello.new", folder.dest.parent / ".hello.old"]
-    for half in halves:
-        claim(half)
-        (half / "bin").mkdir()
-    assert folder.install()["actions"] == [f"remove {half}" for half in halves]
-    assert not any(half.exists() for half in halves)
-    # Between its two renames a cut-off run leaves the old install aside and nothing in place.
-    folder.dest.rename(halves[1])
-    assert why(folder.install()) == "nothing is installed"
-    assert not halves[1].exists()
+def test_a_package_that_dpkg_has_only_unpacked_is_finished(folder: Folder) -> None:
+    """As a dpkg that was killed between its two steps leaves it."""
+    done = folder.install()
+    subprocess.run(["dpkg", "--unpack", done["file"]], check=True)
+    expected = steps(folder, "dpkg says that it is unpacked", built=False)
+    assert folder.install(check=True)["actions"] == folder.install()["actions"] == expected
+    assert folder.install()["actions"] == []
+    assert said("dpkg-query", "-W", "-f", "${db:Status-Status}", PACKAGE) == "installed"
 
 
 def test_absent_takes_everything_away_once(folder: Folder) -> None:
-    folder.install()
+    done = folder.install()
     everything = folder.everything()
     predicted = folder.install("absent", check=True)
     assert folder.everything() == everything
-    done = folder.install("absent")
+    gone = folder.install("absent")
     assert (
         predicted["actions"]
-        == done["actions"]
+        == gone["actions"]
         == [
-            f"remove {folder.dest}",
+            f"remove {PACKAGE} from {folder.dest}",
+            f"remove {done['file']}",
             f"remove {folder.log}",
             f"remove {folder.root}/cache/hello",
         ]
     )
-    assert done["diff"]["after"] == "absent\n"
+    assert gone["diff"]["after"] == "absent\n"
     assert not folder.root.exists()
+    assert subprocess.run(["dpkg-query", "-W", PACKAGE], capture_output=True, check=False).returncode == 1
     assert folder.install("absent")["actions"] == folder.install("absent", check=True)["actions"] == []
 
 
-def test_absent_leaves_what_others_have_beside_it(folder: Folder) -> None:
+def test_what_others_have_put_beside_and_inside_stays(folder: Folder) -> None:
     folder.install()
-    (folder.root / "opt" / "other").mkdir()
-    folder.install("absent")
-    assert folder.everything() == ["opt", "opt/other"]
-
-
-def test_what_others_have_put_inside_stays_and_is_named_before_a_build(folder: Folder) -> None:
-    folder.install()
-    inside = [folder.dest / "bin" / "theirs", folder.root / "cache/hello/theirs", folder.dest / "notes.txt"]
-    for path in inside:
+    theirs = [
+        folder.root / "opt/other.txt",
+        folder.dest / "bin/theirs",
+        folder.dest / "notes.txt",
+        folder.root / "cache/hello/theirs",
+    ]
+    for path in theirs:
         path.write_text("years of work")
-    (folder.dest / "bin/__pycache__").mkdir()
-    (folder.dest / "bin/__pycache__/hello.pyc").touch()
     assert folder.install()["actions"] == []
-    folder.sources["hello.c"] = "int main(void)\n{\n\treturn 4;\n}\n"
-    assert (
-        folder.install()["msg"]
-        == folder.install(check=True)["msg"]
-        == (
-            f"Asked: {folder.dest} for hello alone (changed: source hello.c). Found: there is what the lab did not put "
-            "there (bin/theirs, notes.txt). Do: move it away, or name another folder."
-        )
-    )
-    for path in (inside[0], inside[2]):
-        path.rename(folder.root / path.name)
+    folder.sources["hello.c"] = folder.sources["hello.c"].replace("3", "4")
     assert folder.install()["changed"]
-    for path in (inside[0], inside[2]):
-        (folder.root / path.name).rename(path)
-    for run in range(2):
-        assert bool(folder.install("absent", check=True)["actions"]) == bool(folder.install("absent")["actions"])
-        assert folder.install("absent")["actions"] == [], run
-        left = sorted(folder.root / name for name in folder.everything())
-        assert [path for path in left if path.is_file()] == sorted(inside)
+    folder.install("absent")
+    assert folder.install("absent")["actions"] == []
+    left = sorted(path for path in folder.root.rglob("*") if path.is_file() and path.name != ".hello_ebpf.json")
+    assert left == sorted(theirs)
+
+
+def test_what_the_release_before_installed_gives_way(folder: Folder) -> None:
+    """That one installed without dpkg, by a stamp, and noted its log."""
+    (folder.dest / "bin").mkdir(parents=True)
+    (folder.dest / "bin/old").write_text("old")
+    (folder.dest / OLD_STAMP).write_text(json.dumps({"ingredients": {}, "files": {"bin/old": "digest"}}))
+    log = folder.log.with_name("hello-build.log")
+    folder.more["log"] = str(folder.log.with_name("examples-build.log"))
+    Made().take(OLD_OWNER, log)
+    log.parent.mkdir(parents=True)
+    log.write_text("old")
+    retire = f"remove {folder.dest}, of the release before"
+    build, install = steps(folder, "nothing is installed")
+    predicted, done = folder.install(check=True), folder.install()
+    assert predicted["actions"] == done["actions"] == [build, retire, install]
+    assert not log.exists()
+    assert not (folder.dest / "bin/old").exists()
+    assert folder.exit_code() == 3
+    assert folder.install()["actions"] == []
+
+
+def test_what_the_release_before_installed_is_removed(folder: Folder) -> None:
+    (folder.dest / "bin").mkdir(parents=True)
+    (folder.dest / OLD_STAMP).write_text(json.dumps({"ingredients": {}, "files": {}}))
+    assert folder.install("absent")["actions"] == [f"remove {folder.dest}, of the release before"]
+    assert not folder.root.exists()
 
 
 def test_a_log_that_the_lab_did_not_make_is_refused_and_stays(folder: Folder) -> None:
@@ -326,7 +403,7 @@ def test_a_log_that_the_lab_did_not_make_is_refused_and_stays(folder: Folder) ->
         folder.install()["msg"]
         == folder.install(check=True)["msg"]
         == (
-            f"Asked: {folder.log} for make_install of hello_eBPF. Found: it is there, and the lab did not make it. "
+            f"Asked: {folder.log} for {PACKAGE} of hello_eBPF. Found: it is there, and the lab did not make it. "
             "Do: move it away, or name another path."
         )
     )
@@ -334,11 +411,19 @@ def test_a_log_that_the_lab_did_not_make_is_refused_and_stays(folder: Folder) ->
     assert folder.log.read_text() == "theirs"
 
 
-def test_the_stamp_says_what_was_built(folder: Folder) -> None:
-    folder.install()
-    stamp = json.loads((folder.dest / STAMP).read_text())
-    assert sorted(stamp) == ["files", "ingredients"]
-    assert sorted(stamp["files"]) == ["bin/hello", "share/hello.c"]
+def test_a_changelog_without_a_version(folder: Folder) -> None:
+    folder.sources["debian/changelog"] = "nothing\n"
+    assert folder.install()["msg"] == (
+        f"Asked: the version of {PACKAGE}. Found: debian/changelog does not begin with 'name (version)'. "
+        "Do: mend packaging/debian/changelog."
+    )
+
+
+def test_every_package_has_its_paragraph_and_the_projects_version() -> None:
+    declared = [line.split()[1] for line in PACKAGING["debian/control"].splitlines() if line.startswith("Package:")]
+    assert declared == [f"hello-ebpf-{part}" for part in ("target", "host", "bench", "examples", "spdk")]
+    version = (ROOT / "src/python/pyproject.toml").read_text().partition('version = "')[2].partition('"')[0]
+    assert PACKAGING["debian/changelog"].startswith(f"hello-ebpf ({version}) ")
 
 
 def test_telling_lines() -> None:

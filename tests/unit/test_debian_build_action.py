@@ -1,4 +1,4 @@
-"""The controller's half of make_install: which files are sources, and the refusals."""
+"""The controller's half of debian_build: which files are sources, and the refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-PLUGIN = Path(__file__).resolve().parents[2] / "plugins" / "action" / "make_install.py"
+PLUGIN = Path(__file__).resolve().parents[2] / "plugins" / "action" / "debian_build.py"
 
 
 ReadSources = Callable[[Path, list[str]], dict[str, str]]
@@ -18,7 +18,7 @@ ReadSources = Callable[[Path, list[str]], dict[str, str]]
 @pytest.fixture
 def read_sources() -> ReadSources:
     # The plugin has the module's name, which tests import already.
-    spec = importlib.util.spec_from_file_location("make_install_action", PLUGIN)
+    spec = importlib.util.spec_from_file_location("debian_build_action", PLUGIN)
     assert spec is not None
     assert spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)

@@ -24,10 +24,10 @@ LINE = 8000
 # Mappings without suboptions that hold a few words, not what files contain.
 FEW_WORDS = {
     ("csd_bench", "programs"),
+    ("debian_build", "environment"),
     ("distribution", "parts"),
     ("distribution_pack", "parts"),
     ("hugepages", "nodes"),
-    ("make_install", "environment"),
     ("nvme_tcp_left", "connections"),
     ("spdk_build", "git_submodule_urls"),
     ("spdk_rpc", "params"),
@@ -93,9 +93,9 @@ def action(name: str) -> ModuleType:
 @pytest.mark.parametrize("role", ["csd_bench", "csd_host", "csd_target", "ebpf_examples"])
 def test_the_sources_that_a_role_builds(role: str) -> None:
     tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/build.yml").read_text())
-    [rooms] = [task["make_install"]["rooms"] for task in tasks if "make_install" in task]
-    sources = action("make_install").read_sources(ROOT / "src", rooms)
-    said = line("make_install", {"name": role, "rooms": rooms, "sources": sources, "dest": "/opt/x"})
+    [rooms] = [task["debian_build"]["rooms"] for task in tasks if "debian_build" in task]
+    sources = action("debian_build").read_sources(ROOT / "src", rooms)
+    said = line("debian_build", {"name": role, "package": "x", "rooms": rooms, "sources": sources, "dest": "/opt/x"})
     assert f"sources=({len(sources)} entries, " in said
     assert len(said) < LINE
 

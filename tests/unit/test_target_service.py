@@ -281,7 +281,7 @@ def test_another_program_at_the_same_path_restarts_it(tmp_path: Path, monkeypatc
         # Check mode has not installed anything; it is told.
         restart = ["restart csd_test and wait until its RPC answers"]
         assert bench.run(check=True, replaced=True).actions == restart
-        # A whole folder takes the place of the old one, as make_install does it, byte for byte the same or not.
+        # A whole folder takes the place of the old one, as a distribution does it, byte for byte the same or not.
         program.parent.rename(tmp_path / "old")
         shutil.copytree(tmp_path / "old", tmp_path / "bin")
         assert bench.run(check=True).actions == restart

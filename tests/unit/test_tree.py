@@ -125,13 +125,13 @@ def test_no_source_is_a_link() -> None:
 def rooms_of(product: str) -> list[str]:
     """The rooms that the product's role names."""
     tasks = yaml.safe_load((ROOT / f"roles/{product}/tasks/build.yml").read_text())
-    [rooms] = [task["make_install"]["rooms"] for task in tasks if "make_install" in task]
+    [rooms] = [task["debian_build"]["rooms"] for task in tasks if "debian_build" in task]
     return list(rooms)
 
 
 def read_sources(src: Path, rooms: list[str]) -> dict[str, str]:
     """As the action plugin does, which has the module's name."""
-    spec = importlib.util.spec_from_file_location("make_install_action", ROOT / "plugins/action/make_install.py")
+    spec = importlib.util.spec_from_file_location("debian_build_action", ROOT / "plugins/action/debian_build.py")
     assert spec is not None
     assert spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)

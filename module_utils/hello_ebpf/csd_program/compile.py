@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..building import ENVIRONMENT
 from ..errors import LabError
-from ..make_install import ENVIRONMENT
 
 # As src/programs/programs.mk has them; a test holds the two against each other. What maps are, and
 # which line an instruction is of, the drive reads from .BTF and .BTF.ext. clang makes DWARF beside them, several times

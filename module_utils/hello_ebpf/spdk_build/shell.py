@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..building import telling_lines
 from ..errors import LabError
-from ..make_install import telling_lines
 
 # Neither the caller's make variables nor hand-installed compilers take part in a build, nor does a git repository
 # that the build folder happens to lie in (SPDK would put its commit into the version).
