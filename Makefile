@@ -37,7 +37,7 @@ teardown: $(VENV)/.run ## Take everything down
 check: $(VENV)/.test ## The quick tests: lint, unit tests, C tests; no service is started
 	tests/together.sh lint c-tests unit
 
-# The machines are made while the quick tests run. The guest takes the archive that the fleet has built.
+# The machines are made while the quick tests run. The guest takes the packages that the fleet has built.
 .PHONY: test
 test: $(VENV)/.test ## Everything that CI runs; about an hour on two cores
 	rm -rf build/stages.txt build/junit build/coverage

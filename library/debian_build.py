@@ -228,13 +228,15 @@ def main() -> None:
     with errors_told(module):
         outcome = converge(build.read, plan, predict, check=module.check_mode)
         ingredients = build.ingredients() if present else {}
+    # What will be made of inputs that are to come is not known yet.
+    known = not request.renewed
     exit_with(
         module,
         outcome,
         render,
         package=request.package,
-        version=build.version(ingredients),
-        file=str(build.file(ingredients) or ""),
+        version=build.version(ingredients) if known else "",
+        file=str(build.file(ingredients) or "") if known else "",
         log=str(request.log),
     )
 

@@ -98,14 +98,16 @@ def install(apt: Apt, files: Sequence[Path]) -> None:
         # It may have been in the middle of one of these very packages.
         apt.patiently(["dpkg", "--install", *names])
         apt.finish()
-    code, _, errors = apt.patiently([*INSTALL_FILES, *names])
+    code, told, errors = apt.patiently([*INSTALL_FILES, *names])
     if code and not apt.fresh():
         apt.refresh()
-        code, _, errors = apt.patiently([*INSTALL_FILES, *names])
+        code, told, errors = apt.patiently([*INSTALL_FILES, *names])
     if code:
+        # What is missing stands among what apt tells, not among its errors.
+        lacking = [line.strip() for line in told.splitlines() if "Depends: " in line]
         raise LabError(
             asked=f"install {', '.join(file.name for file in files)}",
-            found=f"apt says: {apt_errors(errors)}",
+            found=f"apt says: {' '.join([*lacking, apt_errors(errors)])}",
             fix="mend what apt names (space, network, a held package, another apt that runs), then run again",
         )
 

@@ -94,10 +94,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         sha256 = str(args.pop("archive_sha256", "") or "").lower()
         here = Path(archive or folder)
         packages = dict(args.get("packages") or {})
-        if archive:
-            sums = given(here, sha256)
-        else:
-            sums = folders.read_sums(here)[1] if packages else kept(here)
+        known = given(here, sha256) if archive else None
+        sums = known or (folders.read_sums(here)[1] if packages else kept(here))
         pending = bool(packages) and self._task.check_mode
         packages = packages or dict(map(folders.package_of, sums))
         files = chosen(here, packages, sums, pending=pending)
@@ -175,7 +173,7 @@ def chosen(folder: Path, packages: dict[str, str], sums: dict[str, str], *, pend
             files[name] = found
         elif not pending:
             raise AnsibleActionFail(
-                f"Asked: {' '.join(package)} from {folder} on the controller, with SHA-256 {sums.get(name, 'unknown')}. "
-                f"Found: {f'it has {found}' if found else 'there is no such file'}. Do: fetch or make it again."
+                f"Asked: {' '.join(package)} from {folder} on the controller, with SHA-256 "
+                f"{sums.get(name, 'unknown')}. Found: {f'it has {found}' if found else 'there is no such file'}. Do: fetch or make it again."
             )
     return files

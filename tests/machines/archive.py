@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What the roles compile, in one archive, for a Debian release; made in a container where it is missing.
+"""What the roles compile, as Debian packages, for a Debian release; made in a container where they are missing.
 
-archive.py 12|13              prints the archive's path below build/distribution; its .sha256 lies beside it
+archive.py 12|13              prints the folder's path below build/distribution
 
-The roles do the work: the container is a fleet's builder, and the controller is this machine. One that is made of the
-present sources is found by its name, whichever builder made it (the scenario fleet's, say), and costs nothing. SPDK's
-download and build stay in the images' cache folder.
+The roles do the work: the container is a fleet's builder, and the controller is this machine. What is made of the
+present sources is found by the heading of its SHA256SUMS, whichever builder made it (the scenario fleet's, say), and
+costs nothing. SPDK's download and build stay in the images' cache folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import os
 import shutil
 import subprocess
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 # Known to linters as ansible.module_utils.hello_ebpf.
-from hello_ebpf.distribution.sources import archive_name, sources_digest  # type: ignore[import-not-found]
+from hello_ebpf.distribution.folder import digest_of, heading, read_sums  # type: ignore[import-not-found]
 
 from machines import images
 from machines.console import ROOT, MachineError, must, output, say, step
@@ -40,11 +39,10 @@ VARIABLES = {"distribution_pack": "true", "ebpf_toolchain_run_programs": "false"
 
 
 def archive(release: str, project: Path = ROOT) -> Path:
-    """Where the archive for a release is, or will be: any builder's that is whole, else our own."""
-    name = archive_name(f"debian-{release}", CPU, sources_digest(project))
+    """Where the packages for a release are, or will be: any builder's that are whole, else our own's."""
     folder = project / "build/distribution"
-    ours = Path(folder / builder(release) / name)
-    return next((path for path in (ours, *sorted(folder.glob(f"*/{name}"))) if is_whole(path)), ours)
+    ours = Path(folder / builder(release))
+    return next((path for path in (ours, *sorted(folder.glob("*/"))) if is_whole(path, release, project)), ours)
 
 
 def builder(release: str) -> str:
@@ -52,13 +50,11 @@ def builder(release: str) -> str:
     return f"hello-ebpf-builder-{release}"
 
 
-def is_whole(path: Path) -> bool:
-    """Whether an archive is there and as it was when its digest was written."""
-    beside = path.with_name(f"{path.name}.sha256")
-    if not path.is_file() or not beside.is_file():
-        return False
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest() == beside.read_text().partition(" ")[0]
+def is_whole(folder: Path, release: str, project: Path = ROOT) -> bool:
+    """Whether packages were made for a release of the present sources, and are as they were then."""
+    head, sums = read_sums(folder)
+    made = head == heading(f"debian-{release}", CPU, project) and sums
+    return bool(made) and all(digest_of(folder / name) == digest for name, digest in sums.items())
 
 
 @contextlib.contextmanager
@@ -82,7 +78,7 @@ def remove(name: str) -> None:
 
 
 def make(release: str, playbook: Path, image: str) -> Path:
-    """Let the roles make the archive in a container."""
+    """Let the roles make the packages in a container."""
     wanted = archive(release)
     cache = images.cache().parent / "builders" / f"debian{release}"
     with container(release, image, cache) as name, tempfile.TemporaryDirectory() as folder:
@@ -102,16 +98,18 @@ def make(release: str, playbook: Path, image: str) -> Path:
         ]
         environment = os.environ | {"LAB_RUN_FILE": f"{folder}/run.jsonl", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
         with step(f"compile for Debian {release} in a container"):
-            # Standard output is kept for the archive's path.
+            # Standard output is kept for the folder's path.
             code = subprocess.run(argv, cwd=ROOT, env=environment, stdout=sys.stderr, check=False).returncode
         if code:
             raise MachineError(
-                f"an archive for Debian {release}",
+                f"packages for Debian {release}",
                 f"ansible-playbook ended with {code}; what it says is above",
                 "mend what it names, and run again",
             )
-    if not is_whole(wanted):
-        raise MachineError(str(wanted), "the roles made no such archive", "compare tests/machines/archive.py with them")
+    if not is_whole(wanted, release):
+        raise MachineError(
+            str(wanted), "the roles made no such packages", "compare tests/machines/archive.py with them"
+        )
     return wanted
 
 
@@ -123,8 +121,8 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         path = archive(asked.release)
-        if is_whole(path):
-            say(f"{path.name} is there, made of the present sources")
+        if is_whole(path, asked.release):
+            say(f"{path.name} has packages of the present sources")
         else:
             if not shutil.which(str(asked.ansible_playbook)):
                 raise MachineError(
@@ -134,7 +132,7 @@ def main() -> int:
                 )
             image = asked.image or images.image("container", asked.release)
             with images.locked(images.cache() / f".archive{asked.release}.lock"):
-                if not is_whole(path):
+                if not is_whole(path, asked.release):
                     make(asked.release, asked.ansible_playbook.absolute(), image)
     except MachineError as error:
         print(error, file=sys.stderr)

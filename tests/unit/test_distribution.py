@@ -334,15 +334,17 @@ def test_without_the_builder_what_it_made_of_the_present_sources_is_taken(fleet:
 
 def test_packages_from_elsewhere_need_nothing_but_sha256sums(fleet: Fleet) -> None:
     given = fleet.root / "packages"
-    with pytest.raises(AnsibleActionFail, match=r"Found: there is no SHA256SUMS that names packages\. Do: correct dist"):
+    with pytest.raises(
+        AnsibleActionFail, match=r"Found: there is no SHA256SUMS that names packages\. Do: correct dist"
+    ):
         fleet.run(archive=str(given))
     subprocess.run(["sh", "-c", "sha256sum *.deb >SHA256SUMS"], cwd=given, check=True)
     digest = hashlib.sha256((given / "SHA256SUMS").read_bytes()).hexdigest()
     with pytest.raises(AnsibleActionFail) as error:
         fleet.run(archive=str(given), archive_sha256="0" * 64)
     assert error.value.message == (
-        f"Asked: what is compiled, from {given} on the controller, whose SHA256SUMS has SHA-256 {'0' * 64}. Found: it has "
-        f"{digest}. Do: fetch or make it again."
+        f"Asked: what is compiled, from {given} on the controller, whose SHA256SUMS has SHA-256 {'0' * 64}. Found: it "
+        f"has {digest}. Do: fetch or make it again."
     )
     assert fleet.run(archive=str(given), archive_sha256=digest)["stale"] == [SPDK, TARGET]
 

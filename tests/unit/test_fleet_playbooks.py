@@ -44,8 +44,8 @@ STAND_INS = {
     "csd_host": {"main": RAN, "build": RAN + "  register: csd_host_build_result\n"},
     "csd_bench": {"main": RAN, "build": RAN + "  register: csd_bench_build_result\n"},
 }
-# The modules of the real role: a builder packs and its packages are fetched, a node would take what it is told to; one that
-# is upgraded has something to go back to.
+# The modules of the real role: a builder packs and its packages are fetched, a node would take what it is told to, and has
+# something to go back to where fails_on says `replaced`.
 TAKES = """\
 import os
 from ansible.plugins.action import ActionBase
@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
         return {"changed": False}
 """
 # Stands for any module of the role csd_target.
+# Stands for whatever the role csd_target does on its host.
 REACH = """\
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -126,7 +127,7 @@ class Fleet:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
         shutil.copytree(ROOT / "roles/distribution", folder / "roles/distribution")
-        actions = {"debian_build": NOTHING, "distribution": TAKES}
+        actions = {"debian_build": NOTHING, "debian_packages": REACH, "distribution": TAKES}
         for name, text in actions.items():
             path = folder / "actions" / f"{name}.py"
             path.parent.mkdir(exist_ok=True)
@@ -256,8 +257,8 @@ def test_a_target_that_does_not_come_back_gets_the_packages_of_before_and_ends_t
     assert ran.end.startswith("ONE AFTER THE OTHER: Upgrade the targets\ndone: n1\nfailed: n2\nnot touched: n3\n")
     assert (
         "n2 failed in: It is not upgraded (play: Upgrade the targets)\n"
-        "    Asked: n2 upgraded, and healthy. Found: it did not come back healthy, as told above; the packages of before "
-        "are installed again, and it is healthy with them. Do: mend the cause, then run again."
+        "    Asked: n2 upgraded, and healthy. Found: it did not come back healthy, as told above; the packages of "
+        "before are installed again, and it is healthy with them. Do: mend the cause, then run again."
     ) in ran.end
 
 

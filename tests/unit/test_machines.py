@@ -577,14 +577,18 @@ def test_a_command_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         output(["sleep", "600"])
 
 
-def test_the_archive_of_any_builder_is_taken_where_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "sources_digest", lambda _project: "0123456789ab")
+def test_the_packages_of_any_builder_are_taken_where_they_are_whole(tmp_path: Path) -> None:
     ours = archive.archive("12", tmp_path)
-    assert ours.parent.name == archive.builder("12")
-    fleets = tmp_path / "build/distribution/fleet-builder" / ours.name
-    fleets.parent.mkdir(parents=True)
-    fleets.write_bytes(b"half")
-    fleets.with_name(f"{fleets.name}.sha256").write_text(f"{hashlib.sha256(b'whole').hexdigest()}  {fleets.name}\n")
+    assert ours.name == archive.builder("12")
+    fleets = ours.with_name("fleet-builder")
+    fleets.mkdir(parents=True)
+    (fleets / "a.deb").write_bytes(b"half")
+    whole = f"{hashlib.sha256(b'whole').hexdigest()}  a.deb\n"
+    (fleets / "SHA256SUMS").write_text(f"{archive.heading('debian-12', archive.CPU, tmp_path)}\n{whole}")
     assert archive.archive("12", tmp_path) == ours
-    fleets.write_bytes(b"whole")
+    (fleets / "a.deb").write_bytes(b"whole")
     assert archive.archive("12", tmp_path) == fleets
+    assert archive.archive("13", tmp_path) != fleets
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/other.c").touch()
+    assert archive.archive("12", tmp_path) == ours

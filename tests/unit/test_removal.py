@@ -35,8 +35,9 @@ UNLINKS = {
     "module_utils/hello_ebpf/spdk_target/saved.py": "a temporary file of its own",
     "module_utils/hello_ebpf/supervisors.py": "a unit with our first line, a pidfile in the run folder",
     "module_utils/hello_ebpf/target_service.py": "noted in made.py",
-    "module_utils/hello_ebpf/distribution/pack.py": "the digest beside an archive that is written anew",
-    "plugins/action/distribution_pack.py": "archives by the name that the lab gives them",
+    "module_utils/hello_ebpf/distribution/folder.py": "packages by the names that the lab gives them",
+    "module_utils/hello_ebpf/distribution/node.py": "packages by the names that the lab gives them",
+    "plugins/action/distribution.py": "a half of its own name",
     RULE: "the rule itself",
 }
 

@@ -25,8 +25,9 @@ LINE = 8000
 FEW_WORDS = {
     ("csd_bench", "programs"),
     ("debian_build", "environment"),
-    ("distribution", "parts"),
-    ("distribution_pack", "parts"),
+    ("distribution", "built"),
+    ("distribution", "packages"),
+    ("distribution", "sha256"),
     ("hugepages", "nodes"),
     ("nvme_tcp_left", "connections"),
     ("spdk_build", "git_submodule_urls"),
@@ -119,13 +120,6 @@ def test_the_patches_of_spdk() -> None:
     said = line("spdk_build", {"version": "20.07", "patches": patches})
     assert said.count(" characters)") == len(patches) > 0
     assert len(said) < 2 * LINE  # of which nearly all are their names
-
-
-def test_the_list_of_what_an_archive_holds() -> None:
-    files = {f"lib/library{number}.a": "0123456789abcdef" for number in range(2000)}
-    manifest = {"schema": 1, "parts": {"spdk": {"path": "/opt/hello_ebpf/spdk", "files": files}}}
-    asked = {"archive": "/a.tar.gz", "parts": {"spdk": "/opt/hello_ebpf/spdk"}, "manifest": manifest}
-    assert len(line("distribution", asked)) < LINE
 
 
 def test_what_was_measured() -> None:

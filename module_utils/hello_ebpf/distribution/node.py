@@ -18,7 +18,7 @@ from ..packages import Apt
 from ..plan import Step
 from ..release import missing_flags
 from ..removal import claim_of, foreign, remove, remove_named, rmdir, tidy
-from .folder import digest_of, package_of
+from .folder import WRITTEN, digest_of, package_of
 
 # The .deb files that were brought here: the installed ones, and those that were installed before them.
 BROUGHT = "hello-ebpf-*_*.deb"
@@ -108,7 +108,9 @@ class Node:
         """The versions to go back to, of the packages that are replaced by others."""
         there = {name: state.packages[name] for name in self.stale(state)}
         return {
-            name: one.version for name, one in there.items() if one.there and one.version != self._request.packages[name]
+            name: one.version
+            for name, one in there.items()
+            if one.there and one.version != self._request.packages[name]
         }
 
     def plan(self, state: State) -> list[Step]:
@@ -129,10 +131,10 @@ class Node:
     def plan_absent(self, state: State) -> list[Step]:
         """Only what was brought here: what was compiled here goes with the role that compiled it."""
         request = self._request
-        names = [name for path in state.brought for name, version in [package_of(path.name)]
-                 if state.packages[name].there and state.packages[name].version == version]
+        brought = {package_of(path.name) for path in state.brought}
+        names = [name for name, one in state.packages.items() if one.there and (name, one.version) in brought]
         steps = [Step(f"remove {name}", partial(self._purge, name)) for name in names]
-        if state.brought:
+        if any(path for pattern in WRITTEN for path in request.cache.glob(pattern)):
             steps.append(Step(f"remove the packages in {request.cache}", self._drop))
         old = [*paths_of(request.record), request.record]
         return steps + [Step(f"remove {path}", partial(tidy, path)) for path in old if claim_of(path) or path.is_file()]
@@ -225,7 +227,7 @@ class Node:
         purge(self._apt, name)
 
     def _drop(self) -> None:
-        remove_named(self._request.cache, (BROUGHT, f".{BROUGHT}.partial"))
+        remove_named(self._request.cache, WRITTEN)
         rmdir(self._request.cache.parent)
 
 

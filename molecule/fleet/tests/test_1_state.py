@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,8 +49,8 @@ def test_a_check_after_it_predicts_nothing(tmp_path: Path) -> None:
 def test_the_tag_install_alone_packs_on_the_builder_and_changes_nothing(tmp_path: Path) -> None:
     run = play(tmp_path, "site.yml", "--tags", "install").succeeded()
     assert run.changed == set()
-    packed = {task["host"] for task in run.tasks if task["task"] == "It is in one archive, on the controller"}
-    looked = {task["host"] for task in run.tasks if task["task"].startswith("See what is installed, and whether")}
+    packed = {task["host"] for task in run.tasks if task["task"] == "The packages are on the controller"}
+    looked = {task["host"] for task in run.tasks if task["task"] == "What the builder compiled is installed"}
     assert (packed, looked) == ({BUILDER}, {*TARGETS, *HOSTS})
 
 
@@ -58,7 +58,8 @@ def test_one_host_is_reached_as_a_user_who_becomes_root() -> None:
     """Ansible brings files as the user as whom it connects; what the roles made of them is root's all the same."""
     host = machine("fleet-host2")
     assert host.file("/home/lab/.ansible").user == "lab"
-    assert host.file("/opt/hello_ebpf/distribution.json").user == "root"
+    for path in ("/opt/hello_ebpf/csd_host/bin/csd_nvme", "/var/cache/hello_ebpf/distribution"):
+        assert host.file(path).user == "root"
     assert host.exists("sudo")
     assert not machine("fleet-host1").exists("sudo")
 
@@ -109,12 +110,16 @@ def test_a_node_without_a_compiler_refuses_what_the_builder_has_not_compiled() -
     assert 7 not in programs(HOSTS[0], WITHOUT_COMPILER)
 
 
-def test_the_archive_of_the_builder_is_what_every_node_has_installed() -> None:
-    [archive] = (ROOT / "build/distribution" / BUILDER).glob("*.tar.gz")
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+def test_the_packages_of_the_builder_are_what_every_node_has_installed() -> None:
+    folder = ROOT / "build/distribution" / BUILDER
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    built = dict(path.name.split("_")[:2] for path in folder.glob("*.deb"))
+    assert set(built) == {f"hello-ebpf-{name}" for name in ("bench", "examples", "host", "spdk", "target")}
+    show = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' 'hello-ebpf-*'"
     for name in [*TARGETS, *HOSTS]:
-        record = json.loads(machine(name).file("/opt/hello_ebpf/distribution.json").content_string)
-        assert record["sha256"] == digest, name
+        told = machine(name).check_output(show).splitlines()
+        assert sorted(told) == sorted(f"{package} {version} installed" for package, version in built.items()), name
+        assert machine(name).check_output(f"dpkg --verify {' '.join(built)}") == "", name
     for program in ("csd_target/bin/csd_tgt", "csd_bench/bin/csd_bench", "csd_host/bin/csd_nvme"):
         found = {
             machine(name).check_output(f"sha256sum /opt/hello_ebpf/{program}").split()[0]
@@ -123,7 +128,7 @@ def test_the_archive_of_the_builder_is_what_every_node_has_installed() -> None:
         assert len(found) == 1, program
 
 
-def test_the_archive_went_to_each_node_once() -> None:
+def test_the_packages_went_to_each_node_once() -> None:
     for number, expected in ((1, sorted([*TARGETS, *HOSTS])), (2, [])):
         sent = [
             task["host"]
