@@ -20,8 +20,8 @@ options:
     type: list
     elements: dict
   folder:
-    description: Folder of the controller that packages are fetched to, or taken from. Without it and O(archive) they are
-      taken from O(cache).
+    description: Folder of the controller that packages are fetched to, or taken from. Without it and O(archive) they
+      are taken from O(cache).
     type: str
   archive:
     description: Folder of the controller with packages from elsewhere and their SHA256SUMS, in place of O(folder).

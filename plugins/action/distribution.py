@@ -53,11 +53,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result = self._module({"state": "fetched", "files": files}, task_vars)
         if result.get("failed"):
             return result
-        there = {str(one["package"]): result["files"].get(one["file"]) for one in built}
+        there = {str(one["package"]): result["files"].get(one["file"]) or had(here, one["file"]) for one in built}
         if not self._task.check_mode and (lacking := [name for name, file in there.items() if not file]):
             raise AnsibleActionFail(
-                f"Asked: the packages {', '.join(lacking)} of this builder. Found: it has not packed them. Do: run the "
-                "roles that compile them on this machine first (playbooks/build.yml does)."
+                f"Asked: the packages {', '.join(lacking)} of this builder. Found: neither it nor the controller has "
+                "their files any more. Do: remove them there (dpkg --purge), so that they are built again."
             )
         # Check mode has not made what is missing.
         actions = [f"fetch {name}" for name, file in there.items() if not file]
@@ -117,6 +117,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return result
 
 
+def had(folder: Path, file: str) -> dict[str, str]:
+    """What a builder would tell of a package that only the controller still has: a version has the same bytes."""
+    head, sums = folders.read_sums(folder)
+    name = Path(file).name
+    if not head or name not in sums or folders.digest_of(folder / name) != sums[name]:
+        return {}
+    platform, cpu = head.split()[2:4]
+    return {"sha256": sums[name], "platform": platform, "cpu": cpu}
+
+
 def given(folder: Path, sha256: str) -> dict[str, str]:
     """What a folder from elsewhere holds, if its SHA256SUMS is the one that is meant.
 
@@ -172,8 +182,9 @@ def chosen(folder: Path, packages: dict[str, str], sums: dict[str, str], *, pend
         if name and found == sums[name]:
             files[name] = found
         elif not pending:
+            why = f"it has {found}" if found else "there is no such file"
             raise AnsibleActionFail(
-                f"Asked: {' '.join(package)} from {folder} on the controller, with SHA-256 "
-                f"{sums.get(name, 'unknown')}. Found: {f'it has {found}' if found else 'there is no such file'}. Do: fetch or make it again."
+                f"Asked: {' '.join(package)} from {folder} on the controller, with SHA-256 {sums.get(name, 'unknown')}."
+                f" Found: {why}. Do: fetch or make it again."
             )
     return files

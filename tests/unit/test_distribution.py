@@ -204,16 +204,23 @@ def test_what_was_altered_on_the_controller_is_fetched_again(fleet: Fleet) -> No
     assert fleet.fetch()["changed"] is False
 
 
-def test_a_package_that_is_not_made_is_an_error_and_to_check_mode_it_is_to_come(fleet: Fleet) -> None:
+def test_a_package_that_is_not_made_is_to_come_in_check_mode(fleet: Fleet) -> None:
     fleet.built[TARGET] |= {"version": "", "file": ""}
     predicted = fleet.fetch(check=True)
     assert predicted["actions"][0] == f"fetch {TARGET}"
     assert predicted["packages"] == {SPDK: "1+a", TARGET: ""}
+
+
+def test_a_file_that_the_builder_has_lost_is_the_controllers(fleet: Fleet) -> None:
+    fleet.fetch()
+    Path(fleet.built[TARGET]["file"]).unlink()
+    assert fleet.fetch()["changed"] is False
+    (fleet.here / f"{TARGET}_1+a_all.deb").unlink()
     with pytest.raises(AnsibleActionFail) as error:
         fleet.fetch()
     assert error.value.message == (
-        f"Asked: the packages {TARGET} of this builder. Found: it has not packed them. Do: run the roles that compile "
-        "them on this machine first (playbooks/build.yml does)."
+        f"Asked: the packages {TARGET} of this builder. Found: neither it nor the controller has their files any more. "
+        "Do: remove them there (dpkg --purge), so that they are built again."
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.module_utils.hello_ebpf.distribution.folder import heading
 
 from machines import apt, archive, claims, console, engines, images, junit, scenario, turns
 from machines.console import MachineError, must, output
@@ -584,7 +585,7 @@ def test_the_packages_of_any_builder_are_taken_where_they_are_whole(tmp_path: Pa
     fleets.mkdir(parents=True)
     (fleets / "a.deb").write_bytes(b"half")
     whole = f"{hashlib.sha256(b'whole').hexdigest()}  a.deb\n"
-    (fleets / "SHA256SUMS").write_text(f"{archive.heading('debian-12', archive.CPU, tmp_path)}\n{whole}")
+    (fleets / "SHA256SUMS").write_text(f"{heading('debian-12', archive.CPU, tmp_path)}\n{whole}")
     assert archive.archive("12", tmp_path) == ours
     (fleets / "a.deb").write_bytes(b"whole")
     assert archive.archive("12", tmp_path) == fleets
