@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 # What packages of ours depend on.
-LIBRARIES = ("lib*", "python3", "zlib1g")
+LIBRARIES = ("lib*", "python3", "zlib1g", "dpkg-dev", "make")
 # A package as dpkg knows it; without dependencies, which the machine's own database holds.
 STANZA = (
     "Package: ${Package}\\nStatus: install ok installed\\nMaintainer: nobody <nobody@invalid>\\n"

@@ -167,10 +167,8 @@ class DebianBuild:
         parts |= {f"input {path}": self._input(path) for path in request.inputs}
         parts |= {command: self._version(command) for command in request.tool_versions}
         parts |= {f"environment {name}": value for name, value in request.environment.items()}
-        return parts | {
-            "release": request.platform,
-            "make": shlex.join([str(request.dest), request.cpu, *request.make_args]),
-        }
+        words = [str(request.dest), request.cpu, *request.make_args]
+        return parts | {"release": request.platform, "make": shlex.join(words)}
 
     def version(self, ingredients: dict[str, str]) -> str:
         """The version that these make: the changelog's, and their digest; empty where some of them are to come."""
@@ -277,17 +275,7 @@ class DebianBuild:
         request.log.parent.mkdir(parents=True, exist_ok=True)
         with request.log.open("w") as log:
             code = subprocess.run(
-                [
-                    "make",
-                    "-C",
-                    request.tree,
-                    "-f",
-                    "debian/rules",
-                    f"-j{jobs}",
-                    "binary",
-                    *arguments,
-                    *request.make_args,
-                ],
+                [*make, *arguments, *request.make_args],
                 env=ENVIRONMENT | request.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -296,7 +284,7 @@ class DebianBuild:
                 check=False,
             ).returncode
         if code:
-            file.unlink(missing_ok=True)
+            remove(file)
             raise LabError(
                 asked=f"build {request.package} in {request.tree}",
                 found=f"make ended with {code}: {telling_lines(request.log.read_text(errors='replace'))}",
@@ -313,7 +301,7 @@ class DebianBuild:
         # The version that was installed before stays, to go back to.
         for file in request.packages.glob(f"{request.package}_*.deb"):
             if file != wanted and f"_{before}_" not in file.name:
-                file.unlink()
+                remove(file)
 
     def _purge(self) -> None:
         purge(self._apt, self._request.package)

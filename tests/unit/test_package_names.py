@@ -26,6 +26,7 @@ EVERYWHERE = [
     "clang",
     "daemon",
     "debian-archive-keyring",
+    "dpkg-dev",
     "e2fsprogs",
     "gcc",
     "git",
