@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from commit import turn
 
 #: What cuts a run off; see deal.py.
 KINDS = ("control_c", "kill_controller", "kill_tree")
@@ -185,7 +186,7 @@ def all_blows(record: Path, commit: str) -> list[Blow]:
     for task in tasks(record):
         aims.append((task, START))
         aims += [(task, moment) for moment in WITHIN.get(task.place, (HALF,) if task.status == "changed" else ())]
-    first = _turn(commit, "kind")
+    first = turn(commit, "kind")
     blows = [Blow(task, moment, KINDS[(first + number) % 3]) for number, (task, moment) in enumerate(aims)]
     return sorted(blows, key=lambda blow: not blow.changes)
 
@@ -207,11 +208,6 @@ def builds_spdk(task: Task) -> bool:
 
 
 def _spread(blows: list[Blow], commit: str, count: int) -> list[Blow]:
-    first = _turn(commit, "blow") % len(blows)
+    first = turn(commit, "blow") % len(blows)
     chosen = {(first + number * len(blows) // count) % len(blows) for number in range(count)}
     return [blows[number] for number in sorted(chosen)]
-
-
-def _turn(commit: str, what: str) -> int:
-    """A number from a commit; those for different things do not hang together."""
-    return int(hashlib.sha256(f"{what} {commit}".encode()).hexdigest(), 16)
