@@ -33,8 +33,8 @@ ALL, PART = 100_000, 20_000
 
 def streams(asked: Mapping[str, str], of: str) -> tuple[int, int]:
     """The first stream, and how many, as the environment asks for them and the commit deals them."""
-    first, count = (asked.get(f"HELLO_EBPF_FUZZ_{name}") or "" for name in ("FIRST", "STREAMS"))
-    if first or count or asked.get("HELLO_EBPF_ALL"):
+    first, count, seconds = (asked.get(f"HELLO_EBPF_FUZZ_{name}") or "" for name in ("FIRST", "STREAMS", "SECONDS"))
+    if first or count or seconds or asked.get("HELLO_EBPF_ALL"):
         return int(first or "0"), int(count or ALL)
     return turn(of, "streams") % (ALL // PART) * PART, PART
 
