@@ -195,11 +195,11 @@ def dealt(blows: list[Blow], commit: str, count: int) -> list[Blow]:
     """So many of all blows, evenly spread; which ones, the commit decides, so that in time each one is dealt.
 
     One of them strikes a stage of SPDK's build, and comes first: it is then made on a machine where SPDK is not built
-    yet. Each of the others would have it built once more.
+    yet. Each of the others would have it built once more. The kinds of the others take turns.
     """
     long = [blow for blow in blows if builds_spdk(blow.task)]
     short = [blow for blow in blows if not builds_spdk(blow.task)]
-    return _spread(long, commit, 1) + _spread(short, commit, count - 1)
+    return _spread(long, commit, 1) + _spread(short, commit, count - 1, KINDS)
 
 
 def builds_spdk(task: Task) -> bool:
@@ -207,7 +207,14 @@ def builds_spdk(task: Task) -> bool:
     return task.names[1] == "spdk" and task.status == "changed" and task.place not in PACKAGES
 
 
-def _spread(blows: list[Blow], commit: str, count: int) -> list[Blow]:
+def _spread(blows: list[Blow], commit: str, count: int, kinds: tuple[str, ...] = ()) -> list[Blow]:
+    """So many blows, each the next one of its kind from where its part of the list begins."""
     first = turn(commit, "blow") % len(blows)
-    chosen = {(first + number * len(blows) // count) % len(blows) for number in range(count)}
+    chosen: list[int] = []
+    for number, start in enumerate(
+        sorted((first + number * len(blows) // count) % len(blows) for number in range(count))
+    ):
+        kind = kinds[(first + number) % len(kinds)] if kinds else blows[start].kind
+        following = ((start + further) % len(blows) for further in range(len(blows)))
+        chosen.append(next(one for one in following if blows[one].kind == kind and one not in chosen))
     return [blows[number] for number in sorted(chosen)]
