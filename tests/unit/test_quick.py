@@ -1,4 +1,4 @@
-"""What `make check` leaves out, it names: long unit tests, and C tests of which nothing has changed since they passed."""
+"""What `make check` leaves out, it names: long unit tests; C tests that passed and of which nothing has changed."""
 
 from __future__ import annotations
 
