@@ -34,8 +34,8 @@ teardown: $(VENV)/.run ## Take everything down
 	$(PLAYBOOK) playbooks/teardown.yml
 
 .PHONY: check
-check: $(VENV)/.test ## The quick tests: lint, unit tests, C tests; no service is started
-	tests/together.sh lint c-tests unit
+check: $(VENV)/.test ## The quick tests: lint, quick unit tests, C tests where C has changed; no service is started
+	tests/together.sh lint changed-c-tests quick-unit
 
 # The machines are made while the quick tests run. The guest takes the packages that the fleet has built.
 .PHONY: test
@@ -105,8 +105,11 @@ lint: $(VENV)/.test ## ansible-lint, yamllint, ruff, mypy, shellcheck, ansible-c
 
 .PHONY: unit
 unit: $(VENV)/.test ## Unit tests of modules, module_utils and the package csd
-	$(BIN)/pytest -n 2 --timeout=300 --junitxml=build/junit/unit.xml --cov --cov-report=xml:build/coverage/unit.xml \
-	  tests/unit src/python/tests
+	tests/unit.sh
+
+.PHONY: quick-unit
+quick-unit: $(VENV)/.test
+	tests/unit.sh quick
 
 .PHONY: ansible-oldest
 ansible-oldest: $(VENV)-oldest/.stamp ## Playbooks and plugins with the oldest ansible-core that they run with
@@ -120,6 +123,10 @@ ansible-newest: $(VENV)-newest/.stamp ## The same with the newest
 .PHONY: c-tests
 c-tests: ## Tests of the C code under AddressSanitizer and UBSan
 	tests/c_tests.sh
+
+.PHONY: changed-c-tests
+changed-c-tests:
+	tests/c_tests.sh changed
 
 # For how many seconds, or with TIME= how many streams; SEED=random, or one that failed; FIRST= the first stream.
 TIME ?= 600

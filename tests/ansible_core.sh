@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 # The playbooks by another ansible-core than the pinned one: ansible_core.sh ENVIRONMENT
 # All are read, and every unit test that runs ansible-playbook is run: plugins, preflight with right and wrong variables,
-# roles' refusals. Not those about molecule (test_machines.py), and about the tests themselves (test_blows.py).
+# roles' refusals.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=$PWD/${1:?the Python environment}
@@ -11,5 +11,8 @@ export ANSIBLE_CONFIG=$PWD/ansible.cfg
 "$environment/bin/python" -c 'import sys, ansible.release
 print(f"ansible-core {ansible.release.__version__} on Python {sys.version.split()[0]}")'
 "$environment/bin/ansible-playbook" --syntax-check site.yml playbooks/*.yml
-mapfile -t tests < <(grep --files-with-matches '"ansible-playbook"' tests/unit/test_*.py | grep --invert-match --extended-regexp "test_(machines|blows)")
+# Of the collection's tests those in which versions differ most: fresh installs and uses it with both ends.
+collection=tests/unit/test_collection.py
+mapfile -t tests < <(tests/unit.sh playbooks | grep --invert-match --line-regexp "$collection")
+tests+=("$collection"::test_{it_is_as_ansible_wants_collections,every_module_is_documented,every_role_is_documented})
 "$environment/bin/python" -m pytest -n 2 --timeout=300 --junitxml="build/junit/ansible${1#.venv}.xml" "${tests[@]}"

@@ -31,6 +31,8 @@ BEGAN = "/var/tmp/began"
 #: Where somebody uses the collection: tests/foreign_playbook.py.
 FOREIGN = "/var/tmp/foreign"
 CLAIMS = "/var/tmp/claims.txt"
+#: The build that the scenario default has kept (molecule/default/keep.yml), of the same release.
+SPDK_KEPT = ROOT / "build/spdk/debian12/archives"
 #: The lab's 1536 MiB; the targets and hosts of the tests take more, one test after another.
 HUGEPAGE_MEGABYTES = 2560
 #: Variables that a test of the tests sets wrongly: tests/break.sh.
@@ -163,6 +165,21 @@ def newest_ansible(image: str) -> list[str]:
     return claims
 
 
+def same_spdk(container: Container) -> list[str]:
+    """The SPDK that was compiled here is the one that the scenario default has kept; what was proved.
+
+    Nothing where that did not run before, or with other sources.
+    """
+    place = "/opt/hello_ebpf/spdk/current"
+    stamp = container.must("SPDK's build", f"readlink {place}").strip()
+    found = container.must("its digest", f"cat {place}/share/hello_ebpf/build_archive.sha256").strip()
+    kept = {path.read_text().split()[0] for path in SPDK_KEPT.glob(f"spdk-{stamp}-*.sha256")}
+    if kept - {found}:
+        asked = f"SPDK compiled to the bytes of {SPDK_KEPT}"
+        raise MachineError(asked, f"{found}, there {', '.join(kept)}", "compare what share/hello_ebpf/stamp.json lists")
+    return ["SPDK compiled here is, byte for byte, the one that the scenario default compiled"] if kept else []
+
+
 def life(container: Container, predicted: str) -> list[str]:
     """README's first command, then everything else; what was proved."""
     clone(container)
@@ -177,6 +194,7 @@ def life(container: Container, predicted: str) -> list[str]:
     with step(f"README's first command on a fresh machine: {command}"):
         succeeded("README's first command", container.run(command, folder=CLONE, env=told | handed))
     claims = [f"README's first command, verbatim, on a fresh minimal Debian 12: {command}"]
+    claims += same_spdk(container)
     told = {
         "HELLO_EBPF_BEGAN": BEGAN,
         "HELLO_EBPF_CLAIMS": CLAIMS,

@@ -12,13 +12,14 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 
+from commit import commit, turn
 from csd import commands, results
 from csd_live import CsdTarget, Subsystem, program
 from open_files import open_files
@@ -26,14 +27,24 @@ from sanitizers import complaints
 from waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-#: How many streams; or for how many seconds.
-STREAMS = int(os.environ.get("HELLO_EBPF_FUZZ_STREAMS") or "100000")
+#: `make test-all` sends all streams. Any other run sends a part, by its commit: in time each stream is sent.
+ALL, PART = 100_000, 20_000
+
+
+def streams(asked: Mapping[str, str], of: str) -> tuple[int, int]:
+    """The first stream, and how many, as the environment asks for them and the commit deals them."""
+    first, count, seconds = (asked.get(f"HELLO_EBPF_FUZZ_{name}") or "" for name in ("FIRST", "STREAMS", "SECONDS"))
+    if first or count or seconds or asked.get("HELLO_EBPF_ALL"):
+        return int(first or "0"), int(count or ALL)
+    return turn(of, "streams") % (ALL // PART) * PART, PART
+
+
+#: The first stream, for one that failed, and how many; or for how many seconds.
+FIRST, STREAMS = streams(os.environ, commit())
 SECONDS = int(os.environ.get("HELLO_EBPF_FUZZ_SECONDS") or "0")
 # The same streams in every run, unless asked for others: `random`, or the seed that a failed run told.
 ASKED = os.environ.get("HELLO_EBPF_FUZZ_SEED") or "3743346080"
 SEED = time.time_ns() % (1 << 32) if ASKED == "random" else int(ASKED)
-#: The first stream, for one that failed.
-FIRST = int(os.environ.get("HELLO_EBPF_FUZZ_FIRST") or "0")
 VERBOSE = bool(os.environ.get("HELLO_EBPF_FUZZ_VERBOSE"))
 PORT = int(os.environ.get("HELLO_EBPF_FUZZ_PORT") or "24135")
 #: Beyond what the streams may take: starting, the pattern, a target that others keep from its core.

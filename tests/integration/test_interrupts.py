@@ -1,6 +1,6 @@
 """A run that is cut off anywhere is taken up by the next: Ctrl-C, a killed ansible-playbook, a killed process tree.
 
-Eight blows, chosen by the commit; with HELLO_EBPF_ALL each one: at the start of each task of site.yml, and within each
+Four blows, chosen by the commit; with HELLO_EBPF_ALL each one: at the start of each task of site.yml, and within each
 that has long work or changes something. After each, `make lab` reaches the finished lab. More in docs/testing.md.
 """
 
@@ -18,21 +18,16 @@ import pytest
 
 from blows.choice import PACKAGES, START, Blow, all_blows, builds_spdk, dealt, not_run, step, tasks
 from blows.deal import strike
+from commit import commit
 from lab import LEAST, REPORT, ROOT, make, playbook, verb
 from machine import machine, mounts
 
-# Beside the guest six took 292 s.
-DEALT_IN_CI = 6
+# Beside the guest six took 429 s.
+DEALT_IN_CI = 4
 LIST = ROOT / "build/interrupts.md"
 #: What is taken back before a role's tasks are struck, last one first, where it is not the role alone: huge pages are
 #: in use while the target runs, and the data set goes with the target.
 UNDONE = {"hugepages": ["csd_target", "hugepages"], "csd_bench": ["csd_bench", "csd_target"]}
-
-
-def commit() -> str:
-    """The commit that is tested."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
 
 
 def first_run() -> Path:

@@ -187,6 +187,7 @@ def test_ten_blows_for_a_commit_one_of_them_at_spdk_and_in_time_each_one(tmp_pat
         chosen = dealt(all_blows(path, str(number)), str(number), 10)
         assert len(set(chosen)) == 10
         assert [blow.task.names[1] == "spdk" for blow in chosen] == [True] + [False] * 9
+        assert {blow.kind for blow in dealt(all_blows(path, str(number)), str(number), 4)[1:]} == set(KINDS)
         wanted -= {(blow.task, blow.moment, blow.kind) for blow in chosen}
         if not wanted:
             break

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,15 @@ def verified(scenario: str) -> set[Path]:
     return {Path(*path.parent.resolve().parts, path.name) for each in folders for path in each.rglob("test_*.py")}
 
 
-def declared(scenario: str) -> set[str]:
+@cache
+def declared(scenario: str) -> frozenset[str]:
     """Variables of the roles, and of the scenario's own inventory."""
     names: set[str] = set()
     for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
         names |= set(yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"])
     for path in ROOT.glob(f"molecule/{scenario}/*_vars/*.yml"):
         names |= set(yaml.safe_load(path.read_text()))
-    return names
+    return frozenset(names)
 
 
 def test_the_list_is_of_all_cases_and_each_has_a_name_of_its_own() -> None:

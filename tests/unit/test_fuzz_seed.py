@@ -78,6 +78,31 @@ def test_the_tests_in_a_container_are_handed_it() -> None:
     assert NAME in PASSED_ON
 
 
+def of_runs(*asked: tuple[str, dict[str, str]]) -> list[tuple[int, int]]:
+    """The first stream and how many, as runs of these commits, each asked so, send them."""
+    show = f"import conftest, test_csd_fuzz_live as live; print([live.streams(d, c) for c, d in {asked!r}])"
+    places = f"import sys; sys.path[:0] = ['{ROOT / 'tests'}', '{ROOT / 'tests/integration'}']"
+    said = told([sys.executable, "-c", f"{places}; {show}"], None)
+    return [(int(first), int(count)) for first, count in re.findall(r"\((\d+), (\d+)\)", said)]
+
+
+def test_commits_deal_the_streams_among_them() -> None:
+    """Each sends a fifth, always the same one; a few commits send all."""
+    runs = [(f"commit {number}", {}) for number in range(20)]
+    dealt = of_runs(*runs, *runs)
+    assert dealt[:20] == dealt[20:]
+    assert set(dealt) == {(first, 20_000) for first in range(0, 100_000, 20_000)}
+
+
+def test_what_is_asked_for_is_sent_whatever_the_commit() -> None:
+    asked = [
+        {"HELLO_EBPF_ALL": "yes"},
+        {"HELLO_EBPF_FUZZ_FIRST": "1234", "HELLO_EBPF_FUZZ_STREAMS": "1"},
+        {"HELLO_EBPF_FUZZ_STREAMS": "100000"},
+    ]
+    assert of_runs(*(("commit 3", one) for one in asked)) == [(0, 100_000), (1234, 1), (0, 100_000)]
+
+
 def test_a_stream_follows_from_its_seed_and_its_number_alone(tmp_path: Path) -> None:
     """What csd_fuzz draws for it, whatever was drawn before."""
     (tmp_path / "draws.c").write_text(

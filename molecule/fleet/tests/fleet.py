@@ -32,6 +32,9 @@ PROGRAMS = {
     **{name: {0: "threshold", 1: "search", 2: "sample"} for name in ARCHIVE},
 }
 
+#: SPDK's build of the scenario default, where that ran before (prepare.yml).
+HANDED = ROOT / "build/spdk/debian12/archives"
+
 FOLDER = ROOT / "build/fleet"
 REPORTS = FOLDER / "reports"
 

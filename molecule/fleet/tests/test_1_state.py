@@ -12,6 +12,7 @@ from fleet import (
     ARCHIVE,
     BUILDER,
     CONNECTIONS,
+    HANDED,
     HOSTS,
     PROGRAMS,
     SENSORS,
@@ -140,12 +141,27 @@ def test_the_packages_went_to_each_node_once() -> None:
 
 
 def test_only_the_builder_compiled() -> None:
-    compiled = {
-        task["host"]
-        for task in records()[1]
-        if task["status"] == "changed" and task["task"].startswith(("Compile ", "Link ", "Configure"))
-    }
+    compiled = {task["host"] for task in _compiling() if task["status"] == "changed"}
     assert compiled == {BUILDER}
+
+
+def test_spdk_is_compiled_where_no_scenario_has_done_so() -> None:
+    """The builder installs the build that it was handed, by digest; it compiles SPDK where that is of other sources."""
+    folder = "/opt/hello_ebpf/spdk/current"
+    stamp = machine(BUILDER).check_output(f"readlink {folder}").strip()
+    digest = machine(BUILDER).file(f"{folder}/share/hello_ebpf/build_archive.sha256").content_string.strip()
+    handed = [path.read_text().split()[0] for path in HANDED.glob(f"spdk-{stamp}-*.sha256")]
+    compiled = {task["task"] for task in _compiling() if task["role"] == "spdk" and task["status"] == "changed"}
+    assert ("Compile SPDK's libraries" in compiled) == (handed == [])
+    assert not handed or handed == [digest]
+
+
+def _compiling() -> list[dict[str, str]]:
+    """The tasks of the first run that compile, SPDK or what lies in src/."""
+    words = ("Compile ", "Link ", "Configure")
+    return [
+        task for task in records()[1] if task["task"].startswith(words) or task["task"].endswith("built and installed")
+    ]
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from commit import turn
 
 #: What cuts a run off; see deal.py.
 KINDS = ("control_c", "kill_controller", "kill_tree")
@@ -185,7 +186,7 @@ def all_blows(record: Path, commit: str) -> list[Blow]:
     for task in tasks(record):
         aims.append((task, START))
         aims += [(task, moment) for moment in WITHIN.get(task.place, (HALF,) if task.status == "changed" else ())]
-    first = _turn(commit, "kind")
+    first = turn(commit, "kind")
     blows = [Blow(task, moment, KINDS[(first + number) % 3]) for number, (task, moment) in enumerate(aims)]
     return sorted(blows, key=lambda blow: not blow.changes)
 
@@ -194,11 +195,11 @@ def dealt(blows: list[Blow], commit: str, count: int) -> list[Blow]:
     """So many of all blows, evenly spread; which ones, the commit decides, so that in time each one is dealt.
 
     One of them strikes a stage of SPDK's build, and comes first: it is then made on a machine where SPDK is not built
-    yet. Each of the others would have it built once more.
+    yet. Each of the others would have it built once more. The kinds of the others take turns.
     """
     long = [blow for blow in blows if builds_spdk(blow.task)]
     short = [blow for blow in blows if not builds_spdk(blow.task)]
-    return _spread(long, commit, 1) + _spread(short, commit, count - 1)
+    return _spread(long, commit, 1) + _spread(short, commit, count - 1, KINDS)
 
 
 def builds_spdk(task: Task) -> bool:
@@ -206,12 +207,14 @@ def builds_spdk(task: Task) -> bool:
     return task.names[1] == "spdk" and task.status == "changed" and task.place not in PACKAGES
 
 
-def _spread(blows: list[Blow], commit: str, count: int) -> list[Blow]:
-    first = _turn(commit, "blow") % len(blows)
-    chosen = {(first + number * len(blows) // count) % len(blows) for number in range(count)}
+def _spread(blows: list[Blow], commit: str, count: int, kinds: tuple[str, ...] = ()) -> list[Blow]:
+    """So many blows, each the next one of its kind from where its part of the list begins."""
+    first = turn(commit, "blow") % len(blows)
+    chosen: list[int] = []
+    for number, start in enumerate(
+        sorted((first + number * len(blows) // count) % len(blows) for number in range(count))
+    ):
+        kind = kinds[(first + number) % len(kinds)] if kinds else blows[start].kind
+        following = ((start + further) % len(blows) for further in range(len(blows)))
+        chosen.append(next(one for one in following if blows[one].kind == kind and one not in chosen))
     return [blows[number] for number in sorted(chosen)]
-
-
-def _turn(commit: str, what: str) -> int:
-    """A number from a commit; those for different things do not hang together."""
-    return int(hashlib.sha256(f"{what} {commit}".encode()).hexdigest(), 16)
