@@ -1,4 +1,4 @@
-"""What a run of the hugepages module finds: the kernel's pools, mounts, and what the lab wrote down about its share."""
+"""What a run of the hugepages module finds and changes: pools, mounts, and what the lab wrote down about its share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Record:
     mount: OurMount | None = None
 
     def dump(self) -> str:
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+        record = {"schema": SCHEMA, **asdict(self)}
+        # by_node: for a release that is to be gone back to.
+        record["pools"] = {size: {"by_node": True, **asdict(share)} for size, share in self.pools.items()}
+        return json.dumps(record, indent=1, sort_keys=True) + "\n"
 
     @staticmethod
     def load(text: str, path: str) -> Record:
@@ -48,11 +51,8 @@ class Record:
             if data["schema"] != SCHEMA:
                 raise ValueError(f"schema {data['schema']}")
             pools = {
-                int(kilobytes): Share(
-                    bool(share["by_node"]),
-                    *({int(node): int(share[name][node]) for node in share[name]} for name in _BY_NODE),
-                )
-                for kilobytes, share in data["pools"].items()
+                int(size): Share(*({int(node): int(share[name][node]) for node in share[name]} for name in _BY_NODE))
+                for size, share in data["pools"].items()
             }
             mount = data["mount"]
             made = OurMount(str(mount["path"]), bool(mount["made_folder"])) if mount else None
@@ -68,13 +68,10 @@ class Record:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides.
+    """Everything that steps change.
 
     Attributes:
         pools: the kernel's pools by page size.
-        default_kilobytes: the page size that vm.nr_hugepages is about.
-        available_kilobytes: memory that the kernel can still hand out.
-        node_kilobytes: the same by node, estimated: the kernel does not say it.
         mounts: every mount, in the order made.
         boot_id: the running boot.
         record: what the lab wrote down in this boot, or in an earlier one.
@@ -82,16 +79,9 @@ class State:
         ours: the mount that the lab made in this boot, or that our line in fstab made.
         boot: what brings the pages back after a reboot: the content of those of its files that are there.
         fstab: our line in it; empty where there is none.
-        systemd: systemd is PID 1.
-        contained: we run in a container.
-        writable: the kernel lets us change the pool.
-        setting: the foreign sysctl setting that wins at boot, in words; empty where there is none.
     """
 
     pools: Mapping[int, Pool]
-    default_kilobytes: int
-    available_kilobytes: int
-    node_kilobytes: Mapping[int, int]
     mounts: Sequence[Mount]
     boot_id: str
     record: Record | None
@@ -99,10 +89,6 @@ class State:
     ours: OurMount | None
     boot: Mapping[str, str]
     fstab: str
-    systemd: bool
-    contained: bool
-    writable: bool
-    setting: str
 
     def mounted(self, path: str) -> Mount | None:
         return mounted_at(path, self.mounts)

@@ -90,7 +90,7 @@ def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Pat
     if free < memory.pages:
         raise LabError(
             asked,
-            f"{free} of {pool.on(None).total} pages of that size are free",
+            f"{free} of {pool.total} pages of that size are free",
             "raise hugepages_megabytes, lower csd_target_memory_megabytes"
             f"{', make those bdevs smaller' if memory.own_megabytes else ''}, or stop what holds the pages",
         )
