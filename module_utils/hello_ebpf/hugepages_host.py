@@ -12,7 +12,7 @@ from pathlib import Path
 from . import hugepages_pool
 from .commands import run
 from .errors import LabError
-from .files import LEADS_TO, content_of, text_in, write_whole
+from .files import content_of, put, text_in
 from .fstab import SOURCE, Fstab, Line
 from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
@@ -293,14 +293,8 @@ class Host:
     def _put(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file or link; an empty text removes it, and its folder where nobody else has anything there."""
         target = self.path(path)
-        if text and not text.startswith(LEADS_TO):
-            write_whole(target, text, mode)
-            return
-        target.unlink(missing_ok=True)
-        if text:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(text.removeprefix(LEADS_TO))
-        elif target.parent.name in {"hello_ebpf", "sysinit.target.wants"}:
+        put(target, text or None, mode)
+        if not text and target.parent.name in {"hello_ebpf", "sysinit.target.wants"}:
             rmdir(target.parent)
 
 
