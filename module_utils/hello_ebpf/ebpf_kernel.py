@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import text_in
+from .kernel_options import read_options
 from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
@@ -202,14 +202,6 @@ def bpf_errno() -> int:
 def parse_lockdown(modes: str) -> str:
     """The bracketed word of ``none [integrity] confidentiality``."""
     return next((mode.strip("[]") for mode in modes.split() if mode.startswith("[")), "none")
-
-
-def read_options(root: Path, release: str) -> dict[str, str]:
-    """The kernel's configuration from the kernel itself or from /boot; empty where neither has it."""
-    packed, plain = root / "proc/config.gz", root / f"boot/config-{release}"
-    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else text_in(plain)
-    lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-    return {name: value for name, _, value in lines}
 
 
 def _size(path: Path) -> int:

@@ -16,6 +16,7 @@ from .nvme_connection import UUID_NAMESPACE, WantedNamespace
 from .nvme_host import Host
 from .nvme_sysfs import Namespace
 from .plan import Step
+from .processes import users_of
 from .systemd_names import unit_of_path
 
 MIB = 1024 * 1024
@@ -338,26 +339,13 @@ class NvmeFilesystem:
     def _unmount(self) -> None:
         status, out, err = self.host.run_command(["umount", self.asked.mount])
         if status != 0:
-            users = ", ".join(self._processes()) or "no process that can be seen"
+            holders = users_of(self.asked.mount, self.host.root / "proc")
+            users = ", ".join(f"{name} (pid {pid})" for pid, name in holders) or "no process that can be seen"
             raise LabError(
                 asked=f"unmount {self.asked.mount}",
                 found=f"{(err or out).strip()} (in use by: {users})",
                 fix="end what uses it, then run again",
             )
-
-    def _processes(self) -> Iterator[str]:
-        """Processes with a file or folder open below the mount point."""
-        mount = self.asked.mount
-        for process in sorted(self.host.root.glob("proc/[0-9]*")):
-            for link in (process / "cwd", process / "root", *process.glob("fd/*")):
-                try:
-                    target = str(link.readlink())
-                except OSError:
-                    continue
-                if target == mount or target.startswith(f"{mount}/"):
-                    name = (process / "comm").read_text().strip()
-                    yield f"{name} (pid {process.name})"
-                    break
 
     def _remove_folder(self) -> None:
         if not any(self.folder.iterdir()):

@@ -80,6 +80,17 @@ def find(pid: int, proc: Path = PROC) -> Process | None:
     return None
 
 
+def users_of(path: str, proc: Path = PROC) -> Iterator[tuple[int, str]]:
+    """Processes that have a file or folder open at or below a path, with their names."""
+    for process in sorted(proc.glob("[0-9]*"), key=lambda process: int(process.name)):
+        for link in (process / "cwd", process / "root", *process.glob("fd/*")):
+            # It, or its file, ended while we looked.
+            with contextlib.suppress(OSError):
+                if link.readlink().is_relative_to(path):
+                    yield int(process.name), (process / "comm").read_text().strip()
+                    break
+
+
 @dataclass(frozen=True)
 class Credentials:
     """As whom a process runs, and what the kernel lets it do.
