@@ -27,26 +27,16 @@ BPF_PROG_GET_NEXT_ID = 11
 
 @dataclass(frozen=True)
 class Kernel:
-    """What one kernel offers to eBPF programs.
+    """What one kernel offers to eBPF programs."""
 
-    Attributes:
-        release: as uname tells it.
-        machine: as uname tells it.
-        bpf_errno: what bpf(2) answers to a harmless question; 0 where it is allowed.
-        btf_bytes: size of the kernel's own type information; 0 where there is none.
-        has_tracefs: the kernel knows the filesystem.
-        tracefs_source: the source of the mount on /sys/kernel/tracing; None where nothing is mounted there.
-        lockdown: the kernel's lockdown mode; "none" where it has no lockdown.
-        options: the kernel's configuration; empty where it cannot be read.
-    """
-
-    release: str
-    machine: str
-    bpf_errno: int
-    btf_bytes: int
-    has_tracefs: bool
-    tracefs_source: str | None
-    lockdown: str = "none"
+    release: str  # as uname tells it
+    machine: str  # as uname tells it
+    bpf_errno: int  # what bpf(2) answers to a harmless question; 0 where it is allowed
+    btf_bytes: int  # size of the kernel's own type information; 0 where there is none
+    has_tracefs: bool  # the kernel knows the filesystem
+    tracefs_source: str | None  # the source of the mount on /sys/kernel/tracing; None where nothing is mounted there
+    lockdown: str = "none"  # the kernel's lockdown mode; "none" where it has no lockdown
+    # the kernel's configuration; empty where it cannot be read
     options: dict[str, str] = field(default_factory=dict, repr=False)
 
     def lacks(self, option: str) -> bool:

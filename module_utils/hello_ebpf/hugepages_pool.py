@@ -15,17 +15,11 @@ SYS = Path("/sys")
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of one size on one node.
+    """The pages of one size on one node."""
 
-    Attributes:
-        total: all pages, those beyond the pool (surplus) included.
-        free: pages that no process has touched; some of them may be reserved.
-        surplus: pages in use beyond the pool: overcommitted, or in use when the pool was made smaller.
-    """
-
-    total: int
-    free: int
-    surplus: int = 0
+    total: int  # all pages, those beyond the pool (surplus) included
+    free: int  # pages that no process has touched; some of them may be reserved
+    surplus: int = 0  # pages in use beyond the pool: overcommitted, or in use when the pool was made smaller
 
     @property
     def pool(self) -> int:
@@ -35,17 +29,11 @@ class Pages:
 
 @dataclass(frozen=True)
 class Pool:
-    """All pages of one size.
+    """All pages of one size."""
 
-    Attributes:
-        kilobytes: the size of a page.
-        reserved: free pages that a mapping will touch later. The kernel counts them for the whole machine only.
-        nodes: pages by NUMA node. A kernel without NUMA has node 0 alone.
-    """
-
-    kilobytes: int
-    reserved: int
-    nodes: Mapping[int, Pages]
+    kilobytes: int  # the size of a page
+    reserved: int  # free pages that a mapping will touch later. The kernel counts them for the whole machine only
+    nodes: Mapping[int, Pages]  # pages by NUMA node. A kernel without NUMA has node 0 alone
 
     @property
     def size(self) -> int:

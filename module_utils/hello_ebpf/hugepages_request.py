@@ -16,25 +16,15 @@ from .hugepages_state import State
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked.
+    """What was asked."""
 
-    Attributes:
-        present: reserve; False gives back.
-        kilobytes: size of a page.
-        pages: how many of them.
-        nodes: pages by NUMA node; empty where they are to be spread evenly.
-        mount: where hugetlbfs is to be mounted.
-        reserve_megabytes: memory to leave to everything else.
-        manage: the pool is ours to change. None: unless we run in a container.
-    """
-
-    present: bool
-    kilobytes: int
-    pages: int
-    nodes: Mapping[int, int]
-    mount: str
-    reserve_megabytes: int
-    manage: bool | None
+    present: bool  # reserve; False gives back
+    kilobytes: int  # size of a page
+    pages: int  # how many of them
+    nodes: Mapping[int, int]  # pages by NUMA node; empty where they are to be spread evenly
+    mount: str  # where hugetlbfs is to be mounted
+    reserve_megabytes: int  # memory to leave to everything else
+    manage: bool | None  # the pool is ours to change. None: unless we run in a container
 
     def by_node(self, pool: Pool) -> dict[int, int]:
         """The asked pages on each node of this pool."""

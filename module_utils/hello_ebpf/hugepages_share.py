@@ -10,16 +10,11 @@ from .hugepages_pool import Pages, Pool
 
 @dataclass(frozen=True)
 class Share:
-    """The lab's part of a pool, by node.
+    """The lab's part of a pool, by node."""
 
-    Attributes:
-        found: the pool's size without the lab's pages.
-        added: the lab's pages.
-        absorbed: how many of them were surplus pages of others: growing a pool first turns those into pages of it.
-    """
-
-    found: Mapping[int, int]
-    added: Mapping[int, int] = field(default_factory=dict)
+    found: Mapping[int, int]  # the pool's size without the lab's pages
+    added: Mapping[int, int] = field(default_factory=dict)  # the lab's pages
+    # how many of them were surplus pages of others: growing a pool first turns those into pages of it
     absorbed: Mapping[int, int] = field(default_factory=dict)
 
     @property

@@ -26,17 +26,11 @@ class OurMount:
 
 @dataclass(frozen=True)
 class Record:
-    """What the lab added to the running kernel, written down before it is added.
+    """What the lab added to the running kernel, written down before it is added."""
 
-    Attributes:
-        boot_id: the boot that this is about. Pools and mounts end with it.
-        pools: the lab's share by page size.
-        mount: the mount, where the lab made it.
-    """
-
-    boot_id: str
-    pools: Mapping[int, Share]
-    mount: OurMount | None = None
+    boot_id: str  # the boot that this is about. Pools and mounts end with it
+    pools: Mapping[int, Share]  # the lab's share by page size
+    mount: OurMount | None = None  # the mount, where the lab made it
 
     def dump(self) -> str:
         record = {"schema": SCHEMA, **asdict(self)}
@@ -68,27 +62,18 @@ class Record:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that steps change.
+    """Everything that steps change."""
 
-    Attributes:
-        pools: the kernel's pools by page size.
-        mounts: every mount, in the order made.
-        boot_id: the running boot.
-        record: what the lab wrote down in this boot, or in an earlier one.
-        shares: the lab's share by page size as it was written down for this boot, in the record or elsewhere.
-        ours: the mount that the lab made in this boot, or that our line in fstab made.
-        boot: what brings the pages back after a reboot: the content of those of its files that are there.
-        fstab: our line in it; empty where there is none.
-    """
-
-    pools: Mapping[int, Pool]
-    mounts: Sequence[Mount]
-    boot_id: str
-    record: Record | None
+    pools: Mapping[int, Pool]  # the kernel's pools by page size
+    mounts: Sequence[Mount]  # every mount, in the order made
+    boot_id: str  # the running boot
+    record: Record | None  # what the lab wrote down in this boot, or in an earlier one
+    # the lab's share by page size as it was written down for this boot, in the record or elsewhere
     shares: Mapping[int, Share]
-    ours: OurMount | None
+    ours: OurMount | None  # the mount that the lab made in this boot, or that our line in fstab made
+    # what brings the pages back after a reboot: the content of those of its files that are there
     boot: Mapping[str, str]
-    fstab: str
+    fstab: str  # our line in it; empty where there is none
 
     def mounted(self, path: str) -> Mount | None:
         return mounted_at(path, self.mounts)

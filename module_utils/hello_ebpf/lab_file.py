@@ -17,19 +17,12 @@ from .removal import tidy
 
 @dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        text: as ``content_of`` tells it.
-        ours: the lab made it.
-        noted: all that the owner made and that is as it was made.
-        replaced: what it made and somebody else has removed, or put something in its place.
-    """
-
-    text: str | None
-    ours: bool
-    noted: tuple[Path, ...] = ()
-    replaced: tuple[Path, ...] = ()
+    text: str | None  # as ``content_of`` tells it
+    ours: bool  # the lab made it
+    noted: tuple[Path, ...] = ()  # all that the owner made and that is as it was made
+    replaced: tuple[Path, ...] = ()  # what it made and somebody else has removed, or put something in its place
 
 
 class LabFile:

@@ -28,27 +28,18 @@ MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-U"), "xfs": ("mkfs.xfs", "-q", "-f",
 
 @dataclass(frozen=True)
 class Filesystem:
-    """What is asked.
+    """What is asked."""
 
-    Attributes:
-        state: ``present`` or ``absent``.
-        mount: where.
-        subsystem_nqn, host_nqn, namespace: which namespace.
-        type: ext4 or xfs.
-        options: mount options beside those that every network mount needs.
-        format: ``if_empty``, ``never`` or ``replace`` (over anything but a file system of this type).
-        after: units that the mount comes after at boot, and goes before at shutdown.
-    """
-
-    state: str
-    mount: str
+    state: str  # ``present`` or ``absent``
+    mount: str  # where
+    # subsystem_nqn, host_nqn, namespace: which namespace
     subsystem_nqn: str = ""
     host_nqn: str | None = None
     namespace: WantedNamespace = NOT_SAID
-    type: str = "ext4"
-    options: str = "defaults"
-    format: str = "if_empty"
-    after: tuple[str, ...] = ()
+    type: str = "ext4"  # ext4 or xfs
+    options: str = "defaults"  # mount options beside those that every network mount needs
+    format: str = "if_empty"  # ``if_empty``, ``never`` or ``replace`` (over anything but a file system of this type)
+    after: tuple[str, ...] = ()  # units that the mount comes after at boot, and goes before at shutdown
 
     def __str__(self) -> str:
         return f"{self.namespace} of {self.subsystem_nqn}"
@@ -71,25 +62,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        device: the namespace's block device; None when it is not connected.
-        number: its ``major:minor``.
-        content: what lies on it.
-        mounted: ``major:minor`` of what is mounted at the mount point; None when nothing is.
-        line: the line of fstab for the mount point.
-        folder: the mount point exists.
-        wants: devices (their units) whose appearance mounts it.
-    """
-
-    device: str | None
-    number: str | None
-    content: Content
-    mounted: str | None
-    line: Line | None
-    folder: bool
-    wants: tuple[str, ...]
+    device: str | None  # the namespace's block device; None when it is not connected
+    number: str | None  # its ``major:minor``
+    content: Content  # what lies on it
+    mounted: str | None  # ``major:minor`` of what is mounted at the mount point; None when nothing is
+    line: Line | None  # the line of fstab for the mount point
+    folder: bool  # the mount point exists
+    wants: tuple[str, ...]  # devices (their units) whose appearance mounts it
 
 
 class NvmeFilesystem:

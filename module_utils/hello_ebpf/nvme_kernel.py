@@ -25,24 +25,16 @@ CONTAINER_MARKS = (".dockerenv", "run/.containerenv", "run/systemd/container")
 
 @dataclass(frozen=True)
 class Support:
-    """What the running kernel can do.
+    """What the running kernel can do."""
 
-    Attributes:
-        kernel: its release.
-        usable: nvme-tcp is there, or can be loaded, if need be after ``package`` is installed; and its control device
-            can be reached.
-        loaded: nvme-tcp is there now.
-        reason: why it is usable or not, in words.
-        fix: what would make it usable; empty when it is.
-        package: what has to be installed first; empty where nothing has.
-    """
-
-    kernel: str
+    kernel: str  # its release
+    # nvme-tcp is there, or can be loaded, if need be after ``package`` is installed; and its control device can be
+    # reached
     usable: bool
-    loaded: bool
-    reason: str
-    fix: str = ""
-    package: str = ""
+    loaded: bool  # nvme-tcp is there now
+    reason: str  # why it is usable or not, in words
+    fix: str = ""  # what would make it usable; empty when it is
+    package: str = ""  # what has to be installed first; empty where nothing has
 
 
 def probe(run: Run, root: Path = Path("/"), release: str | None = None) -> Support:

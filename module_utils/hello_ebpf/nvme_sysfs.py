@@ -23,23 +23,16 @@ NAMESPACE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
 
 @dataclass(frozen=True)
 class Namespace:
-    """One namespace of a controller.
+    """One namespace of a controller."""
 
-    Attributes:
-        nsid: its id.
-        uuid, nguid, eui64: its identifiers, as far as it has them.
-        block: kernel name of the block device; None for a namespace of another command set, which has none.
-        generic: kernel name of the generic character device (passthrough).
-        size_bytes: its size.
-    """
-
-    nsid: int
+    nsid: int  # its id
+    # uuid, nguid, eui64: its identifiers, as far as it has them
     uuid: str | None
     nguid: str | None
     eui64: str | None
-    block: str | None
-    generic: str | None
-    size_bytes: int
+    block: str | None  # kernel name of the block device; None for a namespace of another command set, which has none
+    generic: str | None  # kernel name of the generic character device (passthrough)
+    size_bytes: int  # its size
 
     def device(self) -> str | None:
         return f"/dev/{self.block}" if self.block else None

@@ -44,58 +44,35 @@ CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of the service.
+    """What is asked of the service."""
 
-    Attributes:
-        rpc_socket: path of the JSON-RPC socket; also what tells our process from other SPDK applications.
-        config_file: the configuration it starts with; made empty when missing.
-        cores: the cores its reactors spin on.
-        memory: hugepage memory it takes at start.
-        ready_seconds: how long RPC may take to answer after a start.
-        share_cores: accept a core on which another SPDK application spins.
-        state: ``started`` or ``absent``.
-        given_before: in check mode, files of its data that a task before would have given to its user.
-        declared: the bdevs that it is to have; nothing starts anew only because they are others.
-        recreate: which of them may be made anew, as spdk_target has it.
-        workers: programs run in processes of their own; None: inside the target.
-    """
-
-    rpc_socket: Path
-    config_file: Path
-    cores: tuple[int, ...]
-    memory: Memory
-    ready_seconds: int
-    share_cores: bool
-    state: str
+    rpc_socket: Path  # path of the JSON-RPC socket; also what tells our process from other SPDK applications
+    config_file: Path  # the configuration it starts with; made empty when missing
+    cores: tuple[int, ...]  # the cores its reactors spin on
+    memory: Memory  # hugepage memory it takes at start
+    ready_seconds: int  # how long RPC may take to answer after a start
+    share_cores: bool  # accept a core on which another SPDK application spins
+    state: str  # ``started`` or ``absent``
+    # in check mode, files of its data that a task before would have given to its user
     given_before: tuple[Path, ...] = ()
+    # the bdevs that it is to have; nothing starts anew only because they are others
     declared: Tree = field(default_factory=Tree)
-    recreate: str = "never"
-    workers: Workers | None = None
+    recreate: str = "never"  # which of them may be made anew, as spdk_target has it
+    workers: Workers | None = None  # programs run in processes of their own; None: inside the target
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        definition: what the supervisor was told to run; None when nothing.
-        process: the process that serves our RPC socket.
-        current: that process runs the declared command, from the file that lies there now.
-        readable: the configuration is for root and the service's group; True where there is none yet.
-        missing: the layers of protection that were asked for and do not hold of the process.
-        version: what its RPC answers; None when it does not.
-        leftovers: files and folders that are noted as made by a target of ours.
-        unnoted: such that a target of ours runs with, and that no note tells of.
-    """
-
-    definition: str | None
-    process: Process | None
-    current: bool
-    version: str | None
-    leftovers: tuple[Path, ...]
-    readable: bool = True
-    missing: tuple[str, ...] = ()
-    unnoted: tuple[Path, ...] = ()
+    definition: str | None  # what the supervisor was told to run; None when nothing
+    process: Process | None  # the process that serves our RPC socket
+    current: bool  # that process runs the declared command, from the file that lies there now
+    version: str | None  # what its RPC answers; None when it does not
+    leftovers: tuple[Path, ...]  # files and folders that are noted as made by a target of ours
+    readable: bool = True  # the configuration is for root and the service's group; True where there is none yet
+    missing: tuple[str, ...] = ()  # the layers of protection that were asked for and do not hold of the process
+    unnoted: tuple[Path, ...] = ()  # such that a target of ours runs with, and that no note tells of
 
 
 def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
