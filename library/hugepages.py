@@ -30,7 +30,9 @@ options:
     default: 2048
     type: int
   count:
-    description: Pages to add. One of O(count), O(megabytes) and O(nodes) is needed unless O(state=absent).
+    description:
+      - Pages to add, spread evenly over NUMA nodes. One of O(count), O(megabytes) and O(nodes) is needed unless
+        O(state=absent).
     type: int
   megabytes:
     description: Memory to add, rounded up to whole pages.
@@ -135,7 +137,7 @@ def main() -> None:
         hugepages = Hugepages(Request.of(module.params), host)
         with nullcontext() if module.check_mode else host.alone():
             outcome = converge(hugepages.read, hugepages.plan, hugepages.predict, check=module.check_mode)
-    for warning in hugepages.warnings(outcome.before, outcome.after, changed=outcome.changed):
+    for warning in hugepages.warnings(outcome.after, changed=outcome.changed):
         module.warn(warning)
     after = outcome.after
     mounted = after.mounted(hugepages.request.mount)
@@ -145,7 +147,7 @@ def main() -> None:
         hugepages.render,
         pools=hugepages.pools(after),
         mount=mounted.path if mounted and mounted.filesystem == "hugetlbfs" else "",
-        survives_reboot=after.systemd and LINK in after.boot,
+        survives_reboot=host.systemd() and LINK in after.boot,
     )
 
 

@@ -62,7 +62,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.lab_file import LabFile, Wanted
+from ansible.module_utils.hello_ebpf.files import LEADS_TO
+from ansible.module_utils.hello_ebpf.lab_file import LabFile
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
@@ -86,14 +87,15 @@ def main() -> None:
     asked = module.params
     # A folder that is made on the way is for everybody, however closed the calling shell's umask is.
     os.umask(0o022)
-    wanted = Wanted(Path(asked["path"]), asked["target"], asked["content"]) if asked["path"] else None
-    work = LabFile(asked["owner"], wanted, Made())
+    text = f"{LEADS_TO}{asked['target']}" if asked["target"] else asked["content"]
+    path = Path(asked["path"]) if asked["path"] else None
+    work = LabFile(Made(), asked["owner"], path, text or "")
     plan, predict = (
         (work.plan, work.predict) if asked["state"] == "present" else (work.plan_absent, work.predict_absent)
     )
     with errors_told(module):
-        if wanted and wanted.target is None and wanted.content is None:
-            raise LabError(str(wanted), "neither target nor content is given", "give one of them")
+        if path and text is None:
+            raise LabError(str(work), "neither target nor content is given", "give one of them")
         outcome = converge(work.read, plan, predict, check=module.check_mode)
     exit_with(module, outcome, work.render)
 

@@ -7,11 +7,12 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import LabError
 from .packages import Run
+from .processes import users_of
 
 PATIENCE_S = 10.0
 # How long one run's line may take; then the program is run again, because another reader may have taken it.
@@ -118,7 +119,8 @@ class Hello:
             time.sleep(RETRY_S)
 
     def _readers(self) -> str:
-        others = [f"{pid} ({name})" for pid, name in readers(self._proc, self._tracing / "trace_pipe")]
+        holders = users_of(str(self._tracing / "trace_pipe"), self._proc)
+        others = [f"{pid} ({name})" for pid, name in holders if pid != os.getpid()]
         return f"; also read by pid {', '.join(others)}" if others else ""
 
 
@@ -139,17 +141,3 @@ def find_line(pipe: int, token: str, patience: float, now: Callable[[], float] =
             if token.encode() in line:
                 return line.decode(errors="replace").strip()
     return None
-
-
-def readers(proc: Path, pipe: Path) -> Iterator[tuple[int, str]]:
-    """Other processes that hold the pipe open, with their names."""
-    for folder in sorted(proc.glob("[0-9]*/fd")):
-        pid = int(folder.parent.name)
-        if pid == os.getpid():
-            continue
-        try:
-            if any(entry.is_symlink() and str(entry.readlink()) == str(pipe) for entry in folder.iterdir()):
-                yield pid, (folder.parent / "comm").read_text().strip()
-        except OSError:
-            # It ended while we looked.
-            continue

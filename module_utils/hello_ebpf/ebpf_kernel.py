@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import text_in
+from .kernel_options import read_options
 from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
@@ -27,26 +27,16 @@ BPF_PROG_GET_NEXT_ID = 11
 
 @dataclass(frozen=True)
 class Kernel:
-    """What one kernel offers to eBPF programs.
+    """What one kernel offers to eBPF programs."""
 
-    Attributes:
-        release: as uname tells it.
-        machine: as uname tells it.
-        bpf_errno: what bpf(2) answers to a harmless question; 0 where it is allowed.
-        btf_bytes: size of the kernel's own type information; 0 where there is none.
-        has_tracefs: the kernel knows the filesystem.
-        tracefs_source: the source of the mount on /sys/kernel/tracing; None where nothing is mounted there.
-        lockdown: the kernel's lockdown mode; "none" where it has no lockdown.
-        options: the kernel's configuration; empty where it cannot be read.
-    """
-
-    release: str
-    machine: str
-    bpf_errno: int
-    btf_bytes: int
-    has_tracefs: bool
-    tracefs_source: str | None
-    lockdown: str = "none"
+    release: str  # as uname tells it
+    machine: str  # as uname tells it
+    bpf_errno: int  # what bpf(2) answers to a harmless question; 0 where it is allowed
+    btf_bytes: int  # size of the kernel's own type information; 0 where there is none
+    has_tracefs: bool  # the kernel knows the filesystem
+    tracefs_source: str | None  # the source of the mount on /sys/kernel/tracing; None where nothing is mounted there
+    lockdown: str = "none"  # the kernel's lockdown mode; "none" where it has no lockdown
+    # the kernel's configuration; empty where it cannot be read
     options: dict[str, str] = field(default_factory=dict, repr=False)
 
     def lacks(self, option: str) -> bool:
@@ -202,14 +192,6 @@ def bpf_errno() -> int:
 def parse_lockdown(modes: str) -> str:
     """The bracketed word of ``none [integrity] confidentiality``."""
     return next((mode.strip("[]") for mode in modes.split() if mode.startswith("[")), "none")
-
-
-def read_options(root: Path, release: str) -> dict[str, str]:
-    """The kernel's configuration from the kernel itself or from /boot; empty where neither has it."""
-    packed, plain = root / "proc/config.gz", root / f"boot/config-{release}"
-    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else text_in(plain)
-    lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-    return {name: value for name, _, value in lines}
 
 
 def _size(path: Path) -> int:

@@ -42,3 +42,16 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def put(path: Path, text: str | None, mode: int = 0o644) -> None:
+    """Make of a path what ``content_of`` then tells: a file, a link, or nothing where the text is None."""
+    if text is None:
+        path.unlink(missing_ok=True)
+    elif text.startswith(LEADS_TO):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half(path).unlink(missing_ok=True)
+        half(path).symlink_to(text.removeprefix(LEADS_TO))
+        half(path).replace(path)
+    else:
+        write_whole(path, text, mode)

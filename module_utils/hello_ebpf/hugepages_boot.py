@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 
 from .files import LEADS_TO
-from .hugepages_pool import Pool, directory
-from .hugepages_share import Share, evenly
+from .hugepages_pool import Pool, evenly
+from .hugepages_share import Share
 
 UNIT_NAME = "hello_ebpf-hugepages.service"
 SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"
@@ -28,7 +28,7 @@ HEADER = "# Written by the role hugepages of hello_eBPF"
 
 _SCRIPT = f"""\
 #!/bin/sh
-# Written by the role hugepages of hello_eBPF; hugepages_state: absent takes it back.
+{HEADER}; hugepages_state: absent takes it back.
 # Adds the lab's hugepages to those that others reserved earlier in this boot. Without systemd, have your init run it.
 set -eu
 
@@ -54,7 +54,7 @@ add() {{ # directory of the pool, pages
 """
 
 UNIT_TEXT = f"""\
-# Written by the role hugepages of hello_eBPF; hugepages_state: absent takes it back.
+{HEADER}; hugepages_state: absent takes it back.
 [Unit]
 Description=Hugepages of hello_eBPF, on top of those of others
 DefaultDependencies=no
@@ -75,9 +75,9 @@ WantedBy=sysinit.target
 """
 
 
-def files(kilobytes: int, nodes: Mapping[int | None, int]) -> dict[str, str]:
-    """The files that add these pages at boot, by node, or under None wherever the kernel finds them."""
-    calls = (f"add {directory(kilobytes, node)} {pages}\n" for node, pages in nodes.items() if pages)
+def files(pages: Mapping[str, int]) -> dict[str, str]:
+    """The files that add so many pages at boot, by the kernel's folder of the pool."""
+    calls = (f"add {folder} {number}\n" for folder, number in pages.items() if number)
     return {SCRIPT: f"{_SCRIPT}{''.join(calls)}exit $missing\n", UNIT: UNIT_TEXT, LINK: f"{LEADS_TO}{UNIT}"}
 
 
@@ -92,13 +92,9 @@ def shares_in(text: str, pools: Mapping[int, Pool]) -> dict[int, Share]:
     shares: dict[int, Share] = {}
     line = r"^(?:add )?/\S*?(?:/node(\d+))?/hugepages/hugepages-(\d+)kB(?: (\d+))? (\d+)$"
     for node, size, found, pages in re.findall(line, text, re.MULTILINE):
-        if int(size) not in pools:
-            continue
-        if node:
-            so_far = shares.get(int(size), Share(True, {}))
-            found_by_node = {**so_far.found, int(node): int(found or 0)}
-            shares[int(size)] = Share(True, found_by_node, {**so_far.added, int(node): int(pages)})
-        else:
-            nodes = pools[int(size)].nodes
-            shares[int(size)] = Share(False, evenly(int(found or 0), nodes), evenly(int(pages), nodes))
+        if int(size) in pools:
+            nodes = [int(node)] if node else pools[int(size)].nodes
+            so_far = shares.get(int(size), Share({}))
+            found_by_node = {**so_far.found, **evenly(int(found or 0), nodes)}
+            shares[int(size)] = Share(found_by_node, {**so_far.added, **evenly(int(pages), nodes)})
     return shares

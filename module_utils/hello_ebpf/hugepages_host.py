@@ -12,11 +12,11 @@ from pathlib import Path
 from . import hugepages_pool
 from .commands import run
 from .errors import LabError
-from .files import LEADS_TO, content_of, text_in, write_whole
+from .files import content_of, put, text_in
 from .fstab import SOURCE, Fstab, Line
 from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
-from .hugepages_pool import Pool, directory
+from .hugepages_pool import Pool
 from .hugepages_share import Share
 from .hugepages_state import OurMount, Record, State
 from .mounts import mounts
@@ -61,7 +61,6 @@ class Host:
         record = Record.load(text, RECORD) if text else None
         boot_id = self._text("/proc/sys/kernel/random/boot_id").strip()
         this_boot = record is not None and record.boot_id == boot_id
-        meminfo = _fields(self._text("/proc/meminfo"))
         pools = hugepages_pool.pools(self.path("/sys"))
         fstab = self._fstab().line(FSTAB_SOURCE)
         ours = record.mount if record else None
@@ -69,9 +68,6 @@ class Host:
             ours = OurMount(fstab.mount, made_folder=False) if fstab else None
         return State(
             pools=pools,
-            default_kilobytes=meminfo.get("Hugepagesize", 0),
-            available_kilobytes=meminfo.get("MemAvailable", 0),
-            node_kilobytes={node: self._node_available(node) for node in hugepages_pool.nodes(self.path("/sys"))},
             mounts=mounts(self.root),
             boot_id=boot_id,
             record=record,
@@ -79,13 +75,33 @@ class Host:
             ours=ours,
             boot={name: there for name in BOOT_FILES if (there := content_of(self.path(name)))},
             fstab=fstab.text if fstab else "",
-            systemd=self.path("/run/systemd/system").is_dir(),
-            contained=self.contained(),
-            writable=all(
-                os.access(path, os.W_OK) for path in self.path("/sys/kernel/mm/hugepages").glob("*/nr_hugepages")
-            ),
-            setting=self._setting(),
         )
+
+    def systemd(self) -> bool:
+        """Whether systemd is PID 1."""
+        return self.path("/run/systemd/system").is_dir()
+
+    def writable(self) -> bool:
+        """Whether the kernel lets us change the pools."""
+        return all(os.access(path, os.W_OK) for path in self.path("/sys/kernel/mm/hugepages").glob("*/nr_hugepages"))
+
+    def default_kilobytes(self) -> int:
+        """The page size that vm.nr_hugepages is about."""
+        return self._meminfo().get("Hugepagesize", 0)
+
+    def available(self) -> int:
+        """Memory that the kernel can still hand out, in kB."""
+        return self._meminfo().get("MemAvailable", 0)
+
+    def available_on(self, node: int) -> int:
+        """The same of a node, estimated: the kernel does not say it."""
+        text = self._text(f"/sys/devices/system/node/node{node}/meminfo")
+        fields = _fields(re.sub(r"^Node \d+ ", "", text, flags=re.MULTILINE))
+        # Page cache can be dropped; shared memory is counted in it and cannot.
+        return fields.get("MemFree", 0) + max(0, fields.get("FilePages", 0) - fields.get("Shmem", 0))
+
+    def nodes(self) -> list[int]:
+        return hugepages_pool.nodes(self.path("/sys"))
 
     def pool(self, kilobytes: int) -> Pool:
         return hugepages_pool.pool(self.path("/sys"), kilobytes)
@@ -146,13 +162,7 @@ class Host:
             return shares_in(self._text(SCRIPT), pools)
         return {}
 
-    def _node_available(self, node: int) -> int:
-        text = self._text(f"/sys/devices/system/node/node{node}/meminfo")
-        fields = _fields(re.sub(r"^Node \d+ ", "", text, flags=re.MULTILINE))
-        # Page cache can be dropped; shared memory is counted in it and cannot.
-        return fields.get("MemFree", 0) + max(0, fields.get("FilePages", 0) - fields.get("Shmem", 0))
-
-    def _setting(self) -> str:
+    def setting(self) -> str:
         """The vm.nr_hugepages that wins at boot: the last one in the file whose name sorts last."""
         files: dict[str, Path] = {}
         for folder in SYSCTL_FOLDERS:
@@ -167,6 +177,9 @@ class Host:
 
     def _fstab(self) -> Fstab:
         return Fstab(self.path(FSTAB), key=SOURCE)
+
+    def _meminfo(self) -> Mapping[str, int]:
+        return _fields(self._text("/proc/meminfo"))
 
     def _text(self, path: str) -> str:
         return text_in(self.path(path))
@@ -183,35 +196,33 @@ class Host:
         finally:
             os.close(folder)
 
-    def grow(self, kilobytes: int, node: int | None, pages: int) -> None:
+    def grow(self, kilobytes: int, node: int, pages: int) -> None:
         """Add pages to a pool; when the kernel grants only a part, even after compacting memory, give it back."""
         before = self.pool(kilobytes)
-        size = before.on(node).pool
+        size = before.nodes[node].pool
         compacted = ""
         try:
-            self._add(kilobytes, node, pages)
-            granted = self.pool(kilobytes).on(node).pool - size
+            granted = self._add(kilobytes, node, pages)
             if granted < pages:
                 with contextlib.suppress(OSError):
                     self.write(self.path("/proc/sys/vm/compact_memory"), "1")
                     compacted = ", also after compacting memory once"
-                self._add(kilobytes, node, pages - granted)
-                granted = self.pool(kilobytes).on(node).pool - size
+                granted += self._add(kilobytes, node, pages - granted)
         except OSError:
             self.restore(before)
             raise
         if granted < pages:
-            available = _fields(self._text("/proc/meminfo")).get("MemAvailable", 0) // 1024
+            available = self.available() // 1024
             self.restore(before)
-            where = "" if node is None else f" on node {node}"
             raise LabError(
-                asked=f"{pages} more pages of {kilobytes} kB{where}, {pages * kilobytes // 1024} MiB "
+                asked=f"{pages} more pages of {kilobytes} kB{before.on(node)}, {pages * kilobytes // 1024} MiB "
                 f"(pool: {size} -> {size + pages})",
                 found=f"the kernel granted {granted} of {pages}{compacted}; {available} MiB of memory were left then; "
-                f"the pool is back at {self.pool(kilobytes).on(node).pool}",
-                fix="ask for fewer pages; or free memory and run again; or have the kernel reserve them at boot, where "
-                f"memory is not fragmented yet (hugepagesz={kilobytes}K hugepages={before.size + pages} on its command "
-                "line), and set hugepages_manage: false",
+                f"the pool is back at {self.pool(kilobytes).nodes[node].pool}",
+                fix=f"ask for fewer pages{', or on other nodes (hugepages_nodes)' if before.on(node) else ''}; or free "
+                "memory and run again; or have the kernel reserve them at boot, where memory is not fragmented yet "
+                f"(hugepagesz={kilobytes}K hugepages={before.size + pages} on its command line), and set "
+                "hugepages_manage: false",
             )
 
     def shrink(self, kilobytes: int, node: int, pages: int) -> None:
@@ -224,11 +235,16 @@ class Host:
             if pages.pool > before.nodes[node].pool:
                 self._add(before.kilobytes, node, before.nodes[node].pool - pages.pool)
 
-    def _add(self, kilobytes: int, node: int | None, pages: int) -> None:
-        """Set a pool to what it is just now plus ``pages``, so that what others changed meanwhile stays."""
-        scope = node if hugepages_pool.nodes(self.path("/sys")) else None
-        size = self.pool(kilobytes).on(scope).pool
-        self.write(self.path(directory(kilobytes, scope)) / "nr_hugepages", str(size + pages))
+    def _add(self, kilobytes: int, node: int, pages: int) -> int:
+        """Set a pool to what it is just now plus ``pages``, so that what others changed meanwhile stays.
+
+        Returns:
+            How many it has become more.
+        """
+        pool = self.pool(kilobytes)
+        size = pool.nodes[node].pool
+        self.write(self.path(pool.folder(node)) / "nr_hugepages", str(size + pages))
+        return self.pool(kilobytes).nodes[node].pool - size
 
     def mount(self, mount: OurMount, kilobytes: int) -> None:
         folder = self.path(mount.path)
@@ -251,7 +267,7 @@ class Host:
         """Write what the next boot runs, and remove what is not named of it."""
         # A new unit is found at the next boot. One that is removed must be forgotten now: sysinit.target wants it,
         # so every later start of another unit would try to start it.
-        forget = UNIT not in boot and self.path("/run/systemd/system").is_dir()
+        forget = UNIT not in boot and self.systemd()
         if forget:
             self.run(["systemctl", "stop", UNIT_NAME])
         for name in BOOT_FILES:
@@ -277,14 +293,8 @@ class Host:
     def _put(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file or link; an empty text removes it, and its folder where nobody else has anything there."""
         target = self.path(path)
-        if text and not text.startswith(LEADS_TO):
-            write_whole(target, text, mode)
-            return
-        target.unlink(missing_ok=True)
-        if text:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(text.removeprefix(LEADS_TO))
-        elif target.parent.name in {"hello_ebpf", "sysinit.target.wants"}:
+        put(target, text or None, mode)
+        if not text and target.parent.name in {"hello_ebpf", "sysinit.target.wants"}:
             rmdir(target.parent)
 
 

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from .errors import LabError
 from .hugepages_host import FSTAB_SOURCE, Host
+from .hugepages_request import Request
 from .hugepages_state import OurMount, State
+from .mounts import Mount
 
 # systemd mounts this one by itself at boot, with pages of the default size.
 SYSTEMD_MOUNT = "/dev/hugepages"
 
 
-@dataclass(frozen=True)
-class MountGoal:
-    """What is to be done about mounts.
-
-    Attributes:
-        mount: to be mounted.
-        unmount: to be unmounted, when it is there.
-        ours: the mount of ours afterwards.
-        fstab: our line in fstab afterwards.
-        kept: why a mount of ours stays that should go.
-    """
-
-    mount: OurMount | None = None
-    unmount: OurMount | None = None
-    ours: OurMount | None = None
-    fstab: str = ""
-    kept: str = ""
-
-
-def mount_goal(state: State, path: str | None, kilobytes: int, host: Host) -> MountGoal:
-    """Plan the mount at ``path``; None when none is wanted.
+def mount_goal(state: State, request: Request, host: Host) -> State:
+    """The state with the mount as asked. One that should go and is in use stays.
 
     Raises:
-        LabError: something else is at that path.
+        LabError: something else is at its path, or another one of ours cannot go.
     """
-    ours, leaving = state.ours, None
+    path, kilobytes = request.mount if request.present else None, request.kilobytes
+    ours, mounts = state.ours, list(state.mounts)
     if ours and ours.path != path:
-        ours, leaving = None, ours
-    if leaving and (users := ", ".join(host.mount_users(leaving.path))):
-        if path is not None:
+        if users := ", ".join(host.mount_users(ours.path)):
+            if path is None:
+                return state
             raise LabError(
-                asked=f"hugetlbfs at {path} in place of {leaving.path}",
-                found=f"{leaving.path} is in use by {users}",
+                asked=f"hugetlbfs at {path} in place of {ours.path}",
+                found=f"{ours.path} is in use by {users}",
                 fix="end that use, or leave hugepages_mount as it was",
             )
-        return MountGoal(ours=leaving, fstab=state.fstab, kept=f"the mount {leaving.path}, in use by {users}")
+        mounts = [mount for mount in mounts if mount.path != ours.path]
+        ours = None
     if path is None:
-        return MountGoal(unmount=leaving)
+        return replace(state, mounts=mounts, ours=None, fstab="")
     there = state.mounted(path)
     if there and (there.filesystem, there.page_kilobytes) != ("hugetlbfs", kilobytes):
         size = f" of {there.page_kilobytes} kB pages" if there.page_kilobytes else ""
@@ -58,6 +43,7 @@ def mount_goal(state: State, path: str | None, kilobytes: int, host: Host) -> Mo
             found=f"{there.filesystem}{size} is mounted there",
             fix="set hugepages_mount to another folder",
         )
+    options = f"nosuid,nodev,pagesize={kilobytes}K"
     if not there:
         folder = host.mount_point(path)
         if folder == "full":
@@ -67,7 +53,7 @@ def mount_goal(state: State, path: str | None, kilobytes: int, host: Host) -> Mo
                 fix="set hugepages_mount to an empty folder, or to one that does not exist yet",
             )
         ours = OurMount(path, made_folder=folder == "missing" or bool(ours and ours.made_folder))
-    by_itself = path == SYSTEMD_MOUNT and kilobytes == state.default_kilobytes
-    options = f"nosuid,nodev,pagesize={kilobytes}K"
+        mounts.append(Mount("", path, "hugetlbfs", options=options))
+    by_itself = path == SYSTEMD_MOUNT and kilobytes == host.default_kilobytes()
     fstab = f"{FSTAB_SOURCE} {path} hugetlbfs {options} 0 0" if ours and not by_itself else ""
-    return MountGoal(None if there else ours, leaving, ours, fstab)
+    return replace(state, mounts=mounts, ours=ours, fstab=fstab)

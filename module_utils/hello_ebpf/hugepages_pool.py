@@ -4,26 +4,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from .files import text_in
 
 SYS = Path("/sys")
 
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of one size on one node, or on all nodes together.
+    """The pages of one size on one node."""
 
-    Attributes:
-        total: all pages, those beyond the pool (surplus) included.
-        free: pages that no process has touched; some of them may be reserved.
-        surplus: pages in use beyond the pool: overcommitted, or in use when the pool was made smaller.
-    """
-
-    total: int
-    free: int
-    surplus: int = 0
+    total: int  # all pages, those beyond the pool (surplus) included
+    free: int  # pages that no process has touched; some of them may be reserved
+    surplus: int = 0  # pages in use beyond the pool: overcommitted, or in use when the pool was made smaller
 
     @property
     def pool(self) -> int:
@@ -33,32 +29,31 @@ class Pages:
 
 @dataclass(frozen=True)
 class Pool:
-    """All pages of one size.
+    """All pages of one size."""
 
-    Attributes:
-        kilobytes: the size of a page.
-        reserved: free pages that a mapping will touch later. The kernel counts them for the whole machine only.
-        nodes: pages by NUMA node. A kernel without NUMA has node 0 alone.
-    """
-
-    kilobytes: int
-    reserved: int
-    nodes: Mapping[int, Pages]
-
-    def on(self, node: int | None) -> Pages:
-        """The pages of a node; of all nodes together under None."""
-        if node is not None:
-            return self.nodes[node]
-        every = self.nodes.values()
-        return Pages(sum(of.total for of in every), sum(of.free for of in every), sum(of.surplus for of in every))
+    kilobytes: int  # the size of a page
+    reserved: int  # free pages that a mapping will touch later. The kernel counts them for the whole machine only
+    nodes: Mapping[int, Pages]  # pages by NUMA node. A kernel without NUMA has node 0 alone
 
     @property
     def size(self) -> int:
-        return self.on(None).pool
+        return sum(pages.pool for pages in self.nodes.values())
+
+    @property
+    def total(self) -> int:
+        return sum(pages.total for pages in self.nodes.values())
 
     @property
     def unused(self) -> int:
-        return self.on(None).free - self.reserved
+        return sum(pages.free for pages in self.nodes.values()) - self.reserved
+
+    def on(self, node: int) -> str:
+        """The node in words, where there are several."""
+        return f" on node {node}" if len(self.nodes) > 1 else ""
+
+    def folder(self, node: int) -> str:
+        """Where the pages of a node are added; of the only one, those of the machine."""
+        return directory(self.kilobytes, node if len(self.nodes) > 1 else None)
 
 
 def directory(kilobytes: int, node: int | None) -> str:
@@ -81,9 +76,21 @@ def pool(sys: Path, kilobytes: int) -> Pool:
 
 
 def nodes(sys: Path) -> list[int]:
-    """The NUMA nodes with pools of their own; empty for a kernel without NUMA."""
+    """The NUMA nodes with memory and pools of their own; empty for a kernel without NUMA."""
     folder = sys / "devices/system/node"
-    return [node for node in _numbered(folder, r"node(\d+)") if (folder / f"node{node}/hugepages").is_dir()]
+    return [
+        node
+        for node in _numbered(folder, r"node(\d+)")
+        if (folder / f"node{node}/hugepages").is_dir()
+        and not re.search(r" MemTotal: +0 kB", text_in(folder / f"node{node}/meminfo"))
+    ]
+
+
+def evenly(pages: int, nodes: Iterable[int]) -> dict[int, int]:
+    """Pages spread over nodes; the first ones have the rest."""
+    order = sorted(nodes)
+    each, rest = divmod(pages, len(order))
+    return {node: each + (position < rest) for position, node in enumerate(order)}
 
 
 def _numbered(folder: Path, pattern: str) -> list[int]:

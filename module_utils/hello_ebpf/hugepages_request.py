@@ -10,34 +10,27 @@ from . import names
 from .errors import LabError, refuse
 from .hugepages_boot import foreign
 from .hugepages_host import Host
-from .hugepages_pool import directory
-from .hugepages_share import Change
+from .hugepages_pool import Pool, directory, evenly
 from .hugepages_state import State
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked.
+    """What was asked."""
 
-    Attributes:
-        present: reserve; False gives back.
-        kilobytes: size of a page.
-        nodes: pages by NUMA node, or under None where the kernel may choose the nodes.
-        mount: where hugetlbfs is to be mounted.
-        reserve_megabytes: memory to leave to everything else.
-        manage: the pool is ours to change. None: unless we run in a container.
-    """
+    present: bool  # reserve; False gives back
+    kilobytes: int  # size of a page
+    pages: int  # how many of them
+    nodes: Mapping[int, int]  # pages by NUMA node; empty where they are to be spread evenly
+    mount: str  # where hugetlbfs is to be mounted
+    reserve_megabytes: int  # memory to leave to everything else
+    manage: bool | None  # the pool is ours to change. None: unless we run in a container
 
-    present: bool
-    kilobytes: int
-    nodes: Mapping[int | None, int]
-    mount: str
-    reserve_megabytes: int
-    manage: bool | None
-
-    @property
-    def pages(self) -> int:
-        return sum(self.nodes.values())
+    def by_node(self, pool: Pool) -> dict[int, int]:
+        """The asked pages on each node of this pool."""
+        if not self.present or pool.kilobytes != self.kilobytes:
+            return {}
+        return dict(self.nodes) or evenly(self.pages, pool.nodes)
 
     @staticmethod
     def of(params: Mapping[str, Any]) -> Request:
@@ -55,26 +48,23 @@ class Request:
                 found="more than one amount",
                 fix="keep one of them; the default of hugepages_megabytes steps back by itself",
             )
-        nodes: dict[int | None, int] = {None: 0}
-        if present and params["nodes"]:
-            nodes = _nodes(params["nodes"])
-        elif present and params["megabytes"] is not None:
-            nodes = {None: -(-params["megabytes"] * 1024 // kilobytes) if kilobytes > 0 else 0}
-        elif present:
-            nodes = {None: params["count"] or 0}
-        if present and (sum(nodes.values()) <= 0 or min(nodes.values()) < 0):
+        nodes = _nodes(params["nodes"] or {})
+        pages = sum(nodes.values()) or params["count"] or 0
+        if params["megabytes"] and kilobytes > 0:
+            pages = -(-params["megabytes"] * 1024 // kilobytes)
+        if present and (pages <= 0 or min(nodes.values(), default=0) < 0):
             raise LabError(
-                asked=f"{sum(nodes.values())} hugepages",
+                asked=f"{pages} hugepages",
                 found="nothing that could be reserved",
                 fix="set hugepages_megabytes, hugepages_count or hugepages_nodes to something above 0, or "
                 "hugepages_state: absent to give the pages back",
             )
         mount = str(params["mount"]).rstrip("/") or "/"
         refuse(f"hugetlbfs mounted at {mount!r}", names.mount_point(mount))
-        return Request(present, kilobytes, nodes, mount, params["reserve_megabytes"], params["manage"])
+        return Request(present, kilobytes, pages, nodes, mount, params["reserve_megabytes"], params["manage"])
 
 
-def _nodes(asked: Mapping[Any, Any]) -> dict[int | None, int]:
+def _nodes(asked: Mapping[Any, Any]) -> dict[int, int]:
     try:
         return {int(node): int(pages) for node, pages in asked.items()}
     except (ValueError, TypeError):
@@ -95,7 +85,7 @@ def check_boot(boot: Mapping[str, str]) -> None:
         )
 
 
-def check_machine(request: Request, state: State) -> None:
+def check_machine(request: Request, state: State, host: Host) -> None:
     """Refuse a page size or a node that there is none of, and a container that wants to change its host's pool."""
     size = request.kilobytes
     if size not in state.pools:
@@ -105,15 +95,16 @@ def check_machine(request: Request, state: State) -> None:
             found=f"this kernel has pages of {there} kB" if there else "this kernel has no hugepages at all",
             fix="set hugepages_size_kilobytes to one of those" if there else "boot one with CONFIG_HUGETLBFS",
         )
-    unknown = sorted(node for node in request.nodes if node is not None and node not in state.node_kilobytes)
+    known = host.nodes()
+    unknown = sorted(set(request.nodes) - set(known))
     if unknown:
-        nodes = ", ".join(map(str, state.node_kilobytes))
+        nodes = ", ".join(map(str, known))
         raise LabError(
             asked=f"hugepages on NUMA node {', '.join(map(str, unknown))}",
             found=f"this machine has node {nodes}" if nodes else "this kernel knows no NUMA nodes",
             fix="name those in hugepages_nodes, or set hugepages_count instead",
         )
-    if request.manage and state.contained:
+    if request.manage and host.contained():
         raise LabError(
             asked=f"reserve {request.pages} pages of {size} kB",
             found="this is a container: the pool is its host's, and all containers share it",
@@ -135,7 +126,7 @@ def check_free(request: Request, state: State, host: Host) -> None:
             fix=f"have at least {missing} more reserved there, or ask for fewer",
         )
     for node, pages in request.nodes.items():
-        if node is not None and pool.nodes[node].pool < pages:
+        if pool.nodes[node].pool < pages:
             raise LabError(
                 asked=f"{pages} pages of {size} kB on node {node}, managed elsewhere",
                 found=f"the pool of that node has {pool.nodes[node].pool}",
@@ -143,18 +134,19 @@ def check_free(request: Request, state: State, host: Host) -> None:
             )
 
 
-def check_changes(request: Request, state: State, changes: Mapping[int, Change]) -> None:
+def check_pools(request: Request, state: State, goal: State, host: Host) -> None:
     """Refuse what the memory is too small for after what is given back, and pools that cannot be written."""
     reserve = request.reserve_megabytes
-    # Surplus pages that become part of the pool are no new memory.
-    new = [
-        (size, node, pages - state.pools[size].on(node).surplus)
-        for size, change in changes.items()
-        for node, pages in change.grow.items()
+    moves = [
+        (pool, node, goal.pools[size].nodes[node].pool - pages.pool)
+        for size, pool in state.pools.items()
+        for node, pages in pool.nodes.items()
     ]
-    needed = sum(size * pages for size, _, pages in new) // 1024
-    freed = sum(size * sum(change.release.values()) for size, change in changes.items())
-    available = (state.available_kilobytes + freed) // 1024
+    # Surplus pages that become part of the pool are no new memory.
+    new = [(pool, node, pages - pool.nodes[node].surplus) for pool, node, pages in moves if pages > 0]
+    needed = sum(pool.kilobytes * pages for pool, _, pages in new) // 1024
+    freed = sum(-pool.kilobytes * pages for pool, _, pages in moves if pages < 0)
+    available = (host.available() + freed) // 1024
     # Pages that are there already are nobody's question any more, however little memory is left by now.
     if needed > max(0, available - reserve):
         raise LabError(
@@ -164,14 +156,14 @@ def check_changes(request: Request, state: State, changes: Mapping[int, Change])
             fix="ask for less (hugepages_megabytes, hugepages_count), free memory, or lower "
             "hugepages_reserve_megabytes",
         )
-    for size, node, pages in new:
-        if node is not None and pages * size > state.node_kilobytes[node]:
+    for pool, node, pages in new:
+        if pool.on(node) and pages * pool.kilobytes > host.available_on(node):
             raise LabError(
-                asked=f"{pages} more pages of {size} kB on node {node}, {pages * size // 1024} MiB",
-                found=f"about {state.node_kilobytes[node] // 1024} MiB are available on that node",
+                asked=f"{pages} more pages of {pool.kilobytes} kB{pool.on(node)}, {pages * pool.kilobytes // 1024} MiB",
+                found=f"about {host.available_on(node) // 1024} MiB are available on that node",
                 fix="ask for less there or name other nodes in hugepages_nodes",
             )
-    if not state.writable and any(change.moves for change in changes.values()):
+    if any(pages for _, _, pages in moves) and not host.writable():
         raise LabError(
             asked="change the hugepage pool",
             found=f"{directory(request.kilobytes, None)}/nr_hugepages cannot be written",

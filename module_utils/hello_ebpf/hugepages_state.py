@@ -1,4 +1,4 @@
-"""What a run of the hugepages module finds: the kernel's pools, mounts, and what the lab wrote down about its share."""
+"""What a run of the hugepages module finds and changes: pools, mounts, and what the lab wrote down about its share."""
 
 from __future__ import annotations
 
@@ -26,20 +26,17 @@ class OurMount:
 
 @dataclass(frozen=True)
 class Record:
-    """What the lab added to the running kernel, written down before it is added.
+    """What the lab added to the running kernel, written down before it is added."""
 
-    Attributes:
-        boot_id: the boot that this is about. Pools and mounts end with it.
-        pools: the lab's share by page size.
-        mount: the mount, where the lab made it.
-    """
-
-    boot_id: str
-    pools: Mapping[int, Share]
-    mount: OurMount | None = None
+    boot_id: str  # the boot that this is about. Pools and mounts end with it
+    pools: Mapping[int, Share]  # the lab's share by page size
+    mount: OurMount | None = None  # the mount, where the lab made it
 
     def dump(self) -> str:
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+        record = {"schema": SCHEMA, **asdict(self)}
+        # by_node: for a release that is to be gone back to.
+        record["pools"] = {size: {"by_node": True, **asdict(share)} for size, share in self.pools.items()}
+        return json.dumps(record, indent=1, sort_keys=True) + "\n"
 
     @staticmethod
     def load(text: str, path: str) -> Record:
@@ -48,11 +45,8 @@ class Record:
             if data["schema"] != SCHEMA:
                 raise ValueError(f"schema {data['schema']}")
             pools = {
-                int(kilobytes): Share(
-                    bool(share["by_node"]),
-                    *({int(node): int(share[name][node]) for node in share[name]} for name in _BY_NODE),
-                )
-                for kilobytes, share in data["pools"].items()
+                int(size): Share(*({int(node): int(share[name][node]) for node in share[name]} for name in _BY_NODE))
+                for size, share in data["pools"].items()
             }
             mount = data["mount"]
             made = OurMount(str(mount["path"]), bool(mount["made_folder"])) if mount else None
@@ -68,41 +62,18 @@ class Record:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides.
+    """Everything that steps change."""
 
-    Attributes:
-        pools: the kernel's pools by page size.
-        default_kilobytes: the page size that vm.nr_hugepages is about.
-        available_kilobytes: memory that the kernel can still hand out.
-        node_kilobytes: the same by node, estimated: the kernel does not say it.
-        mounts: every mount, in the order made.
-        boot_id: the running boot.
-        record: what the lab wrote down in this boot, or in an earlier one.
-        shares: the lab's share by page size as it was written down for this boot, in the record or elsewhere.
-        ours: the mount that the lab made in this boot, or that our line in fstab made.
-        boot: what brings the pages back after a reboot: the content of those of its files that are there.
-        fstab: our line in it; empty where there is none.
-        systemd: systemd is PID 1.
-        contained: we run in a container.
-        writable: the kernel lets us change the pool.
-        setting: the foreign sysctl setting that wins at boot, in words; empty where there is none.
-    """
-
-    pools: Mapping[int, Pool]
-    default_kilobytes: int
-    available_kilobytes: int
-    node_kilobytes: Mapping[int, int]
-    mounts: Sequence[Mount]
-    boot_id: str
-    record: Record | None
+    pools: Mapping[int, Pool]  # the kernel's pools by page size
+    mounts: Sequence[Mount]  # every mount, in the order made
+    boot_id: str  # the running boot
+    record: Record | None  # what the lab wrote down in this boot, or in an earlier one
+    # the lab's share by page size as it was written down for this boot, in the record or elsewhere
     shares: Mapping[int, Share]
-    ours: OurMount | None
+    ours: OurMount | None  # the mount that the lab made in this boot, or that our line in fstab made
+    # what brings the pages back after a reboot: the content of those of its files that are there
     boot: Mapping[str, str]
-    fstab: str
-    systemd: bool
-    contained: bool
-    writable: bool
-    setting: str
+    fstab: str  # our line in it; empty where there is none
 
     def mounted(self, path: str) -> Mount | None:
         return mounted_at(path, self.mounts)

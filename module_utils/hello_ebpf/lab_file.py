@@ -16,59 +16,43 @@ from .removal import tidy
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked for: a link to ``target``, or a plain file with ``content``, for everybody to read."""
-
-    path: Path
-    target: str | None = None
-    content: str | None = None
-
-    def __str__(self) -> str:
-        return f"a link {self.path} to {self.target}" if self.target else f"the file {self.path}"
-
-
-@dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        text: a link's target behind ``-> ``, a file's content; None where nothing is, "" for anything else.
-        ours: the lab made it.
-        noted: all that the owner made and that is as it was made.
-        replaced: what it made and somebody else has removed, or put something in its place.
-    """
-
-    text: str | None
-    ours: bool
-    noted: tuple[Path, ...] = ()
-    replaced: tuple[Path, ...] = ()
+    text: str | None  # as ``content_of`` tells it
+    ours: bool  # the lab made it
+    noted: tuple[Path, ...] = ()  # all that the owner made and that is as it was made
+    replaced: tuple[Path, ...] = ()  # what it made and somebody else has removed, or put something in its place
 
 
 class LabFile:
     """``read``, ``plan`` (or ``plan_absent``) and ``predict`` for ``converge``.
 
     Args:
-        owner: who makes it; with it, all that is noted of it is removed.
-        wanted: what is asked for; None: nothing, at removal.
         made: the notes.
+        owner: who makes it; with it, all that is noted of it is removed.
+        path: where; None: nothing is asked for, at removal.
+        text: a plain file's content, for everybody to read; of a link, where it leads to behind ``LEADS_TO``.
     """
 
-    def __init__(self, owner: str, wanted: Wanted | None, made: Made) -> None:
-        self._owner = owner
-        self._wanted = wanted
+    def __init__(self, made: Made, owner: str, path: Path | None, text: str) -> None:
         self._made = made
+        self._owner = owner
+        self._path = path
+        self._text = text
+
+    def __str__(self) -> str:
+        link = self._text.startswith(LEADS_TO)
+        return f"a link {self._path} to {self._text.removeprefix(LEADS_TO)}" if link else f"the file {self._path}"
 
     def read(self) -> Found:
         notes = self._made.of(self._owner)
-        noted = tuple(path for path in map(Path, notes) if identity(path) and identity(path) == notes[str(path)])
+        noted = tuple(Path(name) for name, made in notes.items() if made and identity(Path(name)) == made)
         replaced = tuple(path for path in map(Path, notes) if path not in noted)
-        if self._wanted is None:
-            return Found(None, False, noted, replaced)
-        text = content_of(self._wanted.path)
+        text = content_of(self._path) if self._path else None
         # A link into the lab's own folders has no other maker, though its note be lost.
-        linked = self._wanted.target is not None and text == f"{LEADS_TO}{self._wanted.target}"
-        ours = self._wanted.path in noted or linked
-        return Found(text, ours, noted, replaced)
+        linked = text == self._text and self._text.startswith(LEADS_TO)
+        return Found(text, self._path in noted or linked, noted, replaced)
 
     def plan(self, found: Found) -> Sequence[Step]:
         """Make it, or bring it up to date.
@@ -76,23 +60,23 @@ class LabFile:
         Raises:
             LabError: something is there that the lab did not make.
         """
-        wanted = self._wanted
-        if wanted is None or found.text == self._text(wanted):
+        path = self._path
+        if path is None or found.text == self._text:
             return []
         if found.text is not None and not found.ours:
-            what = (
-                f"a link to {found.text.removeprefix(LEADS_TO)}" if found.text.startswith(LEADS_TO) else "another file"
-            )
+            link = found.text.startswith(LEADS_TO)
+            what = f"a link to {found.text.removeprefix(LEADS_TO)}" if link else "another file"
             raise LabError(
-                asked=str(wanted),
+                asked=str(self),
                 found=f"{what} of somebody else is there",
                 fix="move it away, or name another path",
             )
-        return [Step(f"write {wanted}", partial(self._write, wanted), partial(self._undo, wanted.path, found))]
+        undo = partial(self._remove, path) if found.text is None else None
+        return [Step(f"write {self}", partial(self._write, path), undo)]
 
     def plan_absent(self, found: Found) -> Sequence[Step]:
         """What the owner made goes, declared still or not; what lies in its place stays."""
-        linked = [self._wanted.path] if self._wanted and found.ours else []
+        linked = [self._path] if self._path and found.ours else []
         gone = dict.fromkeys([*found.noted, *linked])
         forgotten = [path for path in found.replaced if path not in gone]
         return [
@@ -100,39 +84,30 @@ class LabFile:
             *(Step(f"forget {path}", partial(self._forget, path)) for path in forgotten),
         ]
 
-    def predict(self, found: Found) -> Found:
-        wanted = self._wanted
-        return found if wanted is None else Found(self._text(wanted), True, (*found.noted, wanted.path))
+    def predict(self, _found: Found) -> Found:
+        return Found(self._text, ours=True)
 
     def predict_absent(self, found: Found) -> Found:
-        return Found(None if found.ours else found.text, False)
+        return Found(None if found.ours else found.text, ours=False)
 
     def render(self, found: Found) -> str:
         """The state as text for ``--diff``."""
-        if self._wanted is None:
+        if self._path is None:
             return "".join(f"{path}\n" for path in found.noted) or "absent\n"
-        return f"{self._wanted.path}: {'absent' if found.text is None else found.text.rstrip()}\n"
+        return f"{self._path}: {'absent' if found.text is None else found.text.rstrip()}\n"
 
-    @staticmethod
-    def _text(wanted: Wanted) -> str:
-        return f"{LEADS_TO}{wanted.target}" if wanted.target else str(wanted.content)
-
-    def _write(self, wanted: Wanted) -> None:
+    def _write(self, path: Path) -> None:
         """Under another name first: noted before it has its own, and there whole or not at all."""
-        wanted.path.parent.mkdir(parents=True, exist_ok=True)
-        part = half(wanted.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = half(path)
         part.unlink(missing_ok=True)
-        if wanted.target:
-            part.symlink_to(wanted.target)
+        if self._text.startswith(LEADS_TO):
+            part.symlink_to(self._text.removeprefix(LEADS_TO))
         else:
-            part.write_text(str(wanted.content))
+            part.write_text(self._text)
             part.chmod(0o644)
-        self._made.note(self._owner, wanted.path, identity(part))
-        part.replace(wanted.path)
-
-    def _undo(self, path: Path, before: Found) -> None:
-        if before.text is None:
-            self._remove(path)
+        self._made.note(self._owner, path, identity(part))
+        part.replace(path)
 
     def _remove(self, path: Path) -> None:
         tidy(path)

@@ -13,16 +13,11 @@ from .files import text_in
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount.
+    """One mount."""
 
-    Attributes:
-        device: ``major:minor`` of what is mounted.
-        path: where.
-        filesystem, source, options: of the file system, which it may share with other mounts.
-    """
-
-    device: str
-    path: str
+    device: str  # ``major:minor`` of what is mounted
+    path: str  # where
+    # filesystem, source, options: of the file system, which it may share with other mounts
     filesystem: str
     source: str = "none"
     options: str = ""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .files import LEADS_TO, content_of, text_in
+from .files import LEADS_TO, content_of, put, text_in
+from .nvme_connection import Connection
+from .nvme_host import Host
 from .nvme_kernel import MODULE
 from .systemd_names import command, units, value
 
@@ -31,44 +31,31 @@ SEEK = (
 Files = dict[str, str | None]
 
 
-@dataclass(frozen=True)
-class Link:
-    """A connection, as far as its unit needs to know it.
+UNITS = "etc/systemd/system"
 
-    Attributes:
-        subsystem_nqn, address, service_id, host_nqn: the connection's key.
-        connect: the command that makes it.
-        after: units that start first, where they exist: a target on this machine.
-    """
 
-    subsystem_nqn: str
-    address: str
-    service_id: str
-    host_nqn: str
-    connect: tuple[str, ...]
-    after: tuple[str, ...]
+def unit_name(asked: Connection) -> str:
+    """Short for people, and its own for each key."""
+    last = re.sub(r"[^A-Za-z0-9.-]", "-", asked.subsystem_nqn.rpartition(":")[2])
+    digest = hashlib.sha256("\n".join(asked.key).encode()).hexdigest()
+    return f"{PREFIX}{last[:60]}-{digest[:8]}.service"
 
-    def unit(self) -> str:
-        """The unit's name: short for people, and its own for each key."""
-        key = "\n".join((self.subsystem_nqn, self.address, self.service_id, self.host_nqn))
-        last = re.sub(r"[^A-Za-z0-9.-]", "-", self.subsystem_nqn.rpartition(":")[2])
-        return f"{PREFIX}{last[:60]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.service"
 
-    def text(self) -> str:
-        """The unit. It does nothing where the connection is there already: nvme connect would fail, for ever."""
-        portal = f"traddr={self.address},trsvcid={self.service_id}"
-        seek = ("/bin/sh", "-c", SEEK, "sh", self.subsystem_nqn, self.host_nqn, portal)
-        what = f"NVMe/TCP connection to {self.subsystem_nqn} at {self.address} port {self.service_id}"
-        return f"""{HEADER}[Unit]
+def unit_text(asked: Connection) -> str:
+    """The unit. It does nothing where the connection is there already: nvme connect would fail, for ever."""
+    portal = f"traddr={asked.address},trsvcid={asked.service_id}"
+    seek = ("/bin/sh", "-c", SEEK, "sh", asked.subsystem_nqn, asked.host_nqn, portal)
+    what = f"NVMe/TCP connection to {asked.subsystem_nqn} at {asked.address} port {asked.service_id}"
+    return f"""{HEADER}[Unit]
 Description={value(what)}
 Wants=network-online.target
-After={units(["network-online.target", "systemd-modules-load.service", *self.after])}
+After={units(["network-online.target", "systemd-modules-load.service", *asked.boot_after])}
 StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
 ExecCondition={command(seek)}
-ExecStart={command(self.connect)}
+ExecStart={command(asked.command())}
 Restart=on-failure
 RestartSec={RETRY_SECONDS}
 
@@ -78,42 +65,35 @@ WantedBy=multi-user.target
 
 
 class Boot:
-    """The files behind a connection's return at boot. A file's text is None where it is not there."""
+    """The files behind a connection's return at boot. A file's text is None where it is not there.
 
-    def __init__(
-        self, link: Link, run: Callable[[list[str]], object], root: Path = Path("/"), *, others: bool = False
-    ) -> None:
-        """Args: others: the lab made another connection, which needs the kernel module at boot too."""
+    Args:
+        others: the lab made another connection, which needs the kernel module at boot too.
+    """
+
+    def __init__(self, asked: Connection, host: Host, *, others: bool) -> None:
+        self.asked = asked
+        self.host = host
         self.others = others
-        self.link = link
-        self.run = run
-        self.root = root
-        self.systemd = (root / "run/systemd/system").is_dir()
-        units = "etc/systemd/system"
+        self.unit = unit_name(asked)
         self.module_file = f"etc/modules-load.d/hello_ebpf-{MODULE}.conf"
-        self.unit_file = f"{units}/{link.unit()}"
-        self.wants = f"{units}/multi-user.target.wants/{link.unit()}"
+        self.unit_file = f"{UNITS}/{self.unit}"
+        self.wants = f"{UNITS}/multi-user.target.wants/{self.unit}"
 
     def wanted(self, present: bool) -> Files:
         """The files as they should be. Without systemd nothing at boot would read a unit."""
         if present:
             files: Files = {self.module_file: f"{HEADER}{MODULE}\n"}
-            if self.systemd:
-                files |= {self.unit_file: self.link.text(), self.wants: f"{LEADS_TO}/{self.unit_file}"}
+            if self.host.systemd():
+                files |= {self.unit_file: unit_text(self.asked), self.wants: f"{LEADS_TO}/{self.unit_file}"}
             return files
-        gone: Files = {self.wants: None, self.unit_file: None}
-        if not self._others():
-            gone[self.module_file] = None
-        # What is not ours stays.
-        found = self.found()
-        return {name: found[name] if self._foreign(name, found[name]) else None for name in gone}
+        # What is not ours stays, and the kernel module while another connection of ours needs it at boot.
+        kept = {self.module_file} if self.others or self._other_units() else set()
+        found = self.found().items()
+        return {name: text if self._foreign(name, text) else None for name, text in found if name not in kept}
 
-    def _others(self) -> bool:
-        """Another connection of ours still needs the kernel module at boot."""
-        if self.others:
-            return True
-        units = (self.root / self.unit_file).parent
-        return any(path.name != self.link.unit() for path in units.glob(f"{PREFIX}*.service"))
+    def _other_units(self) -> list[Path]:
+        return [path for path in (self.host.root / UNITS).glob(f"{PREFIX}*.service") if path.name != self.unit]
 
     def _foreign(self, name: str, text: str | None) -> bool:
         """Whether a file in the place of one of ours is somebody else's."""
@@ -130,38 +110,29 @@ class Boot:
         for name in wanted:
             if self._foreign(name, found[name]):
                 raise LabError(
-                    asked=f"/{name} for {self.link.subsystem_nqn} at boot",
+                    asked=f"/{name} for {self.asked.subsystem_nqn} at boot",
                     found="there is one that the lab did not write",
                     fix="rename it, or set nvme_tcp_boot: false",
                 )
 
     def found(self) -> Files:
-        return {name: content_of(self.root / name) for name in (self.module_file, self.unit_file, self.wants)}
+        return {name: content_of(self.host.root / name) for name in (self.wants, self.unit_file, self.module_file)}
 
     def unit_of(self, files: Files) -> str | None:
         """The unit that connects at boot; None where there is none."""
-        return self.link.unit() if files.get(self.wants) else None
+        return self.unit if files.get(self.wants) else None
 
     def write(self, files: Files) -> None:
         """Make the files what they are told to be, and tell systemd."""
         for name, text in files.items():
-            path = self.root / name
-            path.unlink(missing_ok=True)
-            if text is None:
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text.startswith(LEADS_TO):
-                path.symlink_to(text.removeprefix(LEADS_TO))
-            else:
-                path.write_text(text)
-        if self.systemd:
-            self.run(["systemctl", "daemon-reload"])
+            put(self.host.root / name, text)
+        self.host.reload()
 
 
 def connections_of_units(root: Path) -> set[tuple[str, str, str, str]]:
     """The keys of the connections that units of ours make at boot, as the units' own commands name them."""
     found = set()
-    for path in sorted((root / "etc/systemd/system").glob(f"{PREFIX}*.service")):
+    for path in sorted((root / UNITS).glob(f"{PREFIX}*.service")):
         text = text_in(path)
         options = dict(re.findall(r"--(nqn|traddr|trsvcid|hostnqn)=([^\s\"']+)", text))
         if text.startswith(HEADER) and len(options) == 4:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from . import names
 from .errors import LabError, refuse
 from .nvme_kernel import MODULE
-from .nvme_sysfs import Controller, Namespace, normal_address
+from .nvme_sysfs import Namespace, normal_address
 
 # Ansible's own namespace for names turned into UUIDs (its filter to_uuid).
 UUID_NAMESPACE = uuid.UUID("361e6d51-faec-444a-9079-341386da8e2e")
@@ -57,17 +57,10 @@ class Connection:
     def __str__(self) -> str:
         return f"the connection to {self.subsystem_nqn} at {self.address}:{self.service_id} as {self.host_nqn}"
 
-    def key(self) -> str:
-        """What tells it from all others, as the lab's notes name it."""
-        return " ".join((self.subsystem_nqn, self.address, self.service_id, self.host_nqn))
-
-    def is_key_of(self, controller: Controller) -> bool:
-        return controller.transport == "tcp" and (
-            controller.subsystem_nqn,
-            controller.address,
-            controller.service_id,
-            controller.host_nqn,
-        ) == (self.subsystem_nqn, self.address, self.service_id, self.host_nqn)
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells it from all others."""
+        return self.subsystem_nqn, self.address, self.service_id, self.host_nqn
 
     def command(self) -> tuple[str, ...]:
         """The nvme connect that makes it.

@@ -11,10 +11,12 @@ from pathlib import Path
 from . import names
 from .errors import LabError, refuse
 from .fstab import Fstab, Line
+from .mounts import mounted_at, mounts
 from .nvme_connection import UUID_NAMESPACE, WantedNamespace
 from .nvme_host import Host
 from .nvme_sysfs import Namespace
 from .plan import Step
+from .processes import users_of
 from .systemd_names import unit_of_path
 
 MIB = 1024 * 1024
@@ -26,27 +28,21 @@ MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-U"), "xfs": ("mkfs.xfs", "-q", "-f",
 
 @dataclass(frozen=True)
 class Filesystem:
-    """What is asked.
+    """What is asked."""
 
-    Attributes:
-        state: ``present`` or ``absent``.
-        mount: where.
-        subsystem_nqn, host_nqn, namespace: which namespace.
-        type: ext4 or xfs.
-        options: mount options beside those that every network mount needs.
-        format: ``if_empty``, ``never`` or ``replace`` (over anything but a file system of this type).
-        after: units that the mount comes after at boot, and goes before at shutdown.
-    """
-
-    state: str
-    mount: str
+    state: str  # ``present`` or ``absent``
+    mount: str  # where
+    # subsystem_nqn, host_nqn, namespace: which namespace
     subsystem_nqn: str = ""
     host_nqn: str | None = None
     namespace: WantedNamespace = NOT_SAID
-    type: str = "ext4"
-    options: str = "defaults"
-    format: str = "if_empty"
-    after: tuple[str, ...] = ()
+    type: str = "ext4"  # ext4 or xfs
+    options: str = "defaults"  # mount options beside those that every network mount needs
+    format: str = "if_empty"  # ``if_empty``, ``never`` or ``replace`` (over anything but a file system of this type)
+    after: tuple[str, ...] = ()  # units that the mount comes after at boot, and goes before at shutdown
+
+    def __str__(self) -> str:
+        return f"{self.namespace} of {self.subsystem_nqn}"
 
     def mount_options(self) -> str:
         return ",".join((self.options, *ALWAYS, *(f"x-systemd.after={unit}" for unit in self.after)))
@@ -66,25 +62,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        device: the namespace's block device; None when it is not connected.
-        number: its ``major:minor``.
-        content: what lies on it.
-        mounted: ``major:minor`` of what is mounted at the mount point; None when nothing is.
-        line: the line of fstab for the mount point.
-        folder: the mount point exists.
-        wants: devices (their units) whose appearance mounts it.
-    """
-
-    device: str | None
-    number: str | None
-    content: Content
-    mounted: str | None
-    line: Line | None
-    folder: bool
-    wants: tuple[str, ...]
+    device: str | None  # the namespace's block device; None when it is not connected
+    number: str | None  # its ``major:minor``
+    content: Content  # what lies on it
+    mounted: str | None  # ``major:minor`` of what is mounted at the mount point; None when nothing is
+    line: Line | None  # the line of fstab for the mount point
+    folder: bool  # the mount point exists
+    wants: tuple[str, ...]  # devices (their units) whose appearance mounts it
 
 
 class NvmeFilesystem:
@@ -101,7 +87,6 @@ class NvmeFilesystem:
         self.fstab = Fstab(host.root / "etc/fstab")
         self.folder = host.root / asked.mount.lstrip("/")
         self.units = host.root / "etc/systemd/system"
-        self.systemd = (host.root / "run/systemd/system").is_dir()
         self.mount_unit = unit_of_path(asked.mount, "mount")
 
     # ---- read
@@ -112,7 +97,7 @@ class NvmeFilesystem:
         device = namespace.device() if namespace else None
         if namespace and not device:
             raise LabError(
-                asked=f"a file system on {self.asked.namespace} of {self.asked.subsystem_nqn}",
+                asked=f"a file system on {self.asked}",
                 found="it is not a block device (its command set is not NVM)",
                 fix="name a namespace of the NVM command set",
             )
@@ -135,7 +120,7 @@ class NvmeFilesystem:
             for namespace in filter(self.asked.namespace.named_by, controller.namespaces):
                 if self.asked.namespace.uuid not in (None, namespace.uuid):
                     raise LabError(
-                        asked=f"{self.asked.namespace} of {self.asked.subsystem_nqn}",
+                        asked=f"{self.asked}",
                         found=f"namespace {namespace.nsid} has UUID {namespace.uuid}",
                         fix="declare the namespace that the target has",
                     )
@@ -170,7 +155,8 @@ class NvmeFilesystem:
         return None
 
     def _mounted(self) -> str | None:
-        return self.host.sysfs.mounted_at(self.asked.mount)
+        there = mounted_at(self.asked.mount, mounts(self.host.root))
+        return there.device if there else None
 
     def _wants_links(self) -> list[Path]:
         links = (folder / self.mount_unit for folder in self.units.glob("*.device.wants"))
@@ -189,7 +175,7 @@ class NvmeFilesystem:
         self._check_mount_point(found)
         if found.device is None and not self.check:
             raise LabError(
-                asked=f"a file system on {self.asked.namespace} of {self.asked.subsystem_nqn}",
+                asked=f"a file system on {self.asked}",
                 found="this namespace is not connected",
                 fix="connect it first (nvme_tcp_connection)",
             )
@@ -198,20 +184,20 @@ class NvmeFilesystem:
     def _check_mount_point(self, found: Found) -> None:
         if found.mounted and found.mounted != found.number:
             raise LabError(
-                asked=f"mount {self.asked.namespace} of {self.asked.subsystem_nqn} at {self.asked.mount}",
+                asked=f"mount {self.asked} at {self.asked.mount}",
                 found=f"another device ({found.mounted}) is mounted there",
                 fix="unmount it, or choose another mount point",
             )
         if found.line and not found.line.ours:
             raise LabError(
-                asked=f"mount {self.asked.namespace} of {self.asked.subsystem_nqn} at {self.asked.mount}",
+                asked=f"mount {self.asked} at {self.asked.mount}",
                 found=f"/etc/fstab has a line of somebody else for it: {found.line.text}",
                 fix="remove that line, or choose another mount point",
             )
 
     def _missing(self, found: Found) -> Iterator[Step]:
         mount = self.asked.mount
-        if not self._fits(found.content):
+        if found.content.type != self.asked.type:
             yield self._format(found)
         line = self._line(found)
         if found.line != line:
@@ -231,16 +217,13 @@ class NvmeFilesystem:
                 lambda: self._set_wants(found.wants),
             )
 
-    def _fits(self, content: Content) -> bool:
-        return content.type == self.asked.type
-
     def _format(self, found: Found) -> Step:
         """Make the file system.
 
         Raises:
             LabError: there is data and it was not said that it may go; or there is none and it may not be made.
         """
-        what = f"{self.asked.type} on {found.device or f'{self.asked.namespace} of {self.asked.subsystem_nqn}'}"
+        what = f"{self.asked.type} on {found.device or f'{self.asked}'}"
         users = self.host.sysfs.users(Path(found.device).name) if found.device else []
         if self.asked.format == "never" and found.device:
             raise LabError(
@@ -290,7 +273,7 @@ class NvmeFilesystem:
             )
 
     def _line(self, found: Found) -> Line:
-        fits = self._fits(found.content)
+        fits = found.content.type == self.asked.type
         return Line.of_ours(
             f"UUID={found.content.uuid if fits else self._new_uuid()}",
             self.asked.mount,
@@ -300,11 +283,11 @@ class NvmeFilesystem:
 
     def _set_line(self, line: Line | None) -> None:
         self.fstab.set(self.asked.mount, line)
-        self._reload()
+        self.host.reload()
 
     def _wants(self, line: Line) -> tuple[str, ...]:
         """The mount is tied to its device: a target that comes late, or comes back, finds it mounted again."""
-        if not self.systemd:
+        if not self.host.systemd():
             return ()
         return (unit_of_path(f"/dev/disk/by-uuid/{line.source.removeprefix('UUID=')}", "device"),)
 
@@ -317,11 +300,7 @@ class NvmeFilesystem:
             link = self.units / f"{device}.wants" / self.mount_unit
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(f"/run/systemd/generator/{self.mount_unit}")
-        self._reload()
-
-    def _reload(self) -> None:
-        if self.systemd:
-            self.host.run(["systemctl", "daemon-reload"])
+        self.host.reload()
 
     def _removal(self, found: Found) -> Iterator[Step]:
         mount = self.asked.mount
@@ -341,26 +320,13 @@ class NvmeFilesystem:
     def _unmount(self) -> None:
         status, out, err = self.host.run_command(["umount", self.asked.mount])
         if status != 0:
-            users = ", ".join(self._processes()) or "no process that can be seen"
+            holders = users_of(self.asked.mount, self.host.root / "proc")
+            users = ", ".join(f"{name} (pid {pid})" for pid, name in holders) or "no process that can be seen"
             raise LabError(
                 asked=f"unmount {self.asked.mount}",
                 found=f"{(err or out).strip()} (in use by: {users})",
                 fix="end what uses it, then run again",
             )
-
-    def _processes(self) -> Iterator[str]:
-        """Processes with a file or folder open below the mount point."""
-        mount = self.asked.mount
-        for process in sorted(self.host.root.glob("proc/[0-9]*")):
-            for link in (process / "cwd", process / "root", *process.glob("fd/*")):
-                try:
-                    target = str(link.readlink())
-                except OSError:
-                    continue
-                if target == mount or target.startswith(f"{mount}/"):
-                    name = (process / "comm").read_text().strip()
-                    yield f"{name} (pid {process.name})"
-                    break
 
     def _remove_folder(self) -> None:
         if not any(self.folder.iterdir()):
@@ -376,7 +342,7 @@ class NvmeFilesystem:
             return Found(None, None, Content(), mounted, None if ours else found.line, found.folder, ())
         line = self._line(found)
         new = Content(self.asked.type, self._new_uuid(), self.asked.type)
-        content = found.content if self._fits(found.content) else new
+        content = found.content if found.content.type == self.asked.type else new
         return Found(found.device, found.number, content, found.number or "(new)", line, True, self._wants(line))
 
     def render(self, found: Found) -> str:

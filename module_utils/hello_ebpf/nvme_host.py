@@ -36,8 +36,17 @@ class Host:
         """Run a command that has to succeed."""
         commands.run(*argv, by=self.run_command)
 
-    def has(self, program: str) -> bool:
-        return (self.root / program.lstrip("/")).exists()
+    def has(self, path: str) -> bool:
+        return (self.root / path.lstrip("/")).exists()
+
+    def systemd(self) -> bool:
+        """Whether systemd is PID 1."""
+        return self.has("run/systemd/system")
+
+    def reload(self) -> None:
+        """Tell systemd of its files."""
+        if self.systemd():
+            self.run(["systemctl", "daemon-reload"])
 
     @contextlib.contextmanager
     def kernel_log(self) -> Iterator[Callable[[], str]]:

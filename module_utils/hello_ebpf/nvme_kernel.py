@@ -5,7 +5,6 @@ Ubuntu packs most modules apart from its kernels for clouds and virtual machines
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .files import text_in
+from .kernel_options import read_options
 from .packages import READ_ONLY, parse_candidates
 from .release import platform_name
 
@@ -25,24 +25,16 @@ CONTAINER_MARKS = (".dockerenv", "run/.containerenv", "run/systemd/container")
 
 @dataclass(frozen=True)
 class Support:
-    """What the running kernel can do.
+    """What the running kernel can do."""
 
-    Attributes:
-        kernel: its release.
-        usable: nvme-tcp is there, or can be loaded, if need be after ``package`` is installed; and its control device
-            can be reached.
-        loaded: nvme-tcp is there now.
-        reason: why it is usable or not, in words.
-        fix: what would make it usable; empty when it is.
-        package: what has to be installed first; empty where nothing has.
-    """
-
-    kernel: str
+    kernel: str  # its release
+    # nvme-tcp is there, or can be loaded, if need be after ``package`` is installed; and its control device can be
+    # reached
     usable: bool
-    loaded: bool
-    reason: str
-    fix: str = ""
-    package: str = ""
+    loaded: bool  # nvme-tcp is there now
+    reason: str  # why it is usable or not, in words
+    fix: str = ""  # what would make it usable; empty when it is
+    package: str = ""  # what has to be installed first; empty where nothing has
 
 
 def probe(run: Run, root: Path = Path("/"), release: str | None = None) -> Support:
@@ -62,6 +54,7 @@ class _Probe:
         self.root = root
         self.release = release
         self.tree = root / "lib/modules" / release
+        self.options = read_options(root, release)
 
     def support(self) -> Support:
         if (self.root / "sys/module" / MODULE).is_dir():
@@ -130,7 +123,7 @@ class _Probe:
 
     def _built_in(self) -> bool:
         listed = "/nvme-tcp.ko\n" in text_in(self.tree / "modules.builtin") + "\n"
-        return listed or self._config("NVME_TCP") == "y"
+        return listed or self.options.get("CONFIG_NVME_TCP") == "y"
 
     def _container(self) -> bool:
         marked = any((self.root / mark).exists() for mark in CONTAINER_MARKS)
@@ -142,22 +135,7 @@ class _Probe:
 
     def _option(self, name: str) -> str:
         """What the kernel's configuration says of an option, to be added to a sentence."""
-        value = self._config(name)
-        if value is None:
+        if not self.options:
             return ""
-        return f" (CONFIG_{name} is not set)" if value == "n" else f" (CONFIG_{name}={value})"
-
-    def _config(self, name: str) -> str | None:
-        """``y``, ``m`` or ``n``; None when the kernel does not tell its configuration."""
-        text = self._config_text()
-        if not text:
-            return None
-        found = re.search(rf"^CONFIG_{name}=(\w)", text, re.MULTILINE)
-        return found[1] if found else "n"
-
-    def _config_text(self) -> str:
-        packed = self.root / "proc/config.gz"
-        try:
-            return gzip.decompress(packed.read_bytes()).decode()
-        except OSError:
-            return text_in(self.root / "boot" / f"config-{self.release}")
+        value = self.options.get(f"CONFIG_{name}")
+        return f" (CONFIG_{name}={value})" if value else f" (CONFIG_{name} is not set)"

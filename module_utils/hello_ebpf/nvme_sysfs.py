@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .files import text_in
-from .mounts import mounted_at, mounts
+from .mounts import mounts
 
 OFF = -1
 SECTOR = 512
@@ -23,23 +23,16 @@ NAMESPACE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
 
 @dataclass(frozen=True)
 class Namespace:
-    """One namespace of a controller.
+    """One namespace of a controller."""
 
-    Attributes:
-        nsid: its id.
-        uuid, nguid, eui64: its identifiers, as far as it has them.
-        block: kernel name of the block device; None for a namespace of another command set, which has none.
-        generic: kernel name of the generic character device (passthrough).
-        size_bytes: its size.
-    """
-
-    nsid: int
+    nsid: int  # its id
+    # uuid, nguid, eui64: its identifiers, as far as it has them
     uuid: str | None
     nguid: str | None
     eui64: str | None
-    block: str | None
-    generic: str | None
-    size_bytes: int
+    block: str | None  # kernel name of the block device; None for a namespace of another command set, which has none
+    generic: str | None  # kernel name of the generic character device (passthrough)
+    size_bytes: int  # its size
 
     def device(self) -> str | None:
         return f"/dev/{self.block}" if self.block else None
@@ -63,9 +56,14 @@ class Controller:
     reconnect_delay: int | None
     ctrl_loss_tmo: int | None
     keep_alive_tmo: int | None
-    io_queues: int | None
+    nr_io_queues: int | None
     queue_size: int | None
     namespaces: tuple[Namespace, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells a connection from all others."""
+        return self.subsystem_nqn, self.address, self.service_id, self.host_nqn
 
 
 class Sysfs:
@@ -96,8 +94,8 @@ class Sysfs:
                 reconnect_delay=_number(path, "reconnect_delay"),
                 ctrl_loss_tmo=_number(path, "ctrl_loss_tmo"),
                 keep_alive_tmo=_number(path, "kato"),
-                io_queues=_plus(_number(path, "queue_count"), -1),
-                queue_size=_plus(_number(path, "sqsize"), 1),
+                nr_io_queues=_number(path, "queue_count", -1),
+                queue_size=_number(path, "sqsize", 1),
                 namespaces=tuple(sorted(self._namespaces(path), key=lambda namespace: namespace.nsid)),
             )
 
@@ -135,21 +133,12 @@ class Sysfs:
         users = []
         for device in self._with_partitions(block):
             number = _attribute(device, "dev")
-            mounted = self.mounts(number or "none")
-            users += [f"mounted on {mount}" for mount in mounted if mount not in but_mounts]
+            there = [mount.path for mount in mounts(self.root) if mount.device == number]
+            users += [f"mounted on {mount}" for mount in there if mount not in but_mounts]
             users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
             if re.search(rf"^/dev/{device.name}\s", text_in(self.root / "proc/swaps"), re.MULTILINE):
                 users.append("used as swap")
         return users
-
-    def mounts(self, number: str) -> list[str]:
-        """Where the device ``major:minor`` is mounted."""
-        return [mount.path for mount in mounts(self.root) if mount.device == number]
-
-    def mounted_at(self, mount: str) -> str | None:
-        """The device ``major:minor`` that is mounted there; the topmost, where several are."""
-        there = mounted_at(mount, mounts(self.root))
-        return there.device if there else None
 
     def _with_partitions(self, block: str) -> Iterator[Path]:
         device = self.classes / "block" / block
@@ -175,16 +164,12 @@ def _attribute(path: Path, name: str) -> str | None:
     return text_in(path / name).strip() or None
 
 
-def _number(path: Path, name: str) -> int | None:
-    """A number; ``off`` is -1."""
+def _number(path: Path, name: str, more: int = 0) -> int | None:
+    """A number, and ``more``; ``off`` is -1."""
     value = _attribute(path, name)
     if value == "off":
         return OFF
     try:
-        return int(value or "")
+        return int(value or "") + more
     except ValueError:
         return None
-
-
-def _plus(value: int | None, more: int) -> int | None:
-    return None if value is None else value + more

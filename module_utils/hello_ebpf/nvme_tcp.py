@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from . import nvme_kernel
 from .errors import LabError
-from .nvme_boot import Boot, Files, Link
+from .nvme_boot import Boot, Files
 from .nvme_connection import PROGRAM, Connection, WantedNamespace, host_id_of, refusal
 from .nvme_host import Host
 from .nvme_sysfs import OFF, Controller, Namespace
@@ -39,27 +40,20 @@ class NvmeTcp:
         self.asked = asked
         self.host = host
         self.check = check
-        link = Link(
-            subsystem_nqn=asked.subsystem_nqn,
-            address=asked.address,
-            service_id=asked.service_id,
-            host_nqn=asked.host_nqn,
-            connect=asked.command(),
-            after=asked.boot_after,
-        )
-        self.key = asked.key()
-        others = any(key != self.key for key in host.made.of(OWNER))
-        self.boot = Boot(link, host.run, host.root, others=others)
+        self.note = " ".join(asked.key)
+        others = any(note != self.note for note in host.made.of(OWNER))
+        self.boot = Boot(asked, host, others=others)
 
     # ---- read
 
     def read(self) -> Found:
         """The present state. A connection that is on its way (reconnecting, scanning) is given its time."""
         controllers = self._wait(self._settled) if self.asked.state == "present" else self._controllers()
-        return Found(controllers, self.boot.found(), self.host.made.of(OWNER).get(self.key))
+        return Found(controllers, self.boot.found(), self.host.made.of(OWNER).get(self.note))
 
     def _controllers(self) -> tuple[Controller, ...]:
-        return tuple(filter(self.asked.is_key_of, self.host.sysfs.controllers()))
+        found = self.host.sysfs.controllers()
+        return tuple(one for one in found if one.transport == "tcp" and one.key == self.asked.key)
 
     def _settled(self, controllers: Sequence[Controller]) -> bool:
         """Nothing to wait for: no connection, or one that is live and shows what is declared."""
@@ -116,7 +110,7 @@ class NvmeTcp:
 
     def _connect(self) -> None:
         """Connect, wait until it is live and shows its namespaces; when it does not, take it down again."""
-        self.host.made.note(OWNER, self.key)
+        self.host.made.note(OWNER, self.note)
         with self.host.kernel_log() as kernel_log:
             status, out, err = self.host.run_command(list(self.asked.command()))
             if status != 0:
@@ -127,8 +121,7 @@ class NvmeTcp:
             for controller in controllers:
                 self._check(controller)
         except LabError:
-            self._disconnect_all()
-            self._forget()
+            self._unconnect()
             raise
 
     def _check(self, controller: Controller) -> None:
@@ -137,52 +130,41 @@ class NvmeTcp:
         Raises:
             LabError: not live, another setting than the declared one, or not the declared namespaces.
         """
-        self._check_live(controller)
-        self._check_fixed(controller)
+        asked = self.asked
+        if controller.state != "live":
+            lost = controller.ctrl_loss_tmo
+            gives_up = "never gives up" if lost == OFF else f"gives up {lost} s after the loss"
+            raise LabError(
+                asked=f"{asked}, live",
+                found=f"{controller.name} is there in state {controller.state} since {asked.wait_seconds} s or longer;"
+                f" the kernel tries again every {controller.reconnect_delay} s and {gives_up}",
+                fix=f"see whether the target listens at {asked.address}:{asked.service_id}; the connection comes back"
+                " by itself when it does",
+            )
+        if differences := list(self._fixed(controller)):
+            raise LabError(
+                asked=str(asked),
+                found=f"{controller.name} has {', '.join(differences)}, which a connection keeps for life",
+                fix="take it down first (state: absent) when nothing uses it, then run again; or declare what it has",
+            )
         for wanted, found in self._missing(controller):
             raise LabError(
-                asked=f"{wanted} of {self.asked.subsystem_nqn} (connected as {controller.name})",
+                asked=f"{wanted} of {asked.subsystem_nqn} (connected as {controller.name})",
                 found=found,
                 fix="declare what the target has, or add the namespace there",
             )
 
-    def _check_live(self, controller: Controller) -> None:
-        if controller.state != "live":
-            tries = controller.reconnect_delay
-            gives_up = (
-                "never gives up"
-                if controller.ctrl_loss_tmo == OFF
-                else (f"gives up {controller.ctrl_loss_tmo} s after the loss")
-            )
-            raise LabError(
-                asked=f"{self.asked}, live",
-                found=f"{controller.name} is there in state {controller.state} since {self.asked.wait_seconds} s or"
-                f" longer; the kernel tries again every {tries} s and {gives_up}",
-                fix=f"see whether the target listens at {self.asked.address}:{self.asked.service_id}; the connection"
-                " comes back by itself when it does",
-            )
-
-    def _check_fixed(self, controller: Controller) -> None:
-        """Settings that a connection keeps for life.
+    def _fixed(self, controller: Controller) -> Iterator[str]:
+        """Settings that a connection keeps for life, where they are others than asked for.
 
         More queues than asked for are wrong; fewer are what the target or the number of processors granted.
         """
-        differences = [
-            f"{name} {found} instead of {wanted}"
-            for name, wanted, found, wrong in (
-                ("host_id", self.asked.host_id, controller.host_id, _other),
-                ("keep_alive_tmo", self.asked.keep_alive_tmo, controller.keep_alive_tmo, _other),
-                ("nr_io_queues", self.asked.nr_io_queues, controller.io_queues, _more),
-                ("queue_size", self.asked.queue_size, controller.queue_size, _more),
-            )
-            if wanted is not None and found is not None and wrong(wanted, found)
-        ]
-        if differences:
-            raise LabError(
-                asked=str(self.asked),
-                found=f"{controller.name} has {', '.join(differences)}, which a connection keeps for life",
-                fix="take it down first (state: absent) when nothing uses it, then run again; or declare what it has",
-            )
+        for name in ("host_id", "keep_alive_tmo", "nr_io_queues", "queue_size"):
+            wanted, found = getattr(self.asked, name), getattr(controller, name)
+            if wanted is None or found is None or wanted == found:
+                continue
+            if name in ("host_id", "keep_alive_tmo") or found > wanted:
+                yield f"{name} {found} instead of {wanted}"
 
     def _missing(self, controller: Controller) -> Iterator[tuple[WantedNamespace, str]]:
         """Declared namespaces that are not there as declared, each with what is there instead."""
@@ -202,13 +184,21 @@ class NvmeTcp:
         The loss time is kept in units of the delay, so the delay goes first.
         """
         self._check(controller)
+        wanted = self._adjusted(controller)
+        for name in ("reconnect_delay", "ctrl_loss_tmo"):
+            now, then = getattr(controller, name), getattr(wanted, name)
+            if now is not None and now != then:
+                yield self._adjustment(controller.name, name, now, then)
+
+    def _adjusted(self, controller: Controller) -> Controller:
+        """With the settings as asked. The kernel rounds the loss time up to whole reconnect delays."""
         delay = self.asked.reconnect_delay or controller.reconnect_delay
-        for name, wanted, found in (
-            ("reconnect_delay", self.asked.reconnect_delay, controller.reconnect_delay),
-            ("ctrl_loss_tmo", self._loss_time(delay), controller.ctrl_loss_tmo),
-        ):
-            if wanted is not None and found is not None and wanted != found:
-                yield self._adjustment(controller.name, name, found, wanted)
+        loss = self.asked.ctrl_loss_tmo
+        if loss is None:
+            loss = controller.ctrl_loss_tmo
+        elif delay:
+            loss = OFF if loss < 0 else -(-loss // delay) * delay
+        return replace(controller, reconnect_delay=delay, ctrl_loss_tmo=loss)
 
     def _adjustment(self, controller: str, name: str, found: int, wanted: int) -> Step:
         return Step(
@@ -227,19 +217,13 @@ class NvmeTcp:
                 fix="take the connection down (state: absent) when nothing uses it, then run again",
             ) from error
 
-    def _loss_time(self, delay: int | None) -> int | None:
-        """The declared loss time as the kernel keeps it: rounded up to whole reconnect delays."""
-        wanted = self.asked.ctrl_loss_tmo
-        if wanted is None or not delay:
-            return wanted
-        return OFF if wanted < 0 else -(-wanted // delay) * delay
-
     def _unconnect(self) -> None:
-        self._disconnect_all()
+        for controller in self._controllers():
+            self._disconnect(controller.name)
         self._forget()
 
     def _forget(self) -> None:
-        self.host.made.forget(OWNER, self.key)
+        self.host.made.forget(OWNER, self.note)
 
     def _forgetting(self, steps: list[Step]) -> list[Step]:
         """The note goes with the last of what it tells of."""
@@ -272,18 +256,14 @@ class NvmeTcp:
                         found=f"{namespace.device()} is in use: {', '.join(users)}",
                         fix="unmount or release it first, then run again",
                     )
-        return [self._disconnection(controller.name) for controller in found.controllers]
-
-    def _disconnection(self, name: str) -> Step:
-        return Step(f"disconnect {name} from {self.asked.subsystem_nqn}", lambda: self._disconnect(name))
+        return [
+            Step(f"disconnect {name} from {self.asked.subsystem_nqn}", partial(self._disconnect, name))
+            for name in (controller.name for controller in found.controllers)
+        ]
 
     def _disconnect(self, name: str) -> None:
         self.host.run([PROGRAM, "disconnect", f"--device={name}"])
         self._wait(lambda controllers: all(controller.name != name for controller in controllers))
-
-    def _disconnect_all(self) -> None:
-        for controller in self._controllers():
-            self._disconnect(controller.name)
 
     def _boot_steps(self, found: Found, *, present: bool) -> Iterator[Step]:
         wanted = self.boot.wanted(present)
@@ -300,7 +280,7 @@ class NvmeTcp:
     def _write_boot(self, files: Files, found: Found, *, present: bool) -> None:
         if present and found.noted is None and found.controllers:
             # Somebody else made the connection; from the next boot on our unit does.
-            self.host.made.note(OWNER, self.key, self.host.boot_id())
+            self.host.made.note(OWNER, self.note, self.host.boot_id())
         self.boot.write(files)
 
     # ---- predict and show
@@ -312,15 +292,6 @@ class NvmeTcp:
         if not present:
             return Found(() if self._is_ours(found) else found.controllers, boot)
         return Found(tuple(map(self._adjusted, found.controllers or [self._new()])), boot)
-
-    def _adjusted(self, controller: Controller) -> Controller:
-        delay = self.asked.reconnect_delay or controller.reconnect_delay
-        loss = self._loss_time(delay)
-        return replace(
-            controller,
-            reconnect_delay=delay,
-            ctrl_loss_tmo=controller.ctrl_loss_tmo if loss is None else loss,
-        )
 
     def _new(self) -> Controller:
         asked = self.asked
@@ -336,7 +307,7 @@ class NvmeTcp:
             reconnect_delay=asked.reconnect_delay,
             ctrl_loss_tmo=asked.ctrl_loss_tmo,
             keep_alive_tmo=asked.keep_alive_tmo,
-            io_queues=asked.nr_io_queues,
+            nr_io_queues=asked.nr_io_queues,
             queue_size=asked.queue_size,
             namespaces=tuple(
                 Namespace(wanted.nsid or 0, wanted.uuid, None, None, None, None, 0) for wanted in asked.namespaces
@@ -384,11 +355,3 @@ def _lines(controller: Controller) -> Iterable[str]:
 
 def _seconds(value: int) -> str:
     return "off" if value == OFF else f"{value} s"
-
-
-def _other(wanted: object, found: object) -> bool:
-    return wanted != found
-
-
-def _more(wanted: object, found: object) -> bool:
-    return isinstance(wanted, int) and isinstance(found, int) and found > wanted

@@ -17,17 +17,11 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """A running process.
+    """A running process."""
 
-    Attributes:
-        pid: its process id.
-        argv: its arguments, the program first.
-        executable: the file it runs; ends in " (deleted)" when that file was replaced or removed since.
-    """
-
-    pid: int
-    argv: tuple[str, ...]
-    executable: str
+    pid: int  # its process id
+    argv: tuple[str, ...]  # its arguments, the program first
+    executable: str  # the file it runs; ends in " (deleted)" when that file was replaced or removed since
 
     def __str__(self) -> str:
         return f"pid {self.pid} ({' '.join(self.argv) or self.executable})"
@@ -80,27 +74,31 @@ def find(pid: int, proc: Path = PROC) -> Process | None:
     return None
 
 
+def users_of(path: str, proc: Path = PROC) -> Iterator[tuple[int, str]]:
+    """Processes that have a file or folder open at or below a path, with their names."""
+    for process in sorted(proc.glob("[0-9]*"), key=lambda process: int(process.name)):
+        for link in (process / "cwd", process / "root", *process.glob("fd/*")):
+            # It, or its file, ended while we looked.
+            with contextlib.suppress(OSError):
+                if link.readlink().is_relative_to(path):
+                    yield int(process.name), (process / "comm").read_text().strip()
+                    break
+
+
 @dataclass(frozen=True)
 class Credentials:
-    """As whom a process runs, and what the kernel lets it do.
+    """As whom a process runs, and what the kernel lets it do."""
 
-    Attributes:
-        user, group: effective ones, by name; by number where they have none.
-        capabilities: those that it has or could get, as a mask.
-        no_new_privileges, filtered: it can never gain any; a seccomp filter holds its system calls.
-        mounts: its mount namespace.
-        core_bytes: how large a core file may get; None: without a limit.
-        idle: it runs only where nothing else wants the core.
-    """
-
+    # user, group: effective ones, by name; by number where they have none
     user: str
     group: str
-    capabilities: int
+    capabilities: int  # those that it has or could get, as a mask
+    # no_new_privileges, filtered: it can never gain any; a seccomp filter holds its system calls
     no_new_privileges: bool
     filtered: bool
-    mounts: str
-    core_bytes: int | None
-    idle: bool
+    mounts: str  # its mount namespace
+    core_bytes: int | None  # how large a core file may get; None: without a limit
+    idle: bool  # it runs only where nothing else wants the core
 
 
 def credentials(pid: int, proc: Path = PROC) -> Credentials | None:

@@ -33,15 +33,11 @@ WORDS = "hello_eBPF made this folder. It removes the files that are listed here,
 
 @dataclass(frozen=True)
 class Claim:
-    """What of a folder is the lab's.
+    """What of a folder is the lab's."""
 
-    Attributes:
-        files: the names that a list has, relative to the folder; None while work is under way: all but ``others``.
-        others: names of somebody else's.
-    """
-
+    # the names that a list has, relative to the folder; None while work is under way: all but ``others``
     files: frozenset[str] | None
-    others: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()  # names of somebody else's
 
     def has(self, name: str) -> bool:
         """Whether the file of this name is the lab's. What Python compiled beside its sources is."""

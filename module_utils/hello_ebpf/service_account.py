@@ -21,15 +21,10 @@ MARK = "hello_eBPF made this user"
 
 @dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        comment: the user's comment; None when there is no such user.
-        groups: which of the groups that matter are there.
-    """
-
-    comment: str | None
-    groups: frozenset[str]
+    comment: str | None  # the user's comment; None when there is no such user
+    groups: frozenset[str]  # which of the groups that matter are there
 
     @property
     def ours(self) -> bool:

@@ -32,20 +32,17 @@ RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 """
+# SPDK's own nvmf_tgt keeps its pages in hugetlbfs, which is root's, and its shared files in /run/dpdk.
+OF_ROOT = "CAP_DAC_OVERRIDE CAP_IPC_LOCK"
+# Devices of its own: their registers, their physical addresses (pagemap), their drivers in /sys.
+OF_PCI = f"{OF_ROOT} CAP_SYS_ADMIN CAP_SYS_RAWIO"
 CLOSED = """\
-CapabilityBoundingSet=
-AmbientCapabilities=
 ProtectKernelTunables=yes
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @keyring
 """
-# SPDK's own nvmf_tgt keeps its pages in hugetlbfs, which is root's, and its shared files in /run/dpdk.
-ROOT = """\
-CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_IPC_LOCK
-AmbientCapabilities=
-ProtectKernelTunables=yes
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @keyring
+PCI = """\
+SystemCallFilter=@system-service @raw-io
 """
 # What the processes that it starts shut themselves in with: newer systemds have these in @system-service.
 STARTS = """\
@@ -55,13 +52,6 @@ SystemCallFilter=seccomp landlock_create_ruleset landlock_add_rule landlock_rest
 STARTS_AS_ROOT = """\
 SystemCallFilter=capset
 """
-# Devices of its own: their registers, their physical addresses (pagemap), their drivers in /sys.
-PCI = """\
-CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RAWIO
-AmbientCapabilities=
-SystemCallFilter=@system-service @raw-io
-"""
-
 
 # What tells a unit of ours from one of somebody else.
 HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
@@ -101,19 +91,16 @@ WantedBy=multi-user.target
 
 
 def _run_folders(service: Service) -> list[str]:
-    run = Path("/run")
-    own = (
-        str(service.run_folder.relative_to(run)) if service.run_folder.is_relative_to(run) else service.run_folder.name
-    )
+    run, folder = Path("/run"), service.run_folder
+    own = str(folder.relative_to(run)) if folder.is_relative_to(run) else folder.name
     return [own, service.dpdk_folder] if service.user == "root" and service.dpdk_folder else [own]
 
 
 def _own(service: Service) -> str:
-    if service.pci:
-        return PCI + (STARTS if service.starts else "")
-    if service.user == "root":
-        return ROOT + (STARTS + STARTS_AS_ROOT if service.starts else "")
-    return CLOSED + (STARTS if service.starts else "")
+    root = service.user == "root"
+    capabilities = OF_PCI if service.pci else OF_ROOT if root else ""
+    starts = (STARTS + (STARTS_AS_ROOT if root and not service.pci else "")) if service.starts else ""
+    return f"CapabilityBoundingSet={capabilities}\nAmbientCapabilities=\n{PCI if service.pci else CLOSED}{starts}"
 
 
 def _tasks(service: Service) -> str:

@@ -12,43 +12,25 @@ STOP_SECONDS = 20
 
 @dataclass(frozen=True)
 class Service:
-    """A command to be kept running.
+    """A command to be kept running."""
 
-    Attributes:
-        name: unit name and name in messages.
-        description: one line for people.
-        argv: the program and its arguments.
-        run_folder: folder for sockets and pidfiles below /run, made at start; for its user and group.
-        log: where the output goes when there is no journal.
-        user: whom it runs as.
-        group: its group, which may use its sockets.
-        data: files and block devices that it reads and writes.
-        reads: files that it reads.
-        hides: folders that are kept from it, where they are.
-        idle: run only where nothing else wants the core.
-        pci: it drives PCI devices.
-        cache: a folder below /var/cache, made at start, for what it could make again: its user's alone.
-        starts: programs that it starts, each shut in by itself.
-        tasks: processes and threads that it may have where it starts any; itself included.
-        dpdk_folder: what DPDK makes below /run for a program that keeps its pages in files.
-    """
-
-    name: str
-    description: str
-    argv: tuple[str, ...]
-    run_folder: Path
-    log: Path
-    user: str = "root"
-    group: str = "root"
-    data: tuple[Path, ...] = ()
-    reads: tuple[Path, ...] = ()
-    hides: tuple[Path, ...] = ()
-    idle: bool = False
-    pci: bool = False
+    name: str  # unit name and name in messages
+    description: str  # one line for people
+    argv: tuple[str, ...]  # the program and its arguments
+    run_folder: Path  # folder for sockets and pidfiles below /run, made at start; for its user and group
+    log: Path  # where the output goes when there is no journal
+    user: str = "root"  # whom it runs as
+    group: str = "root"  # its group, which may use its sockets
+    data: tuple[Path, ...] = ()  # files and block devices that it reads and writes
+    reads: tuple[Path, ...] = ()  # files that it reads
+    hides: tuple[Path, ...] = ()  # folders that are kept from it, where they are
+    idle: bool = False  # run only where nothing else wants the core
+    pci: bool = False  # it drives PCI devices
+    # a folder below /var/cache, made at start, for what it could make again: its user's alone
     cache: Path | None = None
-    starts: tuple[Path, ...] = ()
-    tasks: int = 0
-    dpdk_folder: str = ""
+    starts: tuple[Path, ...] = ()  # programs that it starts, each shut in by itself
+    tasks: int = 0  # processes and threads that it may have where it starts any; itself included
+    dpdk_folder: str = ""  # what DPDK makes below /run for a program that keeps its pages in files
 
     @property
     def run_files(self) -> tuple[Path, ...]:

@@ -32,34 +32,21 @@ _BRING = (
 
 @dataclass(frozen=True)
 class Declared:
-    """A program that is to be loaded.
+    """A program that is to be loaded."""
 
-    Attributes:
-        content: its bytes.
-        blob: what the builder made of it in this run; None where it comes with csd_tgt.
-        made_by: what the builder's csd_compile says of itself.
-    """
-
-    content: bytes
-    blob: bytes | None = None
-    made_by: str = ""
+    content: bytes  # its bytes
+    blob: bytes | None = None  # what the builder made of it in this run; None where it comes with csd_tgt
+    made_by: str = ""  # what the builder's csd_compile says of itself
 
 
 @dataclass(frozen=True)
 class Blobs:
-    """What the builder compiled.
+    """What the builder compiled."""
 
-    Attributes:
-        prefix: the folder in which csd_tgt's bin lies.
-        declared: each program that is to be loaded, by its source.
-        slots: what lies there is loaded anew after a start, or is to go.
-        own: the folder of those that did not come with csd_tgt.
-    """
-
-    prefix: Path
-    declared: Mapping[str, Declared] = field(default_factory=dict)
-    slots: Collection[Place] = frozenset()
-    own: Path = OWN
+    prefix: Path  # the folder in which csd_tgt's bin lies
+    declared: Mapping[str, Declared] = field(default_factory=dict)  # each program that is to be loaded, by its source
+    slots: Collection[Place] = frozenset()  # what lies there is loaded anew after a start, or is to go
+    own: Path = OWN  # the folder of those that did not come with csd_tgt
 
     @property
     def folder(self) -> Path:

@@ -25,16 +25,12 @@ OWN_PAGE_KILOBYTES = 2048
 
 @dataclass(frozen=True)
 class Memory:
-    """What is asked: so many MiB at the start, of pages of so many kB.
+    """What is asked: so many MiB at the start, of pages of so many kB."""
 
-    Attributes:
-        megabytes, page_kilobytes: these.
-        own: bdevs that have memory of their own, in words, and their bytes.
-    """
-
+    # megabytes, page_kilobytes: these
     megabytes: int
     page_kilobytes: int
-    own: tuple[tuple[str, int], ...] = ()
+    own: tuple[tuple[str, int], ...] = ()  # bdevs that have memory of their own, in words, and their bytes
 
     @property
     def own_megabytes(self) -> list[tuple[str, int]]:
@@ -90,7 +86,7 @@ def check_memory(memory: Memory, ours: Process | None, *, hides: bool, proc: Pat
     if free < memory.pages:
         raise LabError(
             asked,
-            f"{free} of {pool.on(None).total} pages of that size are free",
+            f"{free} of {pool.total} pages of that size are free",
             "raise hugepages_megabytes, lower csd_target_memory_megabytes"
             f"{', make those bdevs smaller' if memory.own_megabytes else ''}, or stop what holds the pages",
         )

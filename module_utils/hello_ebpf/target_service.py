@@ -22,6 +22,7 @@ from .plan import Step
 from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
+from .services import Service
 from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
 from .target_blobs import OWN, Blobs, forget
@@ -43,58 +44,35 @@ CORE_LOCK = "/var/tmp/spdk_cpu_lock_{core:03d}"  # SPDK 21.07 and newer hold one
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of the service.
+    """What is asked of the service."""
 
-    Attributes:
-        rpc_socket: path of the JSON-RPC socket; also what tells our process from other SPDK applications.
-        config_file: the configuration it starts with; made empty when missing.
-        cores: the cores its reactors spin on.
-        memory: hugepage memory it takes at start.
-        ready_seconds: how long RPC may take to answer after a start.
-        share_cores: accept a core on which another SPDK application spins.
-        state: ``started`` or ``absent``.
-        given_before: in check mode, files of its data that a task before would have given to its user.
-        declared: the bdevs that it is to have; nothing starts anew only because they are others.
-        recreate: which of them may be made anew, as spdk_target has it.
-        workers: programs run in processes of their own; None: inside the target.
-    """
-
-    rpc_socket: Path
-    config_file: Path
-    cores: tuple[int, ...]
-    memory: Memory
-    ready_seconds: int
-    share_cores: bool
-    state: str
+    rpc_socket: Path  # path of the JSON-RPC socket; also what tells our process from other SPDK applications
+    config_file: Path  # the configuration it starts with; made empty when missing
+    cores: tuple[int, ...]  # the cores its reactors spin on
+    memory: Memory  # hugepage memory it takes at start
+    ready_seconds: int  # how long RPC may take to answer after a start
+    share_cores: bool  # accept a core on which another SPDK application spins
+    state: str  # ``started`` or ``absent``
+    # in check mode, files of its data that a task before would have given to its user
     given_before: tuple[Path, ...] = ()
+    # the bdevs that it is to have; nothing starts anew only because they are others
     declared: Tree = field(default_factory=Tree)
-    recreate: str = "never"
-    workers: Workers | None = None
+    recreate: str = "never"  # which of them may be made anew, as spdk_target has it
+    workers: Workers | None = None  # programs run in processes of their own; None: inside the target
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is there.
+    """What is there."""
 
-    Attributes:
-        definition: what the supervisor was told to run; None when nothing.
-        process: the process that serves our RPC socket.
-        current: that process runs the declared command, from the file that lies there now.
-        readable: the configuration is for root and the service's group; True where there is none yet.
-        missing: the layers of protection that were asked for and do not hold of the process.
-        version: what its RPC answers; None when it does not.
-        leftovers: files and folders that are noted as made by a target of ours.
-        unnoted: such that a target of ours runs with, and that no note tells of.
-    """
-
-    definition: str | None
-    process: Process | None
-    current: bool
-    version: str | None
-    leftovers: tuple[Path, ...]
-    readable: bool = True
-    missing: tuple[str, ...] = ()
-    unnoted: tuple[Path, ...] = ()
+    definition: str | None  # what the supervisor was told to run; None when nothing
+    process: Process | None  # the process that serves our RPC socket
+    current: bool  # that process runs the declared command, from the file that lies there now
+    version: str | None  # what its RPC answers; None when it does not
+    leftovers: tuple[Path, ...]  # files and folders that are noted as made by a target of ours
+    readable: bool = True  # the configuration is for root and the service's group; True where there is none yet
+    missing: tuple[str, ...] = ()  # the layers of protection that were asked for and do not hold of the process
+    unnoted: tuple[Path, ...] = ()  # such that a target of ours runs with, and that no note tells of
 
 
 def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
@@ -143,6 +121,10 @@ class TargetService:
         Path(f"/run/dpdk/spdk{SHARED_MEMORY_ID}"),
     )
 
+    @property
+    def service(self) -> Service:
+        return self.supervisor.service
+
     # ---- read
 
     def read(self) -> Found:
@@ -157,13 +139,13 @@ class TargetService:
             version=self._version(ANSWER_SECONDS) if process else None,
             leftovers=tuple(self._leftovers()),
             readable=self._is_readable(),
-            missing=missing_layers(self.supervisor.service, looked_at, systemd=self.supervisor.sandboxes),
+            missing=missing_layers(self.service, looked_at, systemd=self.supervisor.sandboxes),
             unnoted=self._unnoted(process, definition),
         )
 
     def _config_mode(self) -> tuple[int, int]:
         """Group and mode of the configuration: whoever may command the target may read it, and nobody else."""
-        group = group_number(self.supervisor.service.group)
+        group = group_number(self.service.group)
         return (group, 0o640) if group else (0, 0o600)
 
     def _is_readable(self) -> bool:
@@ -173,8 +155,7 @@ class TargetService:
             found = self.target.config_file.stat()
         except OSError:
             return True
-        group, mode = self._config_mode()
-        return (found.st_gid, stat.S_IMODE(found.st_mode)) == (group, mode) or os.geteuid() != 0
+        return (found.st_gid, stat.S_IMODE(found.st_mode)) == self._config_mode() or os.geteuid() != 0
 
     def _process(self) -> Process | None:
         """Our process: the one that our supervisor started with our RPC socket."""
@@ -185,10 +166,10 @@ class TargetService:
         return None
 
     def _program(self) -> Path:
-        return Path(os.path.realpath(self.supervisor.service.argv[0]))
+        return Path(os.path.realpath(self.service.argv[0]))
 
     def _is_current(self, process: Process) -> bool:
-        arguments = self.supervisor.service.argv[1:]
+        arguments = self.service.argv[1:]
         return process.argv[1:] == arguments and process.executable == str(self._program()) and not self.replaced
 
     def _version(self, seconds: float) -> str | None:
@@ -202,47 +183,39 @@ class TargetService:
         """What is noted, with another declaration than today's too; not what another process works with now."""
         kept: set[Path] = set()
         if self._foreign(self._process()) is not None:
-            kept |= {*self.supervisor.service.run_files, self.supervisor.service.run_folder}
+            kept |= {*self.service.run_files, self.service.run_folder}
         if self._other() is not None:
             kept |= set(self.shared)
-        return [path for path in map(Path, self.made.of(self.supervisor.service.name)) if path not in kept]
+        return [path for path in map(Path, self.made.of(self.service.name)) if path not in kept]
 
     def _places(self) -> list[Path]:
         """What the target makes where others could have made something before it."""
-        service = self.supervisor.service
-        logs = [] if self.supervisor.sandboxes else [service.log]
-        caches = [service.cache] if service.cache is not None else []
-        return [service.run_folder, self.target.config_file, *logs, *caches]
+        logs = [] if self.supervisor.sandboxes else [self.service.log]
+        caches = [self.service.cache] if self.service.cache is not None else []
+        return [self.service.run_folder, self.target.config_file, *logs, *caches]
 
     def _unnoted(self, process: Process | None, definition: str | None) -> tuple[Path, ...]:
         """What our target runs with, or was told to: it is ours, though the notes of it were lost."""
-        ours = process is not None or (definition is not None and str(self.target.rpc_socket) in definition)
+        ours = process is not None or str(self.target.rpc_socket) in (definition or "")
         if self.target.state == "absent" or not ours:
             return ()
-        noted = self.made.of(self.supervisor.service.name)
+        noted = self.made.of(self.service.name)
         return tuple(path for path in self._places() if path.exists() and str(path) not in noted)
 
-    def _note(self) -> None:
-        for path in (*self._places(), *self.supervisor.service.run_files, *self.shared):
-            self._note_path(path)
-
-    def _note_path(self, path: Path) -> None:
-        """With the folders that have to be made for it."""
-        for one in (path, *(folder for folder in path.parents if not folder.exists())):
-            self.made.note(self.supervisor.service.name, one)
+    def _note(self, *paths: Path) -> None:
+        """What the target makes, with the folders that have to be made for it."""
+        for path in paths or (*self._places(), *self.service.run_files, *self.shared):
+            for one in (path, *(folder for folder in path.parents if not folder.exists())):
+                self.made.note(self.service.name, one)
 
     def _other(self) -> Process | None:
         """Another SPDK application under our shared-memory id."""
         ours = ("-r", str(self.target.rpc_socket))
-        number = next((value for name, value in pairwise(self.supervisor.service.argv) if name == "--shm-id"), None)
-        for process in running(self.proc):
+        number = next((value for name, value in pairwise(self.service.argv) if name == "--shm-id"), None)
+        for process in running(self.proc) if number else ():
             words = set(pairwise(word for argument in process.argv for word in argument.split("=", 1)))
-            if (
-                number
-                and ours not in words
-                and {("--shm-id", number), ("-i", number)} & words
-                and self._is_here(process)
-            ):
+            same = ("--shm-id", number) in words or ("-i", number) in words
+            if same and ours not in words and self._is_here(process):
                 return process
         return None
 
@@ -271,16 +244,15 @@ class TargetService:
         self._check_place(found)
         blobs = self._blobs()
         steps = self._plan_blobs(blobs) if blobs is not None else []
-        service = self.supervisor.service
         if found.unnoted:
-            steps.append(Step(f"note that {', '.join(map(str, found.unnoted))} is of {service.name}", self._note))
+            steps.append(Step(f"note that {', '.join(map(str, found.unnoted))} is of {self.service.name}", self._note))
         if not self.target.config_file.exists():
             steps.append(Step(f"write an empty configuration to {self.target.config_file}", self._write_config))
         elif not found.readable:
-            steps.append(Step(f"let {service.group} read {self.target.config_file}", self._share_config))
+            steps.append(Step(f"let {self.service.group} read {self.target.config_file}", self._share_config))
         defined = found.definition == self.supervisor.wanted()
         if not defined:
-            steps.append(Step(f"define {service.name} as declared", self.supervisor.install))
+            steps.append(Step(f"define {self.service.name} as declared", self.supervisor.install))
         if not (defined and found.current and found.version):
             coming = self._preflight(found)
             if coming.anew:
@@ -289,7 +261,7 @@ class TargetService:
                 what = f"take {', '.join(map(str, places))} out of {self.target.config_file}: what is declared follows"
                 steps.append(Step(what, lambda: forget(self.target.config_file, places)))
             what = "start" if found.process is None else "restart"
-            steps.append(Step(f"{what} {service.name} and wait until its RPC answers", lambda: self._start(found)))
+            steps.append(Step(f"{what} {self.service.name} and wait until its RPC answers", lambda: self._start(found)))
         return steps
 
     def _blobs(self) -> Blobs | None:
@@ -304,21 +276,20 @@ class TargetService:
 
     def _plan_blobs(self, blobs: Blobs) -> list[Step]:
         """Programs that did not come with the target."""
-        missing = [] if blobs.own.is_dir() else [Step(f"make {blobs.own}", lambda: self._make_folder(blobs.own))]
-        entries = blobs.to_write().items()
+        missing = [] if blobs.own.is_dir() else [Step(f"make {blobs.own}", partial(self._make_folder, blobs.own))]
         return missing + [
             Step(f"keep {source} as the builder compiled it", partial(blobs.write, source, entry))
-            for source, entry in entries
+            for source, entry in blobs.to_write().items()
         ]
 
     def _make_folder(self, folder: Path) -> None:
-        self._note_path(folder)
+        self._note(folder)
         folder.mkdir(mode=0o755, parents=True)
 
     def _plan_absent(self, found: Found) -> list[Step]:
         steps = []
         if found.definition is not None or found.process is not None:
-            steps.append(Step(f"stop and remove {self.supervisor.service.name}", lambda: self._stop(found)))
+            steps.append(Step(f"stop and remove {self.service.name}", lambda: self._stop(found)))
         if found.leftovers:
             names = ", ".join(str(path) for path in found.leftovers if path.exists()) or "the notes of what is gone"
             steps.append(Step(f"remove {names}", lambda: self._clean(found.leftovers)))
@@ -331,7 +302,7 @@ class TargetService:
         self._check_config()
         self._check_held(found)
         check_access(
-            self.supervisor.service,
+            self.service,
             check=self.check,
             sandboxed=self.supervisor.sandboxes,
             given_before=self.target.given_before,
@@ -344,7 +315,7 @@ class TargetService:
                 memory = coming.memory(self.target.memory)
                 check_memory(memory, found.process, hides=self.supervisor.sandboxes, proc=self.proc, sys=self.sys)
                 if self.target.workers is not None:
-                    self.target.workers.check_programs(self.supervisor.service.user, self.supervisor.service.group)
+                    self.target.workers.check_programs(self.service.user, self.service.group)
         return coming
 
     def _check_held(self, found: Found) -> None:
@@ -362,35 +333,34 @@ class TargetService:
     def _check_place(self, found: Found) -> None:
         """Refuse places of somebody else. What is not the lab's is neither written nor closed to others."""
         self._check_socket(found)
-        service = self.supervisor.service
         if (path := self.supervisor.foreign()) is not None:
             raise LabError(
                 asked=f"the unit {path}",
                 found="there is one that the lab did not write",
                 fix="rename it, or set csd_target_manage_service: false where it runs the target",
             )
-        noted = self.made.of(service.name)
+        noted = self.made.of(self.service.name)
         for path in self._places():
             if str(path) in noted or path in found.unnoted or not (path.is_symlink() or path.exists()):
                 continue
-            if path == service.run_folder:
+            if path == self.service.run_folder:
                 raise LabError(
                     asked=f"the RPC socket {self.target.rpc_socket}",
                     found=f"the folder {path} is not the lab's, and that of the socket is closed to all but root and "
-                    f"the group {service.group}",
+                    f"the group {self.service.group}",
                     fix="set csd_target_rpc_socket to a path in a folder of its own, like /run/hello_ebpf/spdk.sock; "
                     "SPDK's rpc.py takes it with -s",
                 )
             raise LabError(
-                asked=f"{path} for {service.name}",
+                asked=f"{path} for {self.service.name}",
                 found="it is there, and the lab did not make it",
                 fix="move it away"
-                if path == service.cache
+                if path == self.service.cache
                 else "move it away, or set csd_target_config_file and csd_target_log to other paths",
             )
         if (other := self._other()) is not None:
             raise LabError(
-                asked=f"{service.name} with its RPC socket {self.target.rpc_socket}",
+                asked=f"{self.service.name} with its RPC socket {self.target.rpc_socket}",
                 found=f"{other} has the same shared-memory id, and a machine has one such target",
                 fix="declare the drives of both in one csd_target_subsystems, or take that one down first",
             )
@@ -431,7 +401,7 @@ class TargetService:
                 ) from error
 
     def _check_program(self) -> None:
-        program = self.supervisor.service.argv[0]
+        program = self.service.argv[0]
         if not os.access(program, os.X_OK):
             raise LabError(
                 asked=f"run {program}",
@@ -443,7 +413,7 @@ class TargetService:
     # ---- steps
 
     def _write_config(self) -> None:
-        self._note_path(self.target.config_file)
+        self._note(self.target.config_file)
         self.target.config_file.parent.mkdir(parents=True, exist_ok=True)
         self.target.config_file.write_text(EMPTY_CONFIG)
         self._share_config()
@@ -466,13 +436,13 @@ class TargetService:
         while self._version(5) is None:
             if (deaths := self.supervisor.deaths()) >= DEATHS:
                 raise LabError(
-                    asked=f"{self.supervisor.service.name} answers RPC",
+                    asked=f"{self.service.name} answers RPC",
                     found=f"it has died {deaths} times since its start; its last words: {self.supervisor.last_words()}",
                     fix="mend what they name, and run again",
                 )
             if time.monotonic() > deadline:
                 raise LabError(
-                    asked=f"{self.supervisor.service.name} answers RPC within {self.target.ready_seconds} s",
+                    asked=f"{self.service.name} answers RPC within {self.target.ready_seconds} s",
                     found=f"no answer; its last words: {self.supervisor.last_words()}",
                     fix="mend what they name; csd_target_ready_seconds sets the limit",
                 )
@@ -482,7 +452,7 @@ class TargetService:
         """A trace buffer that another user's target has left could not be opened."""
         for path in self.shared[:-1]:
             with contextlib.suppress(FileNotFoundError, KeyError):
-                if path.owner() != self.supervisor.service.user:
+                if path.owner() != self.service.user:
                     path.unlink()
 
     def _stop(self, found: Found) -> None:
@@ -502,7 +472,7 @@ class TargetService:
             if dpdk or cache:
                 rmdir(folder.parent)
         for path in leftovers:
-            self.made.forget(self.supervisor.service.name, path)
+            self.made.forget(self.service.name, path)
 
     # ---- render
 
@@ -510,7 +480,7 @@ class TargetService:
         """The state after the planned steps."""
         if self.target.state == "absent":
             return Found(None, None, False, None, ())
-        process = Process(0, self.supervisor.service.argv, str(self._program()))
+        process = Process(0, self.service.argv, str(self._program()))
         return Found(self.supervisor.wanted(), process, True, "answers", ())
 
 

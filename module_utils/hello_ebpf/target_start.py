@@ -23,17 +23,11 @@ from .target_memory import Memory
 
 @dataclass(frozen=True)
 class Start:
-    """What is to come.
+    """What is to come."""
 
-    Attributes:
-        config_file: the saved configuration.
-        bdevs: those that will be there, by name.
-        anew: bdevs in memory that the file holds otherwise, each with what takes its place.
-    """
-
-    config_file: Path
-    bdevs: Mapping[str, Bdev]
-    anew: tuple[tuple[Bdev, Bdev], ...]
+    config_file: Path  # the saved configuration
+    bdevs: Mapping[str, Bdev]  # those that will be there, by name
+    anew: tuple[tuple[Bdev, Bdev], ...]  # bdevs in memory that the file holds otherwise, each with what takes its place
 
     @property
     def summary(self) -> str:

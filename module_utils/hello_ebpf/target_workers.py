@@ -35,25 +35,15 @@ ISOLATED, VERIFIED = "isolated", "verified"
 
 @dataclass(frozen=True)
 class Workers:
-    """What is asked of programs' processes.
+    """What is asked of programs' processes."""
 
-    Attributes:
-        folder: where csd_worker, csd_spawner and csd_compile lie.
-        cpus: where they run; empty: on every CPU that no reactor has.
-        cpu_milliseconds: CPU time that a command's program may take.
-        cache: where what was compiled is kept; None: nowhere.
-        policy: which programs run: ``isolated`` or ``verified``.
-        faults: so many of a slot within a second deactivate it; 0: never.
-        blobs: what the builder compiled, for a machine that compiles nothing; None: it compiles.
-    """
-
-    folder: Path
-    cpus: tuple[int, ...]
-    cpu_milliseconds: int
-    cache: Path | None = None
-    policy: str = ISOLATED
-    faults: int = FAULTS
-    blobs: Blobs | None = None
+    folder: Path  # where csd_worker, csd_spawner and csd_compile lie
+    cpus: tuple[int, ...]  # where they run; empty: on every CPU that no reactor has
+    cpu_milliseconds: int  # CPU time that a command's program may take
+    cache: Path | None = None  # where what was compiled is kept; None: nowhere
+    policy: str = ISOLATED  # which programs run: ``isolated`` or ``verified``
+    faults: int = FAULTS  # so many of a slot within a second deactivate it; 0: never
+    blobs: Blobs | None = None  # what the builder compiled, for a machine that compiles nothing; None: it compiles
 
     @property
     def programs(self) -> tuple[Path, ...]:

@@ -15,11 +15,11 @@ from ansible.module_utils.hello_ebpf.ebpf_kernel import (
     Kernel,
     bpf_errno,
     parse_lockdown,
-    read_options,
     refuse,
     render,
 )
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.kernel_options import read_options
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 
 GOOD = Kernel(

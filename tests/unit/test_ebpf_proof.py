@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.ebpf_hello import Hello, find_line, readers
+from ansible.module_utils.hello_ebpf.ebpf_hello import Hello, find_line
 from ansible.module_utils.hello_ebpf.ebpf_proof import Tools, find_tools, prove
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.processes import users_of
 
 from waiting import until
 
@@ -252,4 +253,4 @@ def test_readers_are_found_by_their_open_files(tmp_path: Path) -> None:
         (tmp_path / pid / "fd").mkdir(parents=True)
         (tmp_path / pid / "fd" / "3").symlink_to(target)
         (tmp_path / pid / "comm").write_text("cat\n")
-    assert list(readers(tmp_path, Path("/sys/kernel/tracing/trace_pipe"))) == [(11, "cat")]
+    assert list(users_of("/sys/kernel/tracing/trace_pipe", tmp_path)) == [(11, "cat")]

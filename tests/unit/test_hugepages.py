@@ -127,7 +127,7 @@ def test_actions_and_diff_say_what_is_done(plain: Machine) -> None:
     assert "  add /sys/kernel/mm/hugepages/hugepages-2048kB 768\n" in after
     assert plain.converge(state="absent").actions == [
         "unmount /mnt/huge",
-        "take back 768 pages of 2048 kB from node 0: 3840 -> 3072",
+        "take back 768 pages of 2048 kB: 3840 -> 3072",
         f"add no pages at boot ({SCRIPT})",
         f"do not mount hugetlbfs at boot ({FSTAB})",
         f"forget what was the lab's ({RECORD})",
@@ -235,7 +235,7 @@ def test_pages_in_use_and_reserved_stay(machine: Machine) -> None:
     done = machine.converge(**ABSENT)
     assert machine.pool == 3240
     assert machine.nodes[0].surplus == 0
-    assert machine.hugepages(**ABSENT).warnings(done.before, done.after, changed=True) == [
+    assert machine.hugepages(**ABSENT).warnings(done.after, changed=True) == [
         "168 pages of 2048 kB that the lab added are in use (pid 77 (/usr/bin/database) holds 3200) and stay until "
         "their users have ended and this role runs again, or until a reboot"
     ]
@@ -347,13 +347,20 @@ def test_from_any_node_to_chosen_nodes_and_back(numa: Machine) -> None:
     assert sizes(numa) == [50, 50]
 
 
-def test_pages_are_taken_back_from_the_node_that_the_kernel_chose(numa: Machine) -> None:
-    numa.nodes[1].grantable = 10
-    numa.converge(count=200)
-    assert sizes(numa) == [240, 60]
-    assert not numa.converge(count=200).changed
+def test_pages_that_the_kernel_spread_unevenly_are_taken_back_where_they_are(numa: Machine) -> None:
+    """As a lab has left them that asked for a sum."""
+    numa.converge(nodes={"0": 190, "1": 10})
+    done = numa.converge(count=200)
+    assert sizes(numa) == [150, 150]
+    assert "take back 90 pages of 2048 kB on node 0: 240 -> 150" in done.actions
     numa.converge(**ABSENT)
     assert sizes(numa) == [50, 50]
+
+
+def test_node_without_memory_gets_none_of_a_sum(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, nodes=2)
+    machine.put("/sys/devices/system/node/node1/meminfo", "Node 1 MemTotal:       0 kB\n")
+    assert machine.converge(check=True, count=200).actions[1] == "add 200 pages of 2048 kB: 0 -> 200"
 
 
 def test_a_node_that_grants_only_a_part_leaves_both_as_they_were(numa: Machine) -> None:
@@ -365,9 +372,9 @@ def test_a_node_that_grants_only_a_part_leaves_both_as_they_were(numa: Machine) 
         "Asked: 300 more pages of 2048 kB on node 1, 600 MiB (pool: 50 -> 350). "
         "Found: the kernel granted 299 of 300, also after compacting memory once; 8192 MiB of memory were left then; "
         "the pool is back at 50 (2 earlier step(s) were undone). "
-        "Do: ask for fewer pages; or free memory and run again; or have the kernel reserve them at boot, where memory "
-        "is not fragmented yet (hugepagesz=2048K hugepages=500 on its command line), and set "
-        "hugepages_manage: false."
+        "Do: ask for fewer pages, or on other nodes (hugepages_nodes); or free memory and run again; or have the "
+        "kernel reserve them at boot, where memory is not fragmented yet (hugepagesz=2048K hugepages=500 on its "
+        "command line), and set hugepages_manage: false."
     )
     assert sizes(numa) == [50, 50]
     assert numa.files() == before
@@ -653,7 +660,7 @@ def test_mount_in_use_stays_until_it_is_free(plain: Machine) -> None:
     plain.process(78, "/usr/bin/other", 1, "7f00-7f20 rw-s 0 00:2a 12 /mnt/huge/map_0 (deleted)\n")
     plain.put("/mnt/huge/left", "")
     done = plain.converge(**ABSENT)
-    assert plain.hugepages(**ABSENT).warnings(done.before, done.after, changed=True) == [
+    assert plain.hugepages(**ABSENT).warnings(done.after, changed=True) == [
         "the mount /mnt/huge, in use by the file /mnt/huge/left, pid 78 (/usr/bin/other), stays until it is free and "
         "this role runs again, or until a reboot"
     ]
@@ -925,7 +932,7 @@ def test_record_that_is_broken(machine: Machine, text: str, reason: str) -> None
 
 def told(machine: Machine, **asked: Any) -> list[str]:
     done = machine.converge(check=True, **asked)
-    return machine.hugepages(**asked).warnings(done.before, done.after, changed=done.changed)
+    return machine.hugepages(**asked).warnings(done.after, changed=done.changed)
 
 
 def test_without_systemd_it_says_that_a_reboot_loses_the_pages(plain: Machine) -> None:

@@ -21,7 +21,7 @@ from ansible.module_utils.hello_ebpf import names
 from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.fstab import Fstab, Line
-from ansible.module_utils.hello_ebpf.nvme_boot import Link
+from ansible.module_utils.hello_ebpf.nvme_boot import unit_text
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, validated
 from ansible.module_utils.hello_ebpf.service_unit import unit
 from ansible.module_utils.hello_ebpf.services import Service
@@ -240,19 +240,18 @@ def test_what_cannot_stand_in_a_unit_is_refused_there_too(bad: str) -> None:
     assert words([""]) == '""'
 
 
-def link(nqn: str, host_nqn: str, address: str) -> Link:
-    asked = validated(Connection("present", nqn, address, "4420", host_nqn))
-    return Link(asked.subsystem_nqn, asked.address, "4420", asked.host_nqn, asked.command(), ("a.service",))
+def connection(nqn: str, host_nqn: str, address: str) -> Connection:
+    return validated(Connection("present", nqn, address, "4420", host_nqn, boot_after=("a.service",)))
 
 
 @pytest.mark.parametrize("nqn", accepted(names.nqn, f"{NQN}a"))
 @pytest.mark.parametrize("address", ["fe80::1%eth0", "127.0.0.1"])
 def test_the_unit_that_connects_at_boot_finds_its_own_connection(tmp_path: Path, nqn: str, address: str) -> None:
     host = nqn.replace(":a", ":host")
-    one = link(nqn, host, address)
-    seen = read(one.text())
-    assert split(seen["ExecStart"][0], command=True) == list(one.connect)
-    assert f"--traddr={address}" in one.connect
+    asked = connection(nqn, host, address)
+    seen = read(unit_text(asked))
+    assert split(seen["ExecStart"][0], command=True) == list(asked.command())
+    assert f"--traddr={address}" in asked.command()
     assert nqn in seen["Description"][0]
 
     def goes_on() -> bool:
@@ -279,9 +278,9 @@ def test_the_unit_that_connects_at_boot_finds_its_own_connection(tmp_path: Path,
 
 
 def test_systemd_understands_the_unit_that_connects_at_boot(tmp_path: Path) -> None:
-    one = link(f"{NQN}a%n'\"\\;$HOME", f"{NQN}é", "fe80::1%eth0")
+    asked = connection(f"{NQN}a%n'\"\\;$HOME", f"{NQN}é", "fe80::1%eth0")
     path = tmp_path / "connect.service"
-    path.write_text(one.text().replace("ExecStart=/usr/sbin/nvme ", "ExecStart=/bin/true "))
+    path.write_text(unit_text(asked).replace("ExecStart=/usr/sbin/nvme ", "ExecStart=/bin/true "))
     verify(path)
 
 

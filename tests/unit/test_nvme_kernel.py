@@ -72,7 +72,7 @@ def test_it_can(tmp_path: Path, files: dict[str, str], loaded: bool, reason: str
     ("files", "reason", "fix"),
     [
         (
-            {"proc/config.gz": "# CONFIG_MODULES is not set\n# CONFIG_NVME_TCP is not set\n"},
+            {"proc/config.gz": "CONFIG_X86=y\n# CONFIG_MODULES is not set\n# CONFIG_NVME_TCP is not set\n"},
             "it has no loadable modules (CONFIG_MODULES is not set) and nvme-tcp is not built in"
             " (CONFIG_NVME_TCP is not set)",
             "boot a kernel with CONFIG_NVME_TCP, such as Debian's stock kernel",
