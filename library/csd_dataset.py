@@ -154,25 +154,19 @@ unavailable:
 """
 
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
+from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, place_of
 from ansible.module_utils.hello_ebpf.bench.dataset import RECORD_BYTES, DatasetState, render
 from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    **PLACE,
-    "overwrite": {"type": "bool", "default": False},
-    "written_by": {"type": "str", "default": ""},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     program = Program(
         Path(asked["program"]), place_of(asked), asked["records"], asked["seed"], timeout=asked["timeout"]

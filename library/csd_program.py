@@ -150,20 +150,17 @@ from contextlib import ExitStack
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.arguments import CSD_PROGRAM
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.csd_program.declare import declared
 from ansible.module_utils.hello_ebpf.csd_program.model import Drive
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-ARGUMENTS = CSD_PROGRAM | {"built": {"type": contents.mapping, "default": {}}}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("built",)), supports_check_mode=True)
     with errors_told(module), ExitStack() as connection:
         run(module, connection)
 

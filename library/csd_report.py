@@ -75,27 +75,19 @@ summary:
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.bench.page import page
 from ansible.module_utils.hello_ebpf.bench.report import assemble
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "folder": {"type": "path", "required": True},
-    "results": {"type": "list", "elements": contents.mapping, "required": True},
-    "rpc": {"type": contents.mapping},
-    "absent_hosts": {"type": "list", "elements": "str", "default": []},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("results", "rpc")), supports_check_mode=True)
     asked = module.params
     folder = Path(asked["folder"])
     results = {result["label"]: result for result in asked["results"]}

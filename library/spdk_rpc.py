@@ -70,26 +70,17 @@ sent:
   type: bool
 """
 
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.jsonrpc import Call
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.single_rpc import SingleRpc
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "method": {"type": "str", "required": True},
-    "params": {"type": "dict", "default": {}},
-    "changes": {"type": "bool", "default": False},
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "timeout": {"type": "float", "default": 60},
-    "wait": {"type": "float", "default": 0},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     call = Call(asked["method"], asked["params"])
     work = SingleRpc(

@@ -365,7 +365,7 @@ target_running:
 from contextlib import ExitStack
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
@@ -377,7 +377,7 @@ from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(SPDK_TARGET, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     with errors_told(module), ExitStack() as connection:
         run(module, connection)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""The arguments that csd_dataset and csd_bench share."""
+"""Checks of the arguments that csd_dataset and csd_bench share."""
 
 from __future__ import annotations
 
@@ -13,25 +13,6 @@ from .program import Place
 
 MAX_RECORDS = 2**32 - 1
 MAX_SEED = 2**63 - 1
-
-PLACE: dict[str, dict[str, Any]] = {
-    "program": {"type": "path", "default": "/opt/hello_ebpf/csd_bench/bin/csd_bench"},
-    "initiator": {"type": "str", "choices": ["kernel", "spdk"], "required": True},
-    "path": {"type": "path", "default": ""},
-    "address": {"type": "str", "default": ""},
-    "service_id": {"type": "str", "default": "4420"},
-    "subsystem_nqn": {"type": "str", "default": ""},
-    "host_nqn": {"type": "str", "default": ""},
-    "nsid": {"type": "int", "default": 1},
-    "uuid": {"type": "str", "default": ""},
-    "device_bytes": {"type": "int", "default": 0},
-    "records": {"type": "int", "required": True},
-    "seed": {"type": "int", "required": True},
-    "memory_megabytes": {"type": "int", "default": 256},
-    "core": {"type": "int"},
-    "timeout": {"type": "float", "default": 3600},
-    "if_unavailable": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
-}
 
 PLACE_RULES = {
     "address": names.address,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from ..arguments import SPDK_TARGET
+from .options import BDEVS
 
 MIB = 1024 * 1024
 # Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
@@ -19,7 +19,7 @@ SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
 SCRATCH_BDEV = "rpc_bench_data"
 
 # The types of bdev that can be declared.
-TYPES = tuple(SPDK_TARGET["bdevs"]["options"]["type"]["choices"])
+TYPES = tuple(BDEVS["options"]["type"]["choices"])
 # csd_ram and these are csd_tgt's; these stand for namespaces of other command sets than NVM.
 CSD_TYPES = ("csd_slm", "csd_compute")
 # Memory: what such bdevs hold ends with the target's process. The second have memory of their own, which is not part of
