@@ -185,13 +185,18 @@ def write(client: Client, call: Call) -> Any:
         result = client.call(call.method, call.params)
     except RpcError as error:
         raise LabError(error.asked, error.found, _remedy(call, error)) from error
+    refuse_false(call, result)
+    return result
+
+
+def refuse_false(call: Call, result: Any) -> None:
+    """A deletion that failed is answered with false instead of an error."""
     if result is False:
         raise LabError(
             str(call),
             "the target answered false: it did not do it",
             "read the reason in the target's log, which says more than its answer",
         )
-    return result
 
 
 def _remedy(call: Call, error: RpcError) -> str:
