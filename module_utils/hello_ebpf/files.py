@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Whole files: read as far as there is one, written so that they appear whole or not at all."""
+"""Whole files: read as far as there is one, written so that they appear whole or not at all; and their digests."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def content_of(path: Path) -> str | None:
     return "" if path.exists() else None
 
 
+def sha256_of(path: Path) -> str:
+    """The digest of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
 def half(path: Path) -> Path:
     """Where a file is made before it gets its name."""
     return path.with_name(f".{path.name}.part")
@@ -42,3 +49,10 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def link_to(link: Path, target: str) -> None:
+    """Let a symbolic link point somewhere, in one step."""
+    half(link).unlink(missing_ok=True)
+    half(link).symlink_to(target)
+    half(link).replace(link)
