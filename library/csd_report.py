@@ -12,8 +12,8 @@ description:
     C(<folder>/latest) points to it. Earlier reports stay.
   - Where nothing was measured, nothing is written. Where only some pairs of host and target were measured, the others'
     runs are taken over from the latest report.
-  - The role csd_bench makes C(report.html) beside it of RV(page), by its template. Charts need matplotlib in the Python
-    that runs this module; without it the page has its tables, and says why there are no charts.
+  - C(report.html) beside it shows the report to people. Charts need matplotlib in the Python that runs this module;
+    without it the page has its tables, and says why there are no charts.
   - Every run is held against the known answer before anything is written.
 options:
   folder:
@@ -57,10 +57,6 @@ actions:
   returned: success
   type: list
   elements: str
-page:
-  description: What the page of a report that was just written shows; its charts are drawn.
-  returned: when a report was written
-  type: dict
 path:
   description: The latest report.
   returned: success
@@ -105,6 +101,7 @@ def main() -> None:
     with errors_told(module):
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
     lines = summary(outcome.after) if outcome.after else []
+    # Of what the page shows, with its charts, the action plugin makes report.html.
     shown = {"page": page(outcome.after)} if outcome.changed and not module.check_mode else {}
     exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines, **shown)
 
