@@ -117,12 +117,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.csd_program.compile import (
-    Unit,
-    compile_units,
-    find_clang,
-    find_strip,
-)
+from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units, missing_tool
 from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import errors_told
@@ -136,7 +131,7 @@ def main() -> None:
     programs: dict[str, Any] = {
         source: described(base64.b64decode(content)) for source, content in asked["contents"].items()
     }
-    missing = "clang" if not find_clang() else "llvm-strip" if not find_strip() else None
+    missing = missing_tool()
     if units and module.check_mode and missing:
         module.warn(f"no {missing} on {os.uname().nodename} yet: what it will make is not known")
         programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}

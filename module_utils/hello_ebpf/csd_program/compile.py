@@ -22,6 +22,8 @@ FLAGS = ("-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-g", "-fdebug
 # One line for each thing that clang says.
 BRIEF = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 TELLING_LINES = 6
+# What is needed, and the package where it is not named like the tool.
+TOOLS = {"clang": "", "llvm-strip": " (package llvm)"}
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,14 @@ class Compiled:
     warnings: str
 
 
-def find_clang() -> str:
-    """Where clang is; empty where there is none."""
-    return shutil.which("clang", path=ENVIRONMENT["PATH"]) or ""
+def find(tool: str) -> str:
+    """Where a tool is; empty where there is none."""
+    return shutil.which(tool, path=ENVIRONMENT["PATH"]) or ""
 
 
-def find_strip() -> str:
-    """Where llvm-strip is; empty where there is none."""
-    return shutil.which("llvm-strip", path=ENVIRONMENT["PATH"]) or ""
+def missing_tool() -> str:
+    """The first of the tools that there is not; empty where all are there."""
+    return next((tool for tool in TOOLS if not find(tool)), "")
 
 
 def compile_units(
@@ -77,19 +79,12 @@ def compile_units(
     Raises:
         LabError: there is no clang or llvm-strip, or clang refuses one of them; with its own words.
     """
-    clang = find_clang()
-    if not clang:
+    if missing := missing_tool():
+        package = TOOLS[missing]
         raise LabError(
             asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
-            found=f"there is no clang in {ENVIRONMENT['PATH']}",
-            fix="let the role ebpf_toolchain install it there, or name another machine with csd_target_builder",
-        )
-    strip = find_strip()
-    if not strip:
-        raise LabError(
-            asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
-            found=f"there is no llvm-strip in {ENVIRONMENT['PATH']}",
-            fix="let the role ebpf_toolchain install it there (package llvm), or name another machine with "
+            found=f"there is no {missing} in {ENVIRONMENT['PATH']}",
+            fix=f"let the role ebpf_toolchain install it there{package}, or name another machine with "
             "csd_target_builder",
         )
     places = _write(texts, scratch)
@@ -102,7 +97,7 @@ def compile_units(
         result = scratch / f"{number}.o"
         source = places[unit.folder] / unit.name
         flags = [*FLAGS, *BRIEF, *(f"-ffile-prefix-map={place}/=" for place in places.values())]
-        command = [clang, *flags, *headers, "-c", str(source), "-o", str(result)]
+        command = [find("clang"), *flags, *headers, "-c", str(source), "-o", str(result)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         words = _as_asked(done.stderr, places)
         if done.returncode:
@@ -111,15 +106,17 @@ def compile_units(
                 found=f"clang says: {' | '.join(words.splitlines()[:TELLING_LINES])}",
                 fix="mend the program; nothing was changed",
             )
-        _run_strip(strip, result, unit.source)
+        _run_strip(result, unit.source)
         return unit.source, Compiled(result.read_bytes(), words)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return dict(pool.map(compile_one, enumerate(units)))
 
 
-def _run_strip(strip: str, path: Path, source: str) -> None:
-    done = subprocess.run([strip, "-g", str(path)], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+def _run_strip(path: Path, source: str) -> None:
+    done = subprocess.run(
+        [find("llvm-strip"), "-g", str(path)], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise LabError(
             asked=f"compile {source}",
