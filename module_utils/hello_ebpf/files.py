@@ -38,17 +38,25 @@ def half(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file so that a reader, also one after a power cut, sees the old one or the new one, never a part."""
+def write_whole(path: Path, text: str, mode: int = 0o644, group: int = -1) -> None:
+    """Write a file so that a reader, also one after a power cut, sees the old one or the new one, never a part.
+
+    It has this mode and group (-1: the caller's) before anything is in it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = half(path)
-    part.touch()
-    part.chmod(mode)
-    with part.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            os.fchown(file.fileno(), -1, group)
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def link_to(link: Path, target: str) -> None:

@@ -51,7 +51,6 @@ HOPS = (
     ("module_utils/hello_ebpf/spdk_target/reconcile.py", "write"),
     ("module_utils/hello_ebpf/jsonrpc.py", "call"),
     ("module_utils/hello_ebpf/jsonrpc.py", "batch"),
-    ("module_utils/hello_ebpf/jsonrpc.py", "_send"),
 )
 #: Verbs whose time is told, and what is run for each.
 VERBS = {
