@@ -290,11 +290,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, place_of
+from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, errors_told, program_of
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
-from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
 from ansible.module_utils.hello_ebpf.bench.settings import settings_of
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 
@@ -302,11 +300,8 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION, files=("measured_inputs",)), supports_check_mode=True)
     asked = module.params
-    program = Program(
-        Path(asked["program"]), place_of(asked), asked["records"], asked["seed"], timeout=asked["timeout"]
-    )
     subject = Subject(
-        program=program,
+        program=program_of(asked),
         host_name=asked["host_name"],
         dataset_sha256=asked["dataset_sha256"],
         rpc_socket=asked["target_rpc_socket"],
@@ -315,17 +310,13 @@ def main() -> None:
         elf=Path(asked["phase_program"]),
         program_bench=Path(asked["program_bench"]),
     )
-    who = {"label": subject.label, "host": subject.host_name, "place": program.place.identity()}
+    who = {"label": subject.label, "host": subject.host_name, "place": subject.program.place.identity()}
     if asked["unavailable"]:
         module.exit_json(changed=False, actions=[], measurement={}, unavailable=asked["unavailable"], **who)
-    try:
+    with errors_told(module, measurement={}, **who):
         check_dataset(asked)
         work = Measurement(subject, settings_of(asked), asked["measured_inputs"], force=asked["measure"])
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        if asked["if_unavailable"] == "report" and is_unavailable(error):
-            module.exit_json(changed=False, actions=[], measurement={}, unavailable=str(error), **who)
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, render, measurement=work.result, unavailable="", **who)
 
 

@@ -202,8 +202,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.release import platform_name
 from ansible.module_utils.hello_ebpf.spdk_build.lock import locked
 from ansible.module_utils.hello_ebpf.spdk_build.request import Patch, Request
@@ -217,13 +216,11 @@ def main() -> None:
     # What is installed is for everybody, however closed the calling shell's umask is.
     os.umask(0o022)
     request = request_of(module.params)
-    try:
+    with errors_told(module, log=str(request.log)):
         if module.params["state"] == "absent":
             _absent(module, request)
         else:
             _present(module, request)
-    except LabError as error:
-        module.fail_json(msg=str(error), log=str(request.log))
 
 
 def request_of(asked: dict[str, Any]) -> Request:

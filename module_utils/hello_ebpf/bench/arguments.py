@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Checks of the arguments that csd_dataset and csd_bench share."""
+"""The arguments that csd_dataset and csd_bench share: what they mean, and what is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 from .. import names
 from ..errors import LabError, refuse
-from .program import Place
+from .program import Place, Program, is_unavailable
 
 MAX_RECORDS = 2**32 - 1
 MAX_SEED = 2**63 - 1
@@ -22,9 +26,21 @@ PLACE_RULES = {
 }
 
 
-def place_of(asked: Mapping[str, Any]) -> Place:
-    """The place that the arguments name."""
-    return Place(**{field.name: asked[field.name] for field in fields(Place)})
+def program_of(asked: Mapping[str, Any]) -> Program:
+    """The program, with the place and the data set that the arguments name."""
+    place = Place(**{field.name: asked[field.name] for field in fields(Place)})
+    return Program(Path(asked["program"]), place, asked["records"], asked["seed"], timeout=asked["timeout"])
+
+
+@contextmanager
+def errors_told(module: AnsibleModule, **unavailable: Any) -> Iterator[None]:
+    """End the module with the words of a LabError; with these values where what is unavailable is only reported."""
+    try:
+        yield
+    except LabError as error:
+        if module.params["if_unavailable"] == "report" and is_unavailable(error):
+            module.exit_json(changed=False, actions=[], unavailable=str(error), **unavailable)
+        module.fail_json(msg=str(error))
 
 
 def check_dataset(asked: Mapping[str, Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ..errors import LabError
-from ..jsonrpc import Call, Client, RpcError
+from ..jsonrpc import Call, Client, NoTargetError, RpcError
 from ..plan import Step
 from . import saved
 from .changes import Change, changes
@@ -173,6 +176,19 @@ class Reconciler:
             details += [f"  only in the file: {line}" for line in sorted(held - runs)]
             details += [f"  only in the target: {line}" for line in sorted(runs - held)]
         return ["config_file:", f"  {self.config_file}: {said}", *details]
+
+
+def connect(module: AnsibleModule, stack: ExitStack, *, absent: bool = False) -> Client | None:
+    """The target that a module's arguments name. None where it need not run: in check mode, or to remove something."""
+    asked = module.params
+    try:
+        return stack.enter_context(Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"]))
+    except NoTargetError as error:
+        if not (module.check_mode or absent):
+            raise
+        if not absent:
+            module.warn(f"{error.found} at {asked['socket']}: planned for the target as it will start")
+        return None
 
 
 def _listeners(tree: Tree) -> set[Listener]:
