@@ -117,8 +117,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.csd_program.compile import Unit, compile_units, missing_tool
-from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
+from ansible.module_utils.hello_ebpf.csd_program.compile import (
+    Unit,
+    compile_elf,
+    compile_units,
+    identity,
+    missing_tool,
+)
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import errors_told
 

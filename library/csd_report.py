@@ -74,7 +74,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench.figures import page
 from ansible.module_utils.hello_ebpf.bench.report import assemble
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary

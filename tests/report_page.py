@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench.figures import page
 
 _PLUGIN = Path(__file__).resolve().parents[1] / "plugins/action/csd_report.py"
 _spec = importlib.util.spec_from_file_location("csd_report_action", _PLUGIN)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""C source to an eBPF ELF, in a folder that is gone afterwards: the same source gives the same bytes anywhere."""
+"""C source to an eBPF ELF, in a folder that is gone afterwards: the same source gives the same bytes anywhere.
+
+And an ELF to machine code, by the csd_compile of csd_tgt on a builder, for nodes that have no compiler.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ FLAGS = ("-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-g", "-fdebug
 # One line for each thing that clang says.
 BRIEF = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 TELLING_LINES = 6
+SECONDS = 120
 # What is needed, and the package where it is not named like the tool.
 TOOLS = {"clang": "", "llvm-strip": " (package llvm)"}
 
@@ -143,3 +147,36 @@ def _as_asked(words: str, places: Mapping[str, Path]) -> str:
     for folder, place in places.items():
         words = words.replace(f"{place}/", f"{folder}/")
     return "\n".join(line for line in words.splitlines() if line.strip() and not line.endswith(" generated."))
+
+
+def identity(compiler: Path) -> str:
+    """What a csd_compile says of itself.
+
+    Raises:
+        LabError: it is not there, or does not work.
+    """
+    return _csd_compile([str(compiler), "--identity"], b"", "compile programs for nodes without a compiler").decode()
+
+
+def compile_elf(compiler: Path, source: str, elf: bytes) -> bytes:
+    """A program's blob.
+
+    Raises:
+        LabError: csd_compile refuses it.
+    """
+    return _csd_compile([str(compiler)], elf, f"compile {source} for nodes without a compiler")
+
+
+def _csd_compile(command: list[str], given: bytes, asked: str) -> bytes:
+    try:
+        done = subprocess.run(command, input=given, env={}, cwd="/", capture_output=True, timeout=SECONDS, check=False)
+    except OSError as error:
+        raise LabError(
+            asked, f"{command[0]}: {error.strerror}", "let the builder build csd_tgt (playbooks/build.yml)"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise LabError(asked, f"{command[0]} has not ended after {SECONDS} s", "run it again") from None
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip() or f"nothing, and ended with {done.returncode}"
+        raise LabError(asked, f"{command[0]} says: {words}", "mend what it names; nothing was changed")
+    return done.stdout
