@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import LabError
+from .files import text_in
 from .packages import Run
+from .processes import open_files
 
 PATIENCE_S = 10.0
 # How long one run's line may take; then the program is run again, because another reader may have taken it.
@@ -145,11 +147,5 @@ def readers(proc: Path, pipe: Path) -> Iterator[tuple[int, str]]:
     """Other processes that hold the pipe open, with their names."""
     for folder in sorted(proc.glob("[0-9]*/fd")):
         pid = int(folder.parent.name)
-        if pid == os.getpid():
-            continue
-        try:
-            if any(entry.is_symlink() and str(entry.readlink()) == str(pipe) for entry in folder.iterdir()):
-                yield pid, (folder.parent / "comm").read_text().strip()
-        except OSError:
-            # It ended while we looked.
-            continue
+        if pid != os.getpid() and str(pipe) in open_files(pid, proc):
+            yield pid, text_in(folder.parent / "comm").strip()
