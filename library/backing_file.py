@@ -62,22 +62,15 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.backing_file import BackingFile, BackingFilesGone
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-
-ARGUMENTS = {
-    "path": {"type": "path"},
-    "megabytes": {"type": "int"},
-    "owner": {"type": "str"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "remove_data": {"type": "bool", "default": False},
-}
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("path", "megabytes"))]
+        arguments(DOCUMENTATION), supports_check_mode=True, required_if=[("state", "present", ("path", "megabytes"))]
     )
     asked = module.params
     # Its owner has to get through the folders that are made, however closed the calling shell's umask is.

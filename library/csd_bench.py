@@ -287,65 +287,21 @@ measurement:
 """
 
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
+from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, errors_told, program_of
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
-from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
 from ansible.module_utils.hello_ebpf.bench.settings import settings_of
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    **PLACE,
-    "dataset_sha256": {"type": "str", "default": ""},
-    "selectivities": {"type": "list", "elements": "float", "default": [0.001, 0.01, 0.1, 0.5, 1]},
-    "repeats": {"type": "int", "default": 5},
-    "warm_ups": {"type": "int", "default": 1},
-    "io_sizes": {"type": "list", "elements": "int", "default": [65536, 131072, 262144, 524288, 1048576]},
-    "queue_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8, 16, 32]},
-    "ways": {
-        "type": "list",
-        "elements": "str",
-        "choices": ["baseline", "offload", "slm"],
-        "default": ["baseline", "offload", "slm"],
-    },
-    "programs": {"type": "dict", "default": {}},
-    "compute_nsid": {"type": "int", "default": 3},
-    "slm_nsid": {"type": "int", "default": 2},
-    "range_sizes": {"type": "list", "elements": "int", "default": [1048576, 8388608, 16777216]},
-    "range_depths": {"type": "list", "elements": "int", "default": [1, 2, 4, 8, 16]},
-    "chunk_sizes": {"type": "list", "elements": "int", "default": [1048576, 4194304]},
-    "chunk_depths": {"type": "list", "elements": "int", "default": [1, 2, 4]},
-    "phase_program": {"type": "path", "default": "/opt/hello_ebpf/csd_target/programs/threshold.bpf.o"},
-    "phase_repeats": {"type": "int", "default": 5},
-    "trace": {"type": "path", "default": "/opt/hello_ebpf/examples/bin/nvme_tcp_trace"},
-    "program_bench": {"type": "path", "default": "/opt/hello_ebpf/csd_target/bin/csd_program_bench"},
-    "engine_megabytes": {"type": "int", "default": 128},
-    "link_mbits": {"type": "list", "elements": "int", "default": []},
-    "link_repeats": {"type": "int", "default": 2},
-    "tune_repeats": {"type": "int", "default": 3},
-    "tune_seconds": {"type": "int", "default": 20},
-    "target_rpc_socket": {"type": "path", "default": ""},
-    "spdk_stamp": {"type": "path", "default": "/opt/hello_ebpf/spdk/current/share/hello_ebpf/stamp.json"},
-    "host_name": {"type": "str", "required": True},
-    "measured_inputs": {"type": contents.mapping, "default": {}},
-    "measure": {"type": "bool", "default": False},
-    "unavailable": {"type": "str", "default": ""},
-}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("measured_inputs",)), supports_check_mode=True)
     asked = module.params
-    program = Program(
-        Path(asked["program"]), place_of(asked), asked["records"], asked["seed"], timeout=asked["timeout"]
-    )
     subject = Subject(
-        program=program,
+        program=program_of(asked),
         host_name=asked["host_name"],
         dataset_sha256=asked["dataset_sha256"],
         rpc_socket=asked["target_rpc_socket"],
@@ -354,17 +310,13 @@ def main() -> None:
         elf=Path(asked["phase_program"]),
         program_bench=Path(asked["program_bench"]),
     )
-    who = {"label": subject.label, "host": subject.host_name, "place": program.place.identity()}
+    who = {"label": subject.label, "host": subject.host_name, "place": subject.program.place.identity()}
     if asked["unavailable"]:
         module.exit_json(changed=False, actions=[], measurement={}, unavailable=asked["unavailable"], **who)
-    try:
+    with errors_told(module, measurement={}, **who):
         check_dataset(asked)
         work = Measurement(subject, settings_of(asked), asked["measured_inputs"], force=asked["measure"])
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    except LabError as error:
-        if asked["if_unavailable"] == "report" and is_unavailable(error):
-            module.exit_json(changed=False, actions=[], measurement={}, unavailable=str(error), **who)
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, render, measurement=work.result, unavailable="", **who)
 
 

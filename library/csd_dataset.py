@@ -153,39 +153,25 @@ unavailable:
   type: str
 """
 
-from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.bench.arguments import PLACE, check_dataset, place_of
+from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, errors_told, program_of
 from ansible.module_utils.hello_ebpf.bench.dataset import RECORD_BYTES, DatasetState, render
-from ansible.module_utils.hello_ebpf.bench.program import Program, is_unavailable
-from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    **PLACE,
-    "overwrite": {"type": "bool", "default": False},
-    "written_by": {"type": "str", "default": ""},
-}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
-    program = Program(
-        Path(asked["program"]), place_of(asked), asked["records"], asked["seed"], timeout=asked["timeout"]
+    state = DatasetState(
+        program_of(asked), overwrite=asked["overwrite"], check=module.check_mode, written_by=asked["written_by"]
     )
-    state = DatasetState(program, overwrite=asked["overwrite"], check=module.check_mode, written_by=asked["written_by"])
     size = {"records": asked["records"], "bytes": asked["records"] * RECORD_BYTES}
-    try:
+    with errors_told(module, sha256="", **size):
         check_dataset(asked)
         outcome = converge(state.read, state.plan, state.predict, check=module.check_mode)
-    except LabError as error:
-        if asked["if_unavailable"] == "report" and is_unavailable(error):
-            module.exit_json(changed=False, actions=[], sha256="", unavailable=str(error), **size)
-        module.fail_json(msg=str(error))
     exit_with(module, outcome, render, sha256=outcome.after.sha256, unavailable="", **size)
 
 

@@ -150,20 +150,17 @@ from contextlib import ExitStack
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.arguments import CSD_PROGRAM
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.csd_program.declare import declared
 from ansible.module_utils.hello_ebpf.csd_program.model import Drive
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
-from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-
-ARGUMENTS = CSD_PROGRAM | {"built": {"type": contents.mapping, "default": {}}}
+from ansible.module_utils.hello_ebpf.spdk_target.reconcile import connect
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("built",)), supports_check_mode=True)
     with errors_told(module), ExitStack() as connection:
         run(module, connection)
 
@@ -172,13 +169,7 @@ def run(module: AnsibleModule, connection: ExitStack) -> None:
     """Bring the slots to their declaration, and end the module."""
     params = module.params
     asked = declared(params["programs"], params["built"], check=module.check_mode)
-    client: Client | None = None
-    try:
-        client = connection.enter_context(Client(params["socket"], timeout=params["timeout"], wait=params["wait"]))
-    except NoTargetError as error:
-        if not module.check_mode:
-            raise
-        module.warn(f"{error.found} at {params['socket']}: planned for the target as it will start")
+    client = connect(module, connection)
     work = Programs(client, asked, params["purge"], params["config_file"], module.check_mode)
     outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     exit_with(module, outcome, work.render, programs=listed(outcome.after.drive), target_running=client is not None)

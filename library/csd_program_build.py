@@ -116,40 +116,27 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.csd_program.compile import (
     Unit,
+    compile_elf,
     compile_units,
-    find_clang,
-    find_strip,
+    identity,
+    missing_tool,
 )
-from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import errors_told
-
-UNIT = {name: {"type": "str", "required": True} for name in ("source", "folder", "name")}
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "sources": {"type": "list", "elements": "str", "required": True},
-    "folders": {"type": "list", "elements": "path", "default": []},
-    "include": {"type": "list", "elements": "path", "default": []},
-    "machine_code": {"type": "bool", "default": False},
-    "own": {"type": "list", "elements": "str", "default": []},
-    "compiler": {"type": "path"},
-    "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
-    "texts": {"type": contents.mapping, "default": {}},
-    "contents": {"type": contents.mapping, "default": {}},
-}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("texts", "contents")), supports_check_mode=True)
     asked = module.params
     units = [Unit(**unit) for unit in asked["units"]]
     programs: dict[str, Any] = {
         source: described(base64.b64decode(content)) for source, content in asked["contents"].items()
     }
-    missing = "clang" if not find_clang() else "llvm-strip" if not find_strip() else None
+    missing = missing_tool()
     if units and module.check_mode and missing:
         module.warn(f"no {missing} on {os.uname().nodename} yet: what it will make is not known")
         programs |= {unit.source: {"content": None, "sha256": None, "bytes": None} for unit in units}

@@ -12,8 +12,8 @@ description:
     C(<folder>/latest) points to it. Earlier reports stay.
   - Where nothing was measured, nothing is written. Where only some pairs of host and target were measured, the others'
     runs are taken over from the latest report.
-  - The role csd_bench makes C(report.html) beside it of RV(page), by its template. Charts need matplotlib in the Python
-    that runs this module; without it the page has its tables, and says why there are no charts.
+  - C(report.html) beside it shows the report to people. Charts need matplotlib in the Python that runs this module;
+    without it the page has its tables, and says why there are no charts.
   - Every run is held against the known answer before anything is written.
 options:
   folder:
@@ -57,10 +57,6 @@ actions:
   returned: success
   type: list
   elements: str
-page:
-  description: What the page of a report that was just written shows; its charts are drawn.
-  returned: when a report was written
-  type: dict
 path:
   description: The latest report.
   returned: success
@@ -75,27 +71,19 @@ summary:
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.bench.figures import page
 from ansible.module_utils.hello_ebpf.bench.report import assemble
 from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
 from ansible.module_utils.hello_ebpf.bench.summary import summary
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "folder": {"type": "path", "required": True},
-    "results": {"type": "list", "elements": contents.mapping, "required": True},
-    "rpc": {"type": contents.mapping},
-    "absent_hosts": {"type": "list", "elements": "str", "default": []},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("results", "rpc")), supports_check_mode=True)
     asked = module.params
     folder = Path(asked["folder"])
     results = {result["label"]: result for result in asked["results"]}
@@ -113,6 +101,7 @@ def main() -> None:
     with errors_told(module):
         outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
     lines = summary(outcome.after) if outcome.after else []
+    # Of what the page shows, with its charts, the action plugin makes report.html.
     shown = {"page": page(outcome.after)} if outcome.changed and not module.check_mode else {}
     exit_with(module, outcome, render, path=str(folder / LATEST / NAME), summary=lines, **shown)
 

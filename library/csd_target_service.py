@@ -203,11 +203,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.arguments import CSD_TARGET_SERVICE, SPDK_TARGET
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.services import Service
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
+from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
 from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
@@ -221,17 +221,14 @@ from ansible.module_utils.hello_ebpf.target_service import (
 )
 from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
-# Files' contents stay out of the log, and the bdevs are those of spdk_target.
-ARGUMENTS = CSD_TARGET_SERVICE | {
-    "programs": {"type": "list", "elements": contents.mapping, "default": []},
-    "built": {"type": contents.mapping, "default": {}},
-    "bdevs": SPDK_TARGET["bdevs"] | {"default": []},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    # The bdevs are those of spdk_target.
+    module = AnsibleModule(
+        arguments(DOCUMENTATION, files=("programs", "built")) | {"bdevs": BDEVS | {"default": []}},
+        supports_check_mode=True,
+    )
     # The target has to get through the folders that are made, however closed the calling shell's umask is.
     os.umask(0o022)
     with errors_told(module):

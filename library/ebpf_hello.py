@@ -42,15 +42,13 @@ msg:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.ebpf_hello import Hello
 from ansible.module_utils.hello_ebpf.plan import errors_told
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"program": {"type": "path", "default": "/opt/hello_ebpf/examples/bin/minimal"}},
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     hello = Hello(module.run_command, Path(module.params["program"]))
     if module.check_mode and hello.missing:
         module.exit_json(changed=False, msg=f"{', '.join(hello.missing)} will be there; nothing to run yet")

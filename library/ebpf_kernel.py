@@ -66,20 +66,14 @@ import dataclasses
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.ebpf_kernel import EbpfKernel, render
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.release import check_release
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "os_release": {"type": "path", "default": "/etc/os-release"},
-            "run_programs": {"type": "bool", "default": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     kernel = EbpfKernel(module.run_command, run_programs=module.params["run_programs"])
     present = module.params["state"] == "present"
     plan, predict = (kernel.plan, kernel.predict) if present else (kernel.plan_absent, kernel.predict_absent)

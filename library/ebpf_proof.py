@@ -43,12 +43,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.ebpf_proof import find_tools, prove
 from ansible.module_utils.hello_ebpf.plan import errors_told
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"run_programs": {"type": "bool", "default": True}}, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     tools = find_tools(module.run_command)
     if module.check_mode and tools.missing:
         module.exit_json(changed=False, msg=f"{', '.join(tools.missing)} will be installed; nothing to prove yet")

@@ -58,28 +58,20 @@ actions:
 
 import os
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.files import LEADS_TO
 from ansible.module_utils.hello_ebpf.lab_file import LabFile
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-ARGUMENTS: dict[str, Any] = {
-    "owner": {"type": "str", "required": True},
-    "path": {"type": "path"},
-    "target": {"type": "path"},
-    "content": {"type": "str"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-}
-
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        ARGUMENTS,
+        arguments(DOCUMENTATION),
         supports_check_mode=True,
         required_if=[("state", "present", ("path",))],
         mutually_exclusive=[("target", "content")],

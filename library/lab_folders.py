@@ -51,6 +51,7 @@ from functools import partial
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.plan import Step, converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.removal import rmdir
 
@@ -95,7 +96,7 @@ def render(found: Empty) -> str:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule({"paths": {"type": "list", "elements": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     work = Folders([Path(path) for path in module.params["paths"]])
     with errors_told(module):
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)

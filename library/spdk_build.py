@@ -201,58 +201,26 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.plan import converge, exit_with
+from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.release import platform_name
 from ansible.module_utils.hello_ebpf.spdk_build.lock import locked
-from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Patch, Request
+from ansible.module_utils.hello_ebpf.spdk_build.request import Patch, Request
 from ansible.module_utils.hello_ebpf.spdk_build.stages import SpdkAbsent, SpdkBuild, render, render_absent
 
 NO_LOCK = -1
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "stage": {"type": "str", "choices": ["plan", *STAGES], "default": "plan"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "version": {"type": "str", "required": True},
-    "source": {"type": "str", "choices": ["ceph", "git", "archive"], "default": "ceph"},
-    "manifest": {"type": "str", "default": ""},
-    "debian_suites": {"type": "list", "elements": "str", "default": []},
-    "debian_mirror": {"type": "str", "default": ""},
-    "sha256": {"type": "str", "default": ""},
-    "git_url": {"type": "str", "default": "https://github.com/spdk/spdk"},
-    "git_version": {"type": "str", "default": "v20.07"},
-    "git_commit": {"type": "str", "default": ""},
-    "git_submodule_urls": {"type": "dict", "default": {}},
-    "archive": {"type": "str", "default": ""},
-    "prefix": {"type": "path", "default": "/opt/hello_ebpf/spdk"},
-    "cache": {"type": "path", "default": "/var/cache/hello_ebpf/spdk"},
-    "log": {"type": "path", "default": "/var/log/hello_ebpf/spdk-build.log"},
-    "cpu": {"type": "str", "choices": ["x86-64-v2", "x86-64-v3"], "default": "x86-64-v2"},
-    "jobs": {"type": "int", "default": 0},
-    "debug_info": {"type": "bool", "default": False},
-    "sanitize": {"type": "bool", "default": False},
-    "patches": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"name": {"type": "str", "required": True}, "content": {"type": contents.text, "required": True}},
-    },
-    "lock_seconds": {"type": "int", "default": 900},
-}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("content",)), supports_check_mode=True)
     # What is installed is for everybody, however closed the calling shell's umask is.
     os.umask(0o022)
     request = request_of(module.params)
-    try:
+    with errors_told(module, log=str(request.log)):
         if module.params["state"] == "absent":
             _absent(module, request)
         else:
             _present(module, request)
-    except LabError as error:
-        module.fail_json(msg=str(error), log=str(request.log))
 
 
 def request_of(asked: dict[str, Any]) -> Request:

@@ -70,39 +70,42 @@ sent:
   type: bool
 """
 
+
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.jsonrpc import Call
-from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-from ansible.module_utils.hello_ebpf.single_rpc import SingleRpc
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "method": {"type": "str", "required": True},
-    "params": {"type": "dict", "default": {}},
-    "changes": {"type": "bool", "default": False},
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "timeout": {"type": "float", "default": 60},
-    "wait": {"type": "float", "default": 0},
-}
+from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError
+from ansible.module_utils.hello_ebpf.plan import errors_told
+from ansible.module_utils.hello_ebpf.spdk_target.reconcile import refuse_false
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
-    call = Call(asked["method"], asked["params"])
-    work = SingleRpc(
-        asked["socket"],
-        call,
-        asked["changes"],
-        check=module.check_mode,
-        timeout=asked["timeout"],
-        wait=asked["wait"],
-    )
-    with errors_told(module):
-        outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
-    exit_with(module, outcome, work.render, result=work.result, sent=work.sent)
+    call, changes = Call(asked["method"], asked["params"]), asked["changes"]
+    sent, result = False, None
+    if not (changes and module.check_mode):
+        with errors_told(module):
+            sent, result = send(asked, call, check=module.check_mode)
+            if changes:
+                refuse_false(call, result)
+    diff = {"before": f"not sent: {call}\n", "after": f"sent: {call}\n"} if changes else {"before": "", "after": ""}
+    actions = [f"call {call}"] if changes else []
+    module.exit_json(changed=changes, actions=actions, diff=diff, result=result, sent=sent)
+
+
+def send(asked: dict[str, Any], call: Call, *, check: bool) -> tuple[bool, Any]:
+    """Send a call: whether it was sent, and the answer."""
+    try:
+        with Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"]) as client:
+            return True, client.call(call.method, call.params)
+    except NoTargetError:
+        # In check mode the target may be one that this very play would have started.
+        if check:
+            return False, None
+        raise
 
 
 if __name__ == "__main__":

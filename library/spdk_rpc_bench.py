@@ -92,22 +92,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf import rpc_bench
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.jsonrpc import NoTargetError
 from ansible.module_utils.hello_ebpf.plan import Outcome, errors_told
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "rpc_py": {"type": "path", "default": "/opt/hello_ebpf/spdk/current/scripts/rpc.py"},
-    "address": {"type": "str", "default": "127.0.0.1"},
-    "service_id": {"type": "str", "default": "4429"},
-    "repeats": {"type": "int", "default": 7},
-    "state": {"type": "str", "choices": ["measured", "absent"], "default": "measured"},
-}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     figures, actions = None, []
     with errors_told(module):

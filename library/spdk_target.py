@@ -365,19 +365,18 @@ target_running:
 from contextlib import ExitStack
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.jsonrpc import Client, NoTargetError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
 from ansible.module_utils.hello_ebpf.spdk_target.model import as_data
-from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler
+from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler, connect
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(SPDK_TARGET, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     with errors_told(module), ExitStack() as connection:
         run(module, connection)
 
@@ -389,14 +388,7 @@ def run(module: AnsibleModule, connection: ExitStack) -> None:
     if options.absent and options.purge:
         raise LabError("state: absent with purge: true", "two contrary requests", "for an empty target use purge alone")
     asked = declared(params, check=module.check_mode)
-    client: Client | None = None
-    try:
-        client = connection.enter_context(Client(params["socket"], timeout=params["timeout"], wait=params["wait"]))
-    except NoTargetError as error:
-        if not (module.check_mode or options.absent):
-            raise
-        if not options.absent:
-            module.warn(f"{error.found} at {params['socket']}: planned for the target as it will start")
+    client = connect(module, connection, absent=options.absent)
     work = Reconciler(client, asked, options, params["config_file"], module.check_mode)
     outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     exit_with(

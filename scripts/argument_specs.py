@@ -3,7 +3,7 @@
 
     .venv/bin/python scripts/argument_specs.py
 
-- module_utils/hello_ebpf/arguments.py: their argument specs, for managed hosts, whose Python reads no YAML.
+- module_utils/hello_ebpf/spdk_target/options.py: the bdevs, which csd_target_service takes like spdk_target.
 - roles/csd_target/meta/argument_specs.yml: the keys of the variables that the role hands on to them.
 
 To be run when one of these options has changed; tests/unit/test_argument_specs.py says so.
@@ -20,9 +20,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ARGUMENTS = ROOT / "module_utils/hello_ebpf/arguments.py"
+BDEVS = ROOT / "module_utils/hello_ebpf/spdk_target/options.py"
 ROLE = ROOT / "roles/csd_target/meta/argument_specs.yml"
-MODULES = ("spdk_target", "csd_program", "csd_target_service")
 HANDED_ON = {
     "transports": "spdk_target",
     "bdevs": "spdk_target",
@@ -34,13 +33,11 @@ NOT_HANDED_ON = {"path"}
 ROLES_OWN = {"source"}
 HEADER = '''\
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What the target's modules take. scripts/argument_specs.py writes it from their DOCUMENTATION: change it there."""
+"""The bdevs that can be declared. scripts/argument_specs.py writes it from spdk_target's DOCUMENTATION."""
 
 from __future__ import annotations
 
 from typing import Any
-
-Arguments = dict[str, dict[str, Any]]
 
 '''
 
@@ -92,9 +89,8 @@ def _keys(lines: str) -> dict[str, str]:
 
 def main() -> None:
     """Write both."""
-    specs = "".join(f"{module.upper()}: Arguments = {arguments(module)!r}\n" for module in MODULES)
-    ARGUMENTS.write_text(HEADER + specs)
-    subprocess.run([Path(sys.executable).with_name("ruff"), "format", "--quiet", ARGUMENTS], check=True)
+    BDEVS.write_text(f"{HEADER}BDEVS: dict[str, Any] = {arguments('spdk_target')['bdevs']!r}\n")
+    subprocess.run([Path(sys.executable).with_name("ruff"), "format", "--quiet", BDEVS], check=True)
     ROLE.write_text(role())
 
 

@@ -22,7 +22,7 @@ import ansible.module_utils
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
-from ansible.module_utils.hello_ebpf.spdk_build.files import sha256_of  # noqa: E402
+from ansible.module_utils.hello_ebpf.files import sha256_of  # noqa: E402
 from ansible.module_utils.hello_ebpf.spdk_build.lock import locked  # noqa: E402
 from ansible.module_utils.hello_ebpf.spdk_build.request import STAGES, Patch, Request  # noqa: E402
 from ansible.module_utils.hello_ebpf.spdk_build.stages import SpdkBuild  # noqa: E402

@@ -1,20 +1,23 @@
-"""report.html from a report, as the role csd_bench makes it: its template over what csd_report returns as page."""
+"""report.html from a report, as the task csd_report makes it: the action plugin's page of what the module returns."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from ansible.module_utils.hello_ebpf.bench.page import page
+from ansible.module_utils.hello_ebpf.bench.figures import page
 
-TEMPLATE = Path(__file__).resolve().parents[1] / "roles/csd_bench/templates/report.html.j2"
+_PLUGIN = Path(__file__).resolve().parents[1] / "plugins/action/csd_report.py"
+_spec = importlib.util.spec_from_file_location("csd_report_action", _PLUGIN)
+assert _spec is not None
+assert _spec.loader is not None
+action = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(action)
+TEMPLATE: Path = action.TEMPLATE
 
 
 def html(report: Mapping[str, Any]) -> str:
-    """With the settings that ansible.builtin.template has."""
-    environment = jinja2.Environment(
-        trim_blocks=True, keep_trailing_newline=True, autoescape=False
-    )  # the template escapes
-    return environment.from_string(TEMPLATE.read_text()).render(__csd_bench_page=page(report))
+    """The page of a report."""
+    return str(action.html(page(report)))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import spdk_build
+from ansible.module_utils.hello_ebpf import arguments as documented
 from ansible.module_utils.hello_ebpf.spdk_build.request import Request
 
 VERSION_H = """\
@@ -76,7 +77,7 @@ def arguments(folder: Path, **further: Any) -> dict[str, Any]:
 
 def request(asked: dict[str, Any]) -> Request:
     """The request that the module makes of its arguments."""
-    defaults = {name: option.get("default") for name, option in spdk_build.ARGUMENTS.items()}
+    defaults = {name: option.get("default") for name, option in documented.arguments(spdk_build.DOCUMENTATION).items()}
     return spdk_build.request_of({**defaults, **asked})
 
 

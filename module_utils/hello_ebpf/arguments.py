@@ -1,165 +1,68 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What the target's modules take. scripts/argument_specs.py writes it from their DOCUMENTATION: change it there."""
+"""What a module takes, read out of its DOCUMENTATION, so that it is written once.
+
+Managed hosts need not have a YAML parser. This one knows what the options of our modules are written in: mappings by
+their indentation, and scalars and lists on the line of their key. tests/unit/test_argument_specs.py holds it against
+PyYAML, for every module.
+"""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Collection
 from typing import Any
 
-Arguments = dict[str, dict[str, Any]]
+from . import contents
 
-SPDK_TARGET: Arguments = {
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "timeout": {"type": "float", "default": 60},
-    "wait": {"type": "float", "default": 0},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "purge": {"type": "bool", "default": False},
-    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
-    "config_file": {"type": "path"},
-    "transports": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "type": {"type": "str", "choices": ["TCP"], "default": "TCP"},
-            "c2h_success": {"type": "bool", "default": False},
-            "max_queue_depth": {"type": "int"},
-            "max_io_qpairs_per_ctrlr": {"type": "int"},
-            "in_capsule_data_size": {"type": "int"},
-            "max_io_size": {"type": "int"},
-            "io_unit_size": {"type": "int"},
-            "max_aq_depth": {"type": "int"},
-            "num_shared_buffers": {"type": "int"},
-            "buf_cache_size": {"type": "int"},
-            "dif_insert_or_strip": {"type": "bool"},
-            "sock_priority": {"type": "int"},
-            "abort_timeout_sec": {"type": "int"},
-            "association_timeout": {"type": "int"},
-            "max_connections": {"type": "int"},
-            "max_connections_per_host": {"type": "int"},
-            "max_pending_connections": {"type": "int"},
-            "connect_timeout": {"type": "int"},
-            "transfer_timeout": {"type": "int"},
-            "max_buffers_per_host": {"type": "int"},
-        },
-    },
-    "bdevs": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "name": {"type": "str", "required": True},
-            "type": {
-                "type": "str",
-                "choices": ["malloc", "csd_ram", "aio", "null", "csd_slm", "csd_compute"],
-                "required": True,
-            },
-            "size_megabytes": {"type": "int"},
-            "blocks": {"type": "int"},
-            "block_size": {"type": "int"},
-            "uuid": {"type": "str"},
-            "filename": {"type": "path"},
-            "slots": {"type": "int"},
-            "max_active": {"type": "int"},
-            "max_range_sets": {"type": "int"},
-            "max_program_bytes": {"type": "int"},
-            "max_total_bytes": {"type": "int"},
-            "program_type": {"type": "int"},
-        },
-    },
-    "subsystems": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "nqn": {"type": "str", "required": True},
-            "serial": {"type": "str"},
-            "model": {"type": "str"},
-            "max_namespaces": {"type": "int"},
-            "allow_any_host": {"type": "bool", "default": False},
-            "hosts": {
-                "type": "list",
-                "elements": "raw",
-                "options": {
-                    "nqn": {"type": "str", "required": True},
-                    "programs": {"type": "str", "choices": ["load", "run"]},
-                },
-            },
-            "programs": {"type": "str", "choices": ["load", "run"], "default": "load"},
-            "namespaces": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "nsid": {"type": "int", "required": True},
-                    "bdev": {"type": "str", "required": True},
-                    "uuid": {"type": "str"},
-                    "nguid": {"type": "str"},
-                    "eui64": {"type": "str"},
-                },
-            },
-            "listeners": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "transport": {"type": "str", "choices": ["TCP"], "default": "TCP"},
-                    "family": {"type": "str", "choices": ["ipv4", "ipv6"]},
-                    "address": {"type": "str", "required": True},
-                    "service_id": {"type": "str", "default": "4420"},
-                },
-            },
-        },
-    },
-}
-CSD_PROGRAM: Arguments = {
-    "programs": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "compute": {"type": "str", "required": True},
-            "slot": {"type": "int", "required": True},
-            "source": {"type": "str"},
-            "path": {"type": "path"},
-            "state": {"type": "str", "choices": ["active", "present", "absent"], "default": "active"},
-            "program_type": {"type": "int"},
-            "pid": {"type": "int"},
-            "record_bytes": {"type": "int"},
-            "stride_bytes": {"type": "int"},
-            "state_bytes": {"type": "int"},
-            "emit": {"type": "str", "choices": ["record", "offset", "nothing"]},
-        },
-    },
-    "built": {"type": "dict", "default": {}},
-    "purge": {"type": "bool", "default": False},
-    "config_file": {"type": "path"},
-    "socket": {"type": "path", "default": "/run/hello_ebpf/spdk.sock"},
-    "timeout": {"type": "float", "default": 60},
-    "wait": {"type": "float", "default": 0},
-}
-CSD_TARGET_SERVICE: Arguments = {
-    "state": {"choices": ["started", "absent"], "default": "started", "type": "str"},
-    "name": {"default": "csd_target", "type": "str"},
-    "program": {"type": "path", "required": True},
-    "rpc_socket": {"type": "path", "required": True},
-    "config_file": {"type": "path", "required": True},
-    "log": {"type": "path", "required": True},
-    "user": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "data": {"type": "list", "elements": "path", "default": []},
-    "idle_priority": {"type": "bool", "default": False},
-    "protection": {"type": "str", "choices": ["wanted", "required"], "default": "wanted"},
-    "workers": {"type": "bool", "default": False},
-    "compiler": {"type": "bool", "default": True},
-    "programs": {"type": "list", "elements": "dict", "default": []},
-    "built": {"type": "dict", "default": {}},
-    "worker_cpus": {"type": "list", "elements": "int", "default": []},
-    "program_cpu_milliseconds": {"type": "int", "default": 10000},
-    "program_faults": {"type": "int", "default": 3},
-    "programs_policy": {"type": "str", "choices": ["isolated", "verified"], "default": "isolated"},
-    "core_mask": {"default": "0x1", "type": "str"},
-    "memory_megabytes": {"default": 448, "type": "int"},
-    "page_kilobytes": {"default": 2048, "type": "int"},
-    "pci": {"default": False, "type": "bool"},
-    "share_cores": {"default": False, "type": "bool"},
-    "ready_seconds": {"default": 30, "type": "int"},
-    "given_before": {"type": "list", "elements": "path", "default": []},
-    "rebuilt": {"default": False, "type": "bool"},
-    "bdevs": {"type": "list", "elements": "dict", "default": []},
-    "recreate": {"type": "str", "choices": ["never", "keep_data", "lose_data"], "default": "never"},
-}
+Arguments = dict[str, dict[str, Any]]
+# The type of an option that carries whole files, by the documented one.
+FILES = {"dict": contents.mapping, "str": contents.text}
+
+
+def arguments(documentation: str, *, files: Collection[str] = ()) -> Arguments:
+    """The argument spec of a module.
+
+    Args:
+        documentation: its DOCUMENTATION.
+        files: options, or suboptions, that carry whole files, which the managed host's log does not get.
+    """
+    return _spec(_keys(documentation.splitlines())["options"], files)
+
+
+def _spec(options: list[str], files: Collection[str]) -> Arguments:
+    spec: Arguments = {}
+    for name, lines in _keys(options[1:]).items():
+        keys = _keys(lines[1:])
+        option = {key: _value(keys[key][0]) for key in keys if key not in ("description", "suboptions")}
+        if "suboptions" in keys:
+            option["options"] = _spec(keys["suboptions"], files)
+        if name in files:
+            kind = "elements" if "elements" in option else "type"
+            option[kind] = FILES[option[kind]]
+        spec[name] = option
+    return spec
+
+
+def _keys(lines: list[str]) -> dict[str, list[str]]:
+    """The keys of a mapping, each with what stands behind it on its line, then the lines below it."""
+    lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    keys: dict[str, list[str]] = {}
+    for line in lines:
+        if line[indent] != " ":
+            key, _, behind = line.partition(":")
+            below = keys[key.strip()] = [behind.strip()]
+        else:
+            below.append(line)
+    return keys
+
+
+def _value(text: str) -> Any:
+    if text.startswith("["):
+        return [_value(item.strip()) for item in text[1:-1].split(",") if item]
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

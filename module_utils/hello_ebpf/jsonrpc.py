@@ -20,7 +20,8 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -151,8 +152,10 @@ class Client:
         requests = b"".join(_encode(identifier, call) for identifier, call in waiting.items())
         answers: dict[int, dict[str, Any]] = {}
         deadline = time.monotonic() + self.timeout
-        asked = _summary(calls)
-        self._send(requests, asked, deadline)
+        asked = "; ".join(map(str, calls))
+        with self._failures_told(asked):
+            self._socket.settimeout(_remaining(deadline))
+            self._socket.sendall(requests)
         while waiting:
             answer = self._receive(asked, deadline)
             identifier = self._match(answer, waiting, asked)
@@ -180,27 +183,14 @@ class Client:
             else:
                 return connection
 
-    def _send(self, requests: bytes, asked: str, deadline: float) -> None:
-        try:
-            self._socket.settimeout(_remaining(deadline))
-            self._socket.sendall(requests)
-        except TimeoutError as error:
-            raise self._no_answer(asked) from error
-        except OSError as error:
-            raise self._ended(asked, error) from error
-
     def _receive(self, asked: str, deadline: float) -> dict[str, Any]:
         while True:
             answer = self._take_answer()
             if answer is not None:
                 return answer
-            try:
+            with self._failures_told(asked):
                 self._socket.settimeout(_remaining(deadline))
                 data = self._socket.recv(256 * 1024)
-            except TimeoutError as error:
-                raise self._no_answer(asked) from error
-            except OSError as error:
-                raise self._ended(asked, error) from error
             if not data:
                 raise self._ended(asked, None)
             self._received += data
@@ -238,13 +228,20 @@ class Client:
             fix="check that this socket belongs to an SPDK target",
         )
 
-    def _no_answer(self, asked: str) -> LabError:
-        return LabError(
-            asked=f"{asked} at {self.path}",
-            found=f"no whole answer within {self.timeout:g} s ({len(self._received)} bytes came)",
-            fix="look at the target's log and load; it may still carry the call out, so read its state again before "
-            "anything else, or give it a longer timeout",
-        )
+    @contextmanager
+    def _failures_told(self, asked: str) -> Iterator[None]:
+        """Say of a socket that failed what was asked, and what to do."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise LabError(
+                asked=f"{asked} at {self.path}",
+                found=f"no whole answer within {self.timeout:g} s ({len(self._received)} bytes came)",
+                fix="look at the target's log and load; it may still carry the call out, so read its state again "
+                "before anything else, or give it a longer timeout",
+            ) from error
+        except OSError as error:
+            raise self._ended(asked, error) from error
 
     def _ended(self, asked: str, error: OSError | None) -> LabError:
         how = f"the connection broke: {error.strerror}" if error else "the target closed the connection"
@@ -268,10 +265,6 @@ def _encode(identifier: int, call: Call) -> bytes:
             fix="split the call",
         )
     return encoded
-
-
-def _summary(calls: Iterable[Call]) -> str:
-    return "; ".join(str(call) for call in calls)
 
 
 def _remaining(deadline: float) -> float:

@@ -125,12 +125,12 @@ def _undo(done: Sequence[Step]) -> list[str]:
 
 
 @contextmanager
-def errors_told(module: AnsibleModule) -> Iterator[None]:
-    """End the module with the words of a LabError."""
+def errors_told(module: AnsibleModule, **result: Any) -> Iterator[None]:
+    """End the module with the words of a LabError, and these values."""
     try:
         yield
     except LabError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), **result)
 
 
 def exit_with(

@@ -36,6 +36,16 @@ def running(proc: Path = PROC) -> Iterator[Process]:
                 yield process
 
 
+def open_files(pid: int, proc: Path = PROC) -> set[str]:
+    """What a process has open; empty where it has ended meanwhile, or belongs to somebody whom we may not look at."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in (proc / str(pid) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(entry.readlink()))
+    return found
+
+
 def link_of(path: Path) -> str:
     """Where a link below /proc/PID leads."""
     try:

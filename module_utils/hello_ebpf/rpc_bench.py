@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .bench import spread
 from .errors import LabError
 from .jsonrpc import Client
 from .plan import Outcome, converge
@@ -144,8 +145,4 @@ def _run(*commands: Sequence[str]) -> None:
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    return {
-        "min": round(min(seconds), 6),
-        "median": round(statistics.median(seconds), 6),
-        "max": round(max(seconds), 6),
-    }
+    return {name: round(value, 6) for name, value in spread.of(seconds).items()}

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hello_ebpf.csd_program.machine_code import compile_elf, identity
+from ansible.module_utils.hello_ebpf.csd_program.compile import compile_elf, identity
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
 

@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 import spdk_target
 import yaml
-from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError, RpcError
 from ansible.module_utils.hello_ebpf.spdk_target import reconcile, saved
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
+from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree
 from ansible.module_utils.hello_ebpf.target_start import start
 from spdk.rpc.client import JSONRPCClient, JSONRPCException  # type: ignore[import-untyped]
@@ -320,9 +320,7 @@ def test_a_lab_of_before_comes_up_in_less_memory(tmp_path: Path) -> None:
     ]
     saved.write_file(str(file), {"bdev": bdev, "nvmf": nvmf})
     bdevs: list[dict[str, Any]] = defaults["csd_target_bdevs"]
-    asked = declared(
-        {"bdevs": [{**dict.fromkeys(SPDK_TARGET["bdevs"]["options"]), **one} for one in bdevs]}, check=True
-    )
+    asked = declared({"bdevs": [{**dict.fromkeys(BDEVS["options"]), **one} for one in bdevs]}, check=True)
     start(file, asked, "lose_data").write()
     drive = LiveTarget(tmp_path, CSD_TGT)
     drive.start("--json", str(file))

@@ -38,7 +38,7 @@ HOPS = (
     ("plugins/action/check_variables.py", "wrong_values"),
     ("plugins/variable_names.py", "wrong_names"),
     ("roles/csd_target/tasks/objects.yml", "csd_target_subsystems"),
-    ("module_utils/hello_ebpf/arguments.py", "SPDK_TARGET"),
+    ("module_utils/hello_ebpf/arguments.py", "arguments"),
     ("library/spdk_target.py", "run"),
     ("module_utils/hello_ebpf/spdk_target/declare.py", "declared"),
     ("module_utils/hello_ebpf/spdk_target/declare.py", "_subsystem"),
@@ -51,7 +51,6 @@ HOPS = (
     ("module_utils/hello_ebpf/spdk_target/reconcile.py", "write"),
     ("module_utils/hello_ebpf/jsonrpc.py", "call"),
     ("module_utils/hello_ebpf/jsonrpc.py", "batch"),
-    ("module_utils/hello_ebpf/jsonrpc.py", "_send"),
 )
 #: Verbs whose time is told, and what is run for each.
 VERBS = {

@@ -24,7 +24,6 @@ FILE_CLOCK = 5  # Linux's CLOCK_REALTIME_COARSE, which stamps files
 # Who takes single files away by name, and what tells that they are the lab's. A new one has to say so here.
 UNLINKS = {
     "module_utils/hello_ebpf/backing_file.py": "noted in made.py, with its identity",
-    "module_utils/hello_ebpf/bench/store.py": "a half of its own name, in the user's folder of reports",
     "module_utils/hello_ebpf/files.py": "a half of its own name, and for whoever calls put, which counts as removing",
     "module_utils/hello_ebpf/hugepages_host.py": "first line or record of the role hugepages",
     "module_utils/hello_ebpf/lab_file.py": "noted in made.py, or a link to the asked target",
@@ -33,7 +32,6 @@ UNLINKS = {
     "module_utils/hello_ebpf/nvme_filesystem.py": "links of the unit of a mount that our line in fstab names",
     "module_utils/hello_ebpf/spdk_build/compile.py": "in a claimed folder",
     "module_utils/hello_ebpf/spdk_build/fetch.py": "in a claimed folder",
-    "module_utils/hello_ebpf/spdk_target/saved.py": "a temporary file of its own",
     "module_utils/hello_ebpf/supervisors.py": "a unit with our first line, a pidfile in the run folder",
     "module_utils/hello_ebpf/target_service.py": "noted in made.py",
     "module_utils/hello_ebpf/distribution/folder.py": "packages by the names that the lab gives them",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
+from ansible.module_utils.hello_ebpf.files import sha256_of
 from ansible.module_utils.hello_ebpf.release import os_release
 from ansible.module_utils.hello_ebpf.spdk_build import manifest, recipe
 from ansible.module_utils.hello_ebpf.spdk_build.fetch import check_size, verify
-from ansible.module_utils.hello_ebpf.spdk_build.files import sha256_of
 from ansible.module_utils.hello_ebpf.spdk_build.request import Request
 from ansible.module_utils.hello_ebpf.spdk_build.unpack import version_of
 

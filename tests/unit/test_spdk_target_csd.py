@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import spdk_target
-from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
 from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree, as_data, render
+from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree, tree_from_saved
 
 from module_run import run_module
@@ -40,7 +40,7 @@ NO_RIGHTS: Exchange = {
 
 def asked(*bdevs: dict[str, Any]) -> Tree:
     """A declaration, as the module's arguments make it."""
-    every = dict.fromkeys(SPDK_TARGET["bdevs"]["options"])
+    every = dict.fromkeys(BDEVS["options"])
     return declared({"bdevs": [{**every, **bdev} for bdev in bdevs]}, check=False)
 
 

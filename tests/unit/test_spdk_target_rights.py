@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
+import spdk_target
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
@@ -22,7 +23,8 @@ RUNS = {"nqn": GUEST, "programs": "run"}
 
 def asked(**subsystem: Any) -> Tree:
     """A declaration, as the module's arguments make it."""
-    every = {**dict.fromkeys(SPDK_TARGET["subsystems"]["options"]), "programs": "load", "allow_any_host": False}
+    keys = arguments(spdk_target.DOCUMENTATION)["subsystems"]["options"]
+    every = {**dict.fromkeys(keys), "programs": "load", "allow_any_host": False}
     return declared({"subsystems": [{**every, "nqn": NQN, **subsystem}]}, check=False)
 
 

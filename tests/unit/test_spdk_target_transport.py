@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.hello_ebpf.arguments import SPDK_TARGET
+import spdk_target
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
 from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
@@ -42,4 +43,4 @@ def test_another_limit_of_a_transport_that_is_there_is_refused() -> None:
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_the_module_takes_them(name: str) -> None:
-    assert SPDK_TARGET["transports"]["options"][name] == {"type": "int"}
+    assert arguments(spdk_target.DOCUMENTATION)["transports"]["options"][name] == {"type": "int"}

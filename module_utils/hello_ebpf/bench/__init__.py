@@ -4,6 +4,6 @@
 program: the C program csd_bench, which moves and measures. dataset: the records on a device, as a state. settings: how
 it is measured. measurement: the runs of one host against one namespace. target: what it tells about itself. engine:
 what a record costs there. link: a slower network. host: what the machine is. report: measurements into one report,
-pure; spread, ratios, headlines, pairs: its parts. store: the report's folder on the controller. summary, page: the
-report for people; figures*, tables, charts, units: the page's parts.
+pure; spread, ratios, headlines, pairs: its parts. store: the report's folder on the controller. summary, figures: the
+report for people; figures_*, tables, charts, units: the page's parts.
 """

@@ -1,37 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""The arguments that csd_dataset and csd_bench share."""
+"""The arguments that csd_dataset and csd_bench share: what they mean, and what is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 from .. import names
 from ..errors import LabError, refuse
-from .program import Place
+from .program import Place, Program, is_unavailable
 
 MAX_RECORDS = 2**32 - 1
 MAX_SEED = 2**63 - 1
-
-PLACE: dict[str, dict[str, Any]] = {
-    "program": {"type": "path", "default": "/opt/hello_ebpf/csd_bench/bin/csd_bench"},
-    "initiator": {"type": "str", "choices": ["kernel", "spdk"], "required": True},
-    "path": {"type": "path", "default": ""},
-    "address": {"type": "str", "default": ""},
-    "service_id": {"type": "str", "default": "4420"},
-    "subsystem_nqn": {"type": "str", "default": ""},
-    "host_nqn": {"type": "str", "default": ""},
-    "nsid": {"type": "int", "default": 1},
-    "uuid": {"type": "str", "default": ""},
-    "device_bytes": {"type": "int", "default": 0},
-    "records": {"type": "int", "required": True},
-    "seed": {"type": "int", "required": True},
-    "memory_megabytes": {"type": "int", "default": 256},
-    "core": {"type": "int"},
-    "timeout": {"type": "float", "default": 3600},
-    "if_unavailable": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
-}
 
 PLACE_RULES = {
     "address": names.address,
@@ -41,9 +26,21 @@ PLACE_RULES = {
 }
 
 
-def place_of(asked: Mapping[str, Any]) -> Place:
-    """The place that the arguments name."""
-    return Place(**{field.name: asked[field.name] for field in fields(Place)})
+def program_of(asked: Mapping[str, Any]) -> Program:
+    """The program, with the place and the data set that the arguments name."""
+    place = Place(**{field.name: asked[field.name] for field in fields(Place)})
+    return Program(Path(asked["program"]), place, asked["records"], asked["seed"], timeout=asked["timeout"])
+
+
+@contextmanager
+def errors_told(module: AnsibleModule, **unavailable: Any) -> Iterator[None]:
+    """End the module with the words of a LabError; with these values where what is unavailable is only reported."""
+    try:
+        yield
+    except LabError as error:
+        if module.params["if_unavailable"] == "report" and is_unavailable(error):
+            module.exit_json(changed=False, actions=[], unavailable=str(error), **unavailable)
+        module.fail_json(msg=str(error))
 
 
 def check_dataset(asked: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -11,15 +10,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ..files import sha256_of, text_in
+from ..release import os_release
+
 # What systemd-detect-virt calls machines whose processor is a program.
 EMULATORS = ("qemu", "bochs")
 
 
 def facts(root: Path = Path("/"), hypervisor: str | None = None) -> dict[str, str | int | bool]:
     """Kernel, CPU, memory, distribution; whether the CPU is emulated, so that its figures say nothing."""
-    cpu = [line for line in _lines(root / "proc/cpuinfo") if line.startswith("model name")]
-    memory = [line for line in _lines(root / "proc/meminfo") if line.startswith("MemTotal:")]
-    release = dict(line.split("=", 1) for line in _lines(root / "etc/os-release") if "=" in line)
+    cpu = [line for line in text_in(root / "proc/cpuinfo").splitlines() if line.startswith("model name")]
+    memory = [line for line in text_in(root / "proc/meminfo").splitlines() if line.startswith("MemTotal:")]
+    release = os_release(text_in(root / "etc/os-release"))
     model = cpu[0].partition(":")[2].strip() if cpu else platform.machine()
     hypervisor = _hypervisor() if hypervisor is None else hypervisor
     return {
@@ -28,7 +30,7 @@ def facts(root: Path = Path("/"), hypervisor: str | None = None) -> dict[str, st
         "emulated": hypervisor in EMULATORS or "QEMU TCG" in model,
         "cores": os.cpu_count() or 1,
         "memory_bytes": int(memory[0].split()[1]) * 1024 if memory else 0,
-        "distribution": release.get("PRETTY_NAME", "unknown").strip('"'),
+        "distribution": release.get("PRETTY_NAME", "unknown"),
     }
 
 
@@ -39,13 +41,6 @@ def _hypervisor() -> str:
     except OSError:
         return ""
     return done.stdout.strip()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def spdk_build(stamp: Path) -> dict[str, str]:
@@ -66,7 +61,6 @@ def spdk_build(stamp: Path) -> dict[str, str]:
 def digest(path: Path) -> str:
     """SHA-256 of a file; empty where it is not there."""
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return ""

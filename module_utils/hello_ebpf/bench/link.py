@@ -20,11 +20,15 @@ NETEM = "netem"
 TBF = "tbf"
 
 
-def run_tc(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run(program: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["tc", *words], capture_output=True, text=True, check=False)
+        return subprocess.run([program, *words], capture_output=True, text=True, check=False)
     except OSError as error:
-        return subprocess.CompletedProcess(words, 127, "", f"tc: {error.strerror}")
+        return subprocess.CompletedProcess(words, 127, "", f"{program}: {error.strerror}")
+
+
+def run_tc(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return _run("tc", words)
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,7 @@ def interface_to(address: str) -> str:
     Raises:
         LabError: there is none.
     """
-    words = ["ip", "-o", "route", "get", address]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError as error:
-        done = subprocess.CompletedProcess(words, 127, "", f"ip: {error.strerror}")
+    done = _run("ip", ["-o", "route", "get", address])
     found = done.stdout.split()
     if done.returncode == 0 and "dev" in found:
         return found[found.index("dev") + 1]

@@ -24,17 +24,9 @@ NAMES = {"baseline": "the baseline", "offload": "offload", "slm": "the standard 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured.
+    """What is measured, and what measures beside csd_bench: options of the module csd_bench, which documents them.
 
-    Attributes:
-        program: with the place and the data set.
-        host_name: the host's name in the report.
-        dataset_sha256: the data set's digest, as it was verified; empty: not known yet.
-        rpc_socket: the target's, where it may be on this machine; else empty.
-        spdk_stamp: the installed SPDK's stamp file.
-        trace: nvme_tcp_trace, which counts bytes on the wire.
-        elf: the threshold program's file, for the phases.
-        program_bench: csd_program_bench, where it may be on this machine.
+    ``rpc_socket`` is its ``target_rpc_socket``, ``elf`` its ``phase_program``.
     """
 
     program: Program

@@ -52,17 +52,10 @@ def is_block_device(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the data lies, and who reads it.
+    """Where the data lies, and who reads it: the options that csd_bench and csd_dataset share and document.
 
-    Attributes:
-        initiator: ``kernel``: a block device or file of this host; ``spdk``: SPDK's user-space initiator.
-        path: with ``kernel``, the block device or file. Empty: it is not there (yet).
-        address, service_id, subsystem_nqn, host_nqn, nsid: the namespace. With ``kernel`` they may be empty, for a
-            device that no connection brings.
-        uuid: the namespace must have it; empty: any.
-        device_bytes: the device must have this size; 0: any that is large enough.
-        memory_megabytes: with ``spdk``, hugepage memory of the program.
-        core: with ``spdk``, the core that it spins on; None: the last one.
+    With the initiator ``kernel``, ``path`` is empty where the device is not there (yet); what names the namespace may
+    be empty for a device that no connection brings.
     """
 
     initiator: str

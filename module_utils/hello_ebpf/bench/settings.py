@@ -22,22 +22,11 @@ ON_DRIVE = ("compute_nsid", "slm_nsid", "phase_repeats", "engine_megabytes", "li
 
 @dataclass(frozen=True)
 class Settings:
-    """How it is measured.
+    """How it is measured: the options of the module csd_bench, which documents them, and
 
     Attributes:
-        selectivities: one run for each, of the threshold.
-        repeats: timed passes of each run.
-        warm_ups: passes before them that are not counted.
         sizes, depths: by way, the settings that are tried; the fastest is used.
-        tune_repeats: passes of each setting.
-        tune_seconds: what trying all of a way may take.
-        ways: baseline, offload, slm.
         programs: slots by name; empty: the target runs none.
-        compute_nsid, slm_nsid: namespaces.
-        phase_repeats: passes of the phases.
-        engine_megabytes: memory that the engine's measurement goes through.
-        link_mbits: the threshold runs once more at each of these rates.
-        link_repeats: timed passes of those.
     """
 
     selectivities: Sequence[float]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
+from ..files import link_to
 from ..plan import Step
 from .summary import summary
 
@@ -73,10 +74,7 @@ class Reports:
         folder = self._folder / name
         folder.mkdir(parents=True)
         (folder / NAME).write_text(json.dumps(made, indent=1) + "\n")
-        link = self._folder / f".{LATEST}.new"
-        link.unlink(missing_ok=True)
-        link.symlink_to(name)
-        link.replace(self._folder / LATEST)
+        link_to(self._folder / LATEST, name)
         self._written = True
 
 

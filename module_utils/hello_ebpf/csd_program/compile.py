@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""C source to an eBPF ELF, in a folder that is gone afterwards: the same source gives the same bytes anywhere."""
+"""C source to an eBPF ELF, in a folder that is gone afterwards: the same source gives the same bytes anywhere.
+
+And an ELF to machine code, by the csd_compile of csd_tgt on a builder, for nodes that have no compiler.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,9 @@ FLAGS = ("-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-g", "-fdebug
 # One line for each thing that clang says.
 BRIEF = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 TELLING_LINES = 6
+SECONDS = 120
+# What is needed, and the package where it is not named like the tool.
+TOOLS = {"clang": "", "llvm-strip": " (package llvm)"}
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,14 @@ class Compiled:
     warnings: str
 
 
-def find_clang() -> str:
-    """Where clang is; empty where there is none."""
-    return shutil.which("clang", path=ENVIRONMENT["PATH"]) or ""
+def find(tool: str) -> str:
+    """Where a tool is; empty where there is none."""
+    return shutil.which(tool, path=ENVIRONMENT["PATH"]) or ""
 
 
-def find_strip() -> str:
-    """Where llvm-strip is; empty where there is none."""
-    return shutil.which("llvm-strip", path=ENVIRONMENT["PATH"]) or ""
+def missing_tool() -> str:
+    """The first of the tools that there is not; empty where all are there."""
+    return next((tool for tool in TOOLS if not find(tool)), "")
 
 
 def compile_units(
@@ -77,19 +83,12 @@ def compile_units(
     Raises:
         LabError: there is no clang or llvm-strip, or clang refuses one of them; with its own words.
     """
-    clang = find_clang()
-    if not clang:
+    if missing := missing_tool():
+        package = TOOLS[missing]
         raise LabError(
             asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
-            found=f"there is no clang in {ENVIRONMENT['PATH']}",
-            fix="let the role ebpf_toolchain install it there, or name another machine with csd_target_builder",
-        )
-    strip = find_strip()
-    if not strip:
-        raise LabError(
-            asked=f"compile {', '.join(unit.source for unit in units)} on {os.uname().nodename}",
-            found=f"there is no llvm-strip in {ENVIRONMENT['PATH']}",
-            fix="let the role ebpf_toolchain install it there (package llvm), or name another machine with "
+            found=f"there is no {missing} in {ENVIRONMENT['PATH']}",
+            fix=f"let the role ebpf_toolchain install it there{package}, or name another machine with "
             "csd_target_builder",
         )
     places = _write(texts, scratch)
@@ -102,7 +101,7 @@ def compile_units(
         result = scratch / f"{number}.o"
         source = places[unit.folder] / unit.name
         flags = [*FLAGS, *BRIEF, *(f"-ffile-prefix-map={place}/=" for place in places.values())]
-        command = [clang, *flags, *headers, "-c", str(source), "-o", str(result)]
+        command = [find("clang"), *flags, *headers, "-c", str(source), "-o", str(result)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         words = _as_asked(done.stderr, places)
         if done.returncode:
@@ -111,15 +110,17 @@ def compile_units(
                 found=f"clang says: {' | '.join(words.splitlines()[:TELLING_LINES])}",
                 fix="mend the program; nothing was changed",
             )
-        _run_strip(strip, result, unit.source)
+        _run_strip(result, unit.source)
         return unit.source, Compiled(result.read_bytes(), words)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return dict(pool.map(compile_one, enumerate(units)))
 
 
-def _run_strip(strip: str, path: Path, source: str) -> None:
-    done = subprocess.run([strip, "-g", str(path)], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+def _run_strip(path: Path, source: str) -> None:
+    done = subprocess.run(
+        [find("llvm-strip"), "-g", str(path)], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise LabError(
             asked=f"compile {source}",
@@ -146,3 +147,36 @@ def _as_asked(words: str, places: Mapping[str, Path]) -> str:
     for folder, place in places.items():
         words = words.replace(f"{place}/", f"{folder}/")
     return "\n".join(line for line in words.splitlines() if line.strip() and not line.endswith(" generated."))
+
+
+def identity(compiler: Path) -> str:
+    """What a csd_compile says of itself.
+
+    Raises:
+        LabError: it is not there, or does not work.
+    """
+    return _csd_compile([str(compiler), "--identity"], b"", "compile programs for nodes without a compiler").decode()
+
+
+def compile_elf(compiler: Path, source: str, elf: bytes) -> bytes:
+    """A program's blob.
+
+    Raises:
+        LabError: csd_compile refuses it.
+    """
+    return _csd_compile([str(compiler)], elf, f"compile {source} for nodes without a compiler")
+
+
+def _csd_compile(command: list[str], given: bytes, asked: str) -> bytes:
+    try:
+        done = subprocess.run(command, input=given, env={}, cwd="/", capture_output=True, timeout=SECONDS, check=False)
+    except OSError as error:
+        raise LabError(
+            asked, f"{command[0]}: {error.strerror}", "let the builder build csd_tgt (playbooks/build.yml)"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise LabError(asked, f"{command[0]} has not ended after {SECONDS} s", "run it again") from None
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip() or f"nothing, and ended with {done.returncode}"
+        raise LabError(asked, f"{command[0]} says: {words}", "mend what it names; nothing was changed")
+    return done.stdout

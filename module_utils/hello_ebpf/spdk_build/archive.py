@@ -7,8 +7,8 @@ import tarfile
 from pathlib import Path
 
 from ..errors import LabError
+from ..files import sha256_of, write_whole
 from ..removal import remove
-from .files import sha256_of, write_whole
 
 # Packing takes a third of a second at this level, and a higher one saves little.
 LEVEL = 4

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import LabError
 from ..release import os_release
@@ -53,34 +54,25 @@ Acquire::IndexTargets::{kind}::Sources {{
 """
     for kind in ("deb", "deb-src")
 )
-# Of `apt-get indextargets`.
-INDEX_FIELDS = ("REPO_URI", "RELEASE", "COMPONENT", "CODENAME", "ORIGIN", "TRUSTED", "FILENAME")
 
 
-@dataclass(frozen=True)
-class Index:
-    """A source index that apt has fetched.
+class Index(NamedTuple):
+    """A source index that apt has fetched, by fields of `apt-get indextargets` in lower case.
 
-    Attributes:
-        uri: address of the archive that it belongs to.
-        release: suite, as the package source names it.
-        component: component.
-        codename: codename that the signed release gives itself.
-        origin: who made it, such as Debian.
-        trusted: "yes" where apt has verified the signature, or was told by the machine's owner to do without.
-        file: the index on this machine.
+    ``codename`` is what the signed release calls itself; ``trusted`` is "yes" where apt has verified the signature, or
+    was told by the machine's owner to do without.
     """
 
-    uri: str
+    repo_uri: str
     release: str
     component: str
     codename: str
     origin: str
     trusted: str
-    file: str
+    filename: str
 
     def __str__(self) -> str:
-        return f"{self.uri} {self.release} {self.component}"
+        return f"{self.repo_uri} {self.release} {self.component}"
 
 
 @dataclass(frozen=True)
@@ -122,10 +114,10 @@ class Apt:
         )
 
     def indexes(self) -> list[Index]:
-        form = "\t".join(f"$({name})" for name in INDEX_FIELDS)
+        form = "\t".join(f"$({name.upper()})" for name in Index._fields)
         lines = self.run("apt-get", "indextargets", "--format", form, "Created-By: Sources").splitlines()
         # Warnings are among them.
-        fields = [line.split("\t") for line in lines if line.count("\t") == len(INDEX_FIELDS) - 1]
+        fields = [line.split("\t") for line in lines if line.count("\t") == len(Index._fields) - 1]
         return [Index(*row) for row in fields]
 
 
@@ -202,21 +194,21 @@ def _update(apt: Apt) -> str:
 def _debian_mirror(indexes: list[Index]) -> str:
     """The address of the machine's own release of Debian; empty where it is another distribution's."""
     codename = os_release(OS_RELEASE.read_text()).get("VERSION_CODENAME", "")
-    return next((index.uri for index in indexes if (index.origin, index.codename) == ("Debian", codename)), "")
+    return next((index.repo_uri for index in indexes if (index.origin, index.codename) == ("Debian", codename)), "")
 
 
 def archives(indexes: Iterator[Index]) -> Iterator[Archive]:
     """The archives of ceph in signed indexes; a medium that would have to be inserted counts for nothing."""
     for index in indexes:
-        if index.uri.startswith("cdrom:"):
+        if index.repo_uri.startswith("cdrom:"):
             continue
-        command = [APT_HELPER, "cat-file", index.file]
+        command = [APT_HELPER, "cat-file", index.filename]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as reader:
             assert reader.stdout is not None
             for _, lines in groupby(reader.stdout, key="\n".__eq__):
                 stanza = list(lines)
                 if stanza[0] == f"Package: {PACKAGE}\n":
-                    yield from _archives_in("".join(stanza), index.uri)
+                    yield from _archives_in("".join(stanza), index.repo_uri)
 
 
 def _archives_in(stanza: str, uri: str) -> Iterator[Archive]:

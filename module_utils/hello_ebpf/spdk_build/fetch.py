@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import urllib.error
@@ -10,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from ..errors import LabError
+from ..files import sha256_of
 from ..removal import remove
 from .ceph import fetch_used
 from .request import Request
@@ -57,9 +57,7 @@ def is_url(text: str) -> bool:
 
 def verify(path: Path, sha256: str) -> None:
     """Hold our copy of an archive against its digest; a wrong one is removed, so that the next run fetches it anew."""
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if found != sha256:
+    if (found := sha256_of(path)) != sha256:
         size = path.stat().st_size
         path.unlink()
         raise LabError(

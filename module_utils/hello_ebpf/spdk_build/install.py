@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
+from ..files import link_to, sha256_of
 from ..removal import claim, foreign, remove, strangers, unclaim
 from . import archive
 from .fetch import verify
-from .files import link_to, sha256_of
 from .layout import PROGRAM, STAMP
 from .request import Request
 

@@ -6,9 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+from ..files import sha256_of
 from . import recipe
 from .fetch import COMMIT_FILE
-from .files import sha256_of
 from .request import Request
 
 STAMP = Path("share/hello_ebpf/stamp.json")

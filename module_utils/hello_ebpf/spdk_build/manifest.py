@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from .files import sha256_of
+from ..files import sha256_of
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 

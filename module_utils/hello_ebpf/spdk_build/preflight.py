@@ -115,16 +115,15 @@ def check_space(needs: Mapping[Path, int]) -> None:
     Args:
         needs: folder -> bytes that will be written below it.
     """
-    by_disk: dict[int, list[tuple[Path, int]]] = {}
-    for folder, size in needs.items():
-        there = next(path for path in [folder, *folder.parents] if path.exists())
-        by_disk.setdefault(there.stat().st_dev, []).append((there, size))
-    for places in by_disk.values():
-        wanted = sum(size for _, size in places)
-        status = os.statvfs(places[0][0])
+    by_disk: dict[int, list[Path]] = {}
+    for folder in needs:
+        by_disk.setdefault(_nearest(folder).stat().st_dev, []).append(folder)
+    for folders in by_disk.values():
+        wanted = sum(needs[folder] for folder in folders)
+        status = os.statvfs(_nearest(folders[0]))
         free = status.f_bavail * status.f_frsize
         if free < wanted:
-            paths = " and ".join(str(folder) for folder in needs if _same_disk(folder, places[0][0]))
+            paths = " and ".join(map(str, folders))
             raise LabError(
                 asked=f"{wanted / GIB:.2f} GiB of disk space in {paths}",
                 found=f"{free / GIB:.2f} GiB are free there",
@@ -132,6 +131,6 @@ def check_space(needs: Mapping[Path, int]) -> None:
             )
 
 
-def _same_disk(folder: Path, there: Path) -> bool:
-    nearest = next(path for path in [folder, *folder.parents] if path.exists())
-    return nearest.stat().st_dev == there.stat().st_dev
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first one above it that is there."""
+    return next(path for path in [folder, *folder.parents] if path.exists())

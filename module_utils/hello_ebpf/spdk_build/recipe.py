@@ -16,25 +16,8 @@ DPDK_DISABLED_DRIVERS = (
 
 # SPDK libraries, folder below lib/: the library has the folder's name.
 SPDK_LIBS = (
-    "accel",
-    "bdev",
-    "conf",
-    "env_dpdk",
-    "event",
-    "json",
-    "jsonrpc",
-    "log",
-    "log_rpc",
-    "net",
-    "notify",
-    "nvme",
-    "nvmf",
-    "rpc",
-    "sock",
-    "thread",
-    "trace",
-    "util",
-    "vmd",
+    *("accel", "bdev", "conf", "env_dpdk", "event", "json", "jsonrpc", "log", "log_rpc", "net", "notify", "nvme"),
+    *("nvmf", "rpc", "sock", "thread", "trace", "util", "vmd"),
 )
 
 # SPDK modules: folder below module/ -> its library.

@@ -30,29 +30,9 @@ class Patch:
 
 @dataclass(frozen=True)
 class Request:
-    """One build of SPDK.
+    """One build of SPDK: the options of the module spdk_build, which documents them, and
 
     Attributes:
-        version: the version that the source must be, such as 20.07.
-        source: ceph, git or archive.
-        manifest: of ``ceph``: the digest of each file that is used, in sha256sum's form.
-        debian_suites: asked where none of the machine's own package sources has a ceph that agrees.
-        debian_mirror: Debian mirror that has these suites; empty is the machine's own.
-        sha256: digest of the archive of ``archive``.
-        git_url: repository.
-        git_version: tag or branch.
-        git_commit: what it must be; empty takes what the tag names.
-        git_submodule_urls: submodule name -> another URL than the repository names.
-        archive: path on this machine, or URL.
-        prefix: the folder of all installed builds.
-        cache: downloads, build trees, finished archives.
-        log: output of everything that the stages run.
-        cpu: the oldest x86-64 level that the build runs on.
-        jobs: parallel compilers.
-        debug_info: keep what a debugger needs beyond symbols.
-        sanitize: SPDK's own libraries under AddressSanitizer and UBSan, for tests.
-        patches: applied in order.
-        lock_seconds: how long another run may hold the build.
         platform: distribution and release, such as debian-12: libraries of another may be incompatible.
     """
 

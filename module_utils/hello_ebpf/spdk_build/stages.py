@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import LabError
+from ..files import write_whole
 from ..made import Made
 from ..plan import Step
 from ..removal import check_claim, claim, claim_of, remove, rmdir, seal, tidy
 from . import archive, preflight
 from .compile import Compiler
 from .fetch import fetch
-from .files import write_whole
 from .install import ORIGIN, Installed, halves, install, installed
 from .layout import STAMP, assemble
 from .request import LINKS, STAGES, Request

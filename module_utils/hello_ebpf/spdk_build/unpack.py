@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ..errors import LabError
@@ -28,7 +27,9 @@ def unpack(request: Request, shell: Shell) -> None:
         verify(request.download, request.sha256)
         _extract(request, partial)
     else:
-        _copy(request.download, partial)
+        # A checkout has files of git's own.
+        leave_out = shutil.ignore_patterns(".git")
+        shutil.copytree(request.download, partial, symlinks=True, ignore=leave_out, dirs_exist_ok=True)
     if request.source == "ceph":
         _hold_against_manifest(request, partial)
     check_tree(request, partial)
@@ -131,21 +132,3 @@ def _link(path: Path, target: str, dest: Path) -> None:
     if not (path.parent / target).resolve().is_relative_to(dest.resolve()):
         raise LabError(asked="an archive of files", found=f"{path} would point to {target}", fix="do not trust it")
     path.symlink_to(target)
-
-
-def _copy(checkout: Path, dest: Path) -> None:
-    for path in _walk(checkout):
-        name = path.relative_to(checkout)
-        if path.is_dir() and not path.is_symlink():
-            (dest / name).mkdir()
-        else:
-            shutil.copy2(path, dest / name, follow_symlinks=False)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Everything in a checkout but git's own files, folders before what is in them."""
-    for path in sorted(folder.iterdir()):
-        if path.name != ".git":
-            yield path
-            if path.is_dir() and not path.is_symlink():
-                yield from _walk(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from ..jsonrpc import Call
-from .model import CSD_TYPES, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Tree
+from .model import CSD_TYPES, FIXED, LOAD, LOST, MIB, RUN, Bdev, Listener, Namespace, Subsystem, Tree, to_spdk
 
 Item = TypeVar("Item")
 
@@ -94,23 +94,14 @@ def bdev(item: Bdev) -> Pair:
 
 def _subsystem(item: Subsystem) -> Pair:
     """A subsystem: it comes without hosts, namespaces and listeners, and goes with them."""
-    params: dict[str, Any] = {"nqn": item.nqn, "allow_any_host": item.allow_any_host}
-    if item.serial is not None:
-        params["serial_number"] = item.serial
-    if item.model is not None:
-        params["model_number"] = item.model
-    if item.max_namespaces:
-        params["max_namespaces"] = item.max_namespaces
+    params = to_spdk(replace(item, max_namespaces=item.max_namespaces or None))
     return Pair(Call("nvmf_create_subsystem", params), Call("nvmf_delete_subsystem", {"nqn": item.nqn}))
 
 
 def _namespace(nqn: str, item: Namespace) -> Pair:
     """A namespace; its bdev stays."""
-    params: dict[str, Any] = {"nsid": item.nsid, "bdev_name": item.bdev}
-    identifiers = {"uuid": item.uuid, "nguid": item.nguid, "eui64": item.eui64}
-    params |= {name: value for name, value in identifiers.items() if value is not None}
     return Pair(
-        Call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": params}),
+        Call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": to_spdk(item)}),
         Call("nvmf_subsystem_remove_ns", {"nqn": nqn, "nsid": item.nsid}),
     )
 
@@ -129,13 +120,7 @@ def _any_host(nqn: str) -> Pair:
 
 def _listener(nqn: str, item: Listener) -> Pair:
     """An address at which a subsystem is reached."""
-    address = {
-        "trtype": item.transport,
-        "adrfam": item.family,
-        "traddr": item.address,
-        "trsvcid": item.service_id,
-    }
-    params = {"nqn": nqn, "listen_address": address}
+    params = {"nqn": nqn, "listen_address": to_spdk(item)}
     return Pair(Call("nvmf_subsystem_add_listener", params), Call("nvmf_subsystem_remove_listener", params))
 
 
@@ -170,7 +155,7 @@ def _stays(before: Subsystem | None, after: Subsystem | None) -> bool:
     """Whether a subsystem can become the other one without being made anew."""
     if before is None or after is None:
         return False
-    return (before.serial, before.model, before.max_namespaces) == (after.serial, after.model, after.max_namespaces)
+    return all(getattr(before, name) == getattr(after, name) for name in FIXED)
 
 
 def _empty(item: Subsystem) -> Subsystem:
@@ -226,8 +211,7 @@ def _create_bdev(item: Bdev) -> Change:
 
 
 def _create_subsystem(item: Subsystem) -> Change:
-    told = [("serial", item.serial), ("model", item.model), ("max_namespaces", item.max_namespaces)]
-    words = [f"{name} {value}" for name, value in told if value]
+    words = [f"{name} {getattr(item, name)}" for name in FIXED if getattr(item, name)]
     open_to_all = ["open to every host"] if item.allow_any_host else []
     details = ", ".join(words + open_to_all)
     return _subsystem(item).comes(f"create subsystem {item.nqn}{f' ({details})' if details else ''}")

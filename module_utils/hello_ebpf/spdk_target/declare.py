@@ -16,6 +16,7 @@ from ..errors import LabError, refuse
 from .model import (
     COMPUTE_LIMITS,
     CSD_TYPES,
+    IDENTIFIERS,
     LOAD,
     MIB,
     RAM_BLOCKS,
@@ -27,8 +28,9 @@ from .model import (
     Namespace,
     Subsystem,
     Tree,
+    hex_text,
+    uuid_text,
 )
-from .reading import hex_text, uuid_text
 
 DEFAULT_BLOCK_SIZE = 512
 # Which bdevs have a field; a field that is not here, all have.
@@ -60,7 +62,7 @@ def declared(params: Mapping[str, Any], *, check: bool) -> Tree:
     _no_duplicate("subsystem NQN", (item.nqn for item in subsystems))
     _no_duplicate("file behind an aio bdev", (os.path.realpath(item.filename) for item in bdevs if item.filename))
     namespaces = [namespace for item in subsystems for namespace in item.namespaces or ()]
-    for name in ("bdev", "uuid", "nguid", "eui64"):
+    for name in ("bdev", *IDENTIFIERS):
         values = (getattr(namespace, name) for namespace in namespaces)
         _no_duplicate(f"{name} of a namespace", (value for value in values if value is not None))
     return Tree(

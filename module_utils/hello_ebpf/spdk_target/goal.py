@@ -13,11 +13,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import LOST, SCRATCH_BDEV, SCRATCH_NQN, TYPES, Bdev, Namespace, Subsystem, Tree, differences
+from .model import (
+    FIXED,
+    IDENTIFIERS,
+    LOST,
+    SCRATCH_BDEV,
+    SCRATCH_NQN,
+    TYPES,
+    Bdev,
+    Namespace,
+    Subsystem,
+    Tree,
+    differences,
+)
 
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
-_SUBSYSTEM_FIELDS = ("serial", "model", "max_namespaces")
-_NAMESPACE_FIELDS = ("bdev", "uuid", "nguid", "eui64")
+_NAMESPACE_FIELDS = ("bdev", *IDENTIFIERS)
 # What a bdev of this type was in labs of before, whose teardown takes it too.
 _BEFORE = {"csd_ram": "malloc"}
 
@@ -147,7 +158,7 @@ def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Option
     if there is None:
         empty = Subsystem(asked.nqn, hosts=(), namespaces=(), listeners=())
         return _completed(asked, empty, asked.namespaces or (), purge=False)
-    wrong = differences(asked, there, *_SUBSYSTEM_FIELDS)
+    wrong = differences(asked, there, *FIXED)
     if wrong:
         _permit(
             options,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from ..arguments import SPDK_TARGET
+from .options import BDEVS
 
 MIB = 1024 * 1024
 # Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
@@ -19,7 +19,7 @@ SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
 SCRATCH_BDEV = "rpc_bench_data"
 
 # The types of bdev that can be declared.
-TYPES = tuple(SPDK_TARGET["bdevs"]["options"]["type"]["choices"])
+TYPES = tuple(BDEVS["options"]["type"]["choices"])
 # csd_ram and these are csd_tgt's; these stand for namespaces of other command sets than NVM.
 CSD_TYPES = ("csd_slm", "csd_compute")
 # Memory: what such bdevs hold ends with the target's process. The second have memory of their own, which is not part of
@@ -42,6 +42,29 @@ COMPUTE_LIMITS = {
     "max_total_bytes": (MIB, 1024 * MIB),
     "program_type": (0, 255),
 }
+
+
+# What a subsystem is made with, and SPDK cannot alter.
+FIXED = ("serial", "model", "max_namespaces")
+
+
+def uuid_text(text: str) -> str:
+    """A UUID as it is compared."""
+    return text.lower()
+
+
+def hex_text(text: str) -> str:
+    """An NGUID or EUI-64 as SPDK reports it."""
+    return text.replace("-", "").upper()
+
+
+# What hosts know a namespace by, and how each is written.
+IDENTIFIERS = {"uuid": uuid_text, "nguid": hex_text, "eui64": hex_text}
+
+
+def _named(name: str, **more: Any) -> Any:
+    """A field that SPDK's RPCs call otherwise."""
+    return field(metadata={"spdk": name}, **more)
 
 
 @dataclass(frozen=True)
@@ -79,7 +102,7 @@ class Namespace:
     """A bdev under a number inside a subsystem, with the identifiers that hosts see."""
 
     nsid: int
-    bdev: str
+    bdev: str = _named("bdev_name")
     uuid: str | None = None
     nguid: str | None = None
     eui64: str | None = None
@@ -89,10 +112,10 @@ class Namespace:
 class Listener:
     """An address at which a subsystem is reached."""
 
-    transport: str
-    family: str
-    address: str
-    service_id: str
+    transport: str = _named("trtype")
+    family: str = _named("adrfam")
+    address: str = _named("traddr")
+    service_id: str = _named("trsvcid")
 
     def __str__(self) -> str:
         address = f"[{self.address}]" if ":" in self.address else self.address
@@ -104,8 +127,8 @@ class Subsystem:
     """An NVM subsystem."""
 
     nqn: str
-    serial: str | None = None
-    model: str | None = None
+    serial: str | None = _named("serial_number", default=None)
+    model: str | None = _named("model_number", default=None)
     max_namespaces: int | None = None
     allow_any_host: bool = False
     hosts: tuple[str, ...] | None = None
@@ -144,6 +167,18 @@ class Tree:
             for namespace in subsystem.namespaces or ()
             if namespace.bdev == bdev
         ]
+
+
+def to_spdk(item: Namespace | Listener | Subsystem) -> dict[str, Any]:
+    """An object as parameters of SPDK's RPCs. What is in it comes by RPCs of its own."""
+    told = [(one.metadata.get("spdk", one.name), getattr(item, one.name)) for one in fields(item)]
+    return {name: value for name, value in told if value is not None and not isinstance(value, tuple)}
+
+
+def from_spdk(kind: type[Namespace | Listener | Subsystem], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What SPDK says of such an object, under our names; what is in it apart."""
+    names = {one.metadata.get("spdk", one.name): one.name for one in fields(kind)}
+    return {names[name]: value for name, value in found.items() if name in names and not isinstance(value, list)}
 
 
 def differences(asked: object, found: object, *names: str) -> list[tuple[str, Any, Any]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ..errors import LabError
-from ..processes import PROC, Process, running
+from ..processes import PROC, open_files, running
 from .model import Listener
 
 _LISTENING = "0A"
@@ -52,9 +52,13 @@ def overlap(one: Listener, other: Listener) -> bool:
 def owner(listener: Listener) -> str:
     """The process that listens there: pid and command, or why it cannot be named."""
     address = ip_address(listener.address)
-    inodes = {inode for found, port, inode in _listening() if _meets(found, address) and port == listener.service_id}
+    sockets = {
+        f"socket:[{inode}]"
+        for found, port, inode in _listening()
+        if _meets(found, address) and port == listener.service_id
+    }
     for process in running():
-        if inodes & _sockets(process):
+        if sockets & open_files(process.pid):
             return f"process {process.pid} ({' '.join(process.argv)})"
     return "a process that cannot be seen from here (another container's, or the kernel's)"
 
@@ -83,17 +87,3 @@ def _meets(found: IPv4Address | IPv6Address, asked: IPv4Address | IPv6Address) -
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return found == asked or found.is_unspecified or asked.is_unspecified
-
-
-def _sockets(process: Process) -> set[str]:
-    """Inodes of the sockets that a process holds."""
-    inodes: set[str] = set()
-    try:
-        for entry in (PROC / str(process.pid) / "fd").iterdir():
-            link = str(entry.readlink())
-            if link.startswith("socket:["):
-                inodes.add(link[len("socket:[") : -1])
-    except OSError:
-        # It ended while we looked, or belongs to somebody whom we may not look at.
-        pass
-    return inodes

@@ -7,7 +7,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..jsonrpc import Call, Client, RpcError
-from .model import COMPUTE_LIMITS, MIB, SLM_BLOCK, TYPES, Bdev, Listener, Namespace, Subsystem, Tree
+from .model import (
+    COMPUTE_LIMITS,
+    IDENTIFIERS,
+    MIB,
+    SLM_BLOCK,
+    TYPES,
+    Bdev,
+    Listener,
+    Namespace,
+    Subsystem,
+    Tree,
+    from_spdk,
+    uuid_text,
+)
 
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
 _PRODUCTS = {
@@ -72,16 +85,6 @@ def tree_from_saved(calls: Iterable[Mapping[str, Any]]) -> Tree:
     return Tree(transports, bdevs, {nqn: _subsystem(item) for nqn, item in subsystems.items()}, rights)
 
 
-def uuid_text(text: str) -> str:
-    """A UUID as it is compared."""
-    return text.lower()
-
-
-def hex_text(text: str) -> str:
-    """An NGUID or EUI-64 as SPDK reports it."""
-    return text.replace("-", "").upper()
-
-
 def _transport(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return item["trtype"].upper(), {name: item[name] for name in sorted(item) if name != "trtype"}
 
@@ -123,13 +126,10 @@ def _saved_bdev(kind: str, params: Mapping[str, Any]) -> Bdev:
 
 def _subsystem(item: Mapping[str, Any]) -> Subsystem:
     namespaces = [_namespace(namespace) for namespace in item["namespaces"]]
+    # SPDK leaves this field out where the subsystem was created without a limit.
+    found = {"max_namespaces": 0, **from_spdk(Subsystem, item)}
     return Subsystem(
-        nqn=item["nqn"],
-        serial=item.get("serial_number"),
-        model=item.get("model_number"),
-        # SPDK leaves the field out where the subsystem was created without a limit.
-        max_namespaces=item.get("max_namespaces", 0),
-        allow_any_host=item.get("allow_any_host", False),
+        **found,
         hosts=tuple(sorted(host["nqn"] for host in item["hosts"])),
         namespaces=tuple(sorted(namespaces, key=lambda namespace: namespace.nsid)),
         listeners=tuple(sorted(map(_listener, item["listen_addresses"]))),
@@ -137,15 +137,10 @@ def _subsystem(item: Mapping[str, Any]) -> Subsystem:
 
 
 def _namespace(item: Mapping[str, Any]) -> Namespace:
-    return Namespace(
-        nsid=item["nsid"],
-        bdev=item["bdev_name"],
-        uuid=uuid_text(item["uuid"]) if item.get("uuid") else None,
-        nguid=hex_text(item["nguid"]) if item.get("nguid") else None,
-        eui64=hex_text(item["eui64"]) if item.get("eui64") else None,
-    )
+    identifiers = {name: form(item[name]) for name, form in IDENTIFIERS.items() if item.get(name)}
+    return Namespace(**from_spdk(Namespace, item) | dict.fromkeys(IDENTIFIERS) | identifiers)
 
 
 def _listener(item: Mapping[str, Any]) -> Listener:
-    family = item.get("adrfam", "ipv4").lower()
-    return Listener(item["trtype"].upper(), family, item["traddr"], item["trsvcid"])
+    found = from_spdk(Listener, {"adrfam": "ipv4", **item})
+    return Listener(**found | {"transport": found["transport"].upper(), "family": found["family"].lower()})

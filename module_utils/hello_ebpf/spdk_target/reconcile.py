@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ..errors import LabError
-from ..jsonrpc import Call, Client, RpcError
+from ..jsonrpc import Call, Client, NoTargetError, RpcError
 from ..plan import Step
 from . import saved
 from .changes import Change, changes
@@ -175,6 +178,19 @@ class Reconciler:
         return ["config_file:", f"  {self.config_file}: {said}", *details]
 
 
+def connect(module: AnsibleModule, stack: ExitStack, *, absent: bool = False) -> Client | None:
+    """The target that a module's arguments name. None where it need not run: in check mode, or to remove something."""
+    asked = module.params
+    try:
+        return stack.enter_context(Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"]))
+    except NoTargetError as error:
+        if not (module.check_mode or absent):
+            raise
+        if not absent:
+            module.warn(f"{error.found} at {asked['socket']}: planned for the target as it will start")
+        return None
+
+
 def _listeners(tree: Tree) -> set[Listener]:
     return {listener for item in tree.subsystems.values() for listener in item.listeners or ()}
 
@@ -185,13 +201,18 @@ def write(client: Client, call: Call) -> Any:
         result = client.call(call.method, call.params)
     except RpcError as error:
         raise LabError(error.asked, error.found, _remedy(call, error)) from error
+    refuse_false(call, result)
+    return result
+
+
+def refuse_false(call: Call, result: Any) -> None:
+    """A deletion that failed is answered with false instead of an error."""
     if result is False:
         raise LabError(
             str(call),
             "the target answered false: it did not do it",
             "read the reason in the target's log, which says more than its answer",
         )
-    return result
 
 
 def _remedy(call: Call, error: RpcError) -> str:

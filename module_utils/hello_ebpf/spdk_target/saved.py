@@ -11,15 +11,14 @@ It is made of what the running target says (``framework_get_config``), with two 
 from __future__ import annotations
 
 import json
-import os
 import stat
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
+from ..files import write_whole
 from ..jsonrpc import Call, Client
 from .model import Tree
 from .reading import read_tree, tree_from_saved
@@ -117,29 +116,9 @@ def save(client: Client, path: str) -> None:
 def write_file(path: str, config: Config) -> None:
     """Replace the file in one step, for whom it was for; after a power cut it is the old one or the new one."""
     items = [{"subsystem": name, "config": list(calls)} for name, calls in config.items()]
-    text = json.dumps({"subsystems": items}, indent=2) + "\n"
-    target = Path(path)
     old = read_file(path)
-    shared = old.closed and old.mode == GROUP_MODE
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            if shared:
-                os.fchown(stream.fileno(), -1, old.group)
-            os.fchmod(stream.fileno(), GROUP_MODE if shared else MODE)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    mode, group = (GROUP_MODE, old.group) if old.closed and old.mode == GROUP_MODE else (MODE, -1)
+    write_whole(Path(path), json.dumps({"subsystems": items}, indent=2) + "\n", mode, group)
 
 
 def _amended(config: Iterable[SavedCall], transports: Transports) -> list[SavedCall]:
