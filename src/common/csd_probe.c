@@ -68,7 +68,7 @@ struct response {
 };
 
 static int
-unreachable(const struct csd_place *place, struct csd_error *err, const char *found)
+probe_unreachable(const struct csd_place *place, struct csd_error *err, const char *found)
 {
 	csd_fail(err, CSD_UNAVAILABLE, "connection to %s port %s", place->traddr, place->trsvcid);
 	csd_found(err, "%s", found);
@@ -78,7 +78,7 @@ unreachable(const struct csd_place *place, struct csd_error *err, const char *fo
 
 /* connect() with a time limit; -errno where it fails. */
 static int
-connect_in_time(int fd, const struct addrinfo *address)
+probe_connect_in_time(int fd, const struct addrinfo *address)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };
 	int error = 0;
@@ -101,7 +101,7 @@ connect_in_time(int fd, const struct addrinfo *address)
 
 /* A connected socket, or negative with `err`. */
 static int
-reach(const struct csd_place *place, struct csd_error *err)
+probe_reach(const struct csd_place *place, struct csd_error *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
 	struct timeval limit = { .tv_sec = TIMEOUT_S };
@@ -114,13 +114,13 @@ reach(const struct csd_place *place, struct csd_error *err)
 		return csd_fix(err, "give the address as numbers, as the target's listener has it");
 	}
 	fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	rc = fd < 0 ? -errno : connect_in_time(fd, address);
+	rc = fd < 0 ? -errno : probe_connect_in_time(fd, address);
 	freeaddrinfo(address);
 	if (rc != 0) {
 		if (fd >= 0) {
 			close(fd);
 		}
-		return unreachable(place, err, strerror(-rc));
+		return probe_unreachable(place, err, strerror(-rc));
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	return fd;
@@ -129,7 +129,7 @@ reach(const struct csd_place *place, struct csd_error *err)
 int
 csd_probe_reach(const struct csd_place *place, struct csd_error *err)
 {
-	int fd = reach(place, err);
+	int fd = probe_reach(place, err);
 
 	if (fd < 0) {
 		return fd;
@@ -163,7 +163,7 @@ csd_probe_status(const struct csd_place *place, unsigned int sct, unsigned int s
 }
 
 static bool
-send_connect(int fd, const struct csd_place *place)
+probe_send_connect(int fd, const struct csd_place *place)
 {
 	struct connect_command command = {
 		.pdu = { PDU_COMMAND, 0, 72, 72, sizeof(command) },
@@ -184,7 +184,7 @@ send_connect(int fd, const struct csd_place *place)
 }
 
 static bool
-initialise_connection(int fd)
+probe_initialise_connection(int fd)
 {
 	union {
 		struct pdu_header pdu;
@@ -199,18 +199,18 @@ int
 csd_probe_explain(const struct csd_place *place, struct csd_error *err)
 {
 	struct response response = { 0 };
-	int fd = reach(place, err);
+	int fd = probe_reach(place, err);
 	int rc;
 
 	if (fd < 0) {
 		return fd;
 	}
-	if (!initialise_connection(fd)) {
-		rc = unreachable(place, err, "something accepts connections there, and does not speak NVMe/TCP");
-	} else if (!send_connect(fd, place) ||
+	if (!probe_initialise_connection(fd)) {
+		rc = probe_unreachable(place, err, "something accepts connections there, and does not speak NVMe/TCP");
+	} else if (!probe_send_connect(fd, place) ||
 		   recv(fd, &response, sizeof(response), MSG_WAITALL) != (ssize_t)sizeof(response) ||
 		   response.pdu.type != PDU_RESPONSE) {
-		rc = unreachable(place, err, "the target speaks NVMe/TCP, and did not answer a Connect command");
+		rc = probe_unreachable(place, err, "the target speaks NVMe/TCP, and did not answer a Connect command");
 	} else {
 		rc = csd_probe_status(place, response.status >> 9 & 0x7, response.status >> 1 & 0xff, err);
 	}
