@@ -35,7 +35,7 @@ static const char g_expected[] =
 
 /* NULL: fine. */
 static const char *
-check(const struct compute_create *asked)
+compute_rpc_check(const struct compute_create *asked)
 {
 	const struct csd_compute_options *options = &asked->options;
 
@@ -64,9 +64,9 @@ check(const struct compute_create *asked)
 }
 
 static void
-create(struct spdk_jsonrpc_request *request, struct compute_create *asked)
+compute_rpc_do_create(struct spdk_jsonrpc_request *request, struct compute_create *asked)
 {
-	const char *wrong = check(asked);
+	const char *wrong = compute_rpc_check(asked);
 	struct spdk_json_write_ctx *w;
 	struct spdk_uuid uuid;
 	int rc;
@@ -94,7 +94,7 @@ create(struct spdk_jsonrpc_request *request, struct compute_create *asked)
 }
 
 static void
-rpc_bdev_csd_compute_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+compute_rpc_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct compute_create asked = {};
 
@@ -103,9 +103,9 @@ rpc_bdev_csd_compute_create(struct spdk_jsonrpc_request *request, const struct s
 	if (spdk_json_decode_object(params, g_create, SPDK_COUNTOF(g_create), &asked) != 0) {
 		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_expected);
 	} else {
-		create(request, &asked);
+		compute_rpc_do_create(request, &asked);
 	}
 	free(asked.name);
 	free(asked.uuid);
 }
-SPDK_RPC_REGISTER("bdev_csd_compute_create", rpc_bdev_csd_compute_create, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("bdev_csd_compute_create", compute_rpc_create, SPDK_RPC_RUNTIME)

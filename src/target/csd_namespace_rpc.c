@@ -10,7 +10,7 @@ static const struct spdk_json_object_decoder g_delete[] = {
 };
 
 static void
-deleted(void *ctx, int rc)
+namespace_rpc_deleted(void *ctx, int rc)
 {
 	struct spdk_jsonrpc_request *request = ctx;
 	struct spdk_json_write_ctx *w;
@@ -25,7 +25,7 @@ deleted(void *ctx, int rc)
 }
 
 static void
-rpc_bdev_csd_delete(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+namespace_rpc_delete(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	char *name = NULL;
 	struct csd_namespace *ns;
@@ -43,8 +43,8 @@ rpc_bdev_csd_delete(struct spdk_jsonrpc_request *request, const struct spdk_json
 		spdk_jsonrpc_send_error_response_fmt(request, -EBUSY,
 						     "%s is a namespace of a subsystem: remove it there first", name);
 	} else {
-		spdk_bdev_unregister(&ns->bdev, deleted, request);
+		spdk_bdev_unregister(&ns->bdev, namespace_rpc_deleted, request);
 	}
 	free(name);
 }
-SPDK_RPC_REGISTER("bdev_csd_delete", rpc_bdev_csd_delete, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("bdev_csd_delete", namespace_rpc_delete, SPDK_RPC_RUNTIME)

@@ -27,7 +27,7 @@ static const struct spdk_json_object_decoder g_ram_delete[] = {
 
 /* False: refused, and answered. */
 static bool
-csd_ram_check(struct spdk_jsonrpc_request *request, const struct ram_create *asked, struct spdk_uuid *uuid)
+ram_rpc_check(struct spdk_jsonrpc_request *request, const struct ram_create *asked, struct spdk_uuid *uuid)
 {
 	if (asked->block_bytes != 512 && asked->block_bytes != 4096) {
 		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
@@ -48,13 +48,13 @@ csd_ram_check(struct spdk_jsonrpc_request *request, const struct ram_create *ask
 }
 
 static void
-csd_ram_do_create(struct spdk_jsonrpc_request *request, const struct ram_create *asked)
+ram_rpc_do_create(struct spdk_jsonrpc_request *request, const struct ram_create *asked)
 {
 	struct spdk_uuid uuid;
 	struct spdk_json_write_ctx *w;
 	int rc;
 
-	if (!csd_ram_check(request, asked, &uuid)) {
+	if (!ram_rpc_check(request, asked, &uuid)) {
 		return;
 	}
 	rc = csd_ram_create(asked->name, asked->blocks, asked->block_bytes, asked->uuid != NULL ? &uuid : NULL);
@@ -73,7 +73,7 @@ csd_ram_do_create(struct spdk_jsonrpc_request *request, const struct ram_create 
 }
 
 static void
-rpc_bdev_csd_ram_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+ram_rpc_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct ram_create asked = {};
 
@@ -81,15 +81,15 @@ rpc_bdev_csd_ram_create(struct spdk_jsonrpc_request *request, const struct spdk_
 		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
 						 "expected: name (string), num_blocks (number), block_size (number), uuid (string, may be left out)");
 	} else {
-		csd_ram_do_create(request, &asked);
+		ram_rpc_do_create(request, &asked);
 	}
 	free(asked.name);
 	free(asked.uuid);
 }
-SPDK_RPC_REGISTER("bdev_csd_ram_create", rpc_bdev_csd_ram_create, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("bdev_csd_ram_create", ram_rpc_create, SPDK_RPC_RUNTIME)
 
 static void
-csd_ram_deleted(void *ctx, int rc)
+ram_rpc_deleted(void *ctx, int rc)
 {
 	struct spdk_jsonrpc_request *request = ctx;
 	struct spdk_json_write_ctx *w;
@@ -104,7 +104,7 @@ csd_ram_deleted(void *ctx, int rc)
 }
 
 static void
-rpc_bdev_csd_ram_delete(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+ram_rpc_delete(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	char *name = NULL;
 	struct spdk_bdev *bdev;
@@ -118,8 +118,8 @@ rpc_bdev_csd_ram_delete(struct spdk_jsonrpc_request *request, const struct spdk_
 	if (bdev == NULL || csd_ram_shared(bdev) == NULL) {
 		spdk_jsonrpc_send_error_response_fmt(request, -ENODEV, "no csd_ram bdev is named %s", name);
 	} else {
-		spdk_bdev_unregister(bdev, csd_ram_deleted, request);
+		spdk_bdev_unregister(bdev, ram_rpc_deleted, request);
 	}
 	free(name);
 }
-SPDK_RPC_REGISTER("bdev_csd_ram_delete", rpc_bdev_csd_ram_delete, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("bdev_csd_ram_delete", ram_rpc_delete, SPDK_RPC_RUNTIME)

@@ -24,20 +24,20 @@ static const char g_rights_expected[] =
 	"without it, the rule is removed)";
 
 static bool
-rights_nqn_fits(const char *nqn)
+rights_rpc_nqn_fits(const char *nqn)
 {
 	return nqn[0] != '\0' && strlen(nqn) <= SPDK_NVMF_NQN_MAX_LEN;
 }
 
 static void
-rights_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
+rights_rpc_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
 {
 	const char *host = asked->host != NULL ? asked->host : "";
 	struct spdk_json_write_ctx *w;
 	enum csd_right right;
 	int rc;
 
-	if (!rights_nqn_fits(asked->nqn) || (asked->host != NULL && !rights_nqn_fits(host))) {
+	if (!rights_rpc_nqn_fits(asked->nqn) || (asked->host != NULL && !rights_rpc_nqn_fits(host))) {
 		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
 						     "an NQN has 1 to %d bytes", SPDK_NVMF_NQN_MAX_LEN);
 		return;
@@ -64,23 +64,23 @@ rights_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
 }
 
 static void
-rpc_csd_set_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+rights_rpc_set_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct rights_set asked = {};
 
 	if (spdk_json_decode_object(params, g_rights_set, SPDK_COUNTOF(g_rights_set), &asked) != 0) {
 		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_rights_expected);
 	} else {
-		rights_set(request, &asked);
+		rights_rpc_set(request, &asked);
 	}
 	free(asked.nqn);
 	free(asked.host);
 	free(asked.programs);
 }
-SPDK_RPC_REGISTER("csd_set_host_rights", rpc_csd_set_host_rights, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_set_host_rights", rights_rpc_set_host_rights, SPDK_RPC_RUNTIME)
 
 static void
-rpc_csd_get_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+rights_rpc_get_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct spdk_json_write_ctx *w;
 
@@ -95,4 +95,4 @@ rpc_csd_get_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_
 	spdk_json_write_array_end(w);
 	spdk_jsonrpc_end_result(request, w);
 }
-SPDK_RPC_REGISTER("csd_get_host_rights", rpc_csd_get_host_rights, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_get_host_rights", rights_rpc_get_host_rights, SPDK_RPC_RUNTIME)

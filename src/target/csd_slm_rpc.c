@@ -18,7 +18,7 @@ static const struct spdk_json_object_decoder g_slm_create[] = {
 };
 
 static void
-create(struct spdk_jsonrpc_request *request, const struct slm_create *asked)
+slm_rpc_do_create(struct spdk_jsonrpc_request *request, const struct slm_create *asked)
 {
 	struct spdk_uuid uuid;
 	struct spdk_json_write_ctx *w;
@@ -57,7 +57,7 @@ create(struct spdk_jsonrpc_request *request, const struct slm_create *asked)
 }
 
 static void
-rpc_bdev_csd_slm_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+slm_rpc_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct slm_create asked = {};
 
@@ -65,9 +65,9 @@ rpc_bdev_csd_slm_create(struct spdk_jsonrpc_request *request, const struct spdk_
 		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
 						 "expected: name (string), megabytes (number), uuid (string, may be left out)");
 	} else {
-		create(request, &asked);
+		slm_rpc_do_create(request, &asked);
 	}
 	free(asked.name);
 	free(asked.uuid);
 }
-SPDK_RPC_REGISTER("bdev_csd_slm_create", rpc_bdev_csd_slm_create, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("bdev_csd_slm_create", slm_rpc_create, SPDK_RPC_RUNTIME)
