@@ -3,31 +3,11 @@
 #include "csd_compute_private.h"
 #include "csd_emit.h"
 #include "csd_policy.h"
+#include "csd_rpc.h"
 #include "csd_workers.h"
 
 #include "spdk/base64.h"
-#include "spdk/rpc.h"
 #include "spdk/util.h"
-
-static struct csd_compute *
-program_rpc_find(struct spdk_jsonrpc_request *request, const char *name)
-{
-	struct csd_compute *compute = csd_compute_by_name(name);
-
-	if (compute == NULL) {
-		spdk_jsonrpc_send_error_response_fmt(request, -ENODEV, "no compute namespace is named %s", name);
-	}
-	return compute;
-}
-
-static void
-program_rpc_send_true(struct spdk_jsonrpc_request *request)
-{
-	struct spdk_json_write_ctx *w = spdk_jsonrpc_begin_result(request);
-
-	spdk_json_write_bool(w, true);
-	spdk_jsonrpc_end_result(request, w);
-}
 
 /* ---- load ---- */
 
@@ -78,7 +58,7 @@ program_rpc_loaded(void *ctx, int rc, const struct csd_refusal *refusal)
 	struct spdk_jsonrpc_request *request = ctx;
 
 	if (rc == 0) {
-		program_rpc_send_true(request);
+		csd_rpc_send_true(request);
 	} else {
 		spdk_jsonrpc_send_error_response(request, -EINVAL, refusal->why);
 	}
@@ -108,7 +88,7 @@ program_rpc_load_bytes(struct spdk_jsonrpc_request *request, struct load *asked,
 
 	rc = csd_compute_load(compute, &chunk, &asker, &refusal);
 	if (rc == 0) {
-		program_rpc_send_true(request);
+		csd_rpc_send_true(request);
 	} else if (rc < 0) {
 		spdk_jsonrpc_send_error_response(request, -EINVAL, refusal.why);
 	}
@@ -117,7 +97,7 @@ program_rpc_load_bytes(struct spdk_jsonrpc_request *request, struct load *asked,
 static void
 program_rpc_load(struct spdk_jsonrpc_request *request, struct load *asked)
 {
-	struct csd_compute *compute = program_rpc_find(request, asked->name);
+	struct csd_compute *compute = csd_rpc_find_compute(request, asked->name);
 	size_t length = 0;
 	uint8_t *bytes;
 
@@ -125,17 +105,16 @@ program_rpc_load(struct spdk_jsonrpc_request *request, struct load *asked)
 		return;
 	}
 	if (asked->program_type > UINT8_MAX) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, "program_type: give 0 to 255");
+		csd_rpc_refuse(request, "program_type: give 0 to 255");
 		return;
 	}
 	if (asked->emit != NULL && csd_emit_parse(asked->emit, &asked->options.emit) != 0) {
-		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						     "emit is '%s': give record, offset or nothing", asked->emit);
+		csd_rpc_refuse(request, "emit is '%s': give record, offset or nothing", asked->emit);
 		return;
 	}
 	bytes = malloc(spdk_base64_get_decoded_len(strlen(asked->program)) + 1);
 	if (bytes == NULL || spdk_base64_decode(bytes, &length, asked->program) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, "program is no base64");
+		csd_rpc_refuse(request, "program is no base64");
 	} else {
 		program_rpc_load_bytes(request, asked, compute, bytes, length);
 	}
@@ -149,7 +128,7 @@ program_rpc_load_program(struct spdk_jsonrpc_request *request, const struct spdk
 	struct csd_compute *compute;
 
 	if (spdk_json_decode_object(params, g_load, SPDK_COUNTOF(g_load), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_load_expected);
+		csd_rpc_refuse(request, "%s", g_load_expected);
 	} else {
 		compute = csd_compute_by_name(asked.name);
 		if (asked.program_type == UINT16_MAX && compute != NULL) {
@@ -184,16 +163,15 @@ program_rpc_change(struct spdk_jsonrpc_request *request, const struct spdk_json_
 	struct csd_refusal refusal;
 
 	if (spdk_json_decode_object(params, g_slot_name, SPDK_COUNTOF(g_slot_name), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "expected: name (string), pind (number)");
-	} else if ((compute = program_rpc_find(request, asked.name)) != NULL) {
+		csd_rpc_refuse(request, "expected: name (string), pind (number)");
+	} else if ((compute = csd_rpc_find_compute(request, asked.name)) != NULL) {
 		if (csd_compute_change(compute, what, asked.pind, &refusal)) {
 			/* Whoever asks again tells by the code that it is worth it. */
 			spdk_jsonrpc_send_error_response(request,
 							 refusal.status_code == NVME_SC_PROGRAM_IN_USE ? -EBUSY : -EINVAL,
 							 refusal.why);
 		} else {
-			program_rpc_send_true(request);
+			csd_rpc_send_true(request);
 		}
 	}
 	free(asked.name);
@@ -431,9 +409,8 @@ program_rpc_get(struct spdk_jsonrpc_request *request, const struct spdk_json_val
 	char *name = NULL;
 
 	if (params != NULL && spdk_json_decode_object(params, g_name, SPDK_COUNTOF(g_name), &name) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "expected: name (string), or nothing");
-	} else if (name == NULL || (compute = program_rpc_find(request, name)) != NULL) {
+		csd_rpc_refuse(request, "expected: name (string), or nothing");
+	} else if (name == NULL || (compute = csd_rpc_find_compute(request, name)) != NULL) {
 		w = spdk_jsonrpc_begin_result(request);
 		spdk_json_write_array_begin(w);
 		if (compute != NULL) {
