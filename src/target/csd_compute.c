@@ -281,6 +281,30 @@ compute_identify_controller(struct csd_namespace *ns, void *data)
 	(void)data;
 }
 
+/* A command that runs a program. */
+static int
+compute_run(struct csd_compute *compute, struct spdk_nvmf_request *req,
+	    int (*prepare)(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal))
+{
+	struct csd_run *run = csd_run_create(req);
+	struct csd_refusal refusal;
+
+	if (run == NULL) {
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
+	run->slots = &compute->slots;
+	run->sets = &compute->sets;
+	if (prepare(compute, run, &refusal)) {
+		csd_run_discard(run);
+		return csd_complete(req, refusal.status_code_type, refusal.status_code);
+	}
+	if (csd_channel_submit(compute, run) != 0) {
+		csd_run_discard(run);
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
+	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+}
+
 static int
 compute_io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 {
@@ -288,9 +312,9 @@ compute_io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 	case NVME_FLUSH:
 		return csd_complete_value(req, 0);	/* nothing is cached */
 	case NVME_EXECUTE_PROGRAM:
-		return csd_execute(compute_of(ns), req);
+		return compute_run(compute_of(ns), req, csd_execute_prepare);
 	case CSD_SCAN:
-		return csd_scan(compute_of(ns), req);
+		return compute_run(compute_of(ns), req, csd_scan_prepare);
 	default:
 		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_OPCODE);
 	}

@@ -80,8 +80,8 @@ execute_answer(struct csd_run *run, const struct csd_result *result)
 	csd_send_value(req, value);
 }
 
-static int
-execute_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
+int
+csd_execute_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
 {
 	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
 	const struct csd_program_info *info;
@@ -92,9 +92,7 @@ execute_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_ref
 	    csd_slots_acquire(&compute->slots, execute.pind, &run->loaded, refusal)) {
 		return -1;
 	}
-	run->slots = &compute->slots;
 	run->pind = execute.pind;
-	run->sets = &compute->sets;
 	info = &run->loaded->info;
 	if (execute_resolve(run, &execute, memory, &count, refusal)) {
 		return -1;
@@ -122,29 +120,6 @@ execute_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_ref
 		run->output.size = memory[1].length;
 		run->output.used = sizeof(struct csd_result) + info->state_bytes;
 	}
-	for (; run->range_count + 2 < count; run->range_count++) {
-		run->ranges[run->range_count] = memory[run->range_count + 2];
-	}
 	run->answer = execute_answer;
-	return csd_run_find_copies(run, refusal);
-}
-
-int
-csd_execute(struct csd_compute *compute, struct spdk_nvmf_request *req)
-{
-	struct csd_run *run = csd_run_create(req);
-	struct csd_refusal refusal;
-
-	if (run == NULL) {
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	if (execute_prepare(compute, run, &refusal)) {
-		csd_run_discard(run);
-		return csd_complete(req, refusal.status_code_type, refusal.status_code);
-	}
-	if (csd_channel_submit(compute, run) != 0) {
-		csd_run_discard(run);
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+	return csd_run_take_ranges(run, memory, count, refusal);
 }

@@ -123,10 +123,13 @@ csd_run_worker_first(const struct csd_run *run, struct csd_ring_request *request
 }
 
 int
-csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal)
+csd_run_take_ranges(struct csd_run *run, const struct csd_range_memory *memory, uint32_t count, struct csd_refusal *refusal)
 {
 	uint32_t writable = run->loaded->object->writable;
 
+	for (; run->range_count + 2 < count; run->range_count++) {
+		run->ranges[run->range_count] = memory[run->range_count + 2];
+	}
 	for (uint32_t i = 0; i < run->range_count; i++) {
 		if ((writable & CSD_RANGE(i)) != 0 && !csd_copies_add(&run->copies, i, run->ranges[i].bytes, run->ranges[i].length)) {
 			return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,

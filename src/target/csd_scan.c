@@ -107,10 +107,7 @@ scan_find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusa
 		}
 		run->state_output = memory[1].bytes;
 	}
-	for (; run->range_count + 2 < count; run->range_count++) {
-		run->ranges[run->range_count] = memory[run->range_count + 2];
-	}
-	if (csd_run_find_copies(run, refusal)) {
+	if (csd_run_take_ranges(run, memory, count, refusal)) {
 		return -1;
 	}
 	if (scan->flags & CSD_SCAN_RESUME) {
@@ -161,8 +158,8 @@ scan_answer(struct csd_run *run, const struct csd_result *result)
 	csd_send_value(req, result->matches);
 }
 
-static int
-scan_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
+int
+csd_scan_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
 {
 	struct scan scan;
 
@@ -170,31 +167,9 @@ scan_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusa
 	    csd_slots_acquire(&compute->slots, scan.pind, &run->loaded, refusal)) {
 		return -1;
 	}
-	run->slots = &compute->slots;
 	run->pind = scan.pind;
-	run->sets = &compute->sets;
 	run->parameters.cparam1 = scan.cparam1;
 	run->answer = scan_answer;
 	return scan_find_input(run, &scan, refusal) || scan_find_memory(run, &scan, refusal) ||
 	       scan_find_output(run, refusal) ? -1 : 0;
-}
-
-int
-csd_scan(struct csd_compute *compute, struct spdk_nvmf_request *req)
-{
-	struct csd_run *run = csd_run_create(req);
-	struct csd_refusal refusal;
-
-	if (run == NULL) {
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	if (scan_prepare(compute, run, &refusal)) {
-		csd_run_discard(run);
-		return csd_complete(req, refusal.status_code_type, refusal.status_code);
-	}
-	if (csd_channel_submit(compute, run) != 0) {
-		csd_run_discard(run);
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 }
