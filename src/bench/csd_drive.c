@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_drive.h"
 
+#include "csd_status.h"
 #include "csd_ways.h"
 
 #include <errno.h>
@@ -16,8 +17,6 @@ int
 csd_command_failed(const struct csd_session *session, const char *what, const struct csd_task *task, int status,
 		   uint16_t nvme_status, struct csd_error *err)
 {
-	unsigned int sct = nvme_status >> 8 & 7, sc = nvme_status & 0xff;
-
 	if (task != NULL) {
 		csd_fail(err, CSD_IO_FAILED, "%s program %u (%s) of namespace %u, on %s", what, task->slot,
 			 task->native->name, session->options->compute_nsid, session->io->name);
@@ -25,7 +24,7 @@ csd_command_failed(const struct csd_session *session, const char *what, const st
 		csd_fail(err, CSD_IO_FAILED, "%s on %s", what, session->io->name);
 	}
 	if (nvme_status != 0) {
-		csd_found(err, "the drive answered status %02xh/%02xh", sct, sc);
+		csd_found(err, "the drive answered status " CSD_STATUS, CSD_STATUS_PARTS(nvme_status));
 		return csd_fix(err, "see docs/nvme.md for what this status means, and the target's log");
 	}
 	csd_found(err, "%s", strerror(-status));

@@ -12,7 +12,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "csd_status.h"
+
 #define TIMEOUT_S	5
+
+#define CONNECT_INVALID_PARAMETERS	0x182
+#define CONNECT_INVALID_HOST		0x184
 
 /* NVMe/TCP PDUs of the connection's first two steps (NVMe/TCP transport specification). */
 struct pdu_header {
@@ -138,27 +143,30 @@ csd_probe_reach(const struct csd_place *place, struct csd_error *err)
 	return 0;
 }
 
-int
-csd_probe_status(const struct csd_place *place, unsigned int sct, unsigned int sc, struct csd_error *err)
+/* The text for a Connect command's status, as the target gave it: SCT in bits 10:8, SC in 7:0. */
+static int
+probe_status(const struct csd_place *place, uint16_t status, struct csd_error *err)
 {
 	csd_fail(err, CSD_REFUSED, "subsystem %s at %s port %s for host %s", place->subnqn, place->traddr,
 		 place->trsvcid, place->hostnqn);
-	if (sct == 1 && sc == 0x84) {
-		csd_found(err, "the target does not allow this host (Connect Invalid Host, 01h/84h)");
+	if (status == CONNECT_INVALID_HOST) {
+		csd_found(err, "the target does not allow this host (Connect Invalid Host, " CSD_STATUS ")",
+			  CSD_STATUS_PARTS(status));
 		return csd_fix(err, "use a host NQN that the subsystem allows, or add this one to its allowed hosts");
 	}
-	if (sct == 1 && sc == 0x82) {
-		csd_found(err, "the target has no such subsystem at this address (Connect Invalid Parameters, 01h/82h)");
+	if (status == CONNECT_INVALID_PARAMETERS) {
+		csd_found(err, "the target has no such subsystem at this address (Connect Invalid Parameters, "
+			  CSD_STATUS ")", CSD_STATUS_PARTS(status));
 		return csd_fix(err, "correct the subsystem NQN, or declare the subsystem and its listener at the target");
 	}
-	if (sct == 0 && sc == 0) {
+	if (status == 0) {
 		/* A target whose core is taken may be slower than the initiator waits: later it may be there. */
 		csd_fail(err, CSD_UNAVAILABLE, "subsystem %s at %s port %s for host %s", place->subnqn, place->traddr,
 			 place->trsvcid, place->hostnqn);
 		csd_found(err, "the target allows this host, and yet the connection could not be set up");
 		return csd_fix(err, "run again; look at the target's log");
 	}
-	csd_found(err, "the target refused the Connect command with status %02xh/%02xh", sct, sc);
+	csd_found(err, "the target refused the Connect command with status " CSD_STATUS, CSD_STATUS_PARTS(status));
 	return csd_fix(err, "look at the target's log");
 }
 
@@ -212,7 +220,7 @@ csd_probe_explain(const struct csd_place *place, struct csd_error *err)
 		   response.pdu.type != PDU_RESPONSE) {
 		rc = probe_unreachable(place, err, "the target speaks NVMe/TCP, and did not answer a Connect command");
 	} else {
-		rc = csd_probe_status(place, response.status >> 9 & 0x7, response.status >> 1 & 0xff, err);
+		rc = probe_status(place, response.status >> 1 & 0x7ff, err);
 	}
 	close(fd);
 	return rc;

@@ -471,8 +471,8 @@ show_text_statuses(FILE *out, const struct counted *now, unsigned int port, cons
 			const char *name = operation_name(&row->key, namespaces);
 
 			if (row->place == now->statuses[i].key.operation && row->key.port == port) {
-				fprintf(out, "  failed: %s with status type %xh code %02xh, %llu times\n",
-					name != NULL ? name : "?", now->statuses[i].key.status >> 8,
+				fprintf(out, "  failed: %s with status %02Xh/%02Xh, %llu times\n",
+					name != NULL ? name : "?", now->statuses[i].key.status >> 8 & 0x7,
 					now->statuses[i].key.status & 0xff, now->statuses[i].count);
 			}
 		}
