@@ -22,7 +22,7 @@
 #include "csd_call.h"
 #include "csd_now.h"
 #include "csd_ring.h"
-#include "csd_shut_in.h"
+#include "csd_worker_confine.h"
 #include "csd_worker.h"
 
 static struct csd_worker_setup setup;
@@ -210,7 +210,7 @@ main(void)
 	prctl(PR_SET_NAME, "csd_worker");	/* it was run by a descriptor, which has no name */
 	worker_set_up();
 	worker_catch();
-	rc = csd_shut_in(&confined, &what);
+	rc = csd_worker_confine(&confined, &what);
 	if (rc != 0) {
 		worker_refuse("%s: %s", what, strerror(-rc));
 	}

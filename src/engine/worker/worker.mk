@@ -12,7 +12,7 @@ $(WORKER_BUILD):
 	mkdir -p $@
 
 # Static, at a fixed address: nothing of a library, or of another process, lies in a worker's memory.
-$(WORKER_BUILD)/csd_worker: $(addprefix $(WORKER)/,csd_worker.c csd_shut_in.c csd_ring.c csd_blob.c) $(CONFINE_SOURCES) \
+$(WORKER_BUILD)/csd_worker: $(addprefix $(WORKER)/,csd_worker.c csd_worker_confine.c csd_ring.c csd_blob.c) $(CONFINE_SOURCES) \
 		$(ENGINE_HEADERS) | $(WORKER_BUILD)
 	$(CC) $(CFLAGS) $(WARNINGS) $(ENGINE_INCLUDES) -static -no-pie $(filter %.c,$^) -o $@
 
