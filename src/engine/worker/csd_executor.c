@@ -114,7 +114,7 @@ executor_worker_free(struct csd_worker *worker)
 	struct csd_executor *executor = worker->pool->executor;
 
 	executor->count--;
-	csd_kit_drop(executor->options.aside, worker->kit);
+	csd_kit_drop(executor->options.background, worker->kit);
 	free(worker);
 }
 
@@ -126,7 +126,7 @@ executor_worker_create(struct csd_pool *pool, struct csd_kit *kit)
 	struct csd_worker *worker = calloc(1, sizeof(*worker));
 
 	if (worker == NULL) {
-		csd_kit_drop(pool->executor->options.aside, kit);
+		csd_kit_drop(pool->executor->options.background, kit);
 		return NULL;
 	}
 	worker->pool = pool;
@@ -291,22 +291,22 @@ static struct csd_kit *
 executor_pool_take_kit(struct csd_pool *pool, uint64_t now)
 {
 	const struct csd_pool_options *options = &pool->options;
-	struct csd_aside *aside = pool->executor->options.aside;
+	struct csd_background *background = pool->executor->options.background;
 	struct csd_kit *kit = pool->kit;
 
 	if (kit == NULL) {
-		pool->kit = csd_kit_ask(aside, options->data_bytes, options->window_bytes, options->output_bytes);
+		pool->kit = csd_kit_ask(background, options->data_bytes, options->window_bytes, options->output_bytes);
 		if (pool->kit == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}
 		return NULL;
 	}
-	if (!csd_aside_is_done(&kit->order)) {
+	if (!csd_background_is_done(&kit->task)) {
 		return NULL;
 	}
 	pool->kit = NULL;
 	if (kit->rc != 0) {
-		csd_kit_drop(aside, kit);
+		csd_kit_drop(background, kit);
 		pool->retry_at = now + RETRY_NANOSECONDS;
 		return NULL;
 	}
@@ -428,7 +428,7 @@ executor_pool_free(struct csd_pool *pool)
 		at = &(*at)->next;
 	}
 	*at = pool->next;
-	csd_kit_drop(pool->executor->options.aside, pool->kit);
+	csd_kit_drop(pool->executor->options.background, pool->kit);
 	csd_memory_put(pool->options.blob);
 	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
 		csd_memory_put(pool->memories[i].memory);

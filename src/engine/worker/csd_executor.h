@@ -18,7 +18,7 @@
 #include "csd_spawner_link.h"
 
 struct csd_executor_options {
-	struct csd_aside *aside;	/* makes workers' memories, and frees them; must outlive the executor */
+	struct csd_background *background;	/* makes workers' memories, and frees them; must outlive the executor */
 	uint32_t stack_bytes;
 	uint64_t spin_nanoseconds;	/* that a worker looks for the next request before it sleeps */
 	uint64_t cpu_nanoseconds;	/* that a command may take; looked at every CSD_EXECUTOR_LOOK_MS */

@@ -24,9 +24,9 @@ kit_memory(const char *name, uint64_t bytes, unsigned int flags, struct csd_memo
 }
 
 static void
-kit_make(struct csd_aside_order *order)
+kit_make(struct csd_background_task *task)
 {
-	struct csd_kit *kit = (struct csd_kit *)order;
+	struct csd_kit *kit = (struct csd_kit *)task;
 
 	kit->rc = kit_memory("csd-ring", CSD_RING_BYTES, 0, &kit->ring);
 	kit->rc = kit->rc != 0 ? kit->rc : kit_memory("csd-data", kit->data_bytes, 0, &kit->data);
@@ -35,9 +35,9 @@ kit_make(struct csd_aside_order *order)
 }
 
 static void
-kit_free(struct csd_aside_order *order)
+kit_free(struct csd_background_task *task)
 {
-	struct csd_kit *kit = (struct csd_kit *)order;
+	struct csd_kit *kit = (struct csd_kit *)task;
 
 	csd_memory_put(kit->ring);
 	csd_memory_put(kit->data);
@@ -47,24 +47,24 @@ kit_free(struct csd_aside_order *order)
 }
 
 struct csd_kit *
-csd_kit_ask(struct csd_aside *aside, uint64_t data_bytes, uint64_t window_bytes, uint64_t output_bytes)
+csd_kit_ask(struct csd_background *background, uint64_t data_bytes, uint64_t window_bytes, uint64_t output_bytes)
 {
 	struct csd_kit *kit = calloc(1, sizeof(*kit));
 
 	if (kit != NULL) {
-		kit->order = (struct csd_aside_order) {.work = kit_make, .drop = kit_free};
+		kit->task = (struct csd_background_task) {.work = kit_make, .drop = kit_free};
 		kit->data_bytes = data_bytes;
 		kit->window_bytes = window_bytes;
 		kit->output_bytes = output_bytes;
-		csd_aside_ask(aside, &kit->order);
+		csd_background_submit(background, &kit->task);
 	}
 	return kit;
 }
 
 void
-csd_kit_drop(struct csd_aside *aside, struct csd_kit *kit)
+csd_kit_drop(struct csd_background *background, struct csd_kit *kit)
 {
 	if (kit != NULL) {
-		csd_aside_drop(aside, &kit->order);
+		csd_background_drop(background, &kit->task);
 	}
 }

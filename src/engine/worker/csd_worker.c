@@ -22,8 +22,8 @@
 #include "csd_call.h"
 #include "csd_now.h"
 #include "csd_ring.h"
-#include "csd_worker_confine.h"
 #include "csd_worker.h"
+#include "csd_worker_confine.h"
 
 static struct csd_worker_setup setup;
 static struct csd_blob_header header;

@@ -29,7 +29,7 @@
 #define LONG_NS		100000
 
 struct bench {
-	struct csd_aside *aside;
+	struct csd_background *background;
 	struct csd_executor *executor;
 	uint64_t longest_look;		/* ns of CPU time */
 	uint64_t looks, long_looks;
@@ -260,7 +260,8 @@ static void
 worker_bench_open(struct bench *bench, const char *folder, uint64_t spin, const int *cpu)
 {
 	const struct csd_executor_options options = {
-		.aside = bench->aside, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS, .start_nanoseconds = PATIENCE_NS,
+		.background = bench->background, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS,
+		.start_nanoseconds = PATIENCE_NS,
 		.cpus = cpu, .cpu_count = 1, .idle_most = 1, .most = 4,
 	};
 	char spawner[512], program[512];
@@ -357,8 +358,8 @@ main(int argc, char **argv)
 	if (argc < 3 || argc == 4 || argc > 6) {
 		bench_fail("usage: csd_worker_bench FOLDER PROGRAM.csd [CPU-OF-TARGET CPU-OF-WORKER [REPEATS]]");
 	}
-	bench.aside = csd_aside_create(NULL);
-	if (bench.aside == NULL) {
+	bench.background = csd_background_create(NULL);
+	if (bench.background == NULL) {
 		bench_fail("no thread");
 	}
 	worker_bench_pin(target);
@@ -371,6 +372,6 @@ main(int argc, char **argv)
 	worker_bench_workers(&bench, argv[1], "a worker that has gone to sleep:", 0, cpu, false, ways, 1, repeats);
 	worker_bench_workers(&bench, argv[1], "a worker on the target's CPU, which both give away:", 10000000, target,
 			     true, ways, 3, repeats);
-	csd_aside_destroy(bench.aside);
+	csd_background_destroy(bench.background);
 	return 0;
 }

@@ -42,8 +42,8 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 	CHECK(csd_blob_check(file.bytes, file.length, &lab->header) == 0, "%s", path);
 	CHECK(csd_memory_create_from("hostile", file.bytes, file.length, &lab->blob) == 0, "no memory");
 	free(file.bytes);
-	lab->aside = options.aside = csd_aside_create(NULL);
-	CHECK(lab->aside != NULL, "no thread");
+	lab->background = options.background = csd_background_create(NULL);
+	CHECK(lab->background != NULL, "no thread");
 	lab->executor = csd_executor_create(&options);
 	CHECK(lab->executor != NULL, "no memory");
 	lab_give_spawner(lab);
@@ -66,7 +66,7 @@ lab_close(struct lab *lab)
 	struct csd_spawner_link link = csd_executor_destroy(lab->executor);
 
 	lab_close_link(&link);
-	csd_aside_destroy(lab->aside);
+	csd_background_destroy(lab->background);
 	csd_memory_put(lab->blob);
 }
 

@@ -15,7 +15,7 @@
 
 struct lab {
 	struct csd_spawner_paths paths;
-	struct csd_aside *aside;
+	struct csd_background *background;
 	struct csd_executor *executor;
 	struct csd_memory *blob;
 	struct csd_blob_header header;
