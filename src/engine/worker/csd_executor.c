@@ -19,7 +19,7 @@ struct csd_pool {
 	struct csd_pool_options options;
 	struct csd_pool_memory memories[CSD_LAYOUT_MEMORIES];
 	struct csd_worker *workers;
-	struct csd_kit *kit;	/* for the next worker; NULL: not asked for */
+	struct csd_private_memory *next_memory;	/* for the next worker; NULL: not asked for */
 	uint64_t retry_at;	/* ns */
 	bool closing;
 };
@@ -65,9 +65,9 @@ executor_start_request(struct csd_worker *worker, struct csd_spawner_request *re
 	setup->data_bytes = pool->options.data_bytes;
 	setup->spin_nanoseconds = executor->options.spin_nanoseconds;
 	descriptors[0] = pool->options.blob->fd;
-	descriptors[1] = worker->kit->ring->fd;
+	descriptors[1] = worker->own->ring->fd;
 	/* There is always something to pass. */
-	descriptors[2] = worker->data != NULL ? worker->data->fd : worker->kit->ring->fd;
+	descriptors[2] = worker->data != NULL ? worker->data->fd : worker->own->ring->fd;
 	for (uint32_t i = 0; i < number; i++) {
 		setup->memories[i] = (struct csd_worker_memory) {
 			pool->memories[i].offset, pool->memories[i].length, pool->memories[i].writable,
@@ -114,30 +114,30 @@ executor_worker_free(struct csd_worker *worker)
 	struct csd_executor *executor = worker->pool->executor;
 
 	executor->count--;
-	csd_kit_drop(executor->options.background, worker->kit);
+	csd_private_memory_drop(executor->options.background, worker->own);
 	free(worker);
 }
 
-/* Takes over the kit. */
+/* Takes over the memory. */
 static struct csd_worker *
-executor_worker_create(struct csd_pool *pool, struct csd_kit *kit)
+executor_worker_create(struct csd_pool *pool, struct csd_private_memory *own)
 {
 	const struct csd_pool_options *options = &pool->options;
 	struct csd_worker *worker = calloc(1, sizeof(*worker));
 
 	if (worker == NULL) {
-		csd_kit_drop(pool->executor->options.background, kit);
+		csd_private_memory_drop(pool->executor->options.background, own);
 		return NULL;
 	}
 	worker->pool = pool;
 	pool->executor->count++;
-	worker->kit = kit;
-	worker->data = kit->data;
-	worker->window = kit->window;
-	worker->output = kit->output;
+	worker->own = own;
+	worker->data = own->data;
+	worker->window = own->window;
+	worker->output = own->output;
 	worker->window_number = options->memory_count;
 	worker->output_number = options->memory_count + (worker->window != NULL);
-	worker->side.ring = (struct csd_ring *)kit->ring->base;
+	worker->side.ring = (struct csd_ring *)own->ring->base;
 	worker->id = pool->executor->next_id++;
 	worker->since = csd_now();
 	worker->next = pool->workers;
@@ -287,30 +287,31 @@ executor_make_room(struct csd_executor *executor)
 }
 
 /* Memories for one worker. NULL: not yet, or there is no room for them now. */
-static struct csd_kit *
-executor_pool_take_kit(struct csd_pool *pool, uint64_t now)
+static struct csd_private_memory *
+executor_pool_take_memory(struct csd_pool *pool, uint64_t now)
 {
 	const struct csd_pool_options *options = &pool->options;
 	struct csd_background *background = pool->executor->options.background;
-	struct csd_kit *kit = pool->kit;
+	struct csd_private_memory *own = pool->next_memory;
 
-	if (kit == NULL) {
-		pool->kit = csd_kit_ask(background, options->data_bytes, options->window_bytes, options->output_bytes);
-		if (pool->kit == NULL) {
+	if (own == NULL) {
+		pool->next_memory = csd_private_memory_submit(background, options->data_bytes, options->window_bytes,
+							      options->output_bytes);
+		if (pool->next_memory == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}
 		return NULL;
 	}
-	if (!csd_background_is_done(&kit->task)) {
+	if (!csd_background_is_done(&own->task)) {
 		return NULL;
 	}
-	pool->kit = NULL;
-	if (kit->rc != 0) {
-		csd_kit_drop(background, kit);
+	pool->next_memory = NULL;
+	if (own->rc != 0) {
+		csd_private_memory_drop(background, own);
 		pool->retry_at = now + RETRY_NANOSECONDS;
 		return NULL;
 	}
-	return kit;
+	return own;
 }
 
 /* Spares, and no more than `idle_most` that wait for their owner; frees who is gone. */
@@ -340,17 +341,17 @@ executor_pool_look(struct csd_pool *pool, uint64_t now)
 		at = &worker->next;
 	}
 	for (; !pool->closing && now >= pool->retry_at && spares < pool->options.spares; spares++) {
-		struct csd_kit *kit;
+		struct csd_private_memory *own;
 
 		if (pool->executor->count >= pool->executor->options.most) {
 			executor_make_room(pool->executor);
 			return;
 		}
-		kit = executor_pool_take_kit(pool, now);
-		if (kit == NULL) {
+		own = executor_pool_take_memory(pool, now);
+		if (own == NULL) {
 			return;
 		}
-		if (executor_worker_create(pool, kit) == NULL) {
+		if (executor_worker_create(pool, own) == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}
 	}
@@ -428,7 +429,7 @@ executor_pool_free(struct csd_pool *pool)
 		at = &(*at)->next;
 	}
 	*at = pool->next;
-	csd_kit_drop(pool->executor->options.background, pool->kit);
+	csd_private_memory_drop(pool->executor->options.background, pool->next_memory);
 	csd_memory_put(pool->options.blob);
 	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
 		csd_memory_put(pool->memories[i].memory);

@@ -12,7 +12,7 @@
 
 #include <time.h>
 
-#include "csd_kit.h"
+#include "csd_private_memory.h"
 #include "csd_memory.h"
 #include "csd_ring.h"
 #include "csd_spawner_link.h"
@@ -87,7 +87,7 @@ struct csd_worker {
 	/* csd_executor.c's: */
 	struct csd_pool *pool;
 	struct csd_worker *next;
-	struct csd_kit *kit;		/* all of its own memories */
+	struct csd_private_memory *own;		/* all of its own memories */
 	struct csd_ring_side side;
 	uint64_t owner;
 	uint32_t id;

@@ -35,7 +35,7 @@ install_workers: csd_workers csd_compile
 WORKER_TESTS := test_memory test_background test_ring test_worker test_kills test_blobs test_faults
 WORKER_TESTED := $(BUILD)/checked/$(WORKER)/tests
 # The target's side of it, for tests of other rooms too.
-WORKER_SIDE := csd_executor csd_kit csd_background csd_spawner_link csd_memory csd_ring csd_blob
+WORKER_SIDE := csd_executor csd_private_memory csd_background csd_spawner_link csd_memory csd_ring csd_blob
 WORKER_CHECKED := $(WORKER_TESTED)/lab.o $(WORKER_SIDE:%=$(BUILD)/checked/$(WORKER)/%.o) $(CONFINE_CHECKED)
 
 $(WORKER_TESTS:%=$(WORKER_BUILD)/%): $(WORKER_BUILD)/%: $(WORKER_TESTED)/%.o $(WORKER_CHECKED) | $(WORKER_BUILD)

@@ -5,7 +5,7 @@
 #include <semaphore.h>
 #include <sched.h>
 
-#include "csd_kit.h"
+#include "csd_private_memory.h"
 #include "csd_now.h"
 #include "csd_ring.h"
 #include "test.h"
@@ -119,26 +119,26 @@ test_many(void)
 
 /* Of zeros, as long as it was asked for. */
 static void
-test_kit(void)
+test_private_memory(void)
 {
-	struct csd_kit *kit = csd_kit_ask(background, 5000, 3 << 20, 0), *none = csd_kit_ask(background, UINT64_MAX, 1,
-											     1);
+	struct csd_private_memory *own = csd_private_memory_submit(background, 5000, 3 << 20, 0);
+	struct csd_private_memory *none = csd_private_memory_submit(background, UINT64_MAX, 1, 1);
 
-	CHECK(kit != NULL && none != NULL, "no memory");
-	background_until_done(&kit->task);
-	CHECK_EQUAL(kit->rc, 0);
-	CHECK(kit->ring->length >= CSD_RING_BYTES && kit->data->length == 8192 && kit->window->length == 3 << 20, "other lengths");
-	CHECK(kit->output == NULL, "an output that nobody asked for");
-	for (size_t i = 0; i < kit->window->length; i++) {
-		CHECK(kit->window->base[i] == 0, "byte %zu", i);
+	CHECK(own != NULL && none != NULL, "no memory");
+	background_until_done(&own->task);
+	CHECK_EQUAL(own->rc, 0);
+	CHECK(own->ring->length >= CSD_RING_BYTES && own->data->length == 8192 && own->window->length == 3 << 20, "other lengths");
+	CHECK(own->output == NULL, "an output that nobody asked for");
+	for (size_t i = 0; i < own->window->length; i++) {
+		CHECK(own->window->base[i] == 0, "byte %zu", i);
 	}
 	background_until_done(&none->task);
 	CHECK(none->rc == -EINVAL && none->data == NULL, "%d", none->rc);
-	csd_kit_drop(background, kit);
-	csd_kit_drop(background, none);
-	csd_kit_drop(background, NULL);
+	csd_private_memory_drop(background, own);
+	csd_private_memory_drop(background, none);
+	csd_private_memory_drop(background, NULL);
 	/* Dropped while it may be under way. */
-	csd_kit_drop(background, csd_kit_ask(background, 1, 1, 1));
+	csd_private_memory_drop(background, csd_private_memory_submit(background, 1, 1, 1));
 }
 
 int
@@ -149,7 +149,7 @@ main(void)
 	CHECK(background != NULL, "no thread");
 	test_drop();
 	test_many();
-	test_kit();
+	test_private_memory();
 	csd_background_destroy(background);
 	CHECK_EQUAL(worked, 2 + MANY);
 	CHECK_EQUAL(freed, 4 + MANY);
