@@ -21,7 +21,7 @@
 #define WINDOW_BYTES	(256 * 1024)
 #define WINDOWS		1024		/* of a long run: 256 MiB, over and over the same four */
 #define JOBS		2000		/* small ones, of a repeat */
-#define PATIENCE_NS	10000000000ULL
+#define TIMEOUT_NS	10000000000ULL
 /* As csd_tgt has them. */
 #define TARGET_WINDOW	((1 << 20) + 8192)
 #define TARGET_OUTPUT	(256 << 10)
@@ -142,7 +142,7 @@ static uint64_t
 worker_bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t depth, bool each_begins,
 		   bool shared)
 {
-	uint64_t records = 0, deadline = csd_now() + PATIENCE_NS;
+	uint64_t records = 0, deadline = csd_now() + TIMEOUT_NS;
 	uint32_t asked = 0, done = 0;
 
 	while (done < parts) {
@@ -197,7 +197,7 @@ worker_bench_look(struct bench *bench)
 static struct csd_worker *
 worker_bench_take(struct bench *bench, struct csd_pool *pool, uint64_t owner)
 {
-	uint64_t deadline = csd_now() + PATIENCE_NS;
+	uint64_t deadline = csd_now() + TIMEOUT_NS;
 	struct csd_worker *worker;
 
 	while ((worker = csd_pool_take(pool, owner)) == NULL) {
@@ -260,8 +260,8 @@ static void
 worker_bench_open(struct bench *bench, const char *folder, uint64_t spin, const int *cpu)
 {
 	const struct csd_executor_options options = {
-		.background = bench->background, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS,
-		.start_nanoseconds = PATIENCE_NS,
+		.background = bench->background, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = TIMEOUT_NS,
+		.start_nanoseconds = TIMEOUT_NS,
 		.cpus = cpu, .cpu_count = 1, .idle_most = 1, .most = 4,
 	};
 	char spawner[512], program[512];

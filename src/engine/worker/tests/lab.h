@@ -7,7 +7,7 @@
 #include "csd_now.h"
 #include "csd_worker.h"
 
-#define LAB_PATIENCE_MS		20000	/* what takes longer hangs */
+#define LAB_TIMEOUT_MS		20000	/* what takes longer hangs */
 #define LAB_WINDOW_BYTES	65536
 #define LAB_OUTPUT_BYTES	65536
 #define LAB_MOST		12	/* workers */

@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define MANY		1000
-#define PATIENCE_NS	20000000000ULL
+#define TIMEOUT_NS	20000000000ULL
 
 struct task {
 	struct csd_background_task task;
@@ -71,7 +71,7 @@ background_task(void (*work)(struct csd_background_task *task), uint32_t number)
 static void
 background_until_done(const struct csd_background_task *task)
 {
-	uint64_t deadline = csd_now() + PATIENCE_NS;
+	uint64_t deadline = csd_now() + TIMEOUT_NS;
 
 	while (!csd_background_is_done(task)) {
 		CHECK(csd_now() < deadline, "a task is done");

@@ -31,12 +31,12 @@ static struct {
 static struct csd_ring_answer
 blobs_wait(void)
 {
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct csd_ring_answer answer;
 
 	while (!csd_worker_answer(blobs.worker, UINT64_MAX, &answer)) {
 		CHECK(blobs.worker->state == CSD_WORKER_BUSY, "ended %d, signal %u", blobs.worker->end, blobs.worker->fault.signal);
-		CHECK(csd_now() < deadline, "no answer within %d ms", LAB_PATIENCE_MS);
+		CHECK(csd_now() < deadline, "no answer within %d ms", LAB_TIMEOUT_MS);
 		lab_poll(blobs.lab);
 	}
 	return answer;
