@@ -132,7 +132,7 @@ csd_channel_call(struct csd_channel *channel, struct csd_run *run, bool wanted)
 {
 	csd_channel_unqueue(channel, run);
 	if (!wanted) {
-		run->unwanted = true;
+		run->interrupted = true;
 		run->ended = true;
 		csd_work_ready(&run->work);
 	} else if (csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair) != 0) {

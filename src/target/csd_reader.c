@@ -9,7 +9,7 @@
 #include "csd_ram.h"
 
 /*
- * Lent memory costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
+ * Zero copy costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
  * should still be in the second-level cache when the program comes to it.
  */
 #define ZERO_COPY_BYTES	(4u << 20)

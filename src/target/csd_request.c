@@ -107,7 +107,7 @@ csd_request_wanted(struct spdk_nvmf_request *req)
 }
 
 void
-csd_send_unwanted(struct spdk_nvmf_request *req)
+csd_send_interrupted(struct spdk_nvmf_request *req)
 {
 	csd_send(req, SPDK_NVME_SCT_GENERIC, COMMAND_INTERRUPTED);
 }

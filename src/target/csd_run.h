@@ -97,7 +97,7 @@ struct csd_run {
 	uint8_t *worker_state;			/* as it is at the end of the run */
 	enum csd_result_end end;
 	bool ended;
-	bool unwanted;
+	bool interrupted;
 	bool failed;
 	uint8_t status_code_type;
 	uint8_t status_code;

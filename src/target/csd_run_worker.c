@@ -64,7 +64,7 @@ csd_run_worker_gone(struct csd_run *run)
 		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 		break;
 	default:
-		run->unwanted = true;	/* killed from outside: the host may send it again */
+		run->interrupted = true;	/* killed from outside: the host may send it again */
 		run->ended = true;
 		break;
 	}

@@ -134,7 +134,7 @@ slm_task_go_on(struct csd_work *work)
 	if (task->aborted) {
 		csd_send(slm_task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
 	} else if (!csd_request_wanted(task->req)) {
-		csd_send_unwanted(slm_task_free(task));
+		csd_send_interrupted(slm_task_free(task));
 	} else {
 		task->step(task);
 	}

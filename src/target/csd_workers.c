@@ -229,12 +229,12 @@ csd_workers_maker(char reason[CSD_REASON_BYTES])
 }
 
 enum csd_blob_end
-csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
+csd_workers_compile(const void *object, size_t length, const bool *cancelled, struct csd_memory **blob,
 		    struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
 {
 	struct csd_blob_maker *maker = csd_workers_maker(reason);
 
-	return maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(maker, object, length, unwanted, blob, header, reason);
+	return maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(maker, object, length, cancelled, blob, header, reason);
 }
 
 uint64_t

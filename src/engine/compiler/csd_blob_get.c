@@ -91,21 +91,21 @@ blob_get_spawn(const struct csd_blob_maker *maker, const char *first, const stru
 }
 
 static bool
-blob_get_wanted(const bool *unwanted)
+blob_get_is_cancelled(const bool *cancelled)
 {
-	return unwanted == NULL || !__atomic_load_n(unwanted, __ATOMIC_RELAXED);
+	return cancelled != NULL && __atomic_load_n(cancelled, __ATOMIC_RELAXED);
 }
 
 /* Whether the process has ended within so many seconds, while it was wanted. It is not reaped. */
 static bool
-blob_get_ended(pid_t pid, uint32_t seconds, const bool *unwanted)
+blob_get_ended(pid_t pid, uint32_t seconds, const bool *cancelled)
 {
 	uint64_t deadline = csd_now() + seconds * 1000000000ULL, now;
 	int handle = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd look = {.fd = handle, .events = POLLIN};
 	bool ended = false;
 
-	while (handle >= 0 && !ended && blob_get_wanted(unwanted) && (now = csd_now()) < deadline) {
+	while (handle >= 0 && !ended && !blob_get_is_cancelled(cancelled) && (now = csd_now()) < deadline) {
 		int left = (int)((deadline - now) / 1000000) + 1;
 
 		ended = poll(&look, 1, left < LOOK_MILLISECONDS ? left : LOOK_MILLISECONDS) > 0;
@@ -117,11 +117,11 @@ blob_get_ended(pid_t pid, uint32_t seconds, const bool *unwanted)
 }
 
 static int
-blob_get_wait(pid_t pid, uint32_t seconds, const bool *unwanted)
+blob_get_wait(pid_t pid, uint32_t seconds, const bool *cancelled)
 {
 	int status;
 
-	if (!blob_get_ended(pid, seconds, unwanted)) {
+	if (!blob_get_ended(pid, seconds, cancelled)) {
 		kill(pid, SIGTERM);
 		if (!blob_get_ended(pid, END_SECONDS, NULL)) {
 			kill(pid, SIGKILL);
@@ -153,7 +153,7 @@ blob_get_words(int file, char reason[CSD_REASON_BYTES])
 }
 
 static enum csd_blob_end
-blob_get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, const bool *unwanted,
+blob_get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, const bool *cancelled,
 	     char reason[CSD_REASON_BYTES])
 {
 	pid_t pid;
@@ -162,9 +162,9 @@ blob_get_run(struct csd_blob_maker *maker, const char *first, const struct get_f
 	if (rc != 0) {
 		return blob_get_fail(reason, maker->options.compile, rc);
 	}
-	status = blob_get_wait(pid, maker->options.seconds, unwanted);
+	status = blob_get_wait(pid, maker->options.seconds, cancelled);
 	blob_get_words(files->words, reason);
-	if (!blob_get_wanted(unwanted)) {
+	if (blob_get_is_cancelled(cancelled)) {
 		csd_refuse(reason, "nobody wants it any more");
 		return CSD_BLOB_FAILED;
 	}
@@ -419,8 +419,8 @@ blob_get_without(const char *name, int rc, char reason[CSD_REASON_BYTES])
 }
 
 enum csd_blob_end
-csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
-	     struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *cancelled,
+	     struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
 {
 	char name[CSD_CACHE_NAME];
 	struct get_files files;
@@ -444,7 +444,7 @@ csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, co
 	if (end != CSD_BLOB_READY) {
 		return end;
 	}
-	end = blob_get_run(maker, NULL, &files, unwanted, reason);
+	end = blob_get_run(maker, NULL, &files, cancelled, reason);
 	if (end == CSD_BLOB_READY) {
 		end = blob_get_blob(files.out, blob, header, reason);
 	}
