@@ -204,6 +204,36 @@ csd_drive_check_slot(const struct csd_session *session, const struct csd_task *t
 	return 0;
 }
 
+struct csd_nvme_command
+csd_drive_copy(const struct csd_session *session, uint64_t first_block, uint64_t blocks, uint64_t to, void *data)
+{
+	uint64_t bytes = blocks * session->io->block_bytes;
+	struct nvme_slm_copy_blocks *source = data;
+
+	*source = (struct nvme_slm_copy_blocks){ .snsid = session->options->place.nsid, .slba = first_block,
+						 .nlb = (uint16_t)(blocks - 1) };
+	return (struct csd_nvme_command){
+		.opcode = NVME_SLM_COPY, .nsid = session->options->slm_nsid, .dw2 = (uint32_t)bytes, .dw3 = (uint32_t)(bytes >> 32),
+		.dw10 = (uint32_t)to, .dw11 = (uint32_t)(to >> 32), .dw12 = NVME_SLM_COPY_FROM_BLOCKS << 8,
+		.data = source, .bytes = sizeof(*source),
+	};
+}
+
+struct csd_nvme_command
+csd_drive_execute(const struct csd_session *session, const struct csd_task *task, const struct csd_slm_areas *areas, void *data)
+{
+	uint32_t nsid = session->options->slm_nsid;
+	struct nvme_memory_range *ranges = data;
+
+	ranges[0] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)areas->in_bytes, .start = areas->in };
+	ranges[1] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)areas->out_bytes, .start = areas->out };
+	return (struct csd_nvme_command){
+		.opcode = NVME_EXECUTE_PROGRAM, .nsid = session->options->compute_nsid, .dw2 = task->slot, .dw3 = 2,
+		.dw10 = (uint32_t)task->parameters.cparam1, .dw11 = (uint32_t)(task->parameters.cparam1 >> 32),
+		.data = ranges, .bytes = 2 * sizeof(*ranges),
+	};
+}
+
 int
 csd_drive_spare_slot(const struct csd_drive *drive)
 {

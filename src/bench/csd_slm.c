@@ -138,45 +138,19 @@ slm_send_copy(struct pass *pass, struct lane *lane, uint32_t tag)
 	uint32_t block_bytes = pass->session->io->block_bytes;
 	uint64_t first = lane->start / block_bytes;
 	uint64_t blocks = (lane->start + lane->input_bytes + block_bytes - 1) / block_bytes - first;
-	uint64_t total = blocks * block_bytes;
-	struct nvme_slm_copy_blocks *source = (struct nvme_slm_copy_blocks *)lane->descriptors;
-	struct csd_nvme_command command = {
-		.opcode = NVME_SLM_COPY,
-		.nsid = pass->session->options->slm_nsid,
-		.dw2 = (uint32_t)total,
-		.dw3 = (uint32_t)(total >> 32),
-		.dw10 = (uint32_t)lane->in,
-		.dw11 = (uint32_t)(lane->in >> 32),
-		.dw12 = NVME_SLM_COPY_FROM_BLOCKS << 8,
-		.data = source,
-		.bytes = sizeof(*source),
-	};
+	struct csd_nvme_command command = csd_drive_copy(pass->session, first, blocks, lane->in, lane->descriptors);
 
-	memset(source, 0, sizeof(*source));
-	source->snsid = pass->session->options->place.nsid;
-	source->slba = first;
-	source->nlb = (uint16_t)(blocks - 1);
 	return slm_send_command(pass, &command, tag);
 }
 
 static int
 slm_send_execute(struct pass *pass, struct lane *lane, uint32_t tag)
 {
-	uint32_t nsid = pass->session->options->slm_nsid;
-	struct nvme_memory_range *ranges = (struct nvme_memory_range *)lane->descriptors;
-	struct csd_nvme_command command = {
-		.opcode = NVME_EXECUTE_PROGRAM,
-		.nsid = pass->session->options->compute_nsid,
-		.dw2 = pass->task->slot,
-		.dw3 = 2,
-		.dw10 = (uint32_t)pass->task->parameters.cparam1,
-		.dw11 = (uint32_t)(pass->task->parameters.cparam1 >> 32),
-		.data = ranges,
-		.bytes = 2 * sizeof(*ranges),
+	const struct csd_slm_areas areas = {
+		.in = lane->in, .in_bytes = lane->input_bytes, .out = lane->out, .out_bytes = pass->out_bytes,
 	};
+	struct csd_nvme_command command = csd_drive_execute(pass->session, pass->task, &areas, lane->descriptors);
 
-	ranges[0] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)lane->input_bytes, .start = lane->in };
-	ranges[1] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)pass->out_bytes, .start = lane->out };
 	return slm_send_command(pass, &command, tag);
 }
 

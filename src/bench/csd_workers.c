@@ -85,15 +85,9 @@ static int
 workers_copy(struct workers *workers, uint32_t bytes)
 {
 	struct csd_session *session = workers->session;
-	struct nvme_slm_copy_blocks *source = (struct nvme_slm_copy_blocks *)session->stream.arena;
-	const struct csd_nvme_command asked = {
-		.opcode = NVME_SLM_COPY, .nsid = session->options->slm_nsid, .dw2 = bytes, .dw12 = NVME_SLM_COPY_FROM_BLOCKS << 8,
-		.data = source, .bytes = sizeof(*source),
-	};
+	const struct csd_nvme_command asked = csd_drive_copy(session, 0, bytes / session->io->block_bytes, 0,
+							     session->stream.arena);
 
-	memset(source, 0, sizeof(*source));
-	source->snsid = session->options->place.nsid;
-	source->nlb = (uint16_t)(bytes / session->io->block_bytes - 1);
 	return workers_command(workers, "SLM Copy for", &asked);
 }
 
@@ -107,19 +101,12 @@ static int
 workers_execute(struct workers *workers, uint32_t bytes, double *seconds)
 {
 	struct csd_session *session = workers->session;
-	struct nvme_memory_range *ranges = (struct nvme_memory_range *)session->stream.arena;
-	const struct csd_nvme_command asked = {
-		.opcode = NVME_EXECUTE_PROGRAM, .nsid = session->options->compute_nsid, .dw2 = workers->task.slot, .dw3 = 2,
-		.dw10 = (uint32_t)workers->task.parameters.cparam1, .dw11 = (uint32_t)(workers->task.parameters.cparam1 >> 32),
-		.data = ranges, .bytes = 2 * sizeof(*ranges),
-	};
+	uint64_t room = workers_room(bytes);
+	const struct csd_slm_areas areas = { .in = 0, .in_bytes = bytes, .out = room, .out_bytes = room };
+	const struct csd_nvme_command asked = csd_drive_execute(session, &workers->task, &areas, session->stream.arena);
 	double begun;
 	int rc;
 
-	ranges[0] = (struct nvme_memory_range){ .nsid = session->options->slm_nsid, .length = bytes, .start = 0 };
-	ranges[1] = (struct nvme_memory_range){ .nsid = session->options->slm_nsid,
-					       .length = (uint32_t)workers_room(bytes),
-						.start = workers_room(bytes) };
 	begun = csd_now();
 	rc = workers_command(workers, "Execute Program for", &asked);
 	*seconds = csd_now() - begun;
