@@ -9,7 +9,7 @@ struct csd_rule {
 	char *nqn;
 	char *host;
 	enum csd_right right;
-	bool told;	/* that it refused */
+	bool logged;	/* that it refused */
 	TAILQ_ENTRY(csd_rule) link;
 };
 
@@ -92,7 +92,7 @@ csd_rights_set(const char *nqn, const char *host, enum csd_right right)
 	}
 	if (rule != NULL) {
 		rule->right = right;
-		rule->told = false;
+		rule->logged = false;
 	} else {
 		rc = -ENOMEM;
 	}
@@ -119,7 +119,7 @@ bool
 csd_rights_may_load(const char *nqn, const char *host)
 {
 	struct csd_rule *rule;
-	bool may, tell;
+	bool may, first;
 
 	pthread_mutex_lock(&g_mutex);
 	rule = rights_rule_find(nqn, host);
@@ -127,12 +127,12 @@ csd_rights_may_load(const char *nqn, const char *host)
 		rule = rights_rule_find(nqn, "");
 	}
 	may = rule == NULL || rule->right == CSD_RIGHT_LOAD;
-	tell = !may && !rule->told;
-	if (tell) {
-		rule->told = true;
+	first = !may && !rule->logged;
+	if (first) {
+		rule->logged = true;
 	}
 	pthread_mutex_unlock(&g_mutex);
-	if (tell) {
+	if (first) {
 		SPDK_NOTICELOG("%s: host %s may run programs, not load or change them (said once)\n", nqn, host);
 	}
 	return may;

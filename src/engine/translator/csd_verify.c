@@ -382,7 +382,7 @@ verify_visit_ld_imm64(const struct verifier *verifier, uint32_t at, const struct
 }
 
 static int
-verify_hand_on(struct verifier *verifier, uint32_t to, const struct state *state)
+verify_propagate(struct verifier *verifier, uint32_t to, const struct state *state)
 {
 	struct state *known = verifier->states[to];
 
@@ -460,7 +460,7 @@ verify_visit_branch(struct verifier *verifier, uint32_t at, const struct csd_ins
 			}
 		}
 		state->unlikely = unlikely || (tells ? !csd_can_hold(&dst, holds, &src) : from_register && insn->src == insn->dst);
-		rc = verify_hand_on(verifier, at + 1 + (taken ? insn->off : 0), state);
+		rc = verify_propagate(verifier, at + 1 + (taken ? insn->off : 0), state);
 	}
 	return rc;
 }
@@ -507,7 +507,7 @@ verify_visit(struct verifier *verifier, uint32_t at, struct state *state)
 		return rc;
 	}
 	csd_successors(insn, at, next);
-	return verify_hand_on(verifier, next[0], state);
+	return verify_propagate(verifier, next[0], state);
 }
 
 static int
@@ -518,7 +518,7 @@ verify_interpret(struct verifier *verifier)
 
 	first.registers[1] = (struct csd_value) {.kind = RECORD, .umax = UINT64_MAX};
 	first.registers[R_STACK] = (struct csd_value) {.kind = STACK, .umax = UINT64_MAX};
-	rc = verify_hand_on(verifier, 0, &first);
+	rc = verify_propagate(verifier, 0, &first);
 	for (uint32_t i = 0; i < verifier->flow.ordered && rc == 0; i++) {
 		uint32_t at = verifier->flow.order[i];
 		struct state *state = verifier->states[at];
