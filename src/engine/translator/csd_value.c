@@ -7,6 +7,8 @@ const struct csd_value csd_any_number = {
 	.kind = NUMBER, .umin = 0, .umax = UINT64_MAX, .smin = INT64_MIN, .smax = INT64_MAX,
 };
 
+static const struct csd_value value_nothing = {.kind = NUMBER, .umin = UINT64_MAX, .smin = INT64_MAX, .smax = INT64_MIN};
+
 /* Each range says something of the other where the sign is known. */
 static struct csd_value
 value_agree(struct csd_value value)
@@ -187,7 +189,7 @@ value_is_empty(const struct csd_value *value)
 	return value->umin > value->umax || value->smin > value->smax;
 }
 
-/* What is true of `value` where it stands in this relation; empty, as a rule, where it cannot. */
+/* What is true of `value` where it stands in this relation; empty, where it cannot, but for BPF_JNE. */
 static struct csd_value
 value_narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 {
@@ -208,7 +210,7 @@ value_narrow(struct csd_value value, uint8_t relation, const struct csd_value *o
 		break;
 	case BPF_JGT:
 		if (other->umin == UINT64_MAX) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.umin = value.umin > other->umin + 1 ? value.umin : other->umin + 1;
 		break;
@@ -217,7 +219,7 @@ value_narrow(struct csd_value value, uint8_t relation, const struct csd_value *o
 		break;
 	case BPF_JLT:
 		if (other->umax == 0) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.umax = value.umax < other->umax - 1 ? value.umax : other->umax - 1;
 		break;
@@ -226,7 +228,7 @@ value_narrow(struct csd_value value, uint8_t relation, const struct csd_value *o
 		break;
 	case BPF_JSGT:
 		if (other->smin == INT64_MAX) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.smin = value.smin > other->smin + 1 ? value.smin : other->smin + 1;
 		break;
@@ -235,7 +237,7 @@ value_narrow(struct csd_value value, uint8_t relation, const struct csd_value *o
 		break;
 	case BPF_JSLT:
 		if (other->smax == INT64_MIN) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.smax = value.smax < other->smax - 1 ? value.smax : other->smax - 1;
 		break;
@@ -262,20 +264,10 @@ csd_can_hold(const struct csd_value *value, uint8_t relation, const struct csd_v
 {
 	struct csd_value narrowed = value_narrow(*value, relation, other);
 
-	switch (relation) {
-	case BPF_JNE:
+	if (relation == BPF_JNE) {
 		return !value_is_constant(value) || !value_is_constant(other) || value->umin != other->umin;
-	case BPF_JGT:
-		return other->umin != UINT64_MAX && !value_is_empty(&narrowed);
-	case BPF_JLT:
-		return other->umax != 0 && !value_is_empty(&narrowed);
-	case BPF_JSGT:
-		return other->smin != INT64_MAX && !value_is_empty(&narrowed);
-	case BPF_JSLT:
-		return other->smax != INT64_MIN && !value_is_empty(&narrowed);
-	default:
-		return !value_is_empty(&narrowed);
 	}
+	return !value_is_empty(&narrowed);
 }
 
 /* The relation that holds where this one does not; and the one seen from the other side. */
