@@ -5,7 +5,7 @@
 #include <signal.h>
 
 static int
-run_answer(const struct csd_options *options, struct csd_json *json)
+bench_run_answer(const struct csd_options *options, struct csd_json *json)
 {
 	struct csd_dataset set;
 	struct csd_answer answer;
@@ -36,7 +36,7 @@ run_answer(const struct csd_options *options, struct csd_json *json)
 }
 
 static int
-run_on_device(const struct csd_options *options, struct csd_json *json, struct csd_error *err)
+bench_run_on_device(const struct csd_options *options, struct csd_json *json, struct csd_error *err)
 {
 	struct csd_session session;
 	int rc = csd_session_open(&session, options, err);
@@ -82,9 +82,9 @@ main(int argc, char **argv)
 	if (rc == 0 && options.command == CSD_HELP) {
 		csd_options_usage(stdout);
 	} else if (rc == 0 && options.command == CSD_ANSWER) {
-		rc = run_answer(&options, &json);
+		rc = bench_run_answer(&options, &json);
 	} else if (rc == 0) {
-		rc = run_on_device(&options, &json, &err);
+		rc = bench_run_on_device(&options, &json, &err);
 	}
 	if (rc != 0) {
 		csd_error_print(&err, stderr);

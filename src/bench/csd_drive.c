@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 #include "csd_drive.h"
 
+#include "csd_status.h"
 #include "csd_ways.h"
 
 #include <errno.h>
@@ -16,8 +17,6 @@ int
 csd_command_failed(const struct csd_session *session, const char *what, const struct csd_task *task, int status,
 		   uint16_t nvme_status, struct csd_error *err)
 {
-	unsigned int sct = nvme_status >> 8 & 7, sc = nvme_status & 0xff;
-
 	if (task != NULL) {
 		csd_fail(err, CSD_IO_FAILED, "%s program %u (%s) of namespace %u, on %s", what, task->slot,
 			 task->native->name, session->options->compute_nsid, session->io->name);
@@ -25,7 +24,7 @@ csd_command_failed(const struct csd_session *session, const char *what, const st
 		csd_fail(err, CSD_IO_FAILED, "%s on %s", what, session->io->name);
 	}
 	if (nvme_status != 0) {
-		csd_found(err, "the drive answered status %02xh/%02xh", sct, sc);
+		csd_found(err, "the drive answered status " CSD_STATUS, CSD_STATUS_PARTS(nvme_status));
 		return csd_fix(err, "see docs/nvme.md for what this status means, and the target's log");
 	}
 	csd_found(err, "%s", strerror(-status));
@@ -51,7 +50,8 @@ csd_result_check(const struct csd_result *result, const struct csd_task *task, u
 }
 
 static int
-admin(const struct csd_session *session, const struct csd_nvme_command *command, const char *what, struct csd_error *err)
+drive_admin(const struct csd_session *session, const struct csd_nvme_command *command, const char *what,
+	    struct csd_error *err)
 {
 	struct csd_io *io = session->commands;
 	int rc = io->ops->admin(io, command);
@@ -60,8 +60,8 @@ admin(const struct csd_session *session, const struct csd_nvme_command *command,
 }
 
 static int
-read_log(const struct csd_session *session, uint8_t lid, uint64_t offset, uint32_t bytes, void *page,
-	 struct csd_error *err)
+drive_read_log(const struct csd_session *session, uint8_t lid, uint64_t offset, uint32_t bytes, void *page,
+	       struct csd_error *err)
 {
 	uint32_t dwords = bytes / 4 - 1;
 	struct csd_nvme_command command = {
@@ -75,17 +75,17 @@ read_log(const struct csd_session *session, uint8_t lid, uint64_t offset, uint32
 		.bytes = bytes,
 	};
 
-	return admin(session, &command, lid == CSD_LOG_PROGRAMS ? "Get Log Page C0h (programs)" :
-		     "Get Log Page 83h (Downloadable Program Types List)", err);
+	return drive_admin(session, &command, lid == CSD_LOG_PROGRAMS ? "Get Log Page C0h (programs)" :
+			   "Get Log Page 83h (Downloadable Program Types List)", err);
 }
 
 static int
-read_slots(struct csd_session *session, void *page, struct csd_error *err)
+drive_read_slots(struct csd_session *session, void *page, struct csd_error *err)
 {
 	struct csd_drive *drive = &session->drive;
 	const struct csd_log_header *header = page;
 	uint32_t i, count, entry_bytes;
-	int rc = read_log(session, CSD_LOG_PROGRAMS, 0, sizeof(*header), page, err);
+	int rc = drive_read_log(session, CSD_LOG_PROGRAMS, 0, sizeof(*header), page, err);
 
 	if (rc != 0) {
 		return rc;
@@ -100,8 +100,8 @@ read_slots(struct csd_session *session, void *page, struct csd_error *err)
 	drive->slots = calloc(count, sizeof(*drive->slots));
 	drive->slot_count = drive->slots != NULL ? count : 0;
 	for (i = 0; i < drive->slot_count && rc == 0; i++) {
-		rc = read_log(session, CSD_LOG_PROGRAMS, sizeof(*header) + (uint64_t)i * entry_bytes, entry_bytes, page,
-			      err);
+		rc = drive_read_log(session, CSD_LOG_PROGRAMS, sizeof(*header) + (uint64_t)i * entry_bytes, entry_bytes,
+				    page, err);
 		memcpy(&drive->slots[i], page, sizeof(*drive->slots));
 	}
 	return rc;
@@ -109,11 +109,11 @@ read_slots(struct csd_session *session, void *page, struct csd_error *err)
 
 /* eBPF's program type: the first that the drive lists. */
 static int
-read_program_type(struct csd_session *session, void *page, struct csd_error *err)
+drive_read_program_type(struct csd_session *session, void *page, struct csd_error *err)
 {
 	const struct nvme_program_types_header *header = page;
 	const struct nvme_program_type_descriptor *first = (const struct nvme_program_type_descriptor *)(header + 1);
-	int rc = read_log(session, NVME_LOG_PROGRAM_TYPES, 0, sizeof(*header) + sizeof(*first), page, err);
+	int rc = drive_read_log(session, NVME_LOG_PROGRAM_TYPES, 0, sizeof(*header) + sizeof(*first), page, err);
 
 	if (rc == 0 && header->count == 0) {
 		csd_fail(err, CSD_UNAVAILABLE, "the program types of namespace %u", session->options->compute_nsid);
@@ -125,7 +125,7 @@ read_program_type(struct csd_session *session, void *page, struct csd_error *err
 }
 
 static int
-read_slm(struct csd_session *session, void *page, struct csd_error *err)
+drive_read_slm(struct csd_session *session, void *page, struct csd_error *err)
 {
 	const struct nvme_slm_namespace *found = page;
 	struct csd_nvme_command command = {
@@ -136,7 +136,7 @@ read_slm(struct csd_session *session, void *page, struct csd_error *err)
 		.data = page,
 		.bytes = sizeof(*found),
 	};
-	int rc = admin(session, &command, "Identify Namespace (CNS 05h, CSI 03h)", err);
+	int rc = drive_admin(session, &command, "Identify Namespace (CNS 05h, CSI 03h)", err);
 
 	if (rc == 0) {
 		session->drive.slm_bytes = found->size;
@@ -157,12 +157,12 @@ csd_drive_read(struct csd_session *session, struct csd_error *err)
 		csd_found(err, "no memory for transfers is left");
 		return csd_fix(err, "give it more (--memory)");
 	}
-	rc = read_slots(session, page, err);
+	rc = drive_read_slots(session, page, err);
 	if (rc == 0) {
-		rc = read_program_type(session, page, err);
+		rc = drive_read_program_type(session, page, err);
 	}
 	if (rc == 0) {
-		rc = read_slm(session, page, err);
+		rc = drive_read_slm(session, page, err);
 	}
 	io->ops->free(io, page);
 	return rc;
@@ -204,6 +204,36 @@ csd_drive_check_slot(const struct csd_session *session, const struct csd_task *t
 	return 0;
 }
 
+struct csd_nvme_command
+csd_drive_copy(const struct csd_session *session, uint64_t first_block, uint64_t blocks, uint64_t to, void *data)
+{
+	uint64_t bytes = blocks * session->io->block_bytes;
+	struct nvme_slm_copy_blocks *source = data;
+
+	*source = (struct nvme_slm_copy_blocks){ .snsid = session->options->place.nsid, .slba = first_block,
+						 .nlb = (uint16_t)(blocks - 1) };
+	return (struct csd_nvme_command){
+		.opcode = NVME_SLM_COPY, .nsid = session->options->slm_nsid, .dw2 = (uint32_t)bytes, .dw3 = (uint32_t)(bytes >> 32),
+		.dw10 = (uint32_t)to, .dw11 = (uint32_t)(to >> 32), .dw12 = NVME_SLM_COPY_FROM_BLOCKS << 8,
+		.data = source, .bytes = sizeof(*source),
+	};
+}
+
+struct csd_nvme_command
+csd_drive_execute(const struct csd_session *session, const struct csd_task *task, const struct csd_slm_areas *areas, void *data)
+{
+	uint32_t nsid = session->options->slm_nsid;
+	struct nvme_memory_range *ranges = data;
+
+	ranges[0] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)areas->in_bytes, .start = areas->in };
+	ranges[1] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)areas->out_bytes, .start = areas->out };
+	return (struct csd_nvme_command){
+		.opcode = NVME_EXECUTE_PROGRAM, .nsid = session->options->compute_nsid, .dw2 = task->slot, .dw3 = 2,
+		.dw10 = (uint32_t)task->parameters.cparam1, .dw11 = (uint32_t)(task->parameters.cparam1 >> 32),
+		.data = ranges, .bytes = 2 * sizeof(*ranges),
+	};
+}
+
 int
 csd_drive_spare_slot(const struct csd_drive *drive)
 {
@@ -243,7 +273,7 @@ csd_drive_make_range_set(struct csd_session *session, uint32_t state_bytes, stru
 		ranges[0] = (struct nvme_memory_range){ session->options->slm_nsid, CSD_SLM_GRANULE, base, { 0 } };
 		ranges[1] = (struct nvme_memory_range){ session->options->slm_nsid, state_bytes,
 							base + CSD_SLM_RESERVED / 2, { 0 } };
-		rc = admin(session, &command, "Memory Range Set Management: create", err);
+		rc = drive_admin(session, &command, "Memory Range Set Management: create", err);
 		session->range_set = rc == 0 ? (uint16_t)io->completion.value : 0;
 	}
 	if (ranges != NULL) {
@@ -268,8 +298,8 @@ csd_drive_remove_range_set(struct csd_session *session)
 }
 
 static int
-load_part(struct csd_session *session, uint16_t slot, uint8_t *buffer, uint32_t total, uint32_t offset, uint32_t bytes,
-	  struct csd_error *err)
+drive_load_part(struct csd_session *session, uint16_t slot, uint8_t *buffer, uint32_t total, uint32_t offset,
+		uint32_t bytes, struct csd_error *err)
 {
 	struct csd_nvme_command command = {
 		.opcode = NVME_LOAD_PROGRAM,
@@ -282,11 +312,11 @@ load_part(struct csd_session *session, uint16_t slot, uint8_t *buffer, uint32_t 
 		.bytes = bytes,
 	};
 
-	return admin(session, &command, "Load Program", err);
+	return drive_admin(session, &command, "Load Program", err);
 }
 
 static int
-activate(struct csd_session *session, uint16_t slot, bool on, struct csd_error *err)
+drive_activate(struct csd_session *session, uint16_t slot, bool on, struct csd_error *err)
 {
 	struct csd_nvme_command command = {
 		.opcode = NVME_PROGRAM_ACTIVATION,
@@ -294,7 +324,7 @@ activate(struct csd_session *session, uint16_t slot, bool on, struct csd_error *
 		.dw10 = slot | (on ? 1u << 16 : 0),
 	};
 
-	return admin(session, &command, "Program Activation Management", err);
+	return drive_admin(session, &command, "Program Activation Management", err);
 }
 
 int
@@ -322,13 +352,13 @@ csd_drive_load(struct csd_session *session, uint16_t slot, const uint8_t *progra
 			begun = now;
 		}
 		memcpy(buffer, program + offset, part);
-		rc = load_part(session, slot, buffer, bytes, offset, part, err);
+		rc = drive_load_part(session, slot, buffer, bytes, offset, part, err);
 		offset += part;
 	}
 	now = csd_now();
 	timing->verify_s = now - begun;
 	if (rc == 0) {
-		rc = activate(session, slot, true, err);
+		rc = drive_activate(session, slot, true, err);
 		timing->activate_s = csd_now() - now;
 	}
 	io->ops->free(io, buffer);
@@ -343,7 +373,7 @@ csd_drive_unload(struct csd_session *session, uint16_t slot, struct csd_error *e
 		.nsid = session->options->compute_nsid,
 		.dw10 = slot | 1u << 24,
 	};
-	int rc = activate(session, slot, false, err);
+	int rc = drive_activate(session, slot, false, err);
 
-	return rc != 0 ? rc : admin(session, &command, "Load Program: unload", err);
+	return rc != 0 ? rc : drive_admin(session, &command, "Load Program: unload", err);
 }

@@ -31,6 +31,18 @@ int csd_drive_check_slot(const struct csd_session *session, const struct csd_tas
 int csd_drive_make_range_set(struct csd_session *session, uint32_t state_bytes, struct csd_error *err);
 void csd_drive_remove_range_set(struct csd_session *session);
 
+/* A command's ranges in SLM: what a program reads, and where its result goes. */
+struct csd_slm_areas {
+	uint64_t in, in_bytes;
+	uint64_t out, out_bytes;
+};
+
+/* Commands whose data, what they work on, are written to `data`: SLM Copy of so many blocks, and Execute Program. */
+struct csd_nvme_command csd_drive_copy(const struct csd_session *session, uint64_t first_block, uint64_t blocks, uint64_t to,
+				       void *data);
+struct csd_nvme_command csd_drive_execute(const struct csd_session *session, const struct csd_task *task,
+					  const struct csd_slm_areas *areas, void *data);
+
 /* The first slot that is empty; -1: none. */
 int csd_drive_spare_slot(const struct csd_drive *drive);
 

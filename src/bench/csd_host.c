@@ -34,7 +34,7 @@ csd_host_begin(struct csd_host_run *run, const struct csd_task *task, uint64_t b
 
 /* Whole records: straight into the output. */
 static int
-run_records(struct csd_host_run *run, uint64_t offset, const uint8_t *data, uint64_t bytes, struct csd_error *err)
+host_run_records(struct csd_host_run *run, uint64_t offset, const uint8_t *data, uint64_t bytes, struct csd_error *err)
 {
 	struct csd_output *output = run->output;
 	uint64_t emitted = 0;
@@ -50,8 +50,8 @@ run_records(struct csd_host_run *run, uint64_t offset, const uint8_t *data, uint
 
 /* Places that begin in [offset, end) of the data set; the input may go on behind. */
 static int
-run_search(struct csd_host_run *run, uint64_t offset, uint64_t end, const uint8_t *data, uint64_t bytes,
-	   struct csd_error *err)
+host_run_search(struct csd_host_run *run, uint64_t offset, uint64_t end, const uint8_t *data, uint64_t bytes,
+		struct csd_error *err)
 {
 	static uint8_t found[(SEARCH_STEP + CSD_SEARCH_MAX_PATTERN) * sizeof(uint64_t)];
 	uint64_t step;
@@ -75,7 +75,7 @@ run_search(struct csd_host_run *run, uint64_t offset, uint64_t end, const uint8_
 
 /* Places that begin in the piece before and end in this one; then the piece itself. */
 static int
-run_windows(struct csd_host_run *run, uint64_t offset, const uint8_t *data, uint64_t bytes, struct csd_error *err)
+host_run_windows(struct csd_host_run *run, uint64_t offset, const uint8_t *data, uint64_t bytes, struct csd_error *err)
 {
 	uint32_t overlap = run->task->overlap;
 	uint32_t more = bytes < overlap ? (uint32_t)bytes : overlap;
@@ -83,10 +83,10 @@ run_windows(struct csd_host_run *run, uint64_t offset, const uint8_t *data, uint
 
 	memcpy(run->tail + run->tail_bytes, data, more);
 	if (run->tail_bytes > 0) {
-		rc = run_search(run, offset - run->tail_bytes, offset, run->tail, run->tail_bytes + more, err);
+		rc = host_run_search(run, offset - run->tail_bytes, offset, run->tail, run->tail_bytes + more, err);
 	}
 	if (rc == 0) {
-		rc = run_search(run, offset, offset + bytes, data, bytes, err);
+		rc = host_run_search(run, offset, offset + bytes, data, bytes, err);
 	}
 	if (bytes >= overlap) {
 		memcpy(run->tail, data + bytes - overlap, overlap);
@@ -105,9 +105,9 @@ csd_host_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct
 	uint64_t length = bytes < rest ? bytes : rest;
 
 	if (run->task->overlap > 0) {
-		return run_windows(run, offset, data, length, err);
+		return host_run_windows(run, offset, data, length, err);
 	}
-	return run_records(run, offset, data, length, err);
+	return host_run_records(run, offset, data, length, err);
 }
 
 int

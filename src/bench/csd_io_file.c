@@ -35,7 +35,7 @@ struct file_io {
 };
 
 static void *
-file_alloc(struct csd_io *io, size_t bytes)
+io_file_alloc(struct csd_io *io, size_t bytes)
 {
 	void *memory;
 
@@ -49,14 +49,14 @@ file_alloc(struct csd_io *io, size_t bytes)
 }
 
 static void
-file_free(struct csd_io *io, void *memory)
+io_file_free(struct csd_io *io, void *memory)
 {
 	(void)io;
 	free(memory);
 }
 
 static int
-file_submit(struct csd_io *io, bool write, void *buffer, uint64_t offset, uint32_t bytes, uint32_t tag)
+io_file_submit(struct csd_io *io, bool write, void *buffer, uint64_t offset, uint32_t bytes, uint32_t tag)
 {
 	struct file_io *file = (struct file_io *)io;
 	struct iocb *iocb;
@@ -81,7 +81,7 @@ file_submit(struct csd_io *io, bool write, void *buffer, uint64_t offset, uint32
 }
 
 static int
-file_poll(struct csd_io *io, bool wait)
+io_file_poll(struct csd_io *io, bool wait)
 {
 	struct file_io *file = (struct file_io *)io;
 	struct timespec at_once = { 0, 0 };
@@ -108,7 +108,7 @@ file_poll(struct csd_io *io, bool wait)
 }
 
 static int
-file_grow(struct csd_io *io, uint64_t bytes, struct csd_error *err)
+io_file_grow(struct csd_io *io, uint64_t bytes, struct csd_error *err)
 {
 	struct file_io *file = (struct file_io *)io;
 	int rc = posix_fallocate(file->fd, 0, (off_t)bytes);
@@ -123,7 +123,7 @@ file_grow(struct csd_io *io, uint64_t bytes, struct csd_error *err)
 }
 
 static void
-file_close(struct csd_io *io)
+io_file_close(struct csd_io *io)
 {
 	struct file_io *file = (struct file_io *)io;
 
@@ -140,24 +140,24 @@ file_close(struct csd_io *io)
 }
 
 static const struct csd_io_ops g_device_ops = {
-	.alloc = file_alloc,
-	.free = file_free,
-	.submit = file_submit,
-	.poll = file_poll,
-	.close = file_close,
+	.alloc = io_file_alloc,
+	.free = io_file_free,
+	.submit = io_file_submit,
+	.poll = io_file_poll,
+	.close = io_file_close,
 };
 
 static const struct csd_io_ops g_regular_ops = {
-	.alloc = file_alloc,
-	.free = file_free,
-	.submit = file_submit,
-	.poll = file_poll,
-	.grow = file_grow,
-	.close = file_close,
+	.alloc = io_file_alloc,
+	.free = io_file_free,
+	.submit = io_file_submit,
+	.poll = io_file_poll,
+	.grow = io_file_grow,
+	.close = io_file_close,
 };
 
 static int
-explain_open(const char *path, bool write, int error, struct csd_error *err)
+io_file_explain_open(const char *path, bool write, int error, struct csd_error *err)
 {
 	enum csd_exit code = error == EBUSY || error == EACCES || error == EPERM ? CSD_REFUSED : CSD_UNAVAILABLE;
 
@@ -179,7 +179,7 @@ explain_open(const char *path, bool write, int error, struct csd_error *err)
 
 /* The namespace's UUID as the kernel tells it; false where the device has none. */
 static bool
-read_uuid(const struct stat *st, char *uuid, size_t size)
+io_file_read_uuid(const struct stat *st, char *uuid, size_t size)
 {
 	char path[128];
 	FILE *file;
@@ -199,11 +199,11 @@ read_uuid(const struct stat *st, char *uuid, size_t size)
 }
 
 static int
-check_uuid(const struct csd_place *place, const struct stat *st, struct csd_error *err)
+io_file_check_uuid(const struct csd_place *place, const struct stat *st, struct csd_error *err)
 {
 	char uuid[64];
 
-	if (!S_ISBLK(st->st_mode) || !read_uuid(st, uuid, sizeof(uuid))) {
+	if (!S_ISBLK(st->st_mode) || !io_file_read_uuid(st, uuid, sizeof(uuid))) {
 		snprintf(uuid, sizeof(uuid), "none");
 	}
 	if (strcasecmp(uuid, place->uuid) == 0) {
@@ -216,14 +216,14 @@ check_uuid(const struct csd_place *place, const struct stat *st, struct csd_erro
 
 /* Fills in size and block size. */
 static int
-file_measure(struct file_io *file, const struct csd_place *place, bool write, struct csd_error *err)
+io_file_measure(struct file_io *file, const struct csd_place *place, bool write, struct csd_error *err)
 {
 	struct stat st;
 
 	if (fstat(file->fd, &st) != 0) {
-		return explain_open(place->path, write, errno, err);
+		return io_file_explain_open(place->path, write, errno, err);
 	}
-	if (place->uuid != NULL && check_uuid(place, &st, err) != 0) {
+	if (place->uuid != NULL && io_file_check_uuid(place, &st, err) != 0) {
 		return -CSD_REFUSED;
 	}
 	if (S_ISBLK(st.st_mode)) {
@@ -231,7 +231,7 @@ file_measure(struct file_io *file, const struct csd_place *place, bool write, st
 
 		if (ioctl(file->fd, BLKSSZGET, &block_bytes) != 0 ||
 		    ioctl(file->fd, BLKGETSIZE64, &file->base.bytes) != 0) {
-			return explain_open(place->path, write, errno, err);
+			return io_file_explain_open(place->path, write, errno, err);
 		}
 		file->base.block_bytes = (uint32_t)block_bytes;
 		return 0;
@@ -243,7 +243,7 @@ file_measure(struct file_io *file, const struct csd_place *place, bool write, st
 }
 
 static int
-file_prepare_aio(struct file_io *file, uint32_t depth, struct csd_error *err)
+io_file_prepare_aio(struct file_io *file, uint32_t depth, struct csd_error *err)
 {
 	uint32_t i;
 	int rc;
@@ -267,7 +267,7 @@ file_prepare_aio(struct file_io *file, uint32_t depth, struct csd_error *err)
 
 /* A block device is opened for writing exclusively: that fails while it is mounted. */
 static int
-open_flags(const char *path, bool write, bool block)
+io_file_open_flags(const char *path, bool write, bool block)
 {
 	if (!write) {
 		return O_RDONLY | O_DIRECT | O_CLOEXEC;
@@ -276,7 +276,7 @@ open_flags(const char *path, bool write, bool block)
 }
 
 static int
-refuse_kind(const char *path, bool write, struct csd_error *err)
+io_file_refuse_kind(const char *path, bool write, struct csd_error *err)
 {
 	csd_fail(err, CSD_REFUSED, "%s %s", write ? "write" : "read", path);
 	csd_found(err, "it is neither a regular file nor a block device");
@@ -291,23 +291,23 @@ csd_io_open_file(const struct csd_place *place, bool write, uint32_t max_depth, 
 	struct file_io *file;
 
 	if (there && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		refuse_kind(place->path, write, err);
+		io_file_refuse_kind(place->path, write, err);
 		return NULL;
 	}
 	file = calloc(1, sizeof(*file));
 	if (file == NULL) {
-		explain_open(place->path, write, ENOMEM, err);
+		io_file_explain_open(place->path, write, ENOMEM, err);
 		return NULL;
 	}
 	file->base.ops = &g_device_ops;
 	snprintf(file->base.name, sizeof(file->base.name), "%s", place->path);
-	file->fd = open(place->path, open_flags(place->path, write, S_ISBLK(st.st_mode)), 0600);
+	file->fd = open(place->path, io_file_open_flags(place->path, write, S_ISBLK(st.st_mode)), 0600);
 	if (file->fd < 0) {
-		explain_open(place->path, write, errno, err);
-	} else if (file_measure(file, place, write, err) == 0 &&
-		   file_prepare_aio(file, max_depth, err) == 0) {
+		io_file_explain_open(place->path, write, errno, err);
+	} else if (io_file_measure(file, place, write, err) == 0 &&
+		   io_file_prepare_aio(file, max_depth, err) == 0) {
 		return &file->base;
 	}
-	file_close(&file->base);
+	io_file_close(&file->base);
 	return NULL;
 }

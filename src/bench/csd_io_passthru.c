@@ -55,13 +55,13 @@ struct passthru_io {
 };
 
 static void
-push(struct queue *queue, struct request *request)
+io_passthru_push(struct queue *queue, struct request *request)
 {
 	queue->entry[(queue->head + queue->count++) % MAX_TAGS] = request;
 }
 
 static struct request *
-pop(struct queue *queue)
+io_passthru_pop(struct queue *queue)
 {
 	struct request *request = queue->entry[queue->head];
 
@@ -72,8 +72,8 @@ pop(struct queue *queue)
 
 /* 0, -EIO with the NVMe status, or -errno. */
 static int
-pass(const struct passthru_io *io, unsigned long how, const struct csd_nvme_command *command,
-     struct csd_completion *completion)
+io_passthru_pass(const struct passthru_io *io, unsigned long how, const struct csd_nvme_command *command,
+		 struct csd_completion *completion)
 {
 	struct nvme_passthru_cmd64 cmd = {
 		.opcode = command->opcode,
@@ -105,7 +105,7 @@ pass(const struct passthru_io *io, unsigned long how, const struct csd_nvme_comm
 }
 
 static void *
-work(void *argument)
+io_passthru_work(void *argument)
 {
 	struct passthru_io *io = argument;
 
@@ -119,11 +119,11 @@ work(void *argument)
 		if (io->todo.count == 0) {
 			break;
 		}
-		request = pop(&io->todo);
+		request = io_passthru_pop(&io->todo);
 		pthread_mutex_unlock(&io->lock);
-		request->status = pass(io, NVME_IOCTL_IO64_CMD, &request->command, &request->completion);
+		request->status = io_passthru_pass(io, NVME_IOCTL_IO64_CMD, &request->command, &request->completion);
 		pthread_mutex_lock(&io->lock);
-		push(&io->done, request);
+		io_passthru_push(&io->done, request);
 		pthread_cond_signal(&io->answered);
 	}
 	pthread_mutex_unlock(&io->lock);
@@ -131,7 +131,7 @@ work(void *argument)
 }
 
 static void *
-passthru_alloc(struct csd_io *base, size_t bytes)
+io_passthru_alloc(struct csd_io *base, size_t bytes)
 {
 	void *memory;
 
@@ -140,14 +140,14 @@ passthru_alloc(struct csd_io *base, size_t bytes)
 }
 
 static void
-passthru_free(struct csd_io *base, void *memory)
+io_passthru_free(struct csd_io *base, void *memory)
 {
 	(void)base;
 	free(memory);
 }
 
 static int
-passthru_command(struct csd_io *base, const struct csd_nvme_command *command, uint32_t tag)
+io_passthru_command(struct csd_io *base, const struct csd_nvme_command *command, uint32_t tag)
 {
 	struct passthru_io *io = (struct passthru_io *)base;
 	struct request *request = &io->requests[tag];
@@ -155,14 +155,14 @@ passthru_command(struct csd_io *base, const struct csd_nvme_command *command, ui
 	request->command = *command;
 	request->tag = tag;
 	pthread_mutex_lock(&io->lock);
-	push(&io->todo, request);
+	io_passthru_push(&io->todo, request);
 	pthread_cond_signal(&io->asked);
 	pthread_mutex_unlock(&io->lock);
 	return 0;
 }
 
 static int
-passthru_poll(struct csd_io *base, bool wait)
+io_passthru_poll(struct csd_io *base, bool wait)
 {
 	struct passthru_io *io = (struct passthru_io *)base;
 
@@ -171,7 +171,7 @@ passthru_poll(struct csd_io *base, bool wait)
 		pthread_cond_wait(&io->answered, &io->lock);
 	}
 	while (io->done.count > 0) {
-		struct request *request = pop(&io->done);
+		struct request *request = io_passthru_pop(&io->done);
 
 		pthread_mutex_unlock(&io->lock);
 		base->completion = request->completion;
@@ -183,13 +183,13 @@ passthru_poll(struct csd_io *base, bool wait)
 }
 
 static int
-passthru_admin(struct csd_io *base, const struct csd_nvme_command *command)
+io_passthru_admin(struct csd_io *base, const struct csd_nvme_command *command)
 {
-	return pass((struct passthru_io *)base, NVME_IOCTL_ADMIN64_CMD, command, &base->completion);
+	return io_passthru_pass((struct passthru_io *)base, NVME_IOCTL_ADMIN64_CMD, command, &base->completion);
 }
 
 static void
-passthru_close(struct csd_io *base)
+io_passthru_close(struct csd_io *base)
 {
 	struct passthru_io *io = (struct passthru_io *)base;
 	uint32_t i;
@@ -211,17 +211,17 @@ passthru_close(struct csd_io *base)
 }
 
 static const struct csd_io_ops g_passthru_ops = {
-	.alloc = passthru_alloc,
-	.free = passthru_free,
-	.poll = passthru_poll,
-	.command = passthru_command,
-	.admin = passthru_admin,
-	.close = passthru_close,
+	.alloc = io_passthru_alloc,
+	.free = io_passthru_free,
+	.poll = io_passthru_poll,
+	.command = io_passthru_command,
+	.admin = io_passthru_admin,
+	.close = io_passthru_close,
 };
 
 /* Every node of the controller (or subsystem, with multipath) that the block device belongs to. */
 static int
-open_nodes(struct passthru_io *io, const char *path, struct csd_error *err)
+io_passthru_open_nodes(struct passthru_io *io, const char *path, struct csd_error *err)
 {
 	char real[4096], pattern[64];
 	unsigned int instance, number;
@@ -260,7 +260,7 @@ open_nodes(struct passthru_io *io, const char *path, struct csd_error *err)
 
 /* What the kernel lets one command carry: the block device's limit is the controller's. */
 static uint32_t
-transfer_limit(const char *path)
+io_passthru_transfer_limit(const char *path)
 {
 	char real[4096], name[4200];
 	unsigned long kib = 0;
@@ -296,20 +296,20 @@ csd_io_open_passthru(const char *path, uint32_t max_depth, struct csd_error *err
 	pthread_mutex_init(&io->lock, NULL);
 	pthread_cond_init(&io->asked, NULL);
 	pthread_cond_init(&io->answered, NULL);
-	if (open_nodes(io, path, err) != 0) {
-		passthru_close(&io->base);
+	if (io_passthru_open_nodes(io, path, err) != 0) {
+		io_passthru_close(&io->base);
 		return NULL;
 	}
-	io->base.transfer_bytes = transfer_limit(path);
+	io->base.transfer_bytes = io_passthru_transfer_limit(path);
 	while (io->thread_count < MAX_THREADS && io->thread_count < max_depth &&
-	       pthread_create(&io->threads[io->thread_count], NULL, work, io) == 0) {
+	       pthread_create(&io->threads[io->thread_count], NULL, io_passthru_work, io) == 0) {
 		io->thread_count++;
 	}
 	if (io->thread_count == 0) {
 		csd_fail(err, CSD_UNAVAILABLE, "threads for pass-through commands");
 		csd_found(err, "none could be started");
 		csd_fix(err, "raise the limit of processes");
-		passthru_close(&io->base);
+		io_passthru_close(&io->base);
 		return NULL;
 	}
 	return &io->base;

@@ -32,21 +32,21 @@ struct spdk_io {
 };
 
 static void *
-spdk_io_alloc(struct csd_io *io, size_t bytes)
+io_spdk_alloc(struct csd_io *io, size_t bytes)
 {
 	(void)io;
 	return spdk_dma_zmalloc(bytes, 4096, NULL);
 }
 
 static void
-spdk_io_free(struct csd_io *io, void *memory)
+io_spdk_free(struct csd_io *io, void *memory)
 {
 	(void)io;
 	spdk_dma_free(memory);
 }
 
 static void
-transfer_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+io_spdk_transfer_done(void *ctx, const struct spdk_nvme_cpl *cpl)
 {
 	struct tag *tag = ctx;
 	struct csd_io *base = &tag->io->base;
@@ -55,7 +55,7 @@ transfer_done(void *ctx, const struct spdk_nvme_cpl *cpl)
 }
 
 static int
-spdk_io_submit(struct csd_io *base, bool write, void *buffer, uint64_t offset, uint32_t bytes, uint32_t tag)
+io_spdk_submit(struct csd_io *base, bool write, void *buffer, uint64_t offset, uint32_t bytes, uint32_t tag)
 {
 	struct spdk_io *io = (struct spdk_io *)base;
 	uint64_t lba = offset / base->block_bytes;
@@ -63,15 +63,17 @@ spdk_io_submit(struct csd_io *base, bool write, void *buffer, uint64_t offset, u
 	int rc;
 
 	if (write) {
-		rc = spdk_nvme_ns_cmd_write(io->ns, io->qpair, buffer, lba, blocks, transfer_done, &io->tags[tag], 0);
+		rc = spdk_nvme_ns_cmd_write(io->ns, io->qpair, buffer, lba, blocks, io_spdk_transfer_done,
+					    &io->tags[tag], 0);
 	} else {
-		rc = spdk_nvme_ns_cmd_read(io->ns, io->qpair, buffer, lba, blocks, transfer_done, &io->tags[tag], 0);
+		rc = spdk_nvme_ns_cmd_read(io->ns, io->qpair, buffer, lba, blocks, io_spdk_transfer_done,
+					   &io->tags[tag], 0);
 	}
 	return rc == -ENOMEM ? -EAGAIN : rc;
 }
 
 static void
-fill_command(struct spdk_nvme_cmd *cmd, const struct csd_nvme_command *command)
+io_spdk_fill_command(struct spdk_nvme_cmd *cmd, const struct csd_nvme_command *command)
 {
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->opc = command->opcode;
@@ -87,31 +89,31 @@ fill_command(struct spdk_nvme_cmd *cmd, const struct csd_nvme_command *command)
 }
 
 static void
-keep_completion(struct csd_io *base, const struct spdk_nvme_cpl *cpl)
+io_spdk_keep_completion(struct csd_io *base, const struct spdk_nvme_cpl *cpl)
 {
 	base->completion.status = (uint16_t)(cpl->status.sct << 8 | cpl->status.sc);
 	base->completion.value = (uint64_t)cpl->rsvd1 << 32 | cpl->cdw0;
 }
 
 static void
-command_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+io_spdk_command_done(void *ctx, const struct spdk_nvme_cpl *cpl)
 {
 	struct tag *tag = ctx;
 	struct csd_io *base = &tag->io->base;
 
-	keep_completion(base, cpl);
+	io_spdk_keep_completion(base, cpl);
 	base->done(base->done_ctx, tag->number, spdk_nvme_cpl_is_error(cpl) ? -EIO : 0);
 }
 
 static int
-spdk_io_command(struct csd_io *base, const struct csd_nvme_command *command, uint32_t tag)
+io_spdk_command(struct csd_io *base, const struct csd_nvme_command *command, uint32_t tag)
 {
 	struct spdk_io *io = (struct spdk_io *)base;
 	struct spdk_nvme_cmd cmd;
 	int rc;
 
-	fill_command(&cmd, command);
-	rc = spdk_nvme_ctrlr_cmd_io_raw(io->ctrlr, io->qpair, &cmd, command->data, command->bytes, command_done,
+	io_spdk_fill_command(&cmd, command);
+	rc = spdk_nvme_ctrlr_cmd_io_raw(io->ctrlr, io->qpair, &cmd, command->data, command->bytes, io_spdk_command_done,
 					&io->tags[tag]);
 	return rc == -ENOMEM ? -EAGAIN : rc;
 }
@@ -122,24 +124,24 @@ struct admin_wait {
 };
 
 static void
-admin_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+io_spdk_admin_done(void *ctx, const struct spdk_nvme_cpl *cpl)
 {
 	struct admin_wait *wait = ctx;
 
-	keep_completion(wait->base, cpl);
+	io_spdk_keep_completion(wait->base, cpl);
 	wait->done = true;
 }
 
 static int
-spdk_io_admin(struct csd_io *base, const struct csd_nvme_command *command)
+io_spdk_admin(struct csd_io *base, const struct csd_nvme_command *command)
 {
 	struct spdk_io *io = (struct spdk_io *)base;
 	struct admin_wait wait = { base, false };
 	struct spdk_nvme_cmd cmd;
 	int rc;
 
-	fill_command(&cmd, command);
-	rc = spdk_nvme_ctrlr_cmd_admin_raw(io->ctrlr, &cmd, command->data, command->bytes, admin_done, &wait);
+	io_spdk_fill_command(&cmd, command);
+	rc = spdk_nvme_ctrlr_cmd_admin_raw(io->ctrlr, &cmd, command->data, command->bytes, io_spdk_admin_done, &wait);
 	while (rc == 0 && !wait.done) {
 		rc = spdk_nvme_ctrlr_process_admin_completions(io->ctrlr) < 0 ? -ENOTCONN : 0;
 	}
@@ -147,7 +149,7 @@ spdk_io_admin(struct csd_io *base, const struct csd_nvme_command *command)
 }
 
 static int
-spdk_io_poll(struct csd_io *base, bool wait)
+io_spdk_poll(struct csd_io *base, bool wait)
 {
 	struct spdk_io *io = (struct spdk_io *)base;
 	int32_t done;
@@ -163,7 +165,7 @@ spdk_io_poll(struct csd_io *base, bool wait)
 }
 
 static void
-spdk_io_close(struct csd_io *base)
+io_spdk_close(struct csd_io *base)
 {
 	struct spdk_io *io = (struct spdk_io *)base;
 
@@ -178,17 +180,17 @@ spdk_io_close(struct csd_io *base)
 }
 
 static const struct csd_io_ops g_spdk_ops = {
-	.alloc = spdk_io_alloc,
-	.free = spdk_io_free,
-	.submit = spdk_io_submit,
-	.poll = spdk_io_poll,
-	.command = spdk_io_command,
-	.admin = spdk_io_admin,
-	.close = spdk_io_close,
+	.alloc = io_spdk_alloc,
+	.free = io_spdk_free,
+	.submit = io_spdk_submit,
+	.poll = io_spdk_poll,
+	.command = io_spdk_command,
+	.admin = io_spdk_admin,
+	.close = io_spdk_close,
 };
 
 static int
-connect_controller(struct spdk_io *io, const struct csd_place *place, struct csd_error *err)
+io_spdk_connect_controller(struct spdk_io *io, const struct csd_place *place, struct csd_error *err)
 {
 	struct spdk_nvme_transport_id trid = { 0 };
 	struct spdk_nvme_ctrlr_opts opts;
@@ -207,7 +209,7 @@ connect_controller(struct spdk_io *io, const struct csd_place *place, struct csd
 }
 
 static int
-check_namespace(struct spdk_io *io, const struct csd_place *place, struct csd_error *err)
+io_spdk_check_namespace(struct spdk_io *io, const struct csd_place *place, struct csd_error *err)
 {
 	const struct spdk_uuid *found;
 	char uuid[SPDK_UUID_STRING_LEN] = "none";
@@ -235,7 +237,7 @@ check_namespace(struct spdk_io *io, const struct csd_place *place, struct csd_er
 
 /* A transfer above the controller's limit takes one request for each part, and one for the whole. */
 static int
-make_queue(struct spdk_io *io, uint32_t max_depth, uint32_t io_bytes, struct csd_error *err)
+io_spdk_make_queue(struct spdk_io *io, uint32_t max_depth, uint32_t io_bytes, struct csd_error *err)
 {
 	struct spdk_nvme_io_qpair_opts opts;
 	uint32_t parts = io_bytes / spdk_nvme_ns_get_max_io_xfer_size(io->ns) + 2;
@@ -276,10 +278,10 @@ csd_io_open_spdk(const struct csd_place *place, uint32_t max_depth, uint32_t io_
 	for (i = 0; i < MAX_TAGS; i++) {
 		io->tags[i] = (struct tag){ io, i };
 	}
-	if (connect_controller(io, place, err) == 0 && check_namespace(io, place, err) == 0 &&
-	    make_queue(io, max_depth, io_bytes, err) == 0) {
+	if (io_spdk_connect_controller(io, place, err) == 0 && io_spdk_check_namespace(io, place, err) == 0 &&
+	    io_spdk_make_queue(io, max_depth, io_bytes, err) == 0) {
 		return &io->base;
 	}
-	spdk_io_close(&io->base);
+	io_spdk_close(&io->base);
 	return NULL;
 }

@@ -51,14 +51,14 @@ struct bench {
 };
 
 static double
-seconds_of(struct timeval time)
+measure_seconds_of(struct timeval time)
 {
 	return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
 }
 
 /* Busy time of all CPUs: user nice system irq softirq steal of /proc/stat's first line. */
 static double
-machine_busy(void)
+measure_machine_busy(void)
 {
 	unsigned long user = 0, nice = 0, system = 0, irq = 0, softirq = 0;
 	FILE *file = fopen("/proc/stat", "r");
@@ -75,7 +75,7 @@ machine_busy(void)
 
 /* Whole huge pages. */
 static size_t
-rounded(uint64_t bytes)
+measure_rounded(uint64_t bytes)
 {
 	return (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
 }
@@ -84,15 +84,15 @@ int
 csd_output_alloc(struct csd_output *output, uint64_t bytes, struct csd_error *err)
 {
 	output->capacity = bytes;
-	output->data = mmap(NULL, rounded(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	output->data = mmap(NULL, measure_rounded(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (output->data == MAP_FAILED) {
 		output->data = NULL;
 		csd_fail(err, CSD_UNAVAILABLE, "%lu bytes of memory for what is selected", output->capacity);
 		csd_found(err, "%s", strerror(errno));
 		return csd_fix(err, "ask for fewer records or a lower selectivity, or give the machine more memory");
 	}
-	madvise(output->data, rounded(bytes), MADV_HUGEPAGE);
-	memset(output->data, 0, rounded(bytes));	/* page faults are not what is measured */
+	madvise(output->data, measure_rounded(bytes), MADV_HUGEPAGE);
+	memset(output->data, 0, measure_rounded(bytes));	/* page faults are not what is measured */
 	return 0;
 }
 
@@ -100,14 +100,14 @@ void
 csd_output_free(struct csd_output *output)
 {
 	if (output->data != NULL) {
-		munmap(output->data, rounded(output->capacity));
+		munmap(output->data, measure_rounded(output->capacity));
 		output->data = NULL;
 	}
 }
 
 /* Of two given ones, the second is for what returns half of the data or more. */
 static struct csd_setting
-setting_for(const struct bench *bench, enum csd_way_id way, const struct csd_task *task)
+measure_setting_for(const struct bench *bench, enum csd_way_id way, const struct csd_task *task)
 {
 	const struct csd_setting_list *list = &bench->session->options->settings[way];
 	bool most = task->level != CSD_NO_LEVEL && csd_selectivities[task->level].permille >= MOST_PERMILLE;
@@ -120,23 +120,23 @@ static int
 measure(struct bench *bench, enum csd_way_id way, const struct csd_task *task, struct sample *sample)
 {
 	struct csd_session *session = bench->session;
-	struct csd_setting setting = setting_for(bench, way, task);
+	struct csd_setting setting = measure_setting_for(bench, way, task);
 	struct csd_wire_count wire;
 	struct rusage before, after;
 	double busy, begun;
 	int rc;
 
 	csd_wire_read(&session->wire, &wire);
-	busy = machine_busy();
+	busy = measure_machine_busy();
 	getrusage(RUSAGE_SELF, &before);
 	begun = csd_now();
 	rc = csd_ways[way].run(session, &setting, task, bench->bytes, &bench->output, bench->err);
 	sample->seconds = csd_now() - begun;
 	getrusage(RUSAGE_SELF, &after);
-	sample->machine_busy_s = machine_busy() - busy;
+	sample->machine_busy_s = measure_machine_busy() - busy;
 	csd_wire_read(&session->wire, &sample->wire);
-	sample->user_s = seconds_of(after.ru_utime) - seconds_of(before.ru_utime);
-	sample->system_s = seconds_of(after.ru_stime) - seconds_of(before.ru_stime);
+	sample->user_s = measure_seconds_of(after.ru_utime) - measure_seconds_of(before.ru_utime);
+	sample->system_s = measure_seconds_of(after.ru_stime) - measure_seconds_of(before.ru_stime);
 	sample->wire_valid = csd_wire_subtract(&sample->wire, &wire);
 	sample->scan_ns = bench->output.scan_ns;
 	sample->commands = bench->output.commands;
@@ -148,7 +148,7 @@ measure(struct bench *bench, enum csd_way_id way, const struct csd_task *task, s
 
 /* "threshold at selectivity 0.01" */
 static const char *
-task_name(const struct csd_task *task)
+measure_task_name(const struct csd_task *task)
 {
 	static char text[128];
 	const char *selectivity = csd_task_selectivity(task);
@@ -159,7 +159,7 @@ task_name(const struct csd_task *task)
 }
 
 static int
-check_matches(const struct bench *bench, enum csd_way_id way, unsigned int index)
+measure_check_matches(const struct bench *bench, enum csd_way_id way, unsigned int index)
 {
 	const struct known *known = &bench->known[index];
 	const struct csd_output *output = &bench->output;
@@ -170,13 +170,14 @@ check_matches(const struct bench *bench, enum csd_way_id way, unsigned int index
 		return 0;
 	}
 	csd_fail(bench->err, CSD_WRONG_DATA, "%s by %s: %lu matches with SHA-256 %s in the %s", csd_ways[way].name,
-		 task_name(&bench->tasks[index]), known->matches, known->sha256, csd_session_asked(bench->session));
+		 measure_task_name(&bench->tasks[index]), known->matches, known->sha256,
+		 csd_session_asked(bench->session));
 	csd_found(bench->err, "%lu matches with SHA-256 %s", output->matches, sha256);
 	return csd_fix(bench->err, "verify the data set, and write it again (the module csd_dataset does both)");
 }
 
 static void
-print_task(struct csd_json *json, const struct csd_task *task, enum csd_way_id way)
+measure_print_task(struct csd_json *json, const struct csd_task *task, enum csd_way_id way)
 {
 	const char *selectivity = csd_task_selectivity(task);
 
@@ -187,7 +188,7 @@ print_task(struct csd_json *json, const struct csd_task *task, enum csd_way_id w
 
 /* Tells the caller where a timed part begins and ends, and waits until it has read its own counters. */
 static void
-step(const struct bench *bench, const char *event, const struct csd_task *task, enum csd_way_id way)
+measure_step(const struct bench *bench, const char *event, const struct csd_task *task, enum csd_way_id way)
 {
 	int c;
 
@@ -196,7 +197,7 @@ step(const struct bench *bench, const char *event, const struct csd_task *task, 
 	}
 	csd_json_object(bench->json, NULL);
 	csd_json_string(bench->json, "event", event);
-	print_task(bench->json, task, way);
+	measure_print_task(bench->json, task, way);
 	csd_json_object_end(bench->json);
 	csd_json_finish(bench->json);
 	do {
@@ -205,7 +206,7 @@ step(const struct bench *bench, const char *event, const struct csd_task *task, 
 }
 
 static struct sample *
-samples_of(const struct bench *bench, unsigned int task, unsigned int way)
+measure_samples_of(const struct bench *bench, unsigned int task, unsigned int way)
 {
 	const struct csd_options *options = bench->session->options;
 
@@ -214,7 +215,7 @@ samples_of(const struct bench *bench, unsigned int task, unsigned int way)
 
 /* Warm-ups, then the timed repeats. Each repeat's matches are checked, outside the timed part. */
 static int
-run_task(struct bench *bench, unsigned int index)
+measure_run_task(struct bench *bench, unsigned int index)
 {
 	const struct csd_options *options = bench->session->options;
 	const struct csd_task *task = &bench->tasks[index];
@@ -232,15 +233,16 @@ run_task(struct bench *bench, unsigned int index)
 			bool counts = repeat >= options->warmups;
 
 			if (counts) {
-				step(bench, "begin", task, way);
+				measure_step(bench, "begin", task, way);
 			}
 			rc = measure(bench, way, task,
-				     counts ? samples_of(bench, index, i) + repeat - options->warmups : &ignored);
+				     counts ? measure_samples_of(bench, index,
+								 i) + repeat - options->warmups : &ignored);
 			if (counts) {
-				step(bench, "end", task, way);
+				measure_step(bench, "end", task, way);
 			}
 			if (rc == 0) {
-				rc = check_matches(bench, way, index);
+				rc = measure_check_matches(bench, way, index);
 			}
 		}
 	}
@@ -251,7 +253,7 @@ run_task(struct bench *bench, unsigned int index)
 }
 
 static void
-print_samples(const struct bench *bench, const struct sample *samples, uint32_t count, enum csd_way_id way)
+measure_print_samples(const struct bench *bench, const struct sample *samples, uint32_t count, enum csd_way_id way)
 {
 	struct csd_json *json = bench->json;
 	uint32_t i;
@@ -282,17 +284,17 @@ print_samples(const struct bench *bench, const struct sample *samples, uint32_t 
 }
 
 static void
-print_run(const struct bench *bench, unsigned int index, unsigned int way_index)
+measure_print_run(const struct bench *bench, unsigned int index, unsigned int way_index)
 {
 	const struct csd_options *options = bench->session->options;
 	const struct csd_task *task = &bench->tasks[index];
 	const struct known *known = &bench->known[index];
 	enum csd_way_id way = options->ways[way_index];
-	struct csd_setting setting = setting_for(bench, way, task);
+	struct csd_setting setting = measure_setting_for(bench, way, task);
 	struct csd_json *json = bench->json;
 
 	csd_json_object(json, NULL);
-	print_task(json, task, way);
+	measure_print_task(json, task, way);
 	if (task->level != CSD_NO_LEVEL) {
 		csd_json_i64(json, "threshold", csd_selectivities[task->level].threshold);
 	}
@@ -305,7 +307,7 @@ print_run(const struct bench *bench, unsigned int index, unsigned int way_index)
 	if (way == CSD_WAY_OFFLOAD) {
 		csd_json_u64(json, "result_bytes", csd_session_result_bytes(bench->session));
 	}
-	print_samples(bench, samples_of(bench, index, way_index), options->repeats, way);
+	measure_print_samples(bench, measure_samples_of(bench, index, way_index), options->repeats, way);
 	csd_json_object_end(json);
 }
 
@@ -326,7 +328,7 @@ csd_print_head(struct csd_session *session, struct csd_json *json, const char *c
 }
 
 static void
-print_programs(const struct bench *bench)
+measure_print_programs(const struct bench *bench)
 {
 	static const char *const verdicts[] = {"", "proved", "not proved"};
 	const struct csd_drive *drive = &bench->session->drive;
@@ -356,7 +358,7 @@ print_programs(const struct bench *bench)
 
 /* The threshold once for each selectivity, the other programs once. */
 static void
-make_tasks(struct bench *bench)
+measure_make_tasks(struct bench *bench)
 {
 	const struct csd_options *options = bench->session->options;
 	unsigned int i, j;
@@ -378,7 +380,7 @@ make_tasks(struct bench *bench)
  * those of their native twins over the generator's records: no device and no connection has a part in them.
  */
 static int
-find_answer(struct bench *bench, unsigned int index, const struct csd_answer *answer)
+measure_find_answer(struct bench *bench, unsigned int index, const struct csd_answer *answer)
 {
 	static struct csd_record batch[BATCH_RECORDS];
 	const struct csd_dataset *set = &bench->session->set;
@@ -409,7 +411,7 @@ find_answer(struct bench *bench, unsigned int index, const struct csd_answer *an
 }
 
 static uint64_t
-most_matched_bytes(const struct bench *bench)
+measure_most_matched_bytes(const struct bench *bench)
 {
 	uint64_t most = bench->bytes / 64;	/* a sample of each 100th record has less */
 	unsigned int i;
@@ -428,7 +430,7 @@ most_matched_bytes(const struct bench *bench)
 }
 
 static int
-check_slots(const struct bench *bench)
+measure_check_slots(const struct bench *bench)
 {
 	unsigned int i;
 	int rc = 0;
@@ -440,35 +442,35 @@ check_slots(const struct bench *bench)
 }
 
 static int
-run_all(struct bench *bench, const char **sha256)
+measure_run_all(struct bench *bench, const char **sha256)
 {
 	static struct csd_answer answer;
 	unsigned int i;
-	int rc = check_slots(bench);
+	int rc = measure_check_slots(bench);
 
 	csd_answer_compute(&bench->session->set, &answer);
 	*sha256 = answer.sha256;
 	for (i = 0; i < bench->task_count && rc == 0; i++) {
-		rc = find_answer(bench, i, &answer);
+		rc = measure_find_answer(bench, i, &answer);
 	}
 	for (i = 0; i < bench->task_count && rc == 0; i++) {
-		rc = run_task(bench, i);
+		rc = measure_run_task(bench, i);
 	}
 	return rc;
 }
 
 static void
-print_all(const struct bench *bench, const char *sha256)
+measure_print_all(const struct bench *bench, const char *sha256)
 {
 	const struct csd_options *options = bench->session->options;
 	unsigned int i, j;
 
 	csd_print_head(bench->session, bench->json, options->command_name, sha256);
-	print_programs(bench);
+	measure_print_programs(bench);
 	csd_json_array(bench->json, "runs");
 	for (i = 0; i < bench->task_count; i++) {
 		for (j = 0; j < options->way_count; j++) {
-			print_run(bench, i, j);
+			measure_print_run(bench, i, j);
 		}
 	}
 	csd_json_array_end(bench->json);
@@ -489,19 +491,19 @@ csd_command_measure(struct csd_session *session, struct csd_json *json, struct c
 	bench.json = json;
 	bench.err = err;
 	bench.bytes = csd_dataset_bytes(&session->set);
-	make_tasks(&bench);
+	measure_make_tasks(&bench);
 	bench.samples = calloc((size_t)bench.task_count * options->way_count * options->repeats, sizeof(*bench.samples));
 	if (bench.samples == NULL) {
 		csd_fail(err, CSD_UNAVAILABLE, "memory for the samples");
 		csd_found(err, "none left");
 		return csd_fix(err, "ask for fewer repeats");
 	}
-	rc = csd_output_alloc(&bench.output, most_matched_bytes(&bench) + session->stream.arena_bytes, err);
+	rc = csd_output_alloc(&bench.output, measure_most_matched_bytes(&bench) + session->stream.arena_bytes, err);
 	if (rc == 0) {
-		rc = run_all(&bench, &sha256);
+		rc = measure_run_all(&bench, &sha256);
 	}
 	if (rc == 0) {
-		print_all(&bench, sha256);
+		measure_print_all(&bench, sha256);
 	}
 	csd_output_free(&bench.output);
 	free(bench.samples);

@@ -50,18 +50,18 @@ struct pass {
 };
 
 static uint8_t *
-buffer_of(const struct pass *pass, uint32_t result)
+offload_buffer_of(const struct pass *pass, uint32_t result)
 {
 	return pass->session->stream.arena + (size_t)result * pass->result_bytes;
 }
 
 static void
-scan_done(void *ctx, uint32_t tag, int status)
+offload_scan_done(void *ctx, uint32_t tag, int status)
 {
 	struct pass *pass = ctx;
 	struct result *result = &pass->result[tag];
 	struct range *range = &pass->range[result->range];
-	const struct csd_result *header = (const struct csd_result *)buffer_of(pass, tag);
+	const struct csd_result *header = (const struct csd_result *)offload_buffer_of(pass, tag);
 	int rc = 0;
 
 	pass->in_flight--;
@@ -91,7 +91,7 @@ scan_done(void *ctx, uint32_t tag, int status)
 }
 
 static int
-send_scan(struct pass *pass, uint32_t slot)
+offload_send_scan(struct pass *pass, uint32_t slot)
 {
 	struct csd_io *io = pass->session->commands;
 	struct range *range = &pass->range[slot];
@@ -113,7 +113,7 @@ send_scan(struct pass *pass, uint32_t slot)
 	command.dw13 = (uint32_t)(length >> 32);
 	command.dw14 = (uint32_t)pass->task->parameters.cparam1;
 	command.dw15 = (uint32_t)(pass->task->parameters.cparam1 >> 32);
-	command.data = buffer_of(pass, tag);
+	command.data = offload_buffer_of(pass, tag);
 	command.bytes = pass->result_bytes;
 	pass->free_list = result->next;
 	pass->free_results--;
@@ -134,7 +134,7 @@ send_scan(struct pass *pass, uint32_t slot)
 }
 
 static void
-open_range(struct pass *pass)
+offload_open_range(struct pass *pass)
 {
 	uint64_t start = pass->opened * pass->range_bytes;
 	uint64_t end = start + pass->range_bytes;
@@ -149,12 +149,12 @@ open_range(struct pass *pass)
 
 /* Earlier ranges first. The last free buffer is the first range's: it can always go on. */
 static void
-send_more(struct pass *pass)
+offload_send_more(struct pass *pass)
 {
 	uint64_t i;
 
 	while (pass->opened < pass->ranges && pass->opened - pass->retired < pass->window) {
-		open_range(pass);
+		offload_open_range(pass);
 	}
 	for (i = pass->retired; i < pass->opened && pass->in_flight < pass->setting->depth; i++) {
 		uint32_t slot = (uint32_t)(i % pass->window);
@@ -166,7 +166,7 @@ send_more(struct pass *pass)
 		if (pass->free_results == 0 || (pass->free_results == 1 && i != pass->retired)) {
 			return;
 		}
-		rc = send_scan(pass, slot);
+		rc = offload_send_scan(pass, slot);
 		if (rc == -EAGAIN && pass->in_flight > 0) {
 			return;
 		}
@@ -179,7 +179,7 @@ send_more(struct pass *pass)
 
 /* Takes over what the first range has. */
 static int
-retire(struct pass *pass)
+offload_retire(struct pass *pass)
 {
 	struct range *range = &pass->range[pass->retired % pass->window];
 	uint32_t state_bytes = pass->task->native->state_bytes;
@@ -187,7 +187,7 @@ retire(struct pass *pass)
 	while (range->first != NO_RESULT) {
 		uint32_t tag = range->first;
 		struct result *result = &pass->result[tag];
-		const struct csd_result *header = (const struct csd_result *)buffer_of(pass, tag);
+		const struct csd_result *header = (const struct csd_result *)offload_buffer_of(pass, tag);
 		const uint8_t *state = (const uint8_t *)(header + 1);
 		int rc = csd_output_append(pass->output, pass->task, result->start, result->end, state + state_bytes,
 					   header->data_bytes, pass->err);
@@ -209,17 +209,17 @@ retire(struct pass *pass)
 }
 
 static int
-run(struct pass *pass)
+offload_run(struct pass *pass)
 {
 	struct csd_io *io = pass->session->commands;
 
-	io->done = scan_done;
+	io->done = offload_scan_done;
 	io->done_ctx = pass;
 	while (pass->rc == 0 && pass->retired < pass->ranges) {
 		struct range *head;
 		int lost;
 
-		send_more(pass);
+		offload_send_more(pass);
 		if (pass->rc != 0) {
 			break;
 		}
@@ -229,7 +229,7 @@ run(struct pass *pass)
 			return csd_command_failed(pass->session, "scan", pass->task, lost, 0, pass->err);
 		}
 		if (pass->rc == 0) {
-			pass->rc = retire(pass);
+			pass->rc = offload_retire(pass);
 		}
 	}
 	while (pass->in_flight > 0 && io->ops->poll(io, true) == 0) {
@@ -263,5 +263,5 @@ csd_way_offload(struct csd_session *session, const struct csd_setting *setting, 
 		pass.result[i].next = i + 1 < pass.results ? i + 1 : NO_RESULT;
 	}
 	csd_output_reset(output);
-	return run(&pass);
+	return offload_run(&pass);
 }

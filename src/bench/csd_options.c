@@ -187,7 +187,7 @@ csd_parse_size(const char *text, uint64_t limit, uint64_t *value)
 }
 
 static int
-bad_value(struct csd_error *err, const char *name, const char *text, const char *possible)
+options_bad_value(struct csd_error *err, const char *name, const char *text, const char *possible)
 {
 	csd_fail(err, CSD_USAGE, "--%s %s", name, text);
 	csd_found(err, "possible is %s", possible);
@@ -195,7 +195,8 @@ bad_value(struct csd_error *err, const char *name, const char *text, const char 
 }
 
 static int
-parse_number(struct csd_error *err, const char *name, const char *text, uint64_t least, uint64_t limit, uint64_t *value)
+options_parse_number(struct csd_error *err, const char *name, const char *text, uint64_t least, uint64_t limit,
+		     uint64_t *value)
 {
 	char possible[96];
 
@@ -203,14 +204,15 @@ parse_number(struct csd_error *err, const char *name, const char *text, uint64_t
 		return 0;
 	}
 	snprintf(possible, sizeof(possible), "a number from %lu to %lu (K, M, G may follow)", least, limit);
-	return bad_value(err, name, text, possible);
+	return options_bad_value(err, name, text, possible);
 }
 
 static int
-parse_u32(struct csd_error *err, const char *name, const char *text, uint32_t least, uint32_t limit, uint32_t *value)
+options_parse_u32(struct csd_error *err, const char *name, const char *text, uint32_t least, uint32_t limit,
+		  uint32_t *value)
 {
 	uint64_t wide = 0;
-	int rc = parse_number(err, name, text, least, limit, &wide);
+	int rc = options_parse_number(err, name, text, least, limit, &wide);
 
 	if (rc == 0) {
 		*value = (uint32_t)wide;
@@ -220,7 +222,8 @@ parse_u32(struct csd_error *err, const char *name, const char *text, uint32_t le
 
 /* Numbers with commas between them. */
 static int
-parse_list(struct csd_error *err, const char *name, char *text, uint32_t limit, uint32_t *list, unsigned int *count)
+options_parse_list(struct csd_error *err, const char *name, char *text, uint32_t limit, uint32_t *list,
+		   unsigned int *count)
 {
 	char *rest = text, *item;
 
@@ -229,9 +232,9 @@ parse_list(struct csd_error *err, const char *name, char *text, uint32_t limit, 
 		int rc;
 
 		if (*count == CSD_MAX_LIST) {
-			return bad_value(err, name, text, "a list of at most 16 numbers");
+			return options_bad_value(err, name, text, "a list of at most 16 numbers");
 		}
-		rc = parse_u32(err, name, item, 1, limit, &list[(*count)++]);
+		rc = options_parse_u32(err, name, item, 1, limit, &list[(*count)++]);
 		if (rc != 0) {
 			return rc;
 		}
@@ -240,7 +243,7 @@ parse_list(struct csd_error *err, const char *name, char *text, uint32_t limit, 
 }
 
 static int
-parse_selectivities(struct csd_error *err, char *text, struct csd_options *options)
+options_parse_selectivities(struct csd_error *err, char *text, struct csd_options *options)
 {
 	char *rest = text, *item;
 
@@ -258,7 +261,7 @@ parse_selectivities(struct csd_error *err, char *text, struct csd_options *optio
 			}
 		}
 		if (i == CSD_SELECTIVITIES || options->selectivity_count == CSD_SELECTIVITIES) {
-			return bad_value(err, "selectivity", item, "each of 0.001, 0.01, 0.1, 0.5, 1, once");
+			return options_bad_value(err, "selectivity", item, "each of 0.001, 0.01, 0.1, 0.5, 1, once");
 		}
 		options->selectivities[options->selectivity_count++] = i;
 	}
@@ -266,7 +269,7 @@ parse_selectivities(struct csd_error *err, char *text, struct csd_options *optio
 }
 
 static int
-parse_ways(struct csd_error *err, char *text, struct csd_options *options)
+options_parse_ways(struct csd_error *err, char *text, struct csd_options *options)
 {
 	char *rest = text, *item;
 
@@ -279,7 +282,7 @@ parse_ways(struct csd_error *err, char *text, struct csd_options *options)
 		for (i = 0; i < options->way_count && options->ways[i] != way; i++) {
 		}
 		if (way == CSD_WAYS || i < options->way_count) {
-			return bad_value(err, "ways", item, "each of baseline, offload, slm, once");
+			return options_bad_value(err, "ways", item, "each of baseline, offload, slm, once");
 		}
 		options->ways[options->way_count++] = way;
 	}
@@ -288,7 +291,7 @@ parse_ways(struct csd_error *err, char *text, struct csd_options *options)
 
 /* NAME=SLOT,... */
 static int
-parse_programs(struct csd_error *err, char *text, struct csd_options *options)
+options_parse_programs(struct csd_error *err, char *text, struct csd_options *options)
 {
 	char *rest = text, *item;
 
@@ -303,8 +306,9 @@ parse_programs(struct csd_error *err, char *text, struct csd_options *options)
 		}
 		if (options->program_count == CSD_MAX_LIST || csd_native_find(item) == NULL ||
 		    (equals != NULL && !csd_parse_size(equals + 1, UINT16_MAX, &slot))) {
-			return bad_value(err, "program", item, "NAME=SLOT: threshold, search, aggregate, histogram, sample "
-					 "or top, and a slot's number");
+			return options_bad_value(err, "program", item,
+						 "NAME=SLOT: threshold, search, aggregate, histogram, sample "
+						 "or top, and a slot's number");
 		}
 		choice->name = item;
 		choice->slot = (uint16_t)slot;
@@ -315,12 +319,12 @@ parse_programs(struct csd_error *err, char *text, struct csd_options *options)
 
 /* ADDRESS,PORT */
 static int
-parse_peer(struct csd_error *err, char *text, struct csd_options *options)
+options_parse_peer(struct csd_error *err, char *text, struct csd_options *options)
 {
 	char *comma = strchr(text, ',');
 
 	if (comma == NULL) {
-		return bad_value(err, "wire-peer", text, "ADDRESS,PORT in numbers");
+		return options_bad_value(err, "wire-peer", text, "ADDRESS,PORT in numbers");
 	}
 	*comma = '\0';
 	options->wire_address = text;
@@ -329,7 +333,7 @@ parse_peer(struct csd_error *err, char *text, struct csd_options *options)
 }
 
 static int
-parse_option(int id, char *text, struct csd_options *options, struct csd_error *err)
+options_parse_option(int id, char *text, struct csd_options *options, struct csd_error *err)
 {
 	struct csd_place *place = &options->place;
 	struct csd_setting_list *baseline = &options->settings[CSD_WAY_BASELINE];
@@ -340,9 +344,9 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 
 	switch (id) {
 	case OPT_RECORDS:
-		return parse_number(err, "records", text, 1, CSD_MAX_RECORDS, &options->records);
+		return options_parse_number(err, "records", text, 1, CSD_MAX_RECORDS, &options->records);
 	case OPT_SEED:
-		return parse_number(err, "seed", text, 0, UINT64_MAX, &options->seed);
+		return options_parse_number(err, "seed", text, 0, UINT64_MAX, &options->seed);
 	case OPT_PATH:
 		place->path = text;
 		return 0;
@@ -359,34 +363,36 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 		place->hostnqn = text;
 		return 0;
 	case OPT_NSID:
-		return parse_u32(err, "nsid", text, 1, UINT32_MAX - 1, &place->nsid);
+		return options_parse_u32(err, "nsid", text, 1, UINT32_MAX - 1, &place->nsid);
 	case OPT_UUID:
 		place->uuid = text;
 		return 0;
 	case OPT_DEVICE_BYTES:
-		return parse_number(err, "device-bytes", text, 1, UINT64_MAX, &place->device_bytes);
+		return options_parse_number(err, "device-bytes", text, 1, UINT64_MAX, &place->device_bytes);
 	case OPT_IO_SIZE:
-		return parse_list(err, "io-size", text, MAX_IO_BYTES, baseline->io_sizes, &baseline->io_size_count);
+		return options_parse_list(err, "io-size", text, MAX_IO_BYTES, baseline->io_sizes,
+					  &baseline->io_size_count);
 	case OPT_QUEUE_DEPTH:
-		return parse_list(err, "queue-depth", text, CSD_MAX_DEPTH, baseline->depths, &baseline->depth_count);
+		return options_parse_list(err, "queue-depth", text, CSD_MAX_DEPTH, baseline->depths,
+					  &baseline->depth_count);
 	case OPT_SELECTIVITY:
-		return parse_selectivities(err, text, options);
+		return options_parse_selectivities(err, text, options);
 	case OPT_REPEATS:
-		return parse_u32(err, "repeats", text, 1, MAX_REPEATS, &options->repeats);
+		return options_parse_u32(err, "repeats", text, 1, MAX_REPEATS, &options->repeats);
 	case OPT_WARMUPS:
-		return parse_u32(err, "warm-ups", text, 0, MAX_REPEATS, &options->warmups);
+		return options_parse_u32(err, "warm-ups", text, 0, MAX_REPEATS, &options->warmups);
 	case OPT_SAMPLE:
-		return parse_number(err, "sample", text, 1, UINT64_MAX, &options->sample_bytes);
+		return options_parse_number(err, "sample", text, 1, UINT64_MAX, &options->sample_bytes);
 	case OPT_BUDGET:
-		return parse_u32(err, "budget", text, 1, 86400, &options->budget_s);
+		return options_parse_u32(err, "budget", text, 1, 86400, &options->budget_s);
 	case OPT_MEMORY:
-		return parse_u32(err, "memory", text, 64, 1u << 20, &place->memory_mb);
+		return options_parse_u32(err, "memory", text, 64, 1u << 20, &place->memory_mb);
 	case OPT_CORE:
-		rc = parse_u32(err, "core", text, 0, 1023, &core);
+		rc = options_parse_u32(err, "core", text, 0, 1023, &core);
 		place->core = (int)core;
 		return rc;
 	case OPT_WIRE_PEER:
-		return parse_peer(err, text, options);
+		return options_parse_peer(err, text, options);
 	case OPT_TRACE:
 		options->trace = text;
 		return 0;
@@ -397,23 +403,25 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 		options->step = true;
 		return 0;
 	case OPT_WAYS:
-		return parse_ways(err, text, options);
+		return options_parse_ways(err, text, options);
 	case OPT_PROGRAM:
-		return parse_programs(err, text, options);
+		return options_parse_programs(err, text, options);
 	case OPT_RANGE_SIZE:
-		return parse_list(err, "range-size", text, MAX_RANGE_BYTES, offload->io_sizes, &offload->io_size_count);
+		return options_parse_list(err, "range-size", text, MAX_RANGE_BYTES, offload->io_sizes,
+					  &offload->io_size_count);
 	case OPT_RANGE_DEPTH:
-		return parse_list(err, "range-depth", text, CSD_MAX_DEPTH, offload->depths, &offload->depth_count);
+		return options_parse_list(err, "range-depth", text, CSD_MAX_DEPTH, offload->depths,
+					  &offload->depth_count);
 	case OPT_RESULT_SIZE:
-		return parse_u32(err, "result-size", text, 8192, MAX_IO_BYTES, &options->result_bytes);
+		return options_parse_u32(err, "result-size", text, 8192, MAX_IO_BYTES, &options->result_bytes);
 	case OPT_CHUNK_SIZE:
-		return parse_list(err, "chunk-size", text, MAX_CHUNK_BYTES, slm->io_sizes, &slm->io_size_count);
+		return options_parse_list(err, "chunk-size", text, MAX_CHUNK_BYTES, slm->io_sizes, &slm->io_size_count);
 	case OPT_CHUNK_DEPTH:
-		return parse_list(err, "chunk-depth", text, 16, slm->depths, &slm->depth_count);
+		return options_parse_list(err, "chunk-depth", text, 16, slm->depths, &slm->depth_count);
 	case OPT_COMPUTE_NSID:
-		return parse_u32(err, "compute-nsid", text, 1, UINT32_MAX - 1, &options->compute_nsid);
+		return options_parse_u32(err, "compute-nsid", text, 1, UINT32_MAX - 1, &options->compute_nsid);
 	case OPT_SLM_NSID:
-		return parse_u32(err, "slm-nsid", text, 1, UINT32_MAX - 1, &options->slm_nsid);
+		return options_parse_u32(err, "slm-nsid", text, 1, UINT32_MAX - 1, &options->slm_nsid);
 	case OPT_ELF:
 		options->elf = text;
 		return 0;
@@ -428,7 +436,7 @@ parse_option(int id, char *text, struct csd_options *options, struct csd_error *
 }
 
 static int
-check_place(const struct csd_options *options, struct csd_error *err)
+options_check_place(const struct csd_options *options, struct csd_error *err)
 {
 	const struct csd_place *place = &options->place;
 
@@ -443,7 +451,7 @@ check_place(const struct csd_options *options, struct csd_error *err)
 }
 
 static int
-parse_command(int argc, char **argv, struct csd_options *options, struct csd_error *err)
+options_parse_command(int argc, char **argv, struct csd_options *options, struct csd_error *err)
 {
 	unsigned int way;
 	size_t i;
@@ -466,7 +474,7 @@ parse_command(int argc, char **argv, struct csd_options *options, struct csd_err
 }
 
 static void
-set_defaults(struct csd_options *options)
+options_set_defaults(struct csd_options *options)
 {
 	unsigned int i;
 
@@ -502,15 +510,15 @@ csd_options_parse(int argc, char **argv, struct csd_options *options, struct csd
 {
 	int id, rc;
 
-	set_defaults(options);
-	rc = parse_command(argc, argv, options, err);
+	options_set_defaults(options);
+	rc = options_parse_command(argc, argv, options, err);
 	if (rc != 0) {
 		return rc;
 	}
 	opterr = 0;
 	optind = 2;
 	while ((id = getopt_long(argc, argv, "h", g_options, NULL)) != -1) {
-		rc = parse_option(id, optarg, options, err);
+		rc = options_parse_option(id, optarg, options, err);
 		if (rc != 0) {
 			return rc;
 		}
@@ -520,5 +528,5 @@ csd_options_parse(int argc, char **argv, struct csd_options *options, struct csd
 		csd_found(err, "an argument that belongs to no option");
 		return csd_fix(err, "see csd_bench help");
 	}
-	return check_place(options, err);
+	return options_check_place(options, err);
 }

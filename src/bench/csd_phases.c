@@ -26,7 +26,7 @@ struct phases {
 };
 
 static int
-read_program(struct phases *phases, const char *path)
+phases_read_program(struct phases *phases, const char *path)
 {
 	FILE *file = fopen(path, "rb");
 	size_t got = 0;
@@ -49,7 +49,7 @@ read_program(struct phases *phases, const char *path)
 
 /* Load, verify, activate; one chunk through copy, execute and read with nothing beside it; unload. */
 static int
-measure(struct phases *phases, struct sample *sample)
+phases_measure(struct phases *phases, struct sample *sample)
 {
 	struct csd_session *session = phases->session;
 	struct csd_setting setting = { csd_session_setting(session, CSD_WAY_SLM).io_bytes, 1 };
@@ -72,7 +72,7 @@ measure(struct phases *phases, struct sample *sample)
 }
 
 static void
-print_all(const struct phases *phases, struct csd_json *json, const struct sample *samples)
+phases_print_all(const struct phases *phases, struct csd_json *json, const struct sample *samples)
 {
 	uint32_t i;
 
@@ -102,7 +102,7 @@ print_all(const struct phases *phases, struct csd_json *json, const struct sampl
 }
 
 static int
-run(struct phases *phases, struct csd_json *json)
+phases_run(struct phases *phases, struct csd_json *json)
 {
 	const struct csd_options *options = phases->session->options;
 	struct sample *samples = calloc(options->repeats, sizeof(*samples));
@@ -111,13 +111,13 @@ run(struct phases *phases, struct csd_json *json)
 	int rc = samples != NULL ? 0 : -CSD_UNAVAILABLE;
 
 	for (i = 0; i < options->warmups && rc == 0; i++) {
-		rc = measure(phases, &ignored);
+		rc = phases_measure(phases, &ignored);
 	}
 	for (i = 0; i < options->repeats && rc == 0; i++) {
-		rc = measure(phases, &samples[i]);
+		rc = phases_measure(phases, &samples[i]);
 	}
 	if (rc == 0) {
-		print_all(phases, json, samples);
+		phases_print_all(phases, json, samples);
 	}
 	free(samples);
 	return rc;
@@ -142,12 +142,12 @@ csd_command_phases(struct csd_session *session, struct csd_json *json, struct cs
 	phases.task.slot = (uint16_t)slot;
 	phases.bytes = csd_session_setting(session, CSD_WAY_SLM).io_bytes;
 	phases.bytes = phases.bytes < most ? phases.bytes : most;
-	rc = read_program(&phases, options->elf);
+	rc = phases_read_program(&phases, options->elf);
 	if (rc == 0) {
 		rc = csd_output_alloc(&phases.output, phases.bytes + session->stream.arena_bytes, err);
 	}
 	if (rc == 0) {
-		rc = run(&phases, json);
+		rc = phases_run(&phases, json);
 	}
 	csd_output_free(&phases.output);
 	free(phases.program);

@@ -37,7 +37,7 @@ csd_session_result_bytes(const struct csd_session *session)
 
 /* Whether anything is to run on the drive. */
 static bool
-on_drive(const struct csd_options *options)
+session_on_drive(const struct csd_options *options)
 {
 	unsigned int i;
 
@@ -51,8 +51,8 @@ on_drive(const struct csd_options *options)
 
 /* The most memory, the most transfers and the largest transfer that any asked setting of the way needs. */
 static void
-largest_of_way(const struct csd_options *options, enum csd_way_id way, size_t *arena_bytes, uint32_t *depth,
-	       uint32_t *io_bytes)
+session_largest_of_way(const struct csd_options *options, enum csd_way_id way, size_t *arena_bytes, uint32_t *depth,
+		       uint32_t *io_bytes)
 {
 	const struct csd_setting_list *list = &options->settings[way];
 	unsigned int i, j;
@@ -76,28 +76,28 @@ largest_of_way(const struct csd_options *options, enum csd_way_id way, size_t *a
 }
 
 static void
-largest(const struct csd_options *options, size_t *arena_bytes, uint32_t *depth, uint32_t *io_bytes)
+session_largest(const struct csd_options *options, size_t *arena_bytes, uint32_t *depth, uint32_t *io_bytes)
 {
 	*arena_bytes = 0;
 	*depth = 0;
 	*io_bytes = 0;
-	largest_of_way(options, CSD_WAY_BASELINE, arena_bytes, depth, io_bytes);
-	if (on_drive(options)) {
-		largest_of_way(options, CSD_WAY_OFFLOAD, arena_bytes, depth, io_bytes);
-		largest_of_way(options, CSD_WAY_SLM, arena_bytes, depth, io_bytes);
+	session_largest_of_way(options, CSD_WAY_BASELINE, arena_bytes, depth, io_bytes);
+	if (session_on_drive(options)) {
+		session_largest_of_way(options, CSD_WAY_OFFLOAD, arena_bytes, depth, io_bytes);
+		session_largest_of_way(options, CSD_WAY_SLM, arena_bytes, depth, io_bytes);
 		*depth = *depth > SLM_COMMANDS ? *depth : SLM_COMMANDS;
 	}
 }
 
 /* A file that is too short is one that `write` makes longer, and `verify` finds incomplete. */
 static bool
-may_be_short(enum csd_command command)
+session_may_be_short(enum csd_command command)
 {
 	return command == CSD_WRITE || command == CSD_VERIFY;
 }
 
 static int
-check_size(struct csd_session *session, struct csd_error *err)
+session_check_size(struct csd_session *session, struct csd_error *err)
 {
 	const struct csd_place *place = &session->options->place;
 	const struct csd_io *io = session->io;
@@ -107,7 +107,8 @@ check_size(struct csd_session *session, struct csd_error *err)
 		csd_found(err, "it has %lu bytes", io->bytes);
 		return csd_fix(err, "correct the declared size or the device: this may be somebody else's");
 	}
-	if (io->bytes < session->transfer_bytes && !(io->ops->grow != NULL && may_be_short(session->options->command))) {
+	if (io->bytes < session->transfer_bytes &&
+	    !(io->ops->grow != NULL && session_may_be_short(session->options->command))) {
 		csd_fail(err, CSD_REFUSED, "%s", csd_session_asked(session));
 		csd_found(err, "%lu bytes are needed, the device has %lu", session->transfer_bytes, io->bytes);
 		return csd_fix(err, "ask for at most %lu records, or name a larger device",
@@ -117,7 +118,7 @@ check_size(struct csd_session *session, struct csd_error *err)
 }
 
 static int
-check_settings(const struct csd_session *session, struct csd_error *err)
+session_check_settings(const struct csd_session *session, struct csd_error *err)
 {
 	unsigned int way, i, j;
 
@@ -139,22 +140,22 @@ check_settings(const struct csd_session *session, struct csd_error *err)
 }
 
 static int
-prepare(struct csd_session *session, size_t arena_bytes, struct csd_error *err)
+session_prepare(struct csd_session *session, size_t arena_bytes, struct csd_error *err)
 {
 	uint32_t block_bytes = session->io->block_bytes;
 	int rc;
 
 	session->transfer_bytes = (csd_dataset_bytes(&session->set) + block_bytes - 1) / block_bytes * block_bytes;
-	rc = check_size(session, err);
+	rc = session_check_size(session, err);
 	if (rc == 0) {
-		rc = check_settings(session, err);
+		rc = session_check_settings(session, err);
 	}
 	return rc != 0 ? rc : csd_stream_open(&session->stream, session->io, arena_bytes, err);
 }
 
 /* Programs are driven over the same connection; with the kernel, by its pass-through nodes. */
 static int
-open_drive(struct csd_session *session, uint32_t depth, struct csd_error *err)
+session_open_drive(struct csd_session *session, uint32_t depth, struct csd_error *err)
 {
 	const struct csd_place *place = &session->options->place;
 
@@ -168,7 +169,7 @@ open_drive(struct csd_session *session, uint32_t depth, struct csd_error *err)
 
 /* Before the device is opened: so that nvme_tcp_trace sees its connections begin. */
 static void
-open_wire(struct csd_session *session)
+session_open_wire(struct csd_session *session)
 {
 	const struct csd_options *options = session->options;
 	const struct csd_place *place = &options->place;
@@ -194,8 +195,8 @@ csd_session_open(struct csd_session *session, const struct csd_options *options,
 	memset(session, 0, sizeof(*session));
 	session->options = options;
 	csd_dataset_init(&session->set, options->records, options->seed);
-	largest(options, &arena_bytes, &depth, &io_bytes);
-	open_wire(session);
+	session_largest(options, &arena_bytes, &depth, &io_bytes);
+	session_open_wire(session);
 	if (place->path != NULL) {
 		session->io = csd_io_open_file(place, options->command == CSD_WRITE, depth, err);
 	} else {
@@ -205,9 +206,9 @@ csd_session_open(struct csd_session *session, const struct csd_options *options,
 		csd_wire_close(&session->wire);
 		return -(int)err->code;
 	}
-	rc = prepare(session, arena_bytes, err);
-	if (rc == 0 && on_drive(options)) {
-		rc = open_drive(session, depth, err);
+	rc = session_prepare(session, arena_bytes, err);
+	if (rc == 0 && session_on_drive(options)) {
+		rc = session_open_drive(session, depth, err);
 	}
 	if (rc != 0) {
 		csd_session_close(session);

@@ -49,7 +49,7 @@ struct pass {
 };
 
 static void
-fail(struct pass *pass, const char *what, int status, uint16_t nvme_status)
+slm_fail(struct pass *pass, const char *what, int status, uint16_t nvme_status)
 {
 	if (pass->rc == 0) {
 		pass->rc = csd_command_failed(pass->session, what, pass->task, status, nvme_status, pass->err);
@@ -58,7 +58,7 @@ fail(struct pass *pass, const char *what, int status, uint16_t nvme_status)
 
 /* A result that is larger than the room for it: only a search that finds nearly every place has one. */
 static void
-fail_full(struct pass *pass, const struct lane *lane)
+slm_fail_full(struct pass *pass, const struct lane *lane)
 {
 	csd_fail(pass->err, CSD_IO_FAILED, "the result of %s over bytes %lu to %lu in SLM", pass->task->native->name,
 		 lane->start, lane->end);
@@ -67,7 +67,7 @@ fail_full(struct pass *pass, const struct lane *lane)
 }
 
 static void
-executed(struct pass *pass, struct lane *lane)
+slm_executed(struct pass *pass, struct lane *lane)
 {
 	uint64_t value = pass->session->commands->completion.value;
 	uint64_t matches = value & ~CSD_RETURN_INCOMPLETE;
@@ -77,12 +77,12 @@ executed(struct pass *pass, struct lane *lane)
 	lane->read_sent = lane->read_done = 0;
 	lane->free_reads = (1u << LANE_READS) - 1;
 	if ((value & CSD_RETURN_INCOMPLETE) || lane->result_bytes > pass->out_bytes) {
-		fail_full(pass, lane);
+		slm_fail_full(pass, lane);
 	}
 }
 
 static void
-command_done(void *ctx, uint32_t tag, int status)
+slm_command_done(void *ctx, uint32_t tag, int status)
 {
 	static const char *const names[] = { [STAGE_COPY] = "SLM Copy for", [STAGE_EXECUTE] = "Execute Program for",
 					     [STAGE_READ] = "SLM Read for" };
@@ -92,7 +92,7 @@ command_done(void *ctx, uint32_t tag, int status)
 
 	pass->in_flight--;
 	if (status != 0) {
-		fail(pass, names[lane->stage], status, pass->session->commands->completion.status);
+		slm_fail(pass, names[lane->stage], status, pass->session->commands->completion.status);
 		return;
 	}
 	if (lane->stage == STAGE_READ) {
@@ -110,14 +110,14 @@ command_done(void *ctx, uint32_t tag, int status)
 		lane->stage = STAGE_EXECUTE;
 	} else {
 		pass->output->execute_s += csd_now() - lane->since;
-		executed(pass, lane);
+		slm_executed(pass, lane);
 		lane->stage = STAGE_READ;
 		lane->since = csd_now();
 	}
 }
 
 static int
-send_command(struct pass *pass, const struct csd_nvme_command *command, uint32_t tag)
+slm_send_command(struct pass *pass, const struct csd_nvme_command *command, uint32_t tag)
 {
 	struct csd_io *io = pass->session->commands;
 	int rc;
@@ -133,55 +133,29 @@ send_command(struct pass *pass, const struct csd_nvme_command *command, uint32_t
 }
 
 static int
-send_copy(struct pass *pass, struct lane *lane, uint32_t tag)
+slm_send_copy(struct pass *pass, struct lane *lane, uint32_t tag)
 {
 	uint32_t block_bytes = pass->session->io->block_bytes;
 	uint64_t first = lane->start / block_bytes;
 	uint64_t blocks = (lane->start + lane->input_bytes + block_bytes - 1) / block_bytes - first;
-	uint64_t total = blocks * block_bytes;
-	struct nvme_slm_copy_blocks *source = (struct nvme_slm_copy_blocks *)lane->descriptors;
-	struct csd_nvme_command command = {
-		.opcode = NVME_SLM_COPY,
-		.nsid = pass->session->options->slm_nsid,
-		.dw2 = (uint32_t)total,
-		.dw3 = (uint32_t)(total >> 32),
-		.dw10 = (uint32_t)lane->in,
-		.dw11 = (uint32_t)(lane->in >> 32),
-		.dw12 = NVME_SLM_COPY_FROM_BLOCKS << 8,
-		.data = source,
-		.bytes = sizeof(*source),
-	};
+	struct csd_nvme_command command = csd_drive_copy(pass->session, first, blocks, lane->in, lane->descriptors);
 
-	memset(source, 0, sizeof(*source));
-	source->snsid = pass->session->options->place.nsid;
-	source->slba = first;
-	source->nlb = (uint16_t)(blocks - 1);
-	return send_command(pass, &command, tag);
+	return slm_send_command(pass, &command, tag);
 }
 
 static int
-send_execute(struct pass *pass, struct lane *lane, uint32_t tag)
+slm_send_execute(struct pass *pass, struct lane *lane, uint32_t tag)
 {
-	uint32_t nsid = pass->session->options->slm_nsid;
-	struct nvme_memory_range *ranges = (struct nvme_memory_range *)lane->descriptors;
-	struct csd_nvme_command command = {
-		.opcode = NVME_EXECUTE_PROGRAM,
-		.nsid = pass->session->options->compute_nsid,
-		.dw2 = pass->task->slot,
-		.dw3 = 2,
-		.dw10 = (uint32_t)pass->task->parameters.cparam1,
-		.dw11 = (uint32_t)(pass->task->parameters.cparam1 >> 32),
-		.data = ranges,
-		.bytes = 2 * sizeof(*ranges),
+	const struct csd_slm_areas areas = {
+		.in = lane->in, .in_bytes = lane->input_bytes, .out = lane->out, .out_bytes = pass->out_bytes,
 	};
+	struct csd_nvme_command command = csd_drive_execute(pass->session, pass->task, &areas, lane->descriptors);
 
-	ranges[0] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)lane->input_bytes, .start = lane->in };
-	ranges[1] = (struct nvme_memory_range){ .nsid = nsid, .length = (uint32_t)pass->out_bytes, .start = lane->out };
-	return send_command(pass, &command, tag);
+	return slm_send_command(pass, &command, tag);
 }
 
 static int
-send_reads(struct pass *pass, struct lane *lane, uint32_t first_tag)
+slm_send_reads(struct pass *pass, struct lane *lane, uint32_t first_tag)
 {
 	while (lane->read_sent < lane->result_bytes && lane->free_reads != 0) {
 		uint32_t part = (uint32_t)__builtin_ctz(lane->free_reads);
@@ -199,7 +173,7 @@ send_reads(struct pass *pass, struct lane *lane, uint32_t first_tag)
 		int rc;
 
 		command.dw12 = command.bytes;
-		rc = send_command(pass, &command, first_tag + 1 + part);
+		rc = slm_send_command(pass, &command, first_tag + 1 + part);
 		if (rc != 0) {
 			return rc;
 		}
@@ -211,7 +185,7 @@ send_reads(struct pass *pass, struct lane *lane, uint32_t first_tag)
 }
 
 static void
-open_lane(struct pass *pass, struct lane *lane)
+slm_open_lane(struct pass *pass, struct lane *lane)
 {
 	uint64_t stop;
 
@@ -228,12 +202,12 @@ open_lane(struct pass *pass, struct lane *lane)
 
 /* Sends what each lane's next step is, the first chunk's first. */
 static void
-send_more(struct pass *pass)
+slm_send_more(struct pass *pass)
 {
 	uint64_t i;
 
 	while (pass->opened < pass->chunks && pass->opened - pass->retired < pass->setting->depth) {
-		open_lane(pass, &pass->lane[pass->opened % pass->setting->depth]);
+		slm_open_lane(pass, &pass->lane[pass->opened % pass->setting->depth]);
 	}
 	for (i = pass->retired; i < pass->opened && pass->rc == 0; i++) {
 		uint32_t index = (uint32_t)(i % pass->setting->depth);
@@ -242,12 +216,12 @@ send_more(struct pass *pass)
 		int rc = 0;
 
 		if (lane->stage == STAGE_READ) {
-			rc = send_reads(pass, lane, tag);
+			rc = slm_send_reads(pass, lane, tag);
 		} else if (!lane->busy && lane->stage != STAGE_DONE) {
 			lane->busy = true;
 			lane->since = csd_now();
-			rc = lane->stage == STAGE_COPY ? send_copy(pass, lane, tag + COPY_TAG) :
-							 send_execute(pass, lane, tag + COPY_TAG);
+			rc = lane->stage == STAGE_COPY ? slm_send_copy(pass, lane, tag + COPY_TAG) :
+							 slm_send_execute(pass, lane, tag + COPY_TAG);
 			if (rc != 0) {
 				lane->busy = false;
 			}
@@ -256,13 +230,13 @@ send_more(struct pass *pass)
 			return;
 		}
 		if (rc != 0) {
-			fail(pass, "a command for", rc, 0);
+			slm_fail(pass, "a command for", rc, 0);
 		}
 	}
 }
 
 static void
-retire(struct pass *pass)
+slm_retire(struct pass *pass)
 {
 	struct lane *lane = &pass->lane[pass->retired % pass->setting->depth];
 	const struct csd_result *header = (const struct csd_result *)lane->result;
@@ -285,26 +259,26 @@ retire(struct pass *pass)
 }
 
 static int
-run(struct pass *pass)
+slm_run(struct pass *pass)
 {
 	struct csd_io *io = pass->session->commands;
 
-	io->done = command_done;
+	io->done = slm_command_done;
 	io->done_ctx = pass;
 	while (pass->rc == 0 && pass->retired < pass->chunks) {
 		int lost;
 
-		send_more(pass);
+		slm_send_more(pass);
 		if (pass->rc != 0) {
 			break;
 		}
 		lost = io->ops->poll(io, pass->lane[pass->retired % pass->setting->depth].stage != STAGE_DONE);
 		if (lost != 0) {
-			fail(pass, "a command for", lost, 0);
+			slm_fail(pass, "a command for", lost, 0);
 			return pass->rc;
 		}
 		if (pass->rc == 0) {
-			retire(pass);
+			slm_retire(pass);
 		}
 	}
 	while (pass->in_flight > 0 && io->ops->poll(io, true) == 0) {
@@ -314,7 +288,7 @@ run(struct pass *pass)
 }
 
 static uint64_t
-aligned(uint64_t bytes)
+slm_aligned(uint64_t bytes)
 {
 	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
@@ -323,14 +297,14 @@ uint64_t
 csd_slm_lane_bytes(uint64_t chunk_bytes, bool in_slm)
 {
 	/* In SLM an input, which may begin and end inside blocks, and a result; here only the result. */
-	uint64_t result = aligned(chunk_bytes + sizeof(struct csd_result) + CSD_MAX_STATE_BYTES);
+	uint64_t result = slm_aligned(chunk_bytes + sizeof(struct csd_result) + CSD_MAX_STATE_BYTES);
 
-	return result + (in_slm ? aligned(chunk_bytes) + 2 * ALIGNMENT : ALIGNMENT);
+	return result + (in_slm ? slm_aligned(chunk_bytes) + 2 * ALIGNMENT : ALIGNMENT);
 }
 
 /* Where each lane has its areas, or why that cannot be. */
 static int
-lay_out(struct pass *pass)
+slm_lay_out(struct pass *pass)
 {
 	struct csd_session *session = pass->session;
 	uint64_t in_slm = csd_slm_lane_bytes(pass->setting->io_bytes, true);
@@ -350,7 +324,7 @@ lay_out(struct pass *pass)
 		struct lane *lane = &pass->lane[i];
 
 		lane->in = i * in_slm;
-		lane->out = lane->in + aligned(pass->setting->io_bytes) + 2 * ALIGNMENT;
+		lane->out = lane->in + slm_aligned(pass->setting->io_bytes) + 2 * ALIGNMENT;
 		lane->result = session->stream.arena + i * here;
 		lane->descriptors = lane->result + here - ALIGNMENT;
 	}
@@ -369,9 +343,9 @@ csd_way_slm(struct csd_session *session, const struct csd_setting *setting, cons
 		.err = err,
 		.bytes = bytes,
 		.chunk_bytes = setting->io_bytes,
-		.out_bytes = aligned(setting->io_bytes + sizeof(struct csd_result) + CSD_MAX_STATE_BYTES),
+		.out_bytes = slm_aligned(setting->io_bytes + sizeof(struct csd_result) + CSD_MAX_STATE_BYTES),
 	};
-	int rc = lay_out(&pass);
+	int rc = slm_lay_out(&pass);
 
 	if (rc != 0) {
 		return rc;
@@ -392,5 +366,5 @@ csd_way_slm(struct csd_session *session, const struct csd_setting *setting, cons
 		pass.chunk_bytes = pass.chunk_bytes / unit * unit;
 	}
 	pass.chunks = (bytes + pass.chunk_bytes - 1) / pass.chunk_bytes;
-	return run(&pass);
+	return slm_run(&pass);
 }

@@ -71,7 +71,7 @@ csd_stream_close(struct csd_stream *stream)
 }
 
 static uint32_t
-piece_bytes(const struct pass *pass, uint64_t piece)
+stream_piece_bytes(const struct pass *pass, uint64_t piece)
 {
 	uint64_t rest = pass->bytes - piece * pass->setting->io_bytes;
 
@@ -79,7 +79,7 @@ piece_bytes(const struct pass *pass, uint64_t piece)
 }
 
 static void
-transfer_done(void *ctx, uint32_t slot, int status)
+stream_transfer_done(void *ctx, uint32_t slot, int status)
 {
 	struct pass *pass = ctx;
 
@@ -92,26 +92,26 @@ transfer_done(void *ctx, uint32_t slot, int status)
 }
 
 static uint8_t *
-slot_buffer(const struct pass *pass, uint32_t slot)
+stream_slot_buffer(const struct pass *pass, uint32_t slot)
 {
 	return pass->stream->arena + (size_t)slot * pass->setting->io_bytes;
 }
 
 /* Starts as many transfers as the depth and the free slots allow. */
 static int
-submit_more(struct pass *pass, csd_piece produce, void *ctx, struct csd_error *err)
+stream_submit_more(struct pass *pass, csd_piece produce, void *ctx, struct csd_error *err)
 {
 	struct csd_io *io = pass->stream->io;
 
 	while (pass->submitted < pass->pieces && pass->in_flight < pass->setting->depth &&
 	       pass->submitted - pass->retired < pass->slots) {
 		uint32_t slot = (uint32_t)(pass->submitted % pass->slots);
-		uint32_t bytes = piece_bytes(pass, pass->submitted);
+		uint32_t bytes = stream_piece_bytes(pass, pass->submitted);
 		uint64_t offset = pass->submitted * pass->setting->io_bytes;
 		int rc;
 
 		if (produce != NULL) {
-			rc = produce(ctx, offset, slot_buffer(pass, slot), bytes, err);
+			rc = produce(ctx, offset, stream_slot_buffer(pass, slot), bytes, err);
 			if (rc != 0) {
 				return rc;
 			}
@@ -119,7 +119,7 @@ submit_more(struct pass *pass, csd_piece produce, void *ctx, struct csd_error *e
 		pass->state[slot] = SLOT_BUSY;
 		pass->piece_of_slot[slot] = pass->submitted;
 		pass->in_flight++;	/* before: a back-end may complete at once */
-		rc = io->ops->submit(io, pass->write, slot_buffer(pass, slot), offset, bytes, slot);
+		rc = io->ops->submit(io, pass->write, stream_slot_buffer(pass, slot), offset, bytes, slot);
 		if (rc != 0) {
 			pass->in_flight--;
 			pass->state[slot] = SLOT_FREE;
@@ -137,7 +137,7 @@ submit_more(struct pass *pass, csd_piece produce, void *ctx, struct csd_error *e
 
 /* No buffer may be given back while the device still writes into it. */
 static void
-drain(struct pass *pass)
+stream_drain(struct pass *pass)
 {
 	struct csd_io *io = pass->stream->io;
 
@@ -146,7 +146,7 @@ drain(struct pass *pass)
 }
 
 static int
-explain(const struct pass *pass, struct csd_error *err)
+stream_explain(const struct pass *pass, struct csd_error *err)
 {
 	csd_fail(err, CSD_IO_FAILED, "%s %s", pass->write ? "write" : "read", pass->stream->io->name);
 	if (pass->failed == -ENODATA) {
@@ -158,18 +158,18 @@ explain(const struct pass *pass, struct csd_error *err)
 }
 
 static int
-run(struct pass *pass, csd_piece produce, csd_piece consume, void *ctx, struct csd_error *err)
+stream_run(struct pass *pass, csd_piece produce, csd_piece consume, void *ctx, struct csd_error *err)
 {
 	struct csd_io *io = pass->stream->io;
 	int rc = 0;
 
-	io->done = transfer_done;
+	io->done = stream_transfer_done;
 	io->done_ctx = pass;
 	while (rc == 0 && pass->failed == 0 && pass->retired < pass->pieces) {
 		uint32_t head = (uint32_t)(pass->retired % pass->slots);
 		int lost;
 
-		rc = submit_more(pass, produce, ctx, err);
+		rc = stream_submit_more(pass, produce, ctx, err);
 		if (rc != 0 || pass->failed != 0) {
 			break;
 		}
@@ -180,20 +180,21 @@ run(struct pass *pass, csd_piece produce, csd_piece consume, void *ctx, struct c
 		}
 		if (pass->failed == 0 && pass->state[head] == SLOT_DONE) {
 			if (consume != NULL) {
-				rc = consume(ctx, pass->retired * pass->setting->io_bytes, slot_buffer(pass, head),
-					     piece_bytes(pass, pass->retired), err);
+				rc = consume(ctx, pass->retired * pass->setting->io_bytes,
+					     stream_slot_buffer(pass, head), stream_piece_bytes(pass, pass->retired),
+					     err);
 			}
 			pass->state[head] = SLOT_FREE;
 			pass->retired++;
 		}
 	}
-	drain(pass);
-	return pass->failed != 0 ? explain(pass, err) : rc;
+	stream_drain(pass);
+	return pass->failed != 0 ? stream_explain(pass, err) : rc;
 }
 
 static int
-start(struct csd_stream *stream, const struct csd_setting *setting, uint64_t bytes, bool write, csd_piece produce,
-      csd_piece consume, void *ctx, struct csd_error *err)
+stream_start(struct csd_stream *stream, const struct csd_setting *setting, uint64_t bytes, bool write,
+	     csd_piece produce, csd_piece consume, void *ctx, struct csd_error *err)
 {
 	struct pass pass = {
 		.stream = stream,
@@ -209,19 +210,19 @@ start(struct csd_stream *stream, const struct csd_setting *setting, uint64_t byt
 		csd_found(err, "buffers of %zu bytes were prepared", stream->arena_bytes);
 		return csd_fix(err, "open the stream for the largest setting");
 	}
-	return run(&pass, produce, consume, ctx, err);
+	return stream_run(&pass, produce, consume, ctx, err);
 }
 
 int
 csd_stream_read(struct csd_stream *stream, const struct csd_setting *setting, uint64_t bytes, csd_piece consume,
 		void *ctx, struct csd_error *err)
 {
-	return start(stream, setting, bytes, false, NULL, consume, ctx, err);
+	return stream_start(stream, setting, bytes, false, NULL, consume, ctx, err);
 }
 
 int
 csd_stream_write(struct csd_stream *stream, const struct csd_setting *setting, uint64_t bytes, csd_piece produce,
 		 void *ctx, struct csd_error *err)
 {
-	return start(stream, setting, bytes, true, produce, NULL, ctx, err);
+	return stream_start(stream, setting, bytes, true, produce, NULL, ctx, err);
 }

@@ -14,7 +14,7 @@
  * first four of the next id. The boundary is one of blocks too, and of ranges, wherever the data set is cut at powers of two.
  */
 static void
-prepare_search(struct csd_task *task, const struct csd_dataset *set)
+task_prepare_search(struct csd_task *task, const struct csd_dataset *set)
 {
 	struct csd_record pair[2];
 	uint64_t middle = 1;
@@ -48,7 +48,7 @@ csd_task_init(struct csd_task *task, const char *name, uint32_t level, const str
 		task->parameters.cparam1 = (uint64_t)(int64_t)csd_selectivities[level].threshold;
 		snprintf(task->text, sizeof(task->text), "temperature >= %d", csd_selectivities[level].threshold);
 	} else if (strcmp(name, "search") == 0) {
-		prepare_search(task, set);
+		task_prepare_search(task, set);
 	} else if (strcmp(name, "sample") == 0) {
 		task->split = CSD_SPLIT_SEQUENCE;
 		task->period_bytes = (uint64_t)SAMPLE_EVERY * CSD_RECORD_BYTES;
@@ -87,7 +87,7 @@ csd_output_reset(struct csd_output *output)
 
 /* Only the few offsets that a search finds: one by one. */
 static void
-append_offsets(struct csd_output *output, uint64_t start, uint64_t end, const uint8_t *items, uint64_t bytes)
+task_append_offsets(struct csd_output *output, uint64_t start, uint64_t end, const uint8_t *items, uint64_t bytes)
 {
 	uint64_t i;
 
@@ -114,7 +114,7 @@ csd_output_append(struct csd_output *output, const struct csd_task *task, uint64
 		return csd_fix(err, "verify the data set, and write it again");
 	}
 	if (task->native->emit == CSD_EMIT_OFFSET) {
-		append_offsets(output, start, end, items, bytes);
+		task_append_offsets(output, start, end, items, bytes);
 	} else if (bytes > 0) {
 		memcpy(output->data + output->bytes, items, bytes);
 		output->bytes += bytes;
@@ -124,7 +124,7 @@ csd_output_append(struct csd_output *output, const struct csd_task *task, uint64
 }
 
 static void
-merge_aggregate(struct csd_aggregate_state *all, const struct csd_aggregate_state *one)
+task_merge_aggregate(struct csd_aggregate_state *all, const struct csd_aggregate_state *one)
 {
 	if (one->count == 0) {
 		return;
@@ -140,7 +140,7 @@ merge_aggregate(struct csd_aggregate_state *all, const struct csd_aggregate_stat
 }
 
 static void
-merge_histogram(struct csd_histogram_state *all, const struct csd_histogram_state *one)
+task_merge_histogram(struct csd_histogram_state *all, const struct csd_histogram_state *one)
 {
 	size_t i;
 
@@ -150,7 +150,7 @@ merge_histogram(struct csd_histogram_state *all, const struct csd_histogram_stat
 }
 
 static void
-merge_top(struct csd_top_state *all, const struct csd_top_state *one)
+task_merge_top(struct csd_top_state *all, const struct csd_top_state *one)
 {
 	const struct csd_record *hottest = (const struct csd_record *)all->record;
 	const struct csd_record *other = (const struct csd_record *)one->record;
@@ -170,11 +170,13 @@ csd_output_state(struct csd_output *output, const struct csd_task *task, const v
 	if (task->split != CSD_SPLIT_MERGE || !output->begun) {
 		memcpy(output->state, copy, task->native->state_bytes);
 	} else if (strcmp(name, "aggregate") == 0) {
-		merge_aggregate((struct csd_aggregate_state *)output->state, (const struct csd_aggregate_state *)copy);
+		task_merge_aggregate((struct csd_aggregate_state *)output->state,
+				     (const struct csd_aggregate_state *)copy);
 	} else if (strcmp(name, "histogram") == 0) {
-		merge_histogram((struct csd_histogram_state *)output->state, (const struct csd_histogram_state *)copy);
+		task_merge_histogram((struct csd_histogram_state *)output->state,
+				     (const struct csd_histogram_state *)copy);
 	} else {
-		merge_top((struct csd_top_state *)output->state, (const struct csd_top_state *)copy);
+		task_merge_top((struct csd_top_state *)output->state, (const struct csd_top_state *)copy);
 	}
 	output->begun = true;
 }

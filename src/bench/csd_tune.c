@@ -13,7 +13,7 @@ struct tune {
 };
 
 static int
-pass(struct tune *tune, const struct csd_setting *setting, uint64_t bytes, double *seconds)
+tune_pass(struct tune *tune, const struct csd_setting *setting, uint64_t bytes, double *seconds)
 {
 	double begun = csd_now();
 	int rc = csd_ways[tune->way].run(tune->session, setting, &tune->task, bytes, &tune->output, tune->err);
@@ -31,10 +31,10 @@ tune_point(struct tune *tune, const struct csd_setting *setting, uint64_t bytes,
 {
 	uint32_t i;
 	double seconds;
-	int rc = pass(tune, setting, bytes, fastest);
+	int rc = tune_pass(tune, setting, bytes, fastest);
 
 	for (i = 0; i < tune->session->options->repeats && rc == 0; i++) {
-		rc = pass(tune, setting, bytes, &seconds);
+		rc = tune_pass(tune, setting, bytes, &seconds);
 		*fastest = i == 0 || seconds < *fastest ? seconds : *fastest;
 	}
 	return rc;
@@ -45,7 +45,7 @@ tune_point(struct tune *tune, const struct csd_setting *setting, uint64_t bytes,
  * sweep ends within about its budget. The device's speed is taken from a short pass.
  */
 static int
-choose_sample(struct tune *tune, uint64_t *bytes)
+tune_choose_sample(struct tune *tune, uint64_t *bytes)
 {
 	const struct csd_options *options = tune->session->options;
 	const struct csd_setting_list *list = &options->settings[tune->way];
@@ -60,9 +60,9 @@ choose_sample(struct tune *tune, uint64_t *bytes)
 	*bytes = most < options->sample_bytes ? most : options->sample_bytes / unit * unit;
 	*bytes = *bytes > 0 ? *bytes : most;
 	trial = *bytes < TRIAL_BYTES ? *bytes : TRIAL_BYTES;
-	rc = pass(tune, &largest, trial, &seconds);
+	rc = tune_pass(tune, &largest, trial, &seconds);
 	if (rc == 0) {
-		rc = pass(tune, &largest, trial, &seconds);
+		rc = tune_pass(tune, &largest, trial, &seconds);
 	}
 	affordable = (uint64_t)((double)trial / seconds * options->budget_s / passes) / unit * unit;
 	affordable = affordable < trial ? trial : affordable;
@@ -72,7 +72,7 @@ choose_sample(struct tune *tune, uint64_t *bytes)
 
 /* Times every setting, prints each, and finds the fastest. */
 static int
-sweep(struct tune *tune, struct csd_json *json, uint64_t bytes, struct csd_setting *best, double *best_rate)
+tune_sweep(struct tune *tune, struct csd_json *json, uint64_t bytes, struct csd_setting *best, double *best_rate)
 {
 	const struct csd_setting_list *list = &tune->session->options->settings[tune->way];
 	unsigned int i, j;
@@ -103,7 +103,7 @@ sweep(struct tune *tune, struct csd_json *json, uint64_t bytes, struct csd_setti
 }
 
 static int
-run(struct tune *tune, struct csd_json *json)
+tune_run(struct tune *tune, struct csd_json *json)
 {
 	struct csd_setting best = { 0, 0 };
 	double best_rate = 0;
@@ -112,7 +112,7 @@ run(struct tune *tune, struct csd_json *json)
 		 csd_drive_check_slot(tune->session, &tune->task, tune->err) : 0;
 
 	if (rc == 0) {
-		rc = choose_sample(tune, &bytes);
+		rc = tune_choose_sample(tune, &bytes);
 	}
 	if (rc != 0) {
 		return rc;
@@ -121,7 +121,7 @@ run(struct tune *tune, struct csd_json *json)
 	csd_json_string(json, "way", csd_ways[tune->way].name);
 	csd_json_u64(json, "sample_bytes", bytes);
 	csd_json_array(json, "sweep");
-	rc = sweep(tune, json, bytes, &best, &best_rate);
+	rc = tune_sweep(tune, json, bytes, &best, &best_rate);
 	csd_json_array_end(json);
 	csd_json_object(json, "best");
 	csd_json_u64(json, "io_bytes", best.io_bytes);
@@ -148,7 +148,7 @@ csd_command_tune(struct csd_session *session, struct csd_json *json, struct csd_
 	matched = csd_dataset_matches(&session->set, csd_selectivities[level].permille) * CSD_RECORD_BYTES;
 	rc = csd_output_alloc(&tune.output, matched + session->stream.arena_bytes, err);
 	if (rc == 0) {
-		rc = run(&tune, json);
+		rc = tune_run(&tune, json);
 	}
 	csd_output_free(&tune.output);
 	return rc;

@@ -20,7 +20,7 @@
 #define TCP_STATE_ESTABLISHED	1
 
 static void
-add(struct csd_wire_count *count, const struct tcp_info *info)
+wire_add(struct csd_wire_count *count, const struct tcp_info *info)
 {
 	count->connections++;
 	count->tcp_to_host += info->tcpi_bytes_received;
@@ -30,7 +30,7 @@ add(struct csd_wire_count *count, const struct tcp_info *info)
 
 /* Compares address and port, whatever else the structures hold. */
 static bool
-same_peer(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+wire_same_peer(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	if (a->ss_family != b->ss_family) {
 		return false;
@@ -47,7 +47,7 @@ same_peer(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 
 /* The connections among this process's own file descriptors. */
 static void
-count_own_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
+wire_count_own_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -59,9 +59,9 @@ count_own_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
 		int fd = atoi(entry->d_name);
 
 		if (entry->d_name[0] != '.' && getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
-		    same_peer(&peer, &wire->peer) &&
+		    wire_same_peer(&peer, &wire->peer) &&
 		    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_size) == 0) {
-			add(count, &info);
+			wire_add(count, &info);
 		}
 	}
 	if (dir != NULL) {
@@ -71,7 +71,7 @@ count_own_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
 
 /* One socket of a sock_diag answer: counted where its other end is the target. */
 static void
-count_diag_message(const struct csd_wire *wire, const struct nlmsghdr *header, struct csd_wire_count *count)
+wire_count_diag_message(const struct csd_wire *wire, const struct nlmsghdr *header, struct csd_wire_count *count)
 {
 	const struct inet_diag_msg *message = NLMSG_DATA(header);
 	struct rtattr *attribute = (struct rtattr *)(message + 1);
@@ -85,7 +85,7 @@ count_diag_message(const struct csd_wire *wire, const struct nlmsghdr *header, s
 		((struct sockaddr_in *)&peer)->sin_port = message->id.idiag_dport;
 		((struct sockaddr_in *)&peer)->sin_addr.s_addr = message->id.idiag_dst[0];
 	}
-	if (!same_peer(&peer, &wire->peer)) {
+	if (!wire_same_peer(&peer, &wire->peer)) {
 		return;
 	}
 	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
@@ -94,14 +94,14 @@ count_diag_message(const struct csd_wire *wire, const struct nlmsghdr *header, s
 			size_t size = RTA_PAYLOAD(attribute);
 
 			memcpy(&info, RTA_DATA(attribute), size < sizeof(info) ? size : sizeof(info));
-			add(count, &info);
+			wire_add(count, &info);
 		}
 	}
 }
 
 /* All connections of this machine to the target, as the kernel's sock_diag tells them (what `ss -ti` shows). */
 static void
-count_kernel_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
+wire_count_kernel_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
 {
 	struct {
 		struct nlmsghdr header;
@@ -134,7 +134,7 @@ count_kernel_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
 				more = false;	/* the end, or an error */
 				break;
 			}
-			count_diag_message(wire, header, count);
+			wire_count_diag_message(wire, header, count);
 		}
 	}
 	if (fd >= 0) {
@@ -143,7 +143,7 @@ count_kernel_sockets(const struct csd_wire *wire, struct csd_wire_count *count)
 }
 
 static void
-count_interface(const struct csd_wire *wire, struct csd_wire_count *count)
+wire_count_interface(const struct csd_wire *wire, struct csd_wire_count *count)
 {
 	char line[512];
 	FILE *file = fopen("/proc/net/dev", "r");
@@ -164,7 +164,7 @@ count_interface(const struct csd_wire *wire, struct csd_wire_count *count)
 
 /* The interface that holds the address from which the peer would be reached. */
 static void
-find_interface(struct csd_wire *wire)
+wire_find_interface(struct csd_wire *wire)
 {
 	socklen_t size = wire->peer.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	struct sockaddr_storage local = { 0 }, candidate;
@@ -188,7 +188,7 @@ find_interface(struct csd_wire *wire)
 			} else {
 				((struct sockaddr_in *)&candidate)->sin_port = ((struct sockaddr_in *)&local)->sin_port;
 			}
-			if (same_peer(&candidate, &local)) {
+			if (wire_same_peer(&candidate, &local)) {
 				snprintf(wire->interface, sizeof(wire->interface), "%s", entry->ifa_name);
 				break;
 			}
@@ -214,7 +214,7 @@ csd_wire_init(struct csd_wire *wire, const char *address, const char *port, bool
 	snprintf(wire->port, sizeof(wire->port), "%s", port);
 	wire->known = true;
 	wire->own_sockets = own_sockets;
-	find_interface(wire);
+	wire_find_interface(wire);
 	return true;
 }
 
@@ -242,9 +242,9 @@ csd_wire_read(struct csd_wire *wire, struct csd_wire_count *count)
 		return;
 	}
 	if (wire->own_sockets) {
-		count_own_sockets(wire, count);
+		wire_count_own_sockets(wire, count);
 	} else {
-		count_kernel_sockets(wire, count);
+		wire_count_kernel_sockets(wire, count);
 	}
 	count->to_host = count->tcp_to_host;
 	count->to_target = count->tcp_to_target;
@@ -254,7 +254,7 @@ csd_wire_read(struct csd_wire *wire, struct csd_wire_count *count)
 		count->to_target = traced.to_target;
 		count->not_parsed = traced.not_parsed;
 	}
-	count_interface(wire, count);
+	wire_count_interface(wire, count);
 }
 
 bool

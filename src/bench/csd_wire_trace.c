@@ -22,7 +22,7 @@ extern char **environ;
 
 /* The first reason is the one that explains; what follows from it does not replace it. */
 static bool __attribute__((format(printf, 2, 3)))
-fails(struct csd_wire_trace *trace, const char *why, ...)
+wire_trace_fails(struct csd_wire_trace *trace, const char *why, ...)
 {
 	va_list arguments;
 
@@ -36,7 +36,7 @@ fails(struct csd_wire_trace *trace, const char *why, ...)
 
 /* One line of its answer, in time. NULL: none came. The caller frees it. */
 static char *
-answer_line(struct csd_wire_trace *trace, int limit_ms)
+wire_trace_answer_line(struct csd_wire_trace *trace, int limit_ms)
 {
 	struct pollfd poll_fd = { .fd = fileno(trace->answer), .events = POLLIN };
 	char *line = NULL;
@@ -51,7 +51,7 @@ answer_line(struct csd_wire_trace *trace, int limit_ms)
 
 /* What it said on its standard error, which it has closed by ending: the line "found: ..." is the reason. */
 static void
-reason_from(struct csd_wire_trace *trace, int errors, const char *program)
+wire_trace_reason_from(struct csd_wire_trace *trace, int errors, const char *program)
 {
 	char text[1024];
 	ssize_t got, have = 0;
@@ -68,11 +68,11 @@ reason_from(struct csd_wire_trace *trace, int errors, const char *program)
 	if (end != NULL) {
 		*end = '\0';
 	}
-	fails(trace, "%s: %s", program, *found != '\0' ? found : "it did not come up");
+	wire_trace_fails(trace, "%s: %s", program, *found != '\0' ? found : "it did not come up");
 }
 
 static bool
-spawn(struct csd_wire_trace *trace, char **words, const int ask[2], const int answer[2], const int errors[2])
+wire_trace_spawn(struct csd_wire_trace *trace, char **words, const int ask[2], const int answer[2], const int errors[2])
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -90,7 +90,7 @@ spawn(struct csd_wire_trace *trace, char **words, const int ask[2], const int an
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc != 0) {
 		trace->pid = 0;
-		return fails(trace, "%s: %s", words[0], strerror(rc));
+		return wire_trace_fails(trace, "%s: %s", words[0], strerror(rc));
 	}
 	return true;
 }
@@ -108,9 +108,9 @@ csd_wire_trace_start(struct csd_wire_trace *trace, const char *program, const ch
 
 	memset(trace, 0, sizeof(*trace));
 	for (i = 0; i < 3 && runs; i++) {
-		runs = pipe2(pipes[i], O_CLOEXEC) == 0 || fails(trace, "pipe: %s", strerror(errno));
+		runs = pipe2(pipes[i], O_CLOEXEC) == 0 || wire_trace_fails(trace, "pipe: %s", strerror(errno));
 	}
-	runs = runs && spawn(trace, words, pipes[0], pipes[1], pipes[2]);
+	runs = runs && wire_trace_spawn(trace, words, pipes[0], pipes[1], pipes[2]);
 	close(pipes[0][0]);
 	close(pipes[1][1]);
 	close(pipes[2][1]);
@@ -119,12 +119,12 @@ csd_wire_trace_start(struct csd_wire_trace *trace, const char *program, const ch
 	if (runs) {
 		/* A write to a child that died is an error to tell of, and nothing to die of. */
 		signal(SIGPIPE, SIG_IGN);
-		line = answer_line(trace, START_MS);
+		line = wire_trace_answer_line(trace, START_MS);
 		runs = line != NULL && strstr(line, "\"ready\"") != NULL;
 		free(line);
 		if (!runs) {
 			kill(trace->pid, SIGTERM);
-			reason_from(trace, pipes[2][0], program);
+			wire_trace_reason_from(trace, pipes[2][0], program);
 		}
 	}
 	close(pipes[2][0]);
@@ -136,7 +136,7 @@ csd_wire_trace_start(struct csd_wire_trace *trace, const char *program, const ch
 
 /* The number behind `key`, where that comes behind `section`. */
 static bool
-number(const char *line, const char *section, const char *key, uint64_t *value)
+wire_trace_number(const char *line, const char *section, const char *key, uint64_t *value)
 {
 	const char *at = strstr(line, section);
 
@@ -154,13 +154,13 @@ csd_wire_trace_read(struct csd_wire_trace *trace, struct csd_wire_traced *traced
 		return false;
 	}
 	ok = fputs("\n", trace->ask) >= 0 && fflush(trace->ask) == 0;
-	line = ok ? answer_line(trace, ANSWER_MS) : NULL;
-	ok = line != NULL && number(line, "\"to_target\": {", "\"bytes\": ", &traced->to_target) &&
-	     number(line, "\"to_host\": {", "\"bytes\": ", &traced->to_host) &&
-	     number(line, "\"not_parsed\": {", "\"bytes\": ", &traced->not_parsed);
+	line = ok ? wire_trace_answer_line(trace, ANSWER_MS) : NULL;
+	ok = line != NULL && wire_trace_number(line, "\"to_target\": {", "\"bytes\": ", &traced->to_target) &&
+	     wire_trace_number(line, "\"to_host\": {", "\"bytes\": ", &traced->to_host) &&
+	     wire_trace_number(line, "\"not_parsed\": {", "\"bytes\": ", &traced->not_parsed);
 	free(line);
 	if (!ok) {
-		fails(trace, "nvme_tcp_trace ended, or did not answer, in the middle of the run");
+		wire_trace_fails(trace, "nvme_tcp_trace ended, or did not answer, in the middle of the run");
 		csd_wire_trace_stop(trace);
 	}
 	return ok;

@@ -38,7 +38,7 @@ struct times {
 };
 
 static int
-compare(const void *a, const void *b)
+workers_compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -46,13 +46,13 @@ compare(const void *a, const void *b)
 }
 
 static double
-median(const struct times *times)
+workers_median(const struct times *times)
 {
 	return (times->seconds[times->count / 2] + times->seconds[(times->count - 1) / 2]) / 2;
 }
 
 static void
-answered(void *ctx, uint32_t tag, int status)
+workers_answered(void *ctx, uint32_t tag, int status)
 {
 	struct workers *workers = ctx;
 
@@ -63,7 +63,7 @@ answered(void *ctx, uint32_t tag, int status)
 
 /* One command, alone. */
 static int
-command(struct workers *workers, const char *what, const struct csd_nvme_command *asked)
+workers_command(struct workers *workers, const char *what, const struct csd_nvme_command *asked)
 {
 	struct csd_io *io = workers->session->commands;
 	int rc;
@@ -82,45 +82,33 @@ command(struct workers *workers, const char *what, const struct csd_nvme_command
 
 /* The first bytes of the data set into SLM. */
 static int
-copy(struct workers *workers, uint32_t bytes)
+workers_copy(struct workers *workers, uint32_t bytes)
 {
 	struct csd_session *session = workers->session;
-	struct nvme_slm_copy_blocks *source = (struct nvme_slm_copy_blocks *)session->stream.arena;
-	const struct csd_nvme_command asked = {
-		.opcode = NVME_SLM_COPY, .nsid = session->options->slm_nsid, .dw2 = bytes, .dw12 = NVME_SLM_COPY_FROM_BLOCKS << 8,
-		.data = source, .bytes = sizeof(*source),
-	};
+	const struct csd_nvme_command asked = csd_drive_copy(session, 0, bytes / session->io->block_bytes, 0,
+							     session->stream.arena);
 
-	memset(source, 0, sizeof(*source));
-	source->snsid = session->options->place.nsid;
-	source->nlb = (uint16_t)(bytes / session->io->block_bytes - 1);
-	return command(workers, "SLM Copy for", &asked);
+	return workers_command(workers, "SLM Copy for", &asked);
 }
 
 static uint64_t
-room(uint32_t bytes)
+workers_room(uint32_t bytes)
 {
 	return (bytes + sizeof(struct csd_result) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 static int
-execute(struct workers *workers, uint32_t bytes, double *seconds)
+workers_execute(struct workers *workers, uint32_t bytes, double *seconds)
 {
 	struct csd_session *session = workers->session;
-	struct nvme_memory_range *ranges = (struct nvme_memory_range *)session->stream.arena;
-	const struct csd_nvme_command asked = {
-		.opcode = NVME_EXECUTE_PROGRAM, .nsid = session->options->compute_nsid, .dw2 = workers->task.slot, .dw3 = 2,
-		.dw10 = (uint32_t)workers->task.parameters.cparam1, .dw11 = (uint32_t)(workers->task.parameters.cparam1 >> 32),
-		.data = ranges, .bytes = 2 * sizeof(*ranges),
-	};
+	uint64_t room = workers_room(bytes);
+	const struct csd_slm_areas areas = { .in = 0, .in_bytes = bytes, .out = room, .out_bytes = room };
+	const struct csd_nvme_command asked = csd_drive_execute(session, &workers->task, &areas, session->stream.arena);
 	double begun;
 	int rc;
 
-	ranges[0] = (struct nvme_memory_range){ .nsid = session->options->slm_nsid, .length = bytes, .start = 0 };
-	ranges[1] = (struct nvme_memory_range){ .nsid = session->options->slm_nsid, .length = (uint32_t)room(bytes),
-						.start = room(bytes) };
 	begun = csd_now();
-	rc = command(workers, "Execute Program for", &asked);
+	rc = workers_command(workers, "Execute Program for", &asked);
 	*seconds = csd_now() - begun;
 	if (rc == 0 && session->commands->completion.value != workers->wanted) {
 		csd_fail(workers->err, CSD_WRONG_DATA, "%lu matches in the first %u bytes, by Execute Program", workers->wanted,
@@ -132,7 +120,7 @@ execute(struct workers *workers, uint32_t bytes, double *seconds)
 }
 
 static void
-rest(void)
+workers_rest(void)
 {
 	struct timespec left = { .tv_nsec = REST_NS };
 
@@ -142,28 +130,28 @@ rest(void)
 }
 
 static int
-execute_often(struct workers *workers, uint32_t bytes, bool asleep, struct times *times)
+workers_execute_often(struct workers *workers, uint32_t bytes, bool asleep, struct times *times)
 {
 	double ignored;
 	int rc = 0;
 	uint32_t i;
 
 	for (i = 0; i < WARM_UPS && rc == 0; i++) {
-		rc = execute(workers, bytes, &ignored);
+		rc = workers_execute(workers, bytes, &ignored);
 	}
 	for (times->count = 0; times->count < (asleep ? FEW : MANY) && rc == 0; times->count++) {
 		if (asleep) {
-			rest();
+			workers_rest();
 		}
-		rc = execute(workers, bytes, &times->seconds[times->count]);
+		rc = workers_execute(workers, bytes, &times->seconds[times->count]);
 	}
-	qsort(times->seconds, times->count, sizeof(times->seconds[0]), compare);
+	qsort(times->seconds, times->count, sizeof(times->seconds[0]), workers_compare);
 	return rc;
 }
 
 /* How many of the first records match, by the generator and the native program. */
 static int
-know(struct workers *workers, uint32_t bytes)
+workers_know(struct workers *workers, uint32_t bytes)
 {
 	const struct csd_session *session = workers->session;
 	struct csd_record *records = malloc(bytes);
@@ -181,17 +169,17 @@ know(struct workers *workers, uint32_t bytes)
 }
 
 static void
-print_spread(struct csd_json *json, const char *key, const struct times *times)
+workers_print_spread(struct csd_json *json, const char *key, const struct times *times)
 {
 	csd_json_object(json, key);
 	csd_json_seconds(json, "min", times->seconds[0]);
-	csd_json_seconds(json, "median", median(times));
+	csd_json_seconds(json, "median", workers_median(times));
 	csd_json_seconds(json, "max", times->seconds[times->count - 1]);
 	csd_json_object_end(json);
 }
 
 static int
-executes(struct workers *workers, struct csd_json *json)
+workers_executes(struct workers *workers, struct csd_json *json)
 {
 	static struct times times;
 	struct csd_io *io = workers->session->commands;
@@ -201,16 +189,17 @@ executes(struct workers *workers, struct csd_json *json)
 	for (i = 0; i < EXECUTE_SIZES && rc == 0; i++) {
 		uint32_t bytes = g_execute_bytes[i];
 
-		if (bytes > csd_dataset_bytes(&workers->session->set) || 2 * room(bytes) > workers->session->drive.slm_usable ||
+		if (bytes > csd_dataset_bytes(&workers->session->set) ||
+		    2 * workers_room(bytes) > workers->session->drive.slm_usable ||
 		    bytes % workers->session->io->block_bytes != 0) {
 			continue;	/* a small drive: there is a smaller one, or none */
 		}
-		io->done = answered;
+		io->done = workers_answered;
 		io->done_ctx = workers;
-		rc = know(workers, bytes);
-		rc = rc != 0 ? rc : copy(workers, bytes);
+		rc = workers_know(workers, bytes);
+		rc = rc != 0 ? rc : workers_copy(workers, bytes);
 		for (asleep = 0; asleep < 2 && rc == 0; asleep++) {
-			rc = execute_often(workers, bytes, asleep, &times);
+			rc = workers_execute_often(workers, bytes, asleep, &times);
 			if (rc != 0) {
 				break;
 			}
@@ -218,7 +207,7 @@ executes(struct workers *workers, struct csd_json *json)
 			csd_json_u64(json, "bytes", bytes);
 			csd_json_string(json, "worker", asleep ? "asleep" : "spinning");
 			csd_json_u64(json, "commands", times.count);
-			print_spread(json, "seconds", &times);
+			workers_print_spread(json, "seconds", &times);
 			csd_json_seconds(json, "p99_s", times.seconds[times.count * 99 / 100]);
 			csd_json_object_end(json);
 		}
@@ -228,7 +217,7 @@ executes(struct workers *workers, struct csd_json *json)
 
 /* All of the data set once, so many scans at a time. */
 static int
-scan(struct workers *workers, uint32_t depth, double *seconds)
+workers_scan(struct workers *workers, uint32_t depth, double *seconds)
 {
 	const struct csd_session *session = workers->session;
 	struct csd_setting setting = { csd_session_setting(session, CSD_WAY_OFFLOAD).io_bytes, depth };
@@ -248,7 +237,7 @@ scan(struct workers *workers, uint32_t depth, double *seconds)
 
 /* By turns, so that what else the machine does meets all alike. */
 static int
-scans(struct workers *workers, struct csd_json *json)
+workers_scans(struct workers *workers, struct csd_json *json)
 {
 	static struct times times[CSD_MAX_LIST];
 	const struct csd_options *options = workers->session->options;
@@ -262,25 +251,25 @@ scans(struct workers *workers, struct csd_json *json)
 		for (k = 0; k < list->depth_count && rc == 0; k++) {
 			double seconds;
 
-			rc = scan(workers, list->depths[k], &seconds);
+			rc = workers_scan(workers, list->depths[k], &seconds);
 			if (i >= options->warmups) {
 				times[k].seconds[times[k].count++] = seconds;
 			}
 		}
 	}
 	for (k = 0; k < list->depth_count && rc == 0; k++) {
-		qsort(times[k].seconds, times[k].count, sizeof(times[k].seconds[0]), compare);
+		qsort(times[k].seconds, times[k].count, sizeof(times[k].seconds[0]), workers_compare);
 		csd_json_object(json, NULL);
 		csd_json_u64(json, "workers", list->depths[k]);
 		csd_json_u64(json, "repeats", times[k].count);
-		print_spread(json, "seconds", &times[k]);
+		workers_print_spread(json, "seconds", &times[k]);
 		csd_json_object_end(json);
 	}
 	return rc;
 }
 
 static int
-run(struct workers *workers, struct csd_json *json)
+workers_run(struct workers *workers, struct csd_json *json)
 {
 	int rc = csd_drive_check_slot(workers->session, &workers->task, workers->err);
 
@@ -293,10 +282,10 @@ run(struct workers *workers, struct csd_json *json)
 	csd_json_seconds(json, "rest_s", REST_NS / 1e9);
 	csd_json_u64(json, "range_bytes", csd_session_setting(workers->session, CSD_WAY_OFFLOAD).io_bytes);
 	csd_json_array(json, "executes");
-	rc = executes(workers, json);
+	rc = workers_executes(workers, json);
 	csd_json_array_end(json);
 	csd_json_array(json, "scans");
-	rc = rc != 0 ? rc : scans(workers, json);
+	rc = rc != 0 ? rc : workers_scans(workers, json);
 	csd_json_array_end(json);
 	csd_json_object_end(json);
 	csd_json_finish(json);
@@ -318,7 +307,7 @@ csd_command_workers(struct csd_session *session, struct csd_json *json, struct c
 	bytes = bytes > g_execute_bytes[EXECUTE_SIZES - 1] ? bytes : g_execute_bytes[EXECUTE_SIZES - 1];
 	rc = csd_output_alloc(&workers.output, bytes + session->stream.arena_bytes, err);
 	if (rc == 0) {
-		rc = run(&workers, json);
+		rc = workers_run(&workers, json);
 	}
 	csd_output_free(&workers.output);
 	return rc;

@@ -9,7 +9,7 @@
 #define BATCH	1024
 
 static double
-now(void)
+write_now(void)
 {
 	struct timespec time;
 
@@ -32,7 +32,7 @@ struct survey {
 };
 
 static void
-survey_record(struct survey *survey, const struct csd_record *read, const struct csd_record *made, uint64_t index)
+write_survey_record(struct survey *survey, const struct csd_record *read, const struct csd_record *made, uint64_t index)
 {
 	if (memcmp(read, made, sizeof(*read)) == 0) {
 		survey->equal++;
@@ -55,7 +55,7 @@ survey_record(struct survey *survey, const struct csd_record *read, const struct
 
 /* Behind the last record, up to the end of its block: what `write` fills with zeros. */
 static void
-survey_tail(struct survey *survey, const struct csd_record *read, uint64_t index)
+write_survey_tail(struct survey *survey, const struct csd_record *read, uint64_t index)
 {
 	if (!csd_record_is_zero(read) && !csd_record_is_ours(read, index)) {
 		survey->foreign++;
@@ -67,7 +67,7 @@ survey_tail(struct survey *survey, const struct csd_record *read, uint64_t index
 
 /* The records behind the end of a file, from `index` on. A last block that is not whole is not from this program. */
 static void
-survey_missing(struct survey *survey, uint64_t index, bool odd_end)
+write_survey_missing(struct survey *survey, uint64_t index, bool odd_end)
 {
 	if (index < survey->set->records) {
 		survey->zero += survey->set->records - index;
@@ -84,7 +84,7 @@ survey_missing(struct survey *survey, uint64_t index, bool odd_end)
 }
 
 static int
-survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct csd_error *err)
+write_survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct csd_error *err)
 {
 	static struct csd_record made[BATCH];
 	struct survey *survey = ctx;
@@ -100,7 +100,7 @@ survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct c
 		count = count < rest ? count : (size_t)rest;
 		csd_dataset_fill(survey->set, index, count, made);
 		for (i = 0; i < count; i++) {
-			survey_record(survey, &read[i], &made[i], index + i);
+			write_survey_record(survey, &read[i], &made[i], index + i);
 		}
 		if (survey->hash) {
 			csd_digest_add(&survey->read_digest, read, count * sizeof(*read));
@@ -111,14 +111,14 @@ survey_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct c
 		left -= count;
 	}
 	for (; left > 0; left--) {
-		survey_tail(survey, read++, index++);
+		write_survey_tail(survey, read++, index++);
 	}
 	return 0;
 }
 
 /* Reads all that the data set takes. Of a file that is shorter, what is missing counts as never written. */
 static int
-survey_run(struct csd_session *session, struct survey *survey, bool hash, struct csd_error *err)
+write_survey_run(struct csd_session *session, struct survey *survey, bool hash, struct csd_error *err)
 {
 	struct csd_setting setting = csd_session_setting(session, CSD_WAY_BASELINE);
 	uint64_t there = session->io->bytes / session->io->block_bytes * session->io->block_bytes;
@@ -134,16 +134,16 @@ survey_run(struct csd_session *session, struct survey *survey, bool hash, struct
 		csd_digest_begin(&survey->read_digest);
 		csd_digest_begin(&survey->made_digest);
 	}
-	rc = csd_stream_read(&session->stream, &setting, shorter ? there : session->transfer_bytes, survey_piece, survey,
-			     err);
+	rc = csd_stream_read(&session->stream, &setting, shorter ? there : session->transfer_bytes, write_survey_piece,
+			     survey, err);
 	if (shorter) {
-		survey_missing(survey, there / CSD_RECORD_BYTES, session->io->bytes != there);
+		write_survey_missing(survey, there / CSD_RECORD_BYTES, session->io->bytes != there);
 	}
 	return rc;
 }
 
 static int
-produce_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct csd_error *err)
+write_produce_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct csd_error *err)
 {
 	struct csd_session *session = ctx;
 	uint64_t first = offset / CSD_RECORD_BYTES;
@@ -158,7 +158,7 @@ produce_piece(void *ctx, uint64_t offset, uint8_t *data, uint32_t bytes, struct 
 }
 
 static int
-refuse_foreign(const struct csd_session *session, const struct survey *survey, struct csd_error *err)
+write_refuse_foreign(const struct csd_session *session, const struct survey *survey, struct csd_error *err)
 {
 	csd_fail(err, CSD_REFUSED, "write the %s", csd_session_asked(session));
 	csd_found(err, "something else lies there: byte %lu and %lu more 64-byte places hold neither zeros nor a record "
@@ -175,9 +175,9 @@ csd_command_write(struct csd_session *session, struct csd_json *json, struct csd
 	int rc = 0;
 
 	if (!session->options->force) {
-		rc = survey_run(session, &survey, false, err);
+		rc = write_survey_run(session, &survey, false, err);
 		if (rc == 0 && survey.foreign > 0) {
-			rc = refuse_foreign(session, &survey, err);
+			rc = write_refuse_foreign(session, &survey, err);
 		}
 	}
 	if (rc == 0 && session->io->bytes < session->transfer_bytes) {
@@ -186,12 +186,12 @@ csd_command_write(struct csd_session *session, struct csd_json *json, struct csd
 	if (rc != 0) {
 		return rc;
 	}
-	seconds = now();
-	rc = csd_stream_write(&session->stream, &setting, session->transfer_bytes, produce_piece, session, err);
+	seconds = write_now();
+	rc = csd_stream_write(&session->stream, &setting, session->transfer_bytes, write_produce_piece, session, err);
 	if (rc != 0) {
 		return rc;
 	}
-	seconds = now() - seconds;
+	seconds = write_now() - seconds;
 	csd_json_object(json, NULL);
 	csd_json_string(json, "command", "write");
 	csd_json_u64(json, "records", session->set.records);
@@ -204,8 +204,8 @@ csd_command_write(struct csd_session *session, struct csd_json *json, struct csd
 }
 
 static int
-explain_difference(const struct csd_session *session, const struct survey *survey, const char *read, const char *made,
-		   struct csd_error *err)
+write_explain_difference(const struct csd_session *session, const struct survey *survey, const char *read,
+			 const char *made, struct csd_error *err)
 {
 	csd_fail(err, CSD_WRONG_DATA, "%s, SHA-256 %s", csd_session_asked(session), made);
 	csd_found(err, "SHA-256 %s: %lu of %lu records differ, the first is record %lu at byte %lu (%lu never written, "
@@ -220,7 +220,7 @@ csd_command_verify(struct csd_session *session, struct csd_json *json, struct cs
 {
 	char read[CSD_HEX_BYTES], made[CSD_HEX_BYTES];
 	struct survey survey;
-	int rc = survey_run(session, &survey, true, err);
+	int rc = write_survey_run(session, &survey, true, err);
 
 	csd_digest_end(&survey.read_digest, read);
 	csd_digest_end(&survey.made_digest, made);
@@ -244,7 +244,7 @@ csd_command_verify(struct csd_session *session, struct csd_json *json, struct cs
 	csd_json_object_end(json);
 	csd_json_finish(json);
 	if (strcmp(read, made) != 0 || survey.equal != session->set.records) {
-		return explain_difference(session, &survey, read, made, err);
+		return write_explain_difference(session, &survey, read, made, err);
 	}
 	return 0;
 }

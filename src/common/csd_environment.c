@@ -12,7 +12,7 @@
 #include <spdk/log.h>
 
 static void
-keep_quiet(int level, const char *file, const int line, const char *func, const char *format, va_list args)
+environment_keep_quiet(int level, const char *file, const int line, const char *func, const char *format, va_list args)
 {
 	(void)level;
 	(void)file;
@@ -24,7 +24,7 @@ keep_quiet(int level, const char *file, const int line, const char *func, const 
 
 /* The last CPU that this process may use: a target's reactor usually spins on the first ones. */
 static int
-choose_core(int asked)
+environment_choose_core(int asked)
 {
 	cpu_set_t allowed;
 	int cpu;
@@ -41,7 +41,7 @@ choose_core(int asked)
 }
 
 static unsigned long
-free_huge_megabytes(void)
+environment_free_huge_megabytes(void)
 {
 	unsigned long total = 0;
 	glob_t found;
@@ -68,7 +68,7 @@ free_huge_megabytes(void)
 
 /* DPDK prints to both streams while it starts; what it says is kept for the case that it fails. */
 static int
-init_quietly(struct spdk_env_opts *opts, char *said, size_t size)
+environment_init_quietly(struct spdk_env_opts *opts, char *said, size_t size)
 {
 	int kept = memfd_create("dpdk", MFD_CLOEXEC);
 	int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
@@ -105,7 +105,7 @@ init_quietly(struct spdk_env_opts *opts, char *said, size_t size)
 int
 csd_environment_start(const char *name, const struct csd_place *place, struct csd_error *err)
 {
-	unsigned long free_megabytes = free_huge_megabytes();
+	unsigned long free_megabytes = environment_free_huge_megabytes();
 	struct spdk_env_opts opts;
 	char cores[32], said[600];
 
@@ -114,7 +114,7 @@ csd_environment_start(const char *name, const struct csd_place *place, struct cs
 		csd_found(err, "%lu MiB are free", free_megabytes);
 		return csd_fix(err, "reserve more (role hugepages; a target beside it needs its own), or ask for less memory");
 	}
-	snprintf(cores, sizeof(cores), "[%d]", choose_core(place->core));
+	snprintf(cores, sizeof(cores), "[%d]", environment_choose_core(place->core));
 	spdk_env_opts_init(&opts);
 	opts.name = name;
 	opts.core_mask = cores;
@@ -123,8 +123,8 @@ csd_environment_start(const char *name, const struct csd_place *place, struct cs
 	opts.no_pci = true;
 	opts.unlink_hugepage = true;	/* killed, it leaves no page behind */
 	opts.iova_mode = "va";		/* TCP needs no physical addresses */
-	spdk_log_open(keep_quiet);
-	if (init_quietly(&opts, said, sizeof(said)) != 0) {
+	spdk_log_open(environment_keep_quiet);
+	if (environment_init_quietly(&opts, said, sizeof(said)) != 0) {
 		csd_fail(err, CSD_UNAVAILABLE, "SPDK's environment with %u MiB of huge pages on core %s",
 			 place->memory_mb, cores);
 		csd_found(err, "%s", said);

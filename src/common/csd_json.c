@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void
-print_string(FILE *out, const char *text)
+json_print_string(FILE *out, const char *text)
 {
 	const unsigned char *c;
 
@@ -22,28 +22,28 @@ print_string(FILE *out, const char *text)
 }
 
 static void
-begin(struct csd_json *json, const char *key)
+json_begin(struct csd_json *json, const char *key)
 {
 	if (json->filled[json->depth]) {
 		fputs(", ", json->out);
 	}
 	json->filled[json->depth] = true;
 	if (key != NULL) {
-		print_string(json->out, key);
+		json_print_string(json->out, key);
 		fputs(": ", json->out);
 	}
 }
 
 static void
-open_level(struct csd_json *json, const char *key, char bracket)
+json_open_level(struct csd_json *json, const char *key, char bracket)
 {
-	begin(json, key);
+	json_begin(json, key);
 	fputc(bracket, json->out);
 	json->filled[++json->depth] = false;
 }
 
 static void
-close_level(struct csd_json *json, char bracket)
+json_close_level(struct csd_json *json, char bracket)
 {
 	json->depth--;
 	fputc(bracket, json->out);
@@ -59,45 +59,45 @@ csd_json_init(struct csd_json *json, FILE *out)
 void
 csd_json_object(struct csd_json *json, const char *key)
 {
-	open_level(json, key, '{');
+	json_open_level(json, key, '{');
 }
 
 void
 csd_json_object_end(struct csd_json *json)
 {
-	close_level(json, '}');
+	json_close_level(json, '}');
 }
 
 void
 csd_json_array(struct csd_json *json, const char *key)
 {
-	open_level(json, key, '[');
+	json_open_level(json, key, '[');
 }
 
 void
 csd_json_array_end(struct csd_json *json)
 {
-	close_level(json, ']');
+	json_close_level(json, ']');
 }
 
 void
 csd_json_u64(struct csd_json *json, const char *key, uint64_t value)
 {
-	begin(json, key);
+	json_begin(json, key);
 	fprintf(json->out, "%lu", value);
 }
 
 void
 csd_json_i64(struct csd_json *json, const char *key, int64_t value)
 {
-	begin(json, key);
+	json_begin(json, key);
 	fprintf(json->out, "%ld", value);
 }
 
 void
 csd_json_seconds(struct csd_json *json, const char *key, double value)
 {
-	begin(json, key);
+	json_begin(json, key);
 	fprintf(json->out, "%.9f", value);
 }
 
@@ -110,18 +110,18 @@ csd_json_bool(struct csd_json *json, const char *key, bool value)
 void
 csd_json_string(struct csd_json *json, const char *key, const char *value)
 {
-	begin(json, key);
+	json_begin(json, key);
 	if (value == NULL) {
 		fputs("null", json->out);
 	} else {
-		print_string(json->out, value);
+		json_print_string(json->out, value);
 	}
 }
 
 void
 csd_json_raw(struct csd_json *json, const char *key, const char *value)
 {
-	begin(json, key);
+	json_begin(json, key);
 	fputs(value, json->out);
 }
 

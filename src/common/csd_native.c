@@ -8,7 +8,7 @@
 #define TEMPERATURE_AT	20
 
 static inline int32_t
-temperature_at(const uint8_t *record)
+native_temperature_at(const uint8_t *record)
 {
 	int32_t temperature;
 
@@ -17,8 +17,8 @@ temperature_at(const uint8_t *record)
 }
 
 static uint64_t
-run_threshold(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
-	      uint8_t *out, uint64_t *out_bytes)
+native_run_threshold(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
+		     uint8_t *out, uint64_t *out_bytes)
 {
 	const int64_t threshold = (int64_t)parameters->cparam1;
 	uint8_t *next = out;
@@ -27,7 +27,7 @@ run_threshold(const uint8_t *input, uint64_t bytes, const struct csd_parameters 
 	for (uint64_t i = 0; i < bytes / RECORD_BYTES; i++) {
 		const uint8_t *record = input + i * RECORD_BYTES;
 
-		if (temperature_at(record) >= threshold) {
+		if (native_temperature_at(record) >= threshold) {
 			memcpy(next, record, RECORD_BYTES);
 			next += RECORD_BYTES;
 		}
@@ -38,7 +38,7 @@ run_threshold(const uint8_t *input, uint64_t bytes, const struct csd_parameters 
 
 /* The pattern and its length, 1 to 16. */
 static size_t
-search_pattern(const struct csd_parameters *parameters, uint8_t pattern[CSD_SEARCH_MAX_PATTERN])
+native_search_pattern(const struct csd_parameters *parameters, uint8_t pattern[CSD_SEARCH_MAX_PATTERN])
 {
 	size_t length = parameters->data_bytes;
 
@@ -57,11 +57,11 @@ search_pattern(const struct csd_parameters *parameters, uint8_t pattern[CSD_SEAR
 }
 
 static uint64_t
-run_search(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
-	   uint8_t *out, uint64_t *out_bytes)
+native_run_search(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
+		  uint8_t *out, uint64_t *out_bytes)
 {
 	uint8_t pattern[CSD_SEARCH_MAX_PATTERN];
-	const size_t length = search_pattern(parameters, pattern);
+	const size_t length = native_search_pattern(parameters, pattern);
 	const uint8_t *from = input, *end = input + bytes, *match;
 	uint8_t *next = out;
 
@@ -78,8 +78,8 @@ run_search(const uint8_t *input, uint64_t bytes, const struct csd_parameters *pa
 }
 
 static uint64_t
-run_aggregate(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
-	      uint8_t *out, uint64_t *out_bytes)
+native_run_aggregate(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
+		     uint8_t *out, uint64_t *out_bytes)
 {
 	struct csd_aggregate_state *result = state;
 	const uint64_t count = bytes / RECORD_BYTES;
@@ -91,7 +91,7 @@ run_aggregate(const uint8_t *input, uint64_t bytes, const struct csd_parameters 
 	(void)out;
 	*out_bytes = 0;
 	for (uint64_t i = 0; i < count; i++) {
-		int32_t temperature = temperature_at(input + i * RECORD_BYTES);
+		int32_t temperature = native_temperature_at(input + i * RECORD_BYTES);
 
 		minimum = temperature < minimum ? temperature : minimum;
 		maximum = temperature > maximum ? temperature : maximum;
@@ -106,8 +106,8 @@ run_aggregate(const uint8_t *input, uint64_t bytes, const struct csd_parameters 
 }
 
 static uint64_t
-run_histogram(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
-	      uint8_t *out, uint64_t *out_bytes)
+native_run_histogram(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
+		     uint8_t *out, uint64_t *out_bytes)
 {
 	struct csd_histogram_state *histogram = state;
 	const int64_t start = (int32_t)(uint32_t)parameters->cparam1;
@@ -116,7 +116,7 @@ run_histogram(const uint8_t *input, uint64_t bytes, const struct csd_parameters 
 	(void)out;
 	*out_bytes = 0;
 	for (uint64_t i = 0; i < bytes / RECORD_BYTES; i++) {
-		int64_t bin = (temperature_at(input + i * RECORD_BYTES) - start) >> width;
+		int64_t bin = (native_temperature_at(input + i * RECORD_BYTES) - start) >> width;
 
 		histogram->bins[bin < 0 ? 0 : bin > 63 ? 63 : bin]++;
 	}
@@ -124,8 +124,8 @@ run_histogram(const uint8_t *input, uint64_t bytes, const struct csd_parameters 
 }
 
 static uint64_t
-run_sample(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
-	   uint8_t *out, uint64_t *out_bytes)
+native_run_sample(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
+		  uint8_t *out, uint64_t *out_bytes)
 {
 	const uint64_t count = bytes / RECORD_BYTES;
 	const uint64_t skip = parameters->cparam1 > 0 ? parameters->cparam1 - 1 : 0;
@@ -146,11 +146,11 @@ run_sample(const uint8_t *input, uint64_t bytes, const struct csd_parameters *pa
 }
 
 static uint64_t
-run_top(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
-	uint8_t *out, uint64_t *out_bytes)
+native_run_top(const uint8_t *input, uint64_t bytes, const struct csd_parameters *parameters, void *state,
+	       uint8_t *out, uint64_t *out_bytes)
 {
 	struct csd_top_state *top = state;
-	int64_t hottest = top->found ? temperature_at(top->record) : INT64_MIN;
+	int64_t hottest = top->found ? native_temperature_at(top->record) : INT64_MIN;
 	const uint8_t *found = NULL;
 
 	(void)parameters;
@@ -159,8 +159,8 @@ run_top(const uint8_t *input, uint64_t bytes, const struct csd_parameters *param
 	for (uint64_t i = 0; i < bytes / RECORD_BYTES; i++) {
 		const uint8_t *record = input + i * RECORD_BYTES;
 
-		if (temperature_at(record) > hottest) {
-			hottest = temperature_at(record);
+		if (native_temperature_at(record) > hottest) {
+			hottest = native_temperature_at(record);
 			found = record;
 		}
 	}
@@ -172,12 +172,14 @@ run_top(const uint8_t *input, uint64_t bytes, const struct csd_parameters *param
 }
 
 const struct csd_native csd_natives[] = {
-	{"threshold", RECORD_BYTES, RECORD_BYTES, 0, CSD_EMIT_RECORD, run_threshold},
-	{"search", 79, 64, 0, CSD_EMIT_OFFSET, run_search},
-	{"aggregate", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_aggregate_state), CSD_EMIT_NOTHING, run_aggregate},
-	{"histogram", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_histogram_state), CSD_EMIT_NOTHING, run_histogram},
-	{"sample", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_sample_state), CSD_EMIT_RECORD, run_sample},
-	{"top", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_top_state), CSD_EMIT_NOTHING, run_top},
+	{"threshold", RECORD_BYTES, RECORD_BYTES, 0, CSD_EMIT_RECORD, native_run_threshold},
+	{"search", 79, 64, 0, CSD_EMIT_OFFSET, native_run_search},
+	{"aggregate", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_aggregate_state), CSD_EMIT_NOTHING,
+	 native_run_aggregate},
+	{"histogram", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_histogram_state), CSD_EMIT_NOTHING,
+	 native_run_histogram},
+	{"sample", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_sample_state), CSD_EMIT_RECORD, native_run_sample},
+	{"top", RECORD_BYTES, RECORD_BYTES, sizeof(struct csd_top_state), CSD_EMIT_NOTHING, native_run_top},
 	{0},
 };
 
@@ -197,5 +199,5 @@ csd_native_overlap(const struct csd_native *native, const struct csd_parameters 
 {
 	uint8_t pattern[CSD_SEARCH_MAX_PATTERN];
 
-	return native->run == run_search ? search_pattern(parameters, pattern) - 1 : 0;
+	return native->run == native_run_search ? native_search_pattern(parameters, pattern) - 1 : 0;
 }

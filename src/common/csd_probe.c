@@ -12,7 +12,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "csd_status.h"
+
 #define TIMEOUT_S	5
+
+#define CONNECT_INVALID_PARAMETERS	0x182
+#define CONNECT_INVALID_HOST		0x184
 
 /* NVMe/TCP PDUs of the connection's first two steps (NVMe/TCP transport specification). */
 struct pdu_header {
@@ -68,7 +73,7 @@ struct response {
 };
 
 static int
-unreachable(const struct csd_place *place, struct csd_error *err, const char *found)
+probe_unreachable(const struct csd_place *place, struct csd_error *err, const char *found)
 {
 	csd_fail(err, CSD_UNAVAILABLE, "connection to %s port %s", place->traddr, place->trsvcid);
 	csd_found(err, "%s", found);
@@ -78,7 +83,7 @@ unreachable(const struct csd_place *place, struct csd_error *err, const char *fo
 
 /* connect() with a time limit; -errno where it fails. */
 static int
-connect_in_time(int fd, const struct addrinfo *address)
+probe_connect_in_time(int fd, const struct addrinfo *address)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };
 	int error = 0;
@@ -101,7 +106,7 @@ connect_in_time(int fd, const struct addrinfo *address)
 
 /* A connected socket, or negative with `err`. */
 static int
-reach(const struct csd_place *place, struct csd_error *err)
+probe_reach(const struct csd_place *place, struct csd_error *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
 	struct timeval limit = { .tv_sec = TIMEOUT_S };
@@ -114,13 +119,13 @@ reach(const struct csd_place *place, struct csd_error *err)
 		return csd_fix(err, "give the address as numbers, as the target's listener has it");
 	}
 	fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	rc = fd < 0 ? -errno : connect_in_time(fd, address);
+	rc = fd < 0 ? -errno : probe_connect_in_time(fd, address);
 	freeaddrinfo(address);
 	if (rc != 0) {
 		if (fd >= 0) {
 			close(fd);
 		}
-		return unreachable(place, err, strerror(-rc));
+		return probe_unreachable(place, err, strerror(-rc));
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	return fd;
@@ -129,7 +134,7 @@ reach(const struct csd_place *place, struct csd_error *err)
 int
 csd_probe_reach(const struct csd_place *place, struct csd_error *err)
 {
-	int fd = reach(place, err);
+	int fd = probe_reach(place, err);
 
 	if (fd < 0) {
 		return fd;
@@ -138,32 +143,35 @@ csd_probe_reach(const struct csd_place *place, struct csd_error *err)
 	return 0;
 }
 
-int
-csd_probe_status(const struct csd_place *place, unsigned int sct, unsigned int sc, struct csd_error *err)
+/* The text for a Connect command's status, as the target gave it: SCT in bits 10:8, SC in 7:0. */
+static int
+probe_status(const struct csd_place *place, uint16_t status, struct csd_error *err)
 {
 	csd_fail(err, CSD_REFUSED, "subsystem %s at %s port %s for host %s", place->subnqn, place->traddr,
 		 place->trsvcid, place->hostnqn);
-	if (sct == 1 && sc == 0x84) {
-		csd_found(err, "the target does not allow this host (Connect Invalid Host, 01h/84h)");
+	if (status == CONNECT_INVALID_HOST) {
+		csd_found(err, "the target does not allow this host (Connect Invalid Host, " CSD_STATUS ")",
+			  CSD_STATUS_PARTS(status));
 		return csd_fix(err, "use a host NQN that the subsystem allows, or add this one to its allowed hosts");
 	}
-	if (sct == 1 && sc == 0x82) {
-		csd_found(err, "the target has no such subsystem at this address (Connect Invalid Parameters, 01h/82h)");
+	if (status == CONNECT_INVALID_PARAMETERS) {
+		csd_found(err, "the target has no such subsystem at this address (Connect Invalid Parameters, "
+			  CSD_STATUS ")", CSD_STATUS_PARTS(status));
 		return csd_fix(err, "correct the subsystem NQN, or declare the subsystem and its listener at the target");
 	}
-	if (sct == 0 && sc == 0) {
+	if (status == 0) {
 		/* A target whose core is taken may be slower than the initiator waits: later it may be there. */
 		csd_fail(err, CSD_UNAVAILABLE, "subsystem %s at %s port %s for host %s", place->subnqn, place->traddr,
 			 place->trsvcid, place->hostnqn);
 		csd_found(err, "the target allows this host, and yet the connection could not be set up");
 		return csd_fix(err, "run again; look at the target's log");
 	}
-	csd_found(err, "the target refused the Connect command with status %02xh/%02xh", sct, sc);
+	csd_found(err, "the target refused the Connect command with status " CSD_STATUS, CSD_STATUS_PARTS(status));
 	return csd_fix(err, "look at the target's log");
 }
 
 static bool
-send_connect(int fd, const struct csd_place *place)
+probe_send_connect(int fd, const struct csd_place *place)
 {
 	struct connect_command command = {
 		.pdu = { PDU_COMMAND, 0, 72, 72, sizeof(command) },
@@ -184,7 +192,7 @@ send_connect(int fd, const struct csd_place *place)
 }
 
 static bool
-initialise_connection(int fd)
+probe_initialise_connection(int fd)
 {
 	union {
 		struct pdu_header pdu;
@@ -199,20 +207,20 @@ int
 csd_probe_explain(const struct csd_place *place, struct csd_error *err)
 {
 	struct response response = { 0 };
-	int fd = reach(place, err);
+	int fd = probe_reach(place, err);
 	int rc;
 
 	if (fd < 0) {
 		return fd;
 	}
-	if (!initialise_connection(fd)) {
-		rc = unreachable(place, err, "something accepts connections there, and does not speak NVMe/TCP");
-	} else if (!send_connect(fd, place) ||
+	if (!probe_initialise_connection(fd)) {
+		rc = probe_unreachable(place, err, "something accepts connections there, and does not speak NVMe/TCP");
+	} else if (!probe_send_connect(fd, place) ||
 		   recv(fd, &response, sizeof(response), MSG_WAITALL) != (ssize_t)sizeof(response) ||
 		   response.pdu.type != PDU_RESPONSE) {
-		rc = unreachable(place, err, "the target speaks NVMe/TCP, and did not answer a Connect command");
+		rc = probe_unreachable(place, err, "the target speaks NVMe/TCP, and did not answer a Connect command");
 	} else {
-		rc = csd_probe_status(place, response.status >> 9 & 0x7, response.status >> 1 & 0xff, err);
+		rc = probe_status(place, response.status >> 1 & 0x7ff, err);
 	}
 	close(fd);
 	return rc;

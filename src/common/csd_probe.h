@@ -14,7 +14,4 @@ int csd_probe_reach(const struct csd_place *place, struct csd_error *err);
 /* Always fails; `err` says what the target answered. */
 int csd_probe_explain(const struct csd_place *place, struct csd_error *err);
 
-/* The text for a Connect command's status, as the target gave it (status code type and status code). */
-int csd_probe_status(const struct csd_place *place, unsigned int sct, unsigned int sc, struct csd_error *err);
-
 #endif

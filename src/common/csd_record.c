@@ -36,7 +36,7 @@ static const uint32_t g_levels[LEVELS] = { 500, 100, 10, 1 };
 static const int32_t g_class_start[LEVELS + 2] = { -40000, 25000, 50000, 70000, 85000, 125000 };
 
 static inline uint64_t
-mix64(uint64_t z)
+record_mix64(uint64_t z)
 {
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -44,9 +44,9 @@ mix64(uint64_t z)
 }
 
 static inline uint64_t
-draw(uint64_t key, unsigned int stream, uint64_t counter)
+record_draw(uint64_t key, unsigned int stream, uint64_t counter)
 {
-	return mix64(key + GOLDEN * (STREAMS * counter + stream + 1));
+	return record_mix64(key + GOLDEN * (STREAMS * counter + stream + 1));
 }
 
 void
@@ -54,7 +54,7 @@ csd_dataset_init(struct csd_dataset *set, uint64_t records, uint64_t seed)
 {
 	set->records = records;
 	set->seed = seed;
-	set->key = mix64(seed + GOLDEN);
+	set->key = record_mix64(seed + GOLDEN);
 }
 
 uint64_t
@@ -70,7 +70,7 @@ csd_dataset_matches(const struct csd_dataset *set, uint32_t permille)
 }
 
 static unsigned int
-class_of(const struct csd_dataset *set, uint64_t index)
+record_class_of(const struct csd_dataset *set, uint64_t index)
 {
 	uint64_t position = index, size = set->records;
 	unsigned int level;
@@ -85,7 +85,7 @@ class_of(const struct csd_dataset *set, uint64_t index)
 		stratum = ((position + 1) * keep - 1) / size;
 		start = stratum * size / keep;
 		end = (stratum + 1) * size / keep;
-		if (position != start + draw(set->key, STREAM_LEVEL + level, stratum) % (end - start)) {
+		if (position != start + record_draw(set->key, STREAM_LEVEL + level, stratum) % (end - start)) {
 			break;
 		}
 		position = stratum;
@@ -95,18 +95,18 @@ class_of(const struct csd_dataset *set, uint64_t index)
 }
 
 static void
-make_record(const struct csd_dataset *set, uint64_t index, struct csd_record *record)
+record_make_record(const struct csd_dataset *set, uint64_t index, struct csd_record *record)
 {
-	unsigned int class = class_of(set, index);
+	unsigned int class = record_class_of(set, index);
 	uint32_t span = (uint32_t)(g_class_start[class + 1] - g_class_start[class]);
 	unsigned int i;
 
 	record->id = index;
-	record->timestamp = EPOCH_NS + index * PERIOD_NS + draw(set->key, STREAM_TIMESTAMP, index) % PERIOD_NS;
-	record->device = (uint32_t)(draw(set->key, STREAM_DEVICE, index) % DEVICES);
-	record->temperature = g_class_start[class] + (int32_t)(draw(set->key, STREAM_TEMPERATURE, index) % span);
+	record->timestamp = EPOCH_NS + index * PERIOD_NS + record_draw(set->key, STREAM_TIMESTAMP, index) % PERIOD_NS;
+	record->device = (uint32_t)(record_draw(set->key, STREAM_DEVICE, index) % DEVICES);
+	record->temperature = g_class_start[class] + (int32_t)(record_draw(set->key, STREAM_TEMPERATURE, index) % span);
 	for (i = 0; i < 5; i++) {
-		record->payload[i] = draw(set->key, STREAM_PAYLOAD + i, index);
+		record->payload[i] = record_draw(set->key, STREAM_PAYLOAD + i, index);
 	}
 }
 
@@ -116,7 +116,7 @@ csd_dataset_fill(const struct csd_dataset *set, uint64_t first, size_t count, st
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		make_record(set, first + i, &out[i]);
+		record_make_record(set, first + i, &out[i]);
 	}
 }
 

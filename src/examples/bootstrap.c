@@ -40,14 +40,14 @@ struct output {
 static volatile sig_atomic_t g_stop;
 
 static void
-stop(int signal)
+bootstrap_stop(int signal)
 {
 	(void)signal;
 	g_stop = 1;
 }
 
 static void
-usage(FILE *to)
+bootstrap_usage(FILE *to)
 {
 	fprintf(to, "Usage: bootstrap [-j] [-d MS] [-t SECONDS] [-n COUNT]\n"
 		"Shows every exec and exit on this machine, with duration and exit code.\n"
@@ -59,7 +59,7 @@ usage(FILE *to)
 }
 
 static int
-parse_number(const char *name, const char *text, unsigned long *value)
+bootstrap_parse_number(const char *name, const char *text, unsigned long *value)
 {
 	char *end;
 
@@ -73,7 +73,7 @@ parse_number(const char *name, const char *text, unsigned long *value)
 }
 
 static int
-parse_options(int argc, char **argv, struct options *options)
+bootstrap_parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"json", no_argument, NULL, 'j'},
@@ -91,19 +91,19 @@ parse_options(int argc, char **argv, struct options *options)
 			options->json = true;
 			break;
 		case 'd':
-			rc = parse_number("min-duration", optarg, &options->min_duration_ms);
+			rc = bootstrap_parse_number("min-duration", optarg, &options->min_duration_ms);
 			break;
 		case 't':
-			rc = parse_number("seconds", optarg, &options->seconds);
+			rc = bootstrap_parse_number("seconds", optarg, &options->seconds);
 			break;
 		case 'n':
-			rc = parse_number("count", optarg, &options->count);
+			rc = bootstrap_parse_number("count", optarg, &options->count);
 			break;
 		case 'h':
-			usage(stdout);
+			bootstrap_usage(stdout);
 			exit(0);
 		default:
-			usage(stderr);
+			bootstrap_usage(stderr);
 			return -EINVAL;
 		}
 	}
@@ -115,7 +115,7 @@ parse_options(int argc, char **argv, struct options *options)
 }
 
 static unsigned long long
-clock_ns(clockid_t clock)
+bootstrap_clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
@@ -124,7 +124,7 @@ clock_ns(clockid_t clock)
 }
 
 static void
-print_json_string(const char *text)
+bootstrap_print_json_string(const char *text)
 {
 	putchar('"');
 	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
@@ -141,15 +141,15 @@ print_json_string(const char *text)
 }
 
 static void
-print_json(const struct event *event, unsigned long long wall_ns)
+bootstrap_print_json(const struct event *event, unsigned long long wall_ns)
 {
 	printf("{\"time\": %llu.%09llu, \"event\": \"%s\", \"comm\": ", wall_ns / NS_PER_S,
 	       wall_ns % NS_PER_S, event->kind == EVENT_EXEC ? "exec" : "exit");
-	print_json_string(event->comm);
+	bootstrap_print_json_string(event->comm);
 	printf(", \"pid\": %d, \"ppid\": %d", event->pid, event->parent_pid);
 	if (event->kind == EVENT_EXEC) {
 		printf(", \"filename\": ");
-		print_json_string(event->filename);
+		bootstrap_print_json_string(event->filename);
 	} else {
 		printf(", \"exit_code\": %d, \"signal\": %d, \"duration_ms\": ",
 		       WEXITSTATUS(event->exit_status), WTERMSIG(event->exit_status));
@@ -163,7 +163,7 @@ print_json(const struct event *event, unsigned long long wall_ns)
 }
 
 static void
-print_text(const struct event *event, unsigned long long wall_ns)
+bootstrap_print_text(const struct event *event, unsigned long long wall_ns)
 {
 	time_t seconds = wall_ns / NS_PER_S;
 	struct tm local;
@@ -189,7 +189,7 @@ print_text(const struct event *event, unsigned long long wall_ns)
 }
 
 static int
-on_event(void *context, void *data, size_t size)
+bootstrap_on_event(void *context, void *data, size_t size)
 {
 	struct output *output = context;
 	const struct event *event = data;
@@ -202,27 +202,27 @@ on_event(void *context, void *data, size_t size)
 	}
 	wall_ns = event->when_ns + output->boot_to_wall_ns;
 	if (output->json) {
-		print_json(event, wall_ns);
+		bootstrap_print_json(event, wall_ns);
 	} else {
-		print_text(event, wall_ns);
+		bootstrap_print_text(event, wall_ns);
 	}
 	output->shown++;
 	return 0;
 }
 
 static int
-show_events(struct bootstrap *skeleton, const struct options *options)
+bootstrap_show_events(struct bootstrap *skeleton, const struct options *options)
 {
 	struct output output = {
 		.json = options->json,
 		.count = options->count,
-		.boot_to_wall_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME),
+		.boot_to_wall_ns = bootstrap_clock_ns(CLOCK_REALTIME) - bootstrap_clock_ns(CLOCK_BOOTTIME),
 	};
-	unsigned long long end_ns = clock_ns(CLOCK_BOOTTIME) + options->seconds * NS_PER_S;
+	unsigned long long end_ns = bootstrap_clock_ns(CLOCK_BOOTTIME) + options->seconds * NS_PER_S;
 	struct ring_buffer *ring;
 	int rc = 0;
 
-	ring = ring_buffer__new(bpf_map__fd(skeleton->maps.events), on_event, &output, NULL);
+	ring = ring_buffer__new(bpf_map__fd(skeleton->maps.events), bootstrap_on_event, &output, NULL);
 	if (!ring) {
 		fprintf(stderr, "bootstrap: cannot read the ring buffer: %s\n", strerror(errno));
 		return -errno;
@@ -233,7 +233,7 @@ show_events(struct bootstrap *skeleton, const struct options *options)
 		       "FILENAME OR END");
 	}
 	while (!g_stop && (!options->count || output.shown < options->count) &&
-	       (!options->seconds || clock_ns(CLOCK_BOOTTIME) < end_ns)) {
+	       (!options->seconds || bootstrap_clock_ns(CLOCK_BOOTTIME) < end_ns)) {
 		rc = ring_buffer__poll(ring, POLL_MS);
 		if (rc < 0 && rc != -EINTR) {
 			fprintf(stderr, "bootstrap: reading the ring buffer: %s\n", strerror(-rc));
@@ -251,7 +251,7 @@ show_events(struct bootstrap *skeleton, const struct options *options)
 }
 
 static int
-trace(const struct options *options)
+bootstrap_trace(const struct options *options)
 {
 	struct bootstrap *skeleton;
 	int rc;
@@ -273,7 +273,7 @@ trace(const struct options *options)
 			"/sys/kernel/tracing?): %s\n", strerror(-rc));
 		goto out;
 	}
-	rc = show_events(skeleton, options);
+	rc = bootstrap_show_events(skeleton, options);
 out:
 	bootstrap__destroy(skeleton);
 	return rc;
@@ -282,13 +282,13 @@ out:
 int
 main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = stop };
+	struct sigaction action = { .sa_handler = bootstrap_stop };
 	struct options options = {};
 
-	if (parse_options(argc, argv, &options)) {
+	if (bootstrap_parse_options(argc, argv, &options)) {
 		return 2;
 	}
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	return trace(&options) ? 1 : 0;
+	return bootstrap_trace(&options) ? 1 : 0;
 }

@@ -24,7 +24,7 @@ struct options {
 };
 
 static void
-usage(FILE *to)
+minimal_usage(FILE *to)
 {
 	fprintf(to, "Usage: minimal [-n COUNT] [-t TOKEN]\n"
 		"Prints a line from inside the kernel for each of its own getppid() calls.\n"
@@ -34,7 +34,7 @@ usage(FILE *to)
 }
 
 static int
-parse_options(int argc, char **argv, struct options *options)
+minimal_parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"count", required_argument, NULL, 'n'},
@@ -60,10 +60,10 @@ parse_options(int argc, char **argv, struct options *options)
 			options->token = optarg;
 			break;
 		case 'h':
-			usage(stdout);
+			minimal_usage(stdout);
 			exit(0);
 		default:
-			usage(stderr);
+			minimal_usage(stderr);
 			return -EINVAL;
 		}
 	}
@@ -75,7 +75,7 @@ parse_options(int argc, char **argv, struct options *options)
 }
 
 static int
-set_constants(struct minimal *skeleton, const struct options *options)
+minimal_set_constants(struct minimal *skeleton, const struct options *options)
 {
 	struct stat pidns;
 
@@ -97,7 +97,7 @@ set_constants(struct minimal *skeleton, const struct options *options)
 }
 
 static int
-say_hello(const struct options *options)
+minimal_say_hello(const struct options *options)
 {
 	struct minimal *skeleton;
 	int rc;
@@ -107,7 +107,7 @@ say_hello(const struct options *options)
 		fprintf(stderr, "minimal: cannot open the eBPF program: %s\n", strerror(errno));
 		return -errno;
 	}
-	rc = set_constants(skeleton, options);
+	rc = minimal_set_constants(skeleton, options);
 	if (rc) {
 		goto out;
 	}
@@ -140,8 +140,8 @@ main(int argc, char **argv)
 {
 	struct options options = { .count = 1, .token = "-" };
 
-	if (parse_options(argc, argv, &options)) {
+	if (minimal_parse_options(argc, argv, &options)) {
 		return 2;
 	}
-	return say_hello(&options) ? 1 : 0;
+	return minimal_say_hello(&options) ? 1 : 0;
 }

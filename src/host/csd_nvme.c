@@ -62,14 +62,14 @@ struct bridge {
 static volatile sig_atomic_t g_stop;
 
 static void
-stop(int number)
+nvme_stop(int number)
 {
 	(void)number;
 	g_stop = 1;
 }
 
 static void
-reply_later(struct slot *slot)
+nvme_reply_later(struct slot *slot)
 {
 	struct bridge *bridge = slot->bridge;
 
@@ -86,18 +86,18 @@ reply_later(struct slot *slot)
 }
 
 static void
-answer(struct slot *slot, uint16_t status, uint64_t value, uint32_t data_bytes)
+nvme_answer(struct slot *slot, uint16_t status, uint64_t value, uint32_t data_bytes)
 {
 	slot->reply.kind = CSD_NVME_COMPLETION;
 	slot->reply.status = status;
 	slot->reply.value = value;
 	slot->reply.data_bytes = data_bytes;
-	reply_later(slot);
+	nvme_reply_later(slot);
 }
 
 /* The caller and we do not understand each other any more, or sending fails: what is under way ends, then we do. */
 static struct csd_error *
-give_up(struct slot *slot)
+nvme_give_up(struct slot *slot)
 {
 	slot->state = SLOT_FREE;
 	slot->bridge->ended = true;
@@ -106,18 +106,18 @@ give_up(struct slot *slot)
 }
 
 static void
-command_done(void *ctx, const struct spdk_nvme_cpl *cpl)
+nvme_command_done(void *ctx, const struct spdk_nvme_cpl *cpl)
 {
 	struct slot *slot = ctx;
 
 	slot->bridge->under_way--;
 	/* DW1 has no name of its own in SPDK 20.07 */
-	answer(slot, (uint16_t)(cpl->status.sct << 8 | cpl->status.sc), cpl->cdw0 | (uint64_t)cpl->rsvd1 << 32,
-	       slot->request.room);
+	nvme_answer(slot, (uint16_t)(cpl->status.sct << 8 | cpl->status.sc), cpl->cdw0 | (uint64_t)cpl->rsvd1 << 32,
+		    slot->request.room);
 }
 
 static struct slot *
-slot_under_way(struct bridge *bridge, uint64_t tag)
+nvme_slot_under_way(struct bridge *bridge, uint64_t tag)
 {
 	uint32_t i;
 
@@ -132,7 +132,7 @@ slot_under_way(struct bridge *bridge, uint64_t tag)
 
 /* Starts a request whose bytes are all there. 0 or -errno; -ENOENT: there is nothing to abort. */
 static int
-start(struct slot *slot)
+nvme_start(struct slot *slot)
 {
 	struct bridge *bridge = slot->bridge;
 	struct csd_nvme_request *request = &slot->request;
@@ -145,44 +145,45 @@ start(struct slot *slot)
 	memset(&command.dptr, 0, sizeof(command.dptr));
 	switch (request->kind) {
 	case CSD_NVME_ADMIN:
-		return spdk_nvme_ctrlr_cmd_admin_raw(bridge->ctrlr, &command, slot->buffer, bytes, command_done, slot);
+		return spdk_nvme_ctrlr_cmd_admin_raw(bridge->ctrlr, &command, slot->buffer, bytes, nvme_command_done,
+						     slot);
 	case CSD_NVME_IO:
 		return spdk_nvme_ctrlr_cmd_io_raw(bridge->ctrlr, bridge->qpair[request->queue], &command, slot->buffer,
-						  bytes, command_done, slot);
+						  bytes, nvme_command_done, slot);
 	default:
 		tag = command.nsid | (uint64_t)command.rsvd2 << 32;
-		other = slot_under_way(bridge, tag);
+		other = nvme_slot_under_way(bridge, tag);
 		return other == NULL ? -ENOENT :
 		       spdk_nvme_ctrlr_cmd_abort_ext(bridge->ctrlr, bridge->qpair[other->request.queue], other,
-						     command_done, slot);
+						     nvme_command_done, slot);
 	}
 }
 
 static void
-submit(struct slot *slot)
+nvme_submit(struct slot *slot)
 {
 	struct csd_error *err;
 	int rc;
 
 	slot->state = SLOT_UNDER_WAY;
 	slot->bridge->under_way++;
-	rc = start(slot);
+	rc = nvme_start(slot);
 	if (rc == 0) {
 		return;
 	}
 	slot->bridge->under_way--;
 	if (rc == -ENOENT) {
-		answer(slot, 0, 1, 0);
+		nvme_answer(slot, 0, 1, 0);
 		return;
 	}
-	err = give_up(slot);
+	err = nvme_give_up(slot);
 	csd_fail(err, CSD_IO_FAILED, "opcode %02Xh", slot->request.command[0]);
 	csd_found(err, "SPDK's initiator cannot send it: %s", strerror(-rc));
 	csd_fix(err, "see that the target runs, and connect again");
 }
 
 static const char *
-wrong_with(const struct bridge *bridge, const struct csd_nvme_request *request)
+nvme_wrong_with(const struct bridge *bridge, const struct csd_nvme_request *request)
 {
 	if (request->magic != CSD_NVME_REQUEST_MAGIC || request->kind > CSD_NVME_ABORT) {
 		return "these bytes are no request";
@@ -195,10 +196,10 @@ wrong_with(const struct bridge *bridge, const struct csd_nvme_request *request)
 
 /* The head of a request is there. false: it cannot be meant, or there is no memory for it. */
 static bool
-accept_head(struct slot *slot)
+nvme_accept_head(struct slot *slot)
 {
 	struct csd_nvme_request *request = &slot->request;
-	const char *wrong = wrong_with(slot->bridge, request);
+	const char *wrong = nvme_wrong_with(slot->bridge, request);
 	size_t bytes = (size_t)request->data_bytes + request->room;
 	struct csd_error *err;
 
@@ -214,7 +215,7 @@ accept_head(struct slot *slot)
 		}
 		return true;
 	}
-	err = give_up(slot);
+	err = nvme_give_up(slot);
 	csd_fail(err, CSD_USAGE, "a request of %u and %u bytes on queue %u", request->data_bytes, request->room,
 		 request->queue);
 	csd_found(err, "%s", wrong);
@@ -223,7 +224,7 @@ accept_head(struct slot *slot)
 }
 
 static struct slot *
-free_slot(struct bridge *bridge)
+nvme_free_slot(struct bridge *bridge)
 {
 	uint32_t i;
 
@@ -237,7 +238,7 @@ free_slot(struct bridge *bridge)
 
 /* Reads what there is of requests, and starts each that is whole. Returns whether anything was read. */
 static bool
-take_requests(struct bridge *bridge)
+nvme_take_requests(struct bridge *bridge)
 {
 	const size_t head = sizeof(struct csd_nvme_request);
 	bool busy = false;
@@ -248,7 +249,7 @@ take_requests(struct bridge *bridge)
 		ssize_t got;
 
 		if (slot == NULL) {
-			slot = bridge->reading = free_slot(bridge);
+			slot = bridge->reading = nvme_free_slot(bridge);
 			bridge->read_bytes = 0;
 			if (slot == NULL) {
 				return busy;
@@ -273,13 +274,13 @@ take_requests(struct bridge *bridge)
 				if (bridge->read_bytes < whole) {
 					continue;
 				}
-			} else if (!accept_head(slot)) {
+			} else if (!nvme_accept_head(slot)) {
 				return true;
 			}
 		}
 		if (bridge->read_bytes == head + slot->request.data_bytes) {
 			bridge->reading = NULL;
-			submit(slot);
+			nvme_submit(slot);
 		}
 	}
 	return busy;
@@ -287,7 +288,7 @@ take_requests(struct bridge *bridge)
 
 /* Writes what the caller takes of replies. Returns whether anything was written. */
 static bool
-give_replies(struct bridge *bridge)
+nvme_give_replies(struct bridge *bridge)
 {
 	const size_t head = sizeof(struct csd_nvme_reply);
 	bool busy = false;
@@ -321,7 +322,7 @@ give_replies(struct bridge *bridge)
 
 /* false: the connection is lost. */
 static bool
-poll_controller(struct bridge *bridge)
+nvme_poll_controller(struct bridge *bridge)
 {
 	uint32_t i;
 
@@ -337,7 +338,7 @@ poll_controller(struct bridge *bridge)
 }
 
 static void
-sleep_until_something(struct bridge *bridge)
+nvme_sleep_until_something(struct bridge *bridge)
 {
 	struct pollfd files[2] = {
 		{ .fd = bridge->ended ? -1 : STDIN_FILENO, .events = POLLIN },
@@ -348,20 +349,20 @@ sleep_until_something(struct bridge *bridge)
 }
 
 static int
-serve(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
+nvme_serve(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
 {
 	while (!g_stop && !bridge->broken && (!bridge->ended || bridge->under_way != 0 || bridge->first != NULL)) {
-		bool busy = take_requests(bridge);
+		bool busy = nvme_take_requests(bridge);
 
-		if (!poll_controller(bridge)) {
+		if (!nvme_poll_controller(bridge)) {
 			csd_fail(err, CSD_IO_FAILED, "the connection to %s at %s port %s", place->subnqn, place->traddr,
 				 place->trsvcid);
 			csd_found(err, "the target ended it");
 			return csd_fix(err, "see that the target runs; look at its log for the reason");
 		}
-		busy |= give_replies(bridge);
+		busy |= nvme_give_replies(bridge);
 		if (!busy && bridge->under_way == 0) {
-			sleep_until_something(bridge);
+			nvme_sleep_until_something(bridge);
 		} else if (!busy) {
 			sched_yield();	/* on few CPUs, the drive's own work may be waiting for this one */
 		}
@@ -374,7 +375,7 @@ serve(struct bridge *bridge, const struct csd_place *place, struct csd_error *er
 }
 
 static int
-connect_controller(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
+nvme_connect_controller(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
 {
 	struct spdk_nvme_transport_id trid = { 0 };
 	struct spdk_nvme_ctrlr_opts opts;
@@ -408,7 +409,7 @@ connect_controller(struct bridge *bridge, const struct csd_place *place, struct 
 }
 
 static void
-disconnect(struct bridge *bridge)
+nvme_disconnect(struct bridge *bridge)
 {
 	uint32_t i;
 
@@ -421,7 +422,7 @@ disconnect(struct bridge *bridge)
 }
 
 static void
-write_whole(const void *data, size_t bytes)
+nvme_write_whole(const void *data, size_t bytes)
 {
 	const uint8_t *at = data;
 
@@ -443,7 +444,7 @@ write_whole(const void *data, size_t bytes)
 
 /* After the rest of a reply that is half written. */
 static void
-say_failure(struct bridge *bridge, const struct csd_error *err)
+nvme_say_failure(struct bridge *bridge, const struct csd_error *err)
 {
 	struct csd_nvme_reply reply = { CSD_NVME_REPLY_MAGIC, CSD_NVME_FAILURE, 0, 0, 0, 0, 0 };
 	char text[sizeof(err->asked) + sizeof(err->found) + sizeof(err->fix)];
@@ -453,15 +454,15 @@ say_failure(struct bridge *bridge, const struct csd_error *err)
 		struct pollfd file = { .fd = STDOUT_FILENO, .events = POLLOUT };
 
 		poll(&file, 1, -1);
-		give_replies(bridge);
+		nvme_give_replies(bridge);
 	}
 	reply.data_bytes = (uint32_t)length;
-	write_whole(&reply, sizeof(reply));
-	write_whole(text, (size_t)length);
+	nvme_write_whole(&reply, sizeof(reply));
+	nvme_write_whole(text, (size_t)length);
 }
 
 static void
-say_hello(struct bridge *bridge)
+nvme_say_hello(struct bridge *bridge)
 {
 	struct csd_nvme_reply reply = { CSD_NVME_REPLY_MAGIC, CSD_NVME_HELLO, 0, 0, 0, sizeof(struct csd_nvme_hello), 0 };
 	const struct spdk_nvme_ctrlr_data *data = spdk_nvme_ctrlr_get_data(bridge->ctrlr);
@@ -471,12 +472,12 @@ say_hello(struct bridge *bridge)
 		.max_transfer = data->mdts != 0 ? 4096u << data->mdts : 0,
 	};
 
-	write_whole(&reply, sizeof(reply));
-	write_whole(&hello, sizeof(hello));
+	nvme_write_whole(&reply, sizeof(reply));
+	nvme_write_whole(&hello, sizeof(hello));
 }
 
 static int
-run(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
+nvme_run(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
 {
 	int rc;
 
@@ -487,19 +488,19 @@ run(struct bridge *bridge, const struct csd_place *place, struct csd_error *err)
 	if (rc != 0) {
 		return rc;
 	}
-	rc = connect_controller(bridge, place, err);
+	rc = nvme_connect_controller(bridge, place, err);
 	if (rc == 0) {
-		say_hello(bridge);
+		nvme_say_hello(bridge);
 		fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
 		fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
-		rc = serve(bridge, place, err);
+		rc = nvme_serve(bridge, place, err);
 	}
-	disconnect(bridge);
+	nvme_disconnect(bridge);
 	return rc;
 }
 
 static bool
-number(const char *text, long low, long high, long *value)
+nvme_number(const char *text, long low, long high, long *value)
 {
 	char *end;
 
@@ -509,7 +510,7 @@ number(const char *text, long low, long high, long *value)
 }
 
 static int
-usage(void)
+nvme_usage(void)
 {
 	fprintf(stderr, "csd_nvme: raw NVMe commands over SPDK's NVMe/TCP initiator, for the program csd\n"
 		"  csd_nvme --traddr IP --trsvcid PORT --subnqn NQN --hostnqn NQN\n"
@@ -532,7 +533,7 @@ main(int argc, char **argv)
 	};
 	static struct bridge bridge = { .queues = 1 };
 	struct csd_place place = { .memory_mb = DEFAULT_MEMORY_MB, .core = -1 };
-	struct sigaction action = { .sa_handler = stop };
+	struct sigaction action = { .sa_handler = nvme_stop };
 	struct csd_error err;
 	long value;
 	int option, rc;
@@ -553,29 +554,29 @@ main(int argc, char **argv)
 			place.hostnqn = optarg;
 			break;
 		case 'm':
-			if (!number(optarg, 16, 1 << 20, &value)) {
-				return usage();
+			if (!nvme_number(optarg, 16, 1 << 20, &value)) {
+				return nvme_usage();
 			}
 			place.memory_mb = (uint32_t)value;
 			break;
 		case 'c':
-			if (!number(optarg, -1, 1023, &value)) {
-				return usage();
+			if (!nvme_number(optarg, -1, 1023, &value)) {
+				return nvme_usage();
 			}
 			place.core = (int)value;
 			break;
 		case 'q':
-			if (!number(optarg, 1, MAX_QUEUES, &value)) {
-				return usage();
+			if (!nvme_number(optarg, 1, MAX_QUEUES, &value)) {
+				return nvme_usage();
 			}
 			bridge.queues = (uint32_t)value;
 			break;
 		default:
-			return usage();
+			return nvme_usage();
 		}
 	}
 	if (optind != argc || !place.traddr || !place.trsvcid || !place.subnqn || !place.hostnqn) {
-		return usage();
+		return nvme_usage();
 	}
 	sigaction(SIGTERM, &action, NULL);
 	action.sa_handler = SIG_IGN;	/* Ctrl-C is for csd, which then ends our input */
@@ -584,9 +585,9 @@ main(int argc, char **argv)
 	for (i = 0; i < DEPTH; i++) {
 		bridge.slots[i].bridge = &bridge;
 	}
-	rc = run(&bridge, &place, &err);
+	rc = nvme_run(&bridge, &place, &err);
 	if (rc != 0) {
-		say_failure(&bridge, &err);
+		nvme_say_failure(&bridge, &err);
 	}
 	return -rc;
 }

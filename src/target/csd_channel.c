@@ -23,7 +23,7 @@ struct csd_channel_pool {
 struct csd_channel {
 	struct spdk_io_channel *work;
 	struct spdk_poller *sweeper;
-	struct spdk_poller *usher;
+	struct spdk_poller *queue_poller;
 	struct csd_shares shares;
 	TAILQ_HEAD(, csd_run) runs;	/* also those that have not begun */
 	TAILQ_HEAD(, csd_run) queue;	/* of these: a run before them has what their program's maps keep. They take no room of others */
@@ -132,7 +132,7 @@ csd_channel_call(struct csd_channel *channel, struct csd_run *run, bool wanted)
 {
 	csd_channel_unqueue(channel, run);
 	if (!wanted) {
-		run->unwanted = true;
+		run->interrupted = true;
 		run->ended = true;
 		csd_work_ready(&run->work);
 	} else if (csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair) != 0) {
@@ -156,13 +156,13 @@ csd_channel_look_at_queue(struct csd_channel *channel)
 		}
 	}
 	if (TAILQ_EMPTY(&channel->queue)) {
-		spdk_poller_pause(channel->usher);
+		spdk_poller_pause(channel->queue_poller);
 	}
 	return called;
 }
 
 static int
-csd_channel_usher(void *ctx)
+csd_channel_poll_queue(void *ctx)
 {
 	struct csd_channel *channel = ctx;
 
@@ -186,7 +186,7 @@ csd_channel_join(struct csd_channel *channel, struct csd_run *run)
 	if (kept != NULL && !csd_kept_has(kept, &run->turn)) {
 		run->queued = true;
 		TAILQ_INSERT_TAIL(&channel->queue, run, queue);
-		spdk_poller_resume(channel->usher);
+		spdk_poller_resume(channel->queue_poller);
 		return 0;
 	}
 	rc = csd_shares_join(&channel->shares, &run->waiter, run->work.turn.host, run->req->qpair);
@@ -372,7 +372,7 @@ static void
 csd_channel_free(struct csd_channel *channel)
 {
 	spdk_poller_unregister(&channel->sweeper);
-	spdk_poller_unregister(&channel->usher);
+	spdk_poller_unregister(&channel->queue_poller);
 	if (channel->work != NULL) {
 		spdk_put_io_channel(channel->work);
 	}
@@ -395,13 +395,14 @@ csd_channel_create(void *io_device, void *ctx)
 	channel->work = csd_work_hold();
 	channel->workers = csd_workers_hold();
 	channel->sweeper = SPDK_POLLER_REGISTER(csd_channel_sweep, channel, SWEEP_MICROSECONDS);
-	channel->usher = SPDK_POLLER_REGISTER(csd_channel_usher, channel, QUEUE_MICROSECONDS);
-	if (channel->work == NULL || channel->sweeper == NULL || channel->usher == NULL || channel->workers == NULL) {
+	channel->queue_poller = SPDK_POLLER_REGISTER(csd_channel_poll_queue, channel, QUEUE_MICROSECONDS);
+	if (channel->work == NULL || channel->sweeper == NULL || channel->queue_poller == NULL ||
+	    channel->workers == NULL) {
 		csd_channel_free(channel);
 		return -ENOMEM;
 	}
 	spdk_poller_pause(channel->sweeper);
-	spdk_poller_pause(channel->usher);
+	spdk_poller_pause(channel->queue_poller);
 	return 0;
 }
 

@@ -49,7 +49,7 @@ csd_compute_next(struct csd_compute *previous)
 /* ---- life ---- */
 
 static void
-freed(void *ctx)
+compute_freed(void *ctx)
 {
 	struct csd_compute *compute = ctx;
 
@@ -60,34 +60,34 @@ freed(void *ctx)
 }
 
 static void
-end(void *ctx)
+compute_end(void *ctx)
 {
-	csd_channels_fini(ctx, freed);
+	csd_channels_fini(ctx, compute_freed);
 }
 
 /* Work may end on any thread, but a bdev's end is told to the thread that asked for it. */
 static void
-release(void *ctx)
+compute_release(void *ctx)
 {
 	struct csd_compute *compute = ctx;
 
 	if (__atomic_sub_fetch(&compute->references, 1, __ATOMIC_ACQ_REL) == 0) {
-		spdk_thread_send_msg(compute->thread, end, compute);
+		spdk_thread_send_msg(compute->thread, compute_end, compute);
 	}
 }
 
 static void
-hold(struct csd_compute *compute)
+compute_hold(struct csd_compute *compute)
 {
 	__atomic_fetch_add(&compute->references, 1, __ATOMIC_RELAXED);
 }
 
 static int
-destruct(struct csd_namespace *ns)
+compute_destruct(struct csd_namespace *ns)
 {
 	compute_of(ns)->thread = spdk_get_thread();
 	__atomic_store_n(&compute_of(ns)->going, true, __ATOMIC_RELAXED);
-	release(compute_of(ns));
+	compute_release(compute_of(ns));
 	return 1;
 }
 
@@ -137,14 +137,14 @@ struct load {
 
 /* Instances of a program that a slot let go of. */
 static void
-purge(struct csd_compute *compute)
+compute_purge(struct csd_compute *compute)
 {
-	hold(compute);
-	csd_channels_purge(compute, release);
+	compute_hold(compute);
+	csd_channels_purge(compute, compute_release);
 }
 
 static int
-logged(struct csd_compute *compute, int rc, const struct csd_refusal *refusal)
+compute_logged(struct csd_compute *compute, int rc, const struct csd_refusal *refusal)
 {
 	if (rc < 0) {
 		CSD_NOTICE("%s: %s\n", compute->ns.name, refusal->why);
@@ -153,7 +153,7 @@ logged(struct csd_compute *compute, int rc, const struct csd_refusal *refusal)
 }
 
 static bool
-wanted(void *ctx)
+compute_wanted(void *ctx)
 {
 	const struct load *load = ctx;
 
@@ -162,7 +162,7 @@ wanted(void *ctx)
 }
 
 static void
-verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason)
+compute_verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason)
 {
 	struct load *load = ctx;
 	struct csd_compute *compute = load->compute;
@@ -181,28 +181,28 @@ verified(void *ctx, uint16_t pind, struct csd_loaded *loaded, const char *reason
 	}
 	load->asker.done(load->asker.ctx, rc, &refusal);
 	free(load);
-	release(compute);
+	compute_release(compute);
 }
 
 static int
-verify(struct csd_compute *compute, const struct csd_verification *verification, const struct csd_load_asker *asker,
-       struct csd_refusal *refusal)
+compute_verify(struct csd_compute *compute, const struct csd_verification *verification,
+	       const struct csd_load_asker *asker, struct csd_refusal *refusal)
 {
 	struct load *load = calloc(1, sizeof(*load));
 	const struct csd_verifier_asker verifier_asker = {
-		.host_nqn = asker->host_nqn, .wanted = wanted, .verified = verified, .ctx = load,
+		.host_nqn = asker->host_nqn, .wanted = compute_wanted, .verified = compute_verified, .ctx = load,
 	};
 	int rc = load == NULL ? -ENOMEM : 0;
 
 	if (rc == 0) {
 		load->compute = compute;
 		load->asker = *asker;
-		hold(compute);
+		compute_hold(compute);
 		rc = csd_verifier_submit(verification, &verifier_asker);
 		if (rc == 0) {
 			return 1;
 		}
-		release(compute);
+		compute_release(compute);
 		free(load);
 	}
 	free(verification->bytes);
@@ -217,9 +217,9 @@ csd_compute_load(struct csd_compute *compute, const struct csd_chunk *chunk, con
 	int rc = csd_slots_load(&compute->slots, chunk, &verification, refusal);
 
 	if (rc == 1) {
-		rc = verify(compute, &verification, asker, refusal);
+		rc = compute_verify(compute, &verification, asker, refusal);
 	}
-	return logged(compute, rc, refusal);
+	return compute_logged(compute, rc, refusal);
 }
 
 void
@@ -242,7 +242,7 @@ csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t
 	case CSD_UNLOAD:
 		rc = csd_slots_unload(&compute->slots, pind, refusal);
 		if (rc == 0) {
-			purge(compute);
+			compute_purge(compute);
 		}
 		break;
 	case CSD_ACTIVATE:
@@ -255,13 +255,13 @@ csd_compute_change(struct csd_compute *compute, enum csd_change change, uint16_t
 		rc = csd_slots_drain(&compute->slots, pind, refusal);
 		break;
 	}
-	return logged(compute, rc, refusal);
+	return compute_logged(compute, rc, refusal);
 }
 
 /* ---- as a namespace ---- */
 
 static void
-identify_namespace(struct csd_namespace *ns, void *data)
+compute_identify_namespace(struct csd_namespace *ns, void *data)
 {
 	const struct csd_compute_options *options = &compute_of(ns)->options;
 	struct nvme_compute_namespace *identify = data;
@@ -275,49 +275,73 @@ identify_namespace(struct csd_namespace *ns, void *data)
 }
 
 static void
-identify_controller(struct csd_namespace *ns, void *data)
+compute_identify_controller(struct csd_namespace *ns, void *data)
 {
 	(void)ns;
 	(void)data;
 }
 
+/* A command that runs a program. */
 static int
-io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
+compute_run(struct csd_compute *compute, struct spdk_nvmf_request *req,
+	    int (*prepare)(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal))
+{
+	struct csd_run *run = csd_run_create(req);
+	struct csd_refusal refusal;
+
+	if (run == NULL) {
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
+	run->slots = &compute->slots;
+	run->sets = &compute->sets;
+	if (prepare(compute, run, &refusal)) {
+		csd_run_discard(run);
+		return csd_complete(req, refusal.status_code_type, refusal.status_code);
+	}
+	if (csd_channel_submit(compute, run) != 0) {
+		csd_run_discard(run);
+		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
+	}
+	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+}
+
+static int
+compute_io(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 {
 	switch (spdk_nvmf_request_get_cmd(req)->opc) {
 	case NVME_FLUSH:
 		return csd_complete_value(req, 0);	/* nothing is cached */
 	case NVME_EXECUTE_PROGRAM:
-		return csd_execute(compute_of(ns), req);
+		return compute_run(compute_of(ns), req, csd_execute_prepare);
 	case CSD_SCAN:
-		return csd_scan(compute_of(ns), req);
+		return compute_run(compute_of(ns), req, csd_scan_prepare);
 	default:
 		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_OPCODE);
 	}
 }
 
 static bool
-abort_io(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort)
+compute_abort_io(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort)
 {
 	return csd_channel_abort(compute_of(ns), req_to_abort);
 }
 
 static struct spdk_io_channel *
-get_io_channel(struct csd_namespace *ns)
+compute_get_io_channel(struct csd_namespace *ns)
 {
 	return csd_channel_get(compute_of(ns));
 }
 
 static const struct csd_namespace_ops g_ops = {
 	.csi = NVME_CSI_COMPUTE,
-	.identify_namespace = identify_namespace,
-	.identify_controller = identify_controller,
+	.identify_namespace = compute_identify_namespace,
+	.identify_controller = compute_identify_controller,
 	.admin = csd_compute_admin,
-	.io = io,
+	.io = compute_io,
 	.log_page = csd_compute_log_page,
-	.abort = abort_io,
-	.destruct = destruct,
-	.get_io_channel = get_io_channel,
+	.abort = compute_abort_io,
+	.destruct = compute_destruct,
+	.get_io_channel = compute_get_io_channel,
 	.write_info = csd_compute_write_info,
 	.write_config = csd_compute_write_config,
 };

@@ -17,20 +17,20 @@ enum {
 };
 
 static int
-complete_refused(struct spdk_nvmf_request *req, const struct csd_refusal *refusal)
+compute_admin_complete_refused(struct spdk_nvmf_request *req, const struct csd_refusal *refusal)
 {
 	return csd_complete(req, refusal->status_code_type, refusal->status_code);
 }
 
 static int
-invalid_field(struct csd_namespace *ns, struct spdk_nvmf_request *req, const char *why)
+compute_admin_invalid_field(struct csd_namespace *ns, struct spdk_nvmf_request *req, const char *why)
 {
 	CSD_NOTICE("%s: %s\n", ns->name, why);
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
 }
 
 static void
-loaded(void *ctx, int rc, const struct csd_refusal *refusal)
+compute_admin_loaded(void *ctx, int rc, const struct csd_refusal *refusal)
 {
 	struct spdk_nvmf_request *req = ctx;
 
@@ -42,13 +42,13 @@ loaded(void *ctx, int rc, const struct csd_refusal *refusal)
 }
 
 static bool
-wanted(void *ctx)
+compute_admin_wanted(void *ctx)
 {
 	return csd_request_wanted(ctx);
 }
 
 static int
-load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+compute_admin_load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
 {
 	struct csd_chunk chunk = {
 		.pind = (uint16_t)cmd->cdw10,
@@ -62,13 +62,14 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 		.owner = spdk_nvmf_request_get_ctrlr(req),
 	};
 	const struct csd_load_asker asker = {
-		.host_nqn = spdk_nvmf_request_get_host_nqn(req), .wanted = wanted, .done = loaded, .ctx = req,
+		.host_nqn = spdk_nvmf_request_get_host_nqn(req),
+		.wanted = compute_admin_wanted, .done = compute_admin_loaded, .ctx = req,
 	};
 	struct csd_refusal refusal;
 	int rc;
 
 	if (chunk.pit > NVME_PIT_PUID) {
-		return invalid_field(&compute->ns, req, "Load Program: PIT is neither 0 nor 1");
+		return compute_admin_invalid_field(&compute->ns, req, "Load Program: PIT is neither 0 nor 1");
 	}
 	if (chunk.pit != NVME_PIT_NONE) {
 		chunk.pid = (uint64_t)cmd->cdw13 << 32 | cmd->cdw12;
@@ -80,47 +81,48 @@ load(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct sp
 	if (rc == 1) {
 		return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 	}
-	return rc == 0 ? csd_complete_value(req, 0) : complete_refused(req, &refusal);
+	return rc == 0 ? csd_complete_value(req, 0) : compute_admin_complete_refused(req, &refusal);
 }
 
 static int
-change(struct csd_compute *compute, struct spdk_nvmf_request *req, enum csd_change what, uint16_t pind)
+compute_admin_change(struct csd_compute *compute, struct spdk_nvmf_request *req, enum csd_change what, uint16_t pind)
 {
 	struct csd_refusal refusal;
 
 	if (csd_compute_change(compute, what, pind, &refusal)) {
-		return complete_refused(req, &refusal);
+		return compute_admin_complete_refused(req, &refusal);
 	}
 	return csd_complete_value(req, 0);
 }
 
 static int
-load_program(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+compute_admin_load_program(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
 {
 	if (((cmd->cdw10 >> 24) & 0x1) == SELECT_UNLOAD) {
 		if (csd_data_bytes(req) != 0) {
 			return csd_complete_wrong_length(req);
 		}
-		return change(compute, req, CSD_UNLOAD, (uint16_t)cmd->cdw10);
+		return compute_admin_change(compute, req, CSD_UNLOAD, (uint16_t)cmd->cdw10);
 	}
-	return load(compute, req, cmd);
+	return compute_admin_load(compute, req, cmd);
 }
 
 static int
-program_activation(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+compute_admin_program_activation(struct csd_compute *compute, struct spdk_nvmf_request *req,
+				 const struct spdk_nvme_cmd *cmd)
 {
 	switch ((cmd->cdw10 >> 16) & 0xf) {
 	case SELECT_DEACTIVATE:
-		return change(compute, req, CSD_DEACTIVATE, (uint16_t)cmd->cdw10);
+		return compute_admin_change(compute, req, CSD_DEACTIVATE, (uint16_t)cmd->cdw10);
 	case SELECT_ACTIVATE:
-		return change(compute, req, CSD_ACTIVATE, (uint16_t)cmd->cdw10);
+		return compute_admin_change(compute, req, CSD_ACTIVATE, (uint16_t)cmd->cdw10);
 	default:
-		return invalid_field(&compute->ns, req, "Program Activation: SEL is neither 0 nor 1");
+		return compute_admin_invalid_field(&compute->ns, req, "Program Activation: SEL is neither 0 nor 1");
 	}
 }
 
 static int
-create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uint32_t count)
+compute_admin_create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uint32_t count)
 {
 	struct nvme_memory_range ranges[NVME_CSD_MAX_RANGES];
 	struct csd_refusal refusal;
@@ -135,36 +137,37 @@ create_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, uin
 	}
 	if (csd_range_sets_create(&compute->sets, req, ranges, count, &rsid, &refusal)) {
 		CSD_NOTICE("%s: %s\n", compute->ns.name, refusal.why);
-		return complete_refused(req, &refusal);
+		return compute_admin_complete_refused(req, &refusal);
 	}
 	return csd_complete_value(req, rsid);
 }
 
 static int
-memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req, const struct spdk_nvme_cmd *cmd)
+compute_admin_memory_range_set(struct csd_compute *compute, struct spdk_nvmf_request *req,
+			       const struct spdk_nvme_cmd *cmd)
 {
 	struct csd_refusal refusal;
 
 	switch (cmd->cdw10 & 0xf) {
 	case SELECT_CREATE:
-		return create_range_set(compute, req, cmd->cdw11 & 0xff);
+		return compute_admin_create_range_set(compute, req, cmd->cdw11 & 0xff);
 	case SELECT_DELETE:
 		if (csd_data_bytes(req) != 0) {
 			return csd_complete_wrong_length(req);
 		}
 		if (csd_range_sets_delete(&compute->sets, (uint16_t)(cmd->cdw10 >> 16), &refusal)) {
 			CSD_NOTICE("%s: %s\n", compute->ns.name, refusal.why);
-			return complete_refused(req, &refusal);
+			return compute_admin_complete_refused(req, &refusal);
 		}
 		return csd_complete_value(req, 0);
 	default:
-		return invalid_field(&compute->ns, req, "Memory Range Set: SEL is neither 0 nor 1");
+		return compute_admin_invalid_field(&compute->ns, req, "Memory Range Set: SEL is neither 0 nor 1");
 	}
 }
 
 /* Whether this host may bring programs in, switch them or take them out. */
 static bool
-admin_may_load(struct spdk_nvmf_request *req)
+compute_admin_may_load(struct spdk_nvmf_request *req)
 {
 	return csd_rights_may_load(spdk_nvmf_subsystem_get_nqn(spdk_nvmf_request_get_subsystem(req)),
 				   spdk_nvmf_request_get_host_nqn(req));
@@ -177,16 +180,16 @@ csd_compute_admin(struct csd_namespace *ns, struct spdk_nvmf_request *req)
 	const struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 
 	/* Before anything of the command is looked at: a refusal tells nothing about slots and programs. */
-	if (cmd->opc != NVME_MEMORY_RANGE_SET && !admin_may_load(req)) {
+	if (cmd->opc != NVME_MEMORY_RANGE_SET && !compute_admin_may_load(req)) {
 		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_OPERATION_DENIED);
 	}
 	switch (cmd->opc) {
 	case NVME_LOAD_PROGRAM:
-		return load_program(compute, req, cmd);
+		return compute_admin_load_program(compute, req, cmd);
 	case NVME_PROGRAM_ACTIVATION:
-		return program_activation(compute, req, cmd);
+		return compute_admin_program_activation(compute, req, cmd);
 	case NVME_MEMORY_RANGE_SET:
-		return memory_range_set(compute, req, cmd);
+		return compute_admin_memory_range_set(compute, req, cmd);
 	default:
 		return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_OPCODE);
 	}

@@ -11,7 +11,7 @@
 #define SAVED_BYTES	(16 * 1024)
 
 static void
-write_options(const struct csd_compute_options *options, struct spdk_json_write_ctx *w)
+compute_json_write_options(const struct csd_compute_options *options, struct spdk_json_write_ctx *w)
 {
 	spdk_json_write_named_uint32(w, "slots", options->slots);
 	spdk_json_write_named_uint32(w, "max_active", options->max_active);
@@ -27,12 +27,12 @@ csd_compute_write_info(struct csd_namespace *ns, struct spdk_json_write_ctx *w)
 	struct csd_compute *compute = SPDK_CONTAINEROF(ns, struct csd_compute, ns);
 
 	spdk_json_write_named_object_begin(w, "csd_compute");
-	write_options(&compute->options, w);
+	compute_json_write_options(&compute->options, w);
 	spdk_json_write_object_end(w);
 }
 
 static void
-method_begin(struct spdk_json_write_ctx *w, const char *method, const char *name)
+compute_json_method_begin(struct spdk_json_write_ctx *w, const char *method, const char *name)
 {
 	spdk_json_write_object_begin(w);
 	spdk_json_write_named_string(w, "method", method);
@@ -41,15 +41,15 @@ method_begin(struct spdk_json_write_ctx *w, const char *method, const char *name
 }
 
 static void
-method_end(struct spdk_json_write_ctx *w)
+compute_json_method_end(struct spdk_json_write_ctx *w)
 {
 	spdk_json_write_object_end(w);
 	spdk_json_write_object_end(w);
 }
 
 static void
-write_piece(const struct csd_slot *slot, const char *name, uint16_t pind, uint32_t offset, uint32_t length,
-	    struct spdk_json_write_ctx *w)
+compute_json_write_piece(const struct csd_slot *slot, const char *name, uint16_t pind, uint32_t offset, uint32_t length,
+			 struct spdk_json_write_ctx *w)
 {
 	const struct csd_load_options *options = &slot->loaded->options;
 	char *base64 = malloc(spdk_base64_get_encoded_strlen(length) + 1);
@@ -58,7 +58,7 @@ write_piece(const struct csd_slot *slot, const char *name, uint16_t pind, uint32
 		free(base64);
 		return;
 	}
-	method_begin(w, "csd_load_program", name);
+	compute_json_method_begin(w, "csd_load_program", name);
 	spdk_json_write_named_uint32(w, "pind", pind);
 	spdk_json_write_named_string(w, "program", base64);
 	spdk_json_write_named_uint32(w, "program_type", slot->program_type);
@@ -75,22 +75,22 @@ write_piece(const struct csd_slot *slot, const char *name, uint16_t pind, uint32
 		spdk_json_write_named_uint32(w, "state_bytes", options->state_bytes);
 		spdk_json_write_named_string(w, "emit", csd_emit_name(options->emit));
 	}
-	method_end(w);
+	compute_json_method_end(w);
 	free(base64);
 }
 
 static void
-write_program(const struct csd_slot *slot, const char *name, uint16_t pind, struct spdk_json_write_ctx *w)
+compute_json_write_program(const struct csd_slot *slot, const char *name, uint16_t pind, struct spdk_json_write_ctx *w)
 {
 	uint32_t offset;
 
 	for (offset = 0; offset < slot->size; offset += SAVED_BYTES) {
-		write_piece(slot, name, pind, offset, spdk_min(slot->size - offset, SAVED_BYTES), w);
+		compute_json_write_piece(slot, name, pind, offset, spdk_min(slot->size - offset, SAVED_BYTES), w);
 	}
 	if (slot->state == CSD_SLOT_ACTIVE && slot->faults.deactivated == 0) {
-		method_begin(w, "csd_activate_program", name);
+		compute_json_method_begin(w, "csd_activate_program", name);
 		spdk_json_write_named_uint32(w, "pind", pind);
-		method_end(w);
+		compute_json_method_end(w);
 	}
 }
 
@@ -102,15 +102,15 @@ csd_compute_write_config(struct csd_namespace *ns, struct spdk_json_write_ctx *w
 	char uuid[SPDK_UUID_STRING_LEN];
 	uint16_t i;
 
-	method_begin(w, "bdev_csd_compute_create", ns->name);
-	write_options(&compute->options, w);
+	compute_json_method_begin(w, "bdev_csd_compute_create", ns->name);
+	compute_json_write_options(&compute->options, w);
 	spdk_uuid_fmt_lower(uuid, sizeof(uuid), &ns->bdev.uuid);
 	spdk_json_write_named_string(w, "uuid", uuid);
-	method_end(w);
+	compute_json_method_end(w);
 	pthread_mutex_lock(&slots->mutex);
 	for (i = 0; i < slots->options.slots; i++) {
 		if (slots->slot[i].loaded != NULL) {
-			write_program(&slots->slot[i], ns->name, i, w);
+			compute_json_write_program(&slots->slot[i], ns->name, i, w);
 		}
 	}
 	pthread_mutex_unlock(&slots->mutex);

@@ -3,7 +3,7 @@
 #include "csd_compute_private.h"
 
 static void *
-csd_log_allocate(uint32_t count, uint32_t entry_bytes, uint64_t generation, size_t *length)
+compute_log_allocate(uint32_t count, uint32_t entry_bytes, uint64_t generation, size_t *length)
 {
 	struct csd_log_header *header;
 
@@ -20,7 +20,7 @@ csd_log_allocate(uint32_t count, uint32_t entry_bytes, uint64_t generation, size
 }
 
 static void *
-csd_log_program_list(const struct csd_slots *slots, size_t *length)
+compute_log_program_list(const struct csd_slots *slots, size_t *length)
 {
 	struct nvme_program_list_header *header;
 	struct nvme_program_descriptor *descriptor;
@@ -49,7 +49,7 @@ csd_log_program_list(const struct csd_slots *slots, size_t *length)
 }
 
 static void
-csd_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entry)
+compute_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entry)
 {
 	entry->ptype = slot->program_type;
 	entry->state = (uint8_t)slot->state;
@@ -72,13 +72,13 @@ csd_log_fill_program(const struct csd_slot *slot, struct csd_program_entry *entr
 }
 
 static void *
-csd_log_programs(const struct csd_slots *slots, size_t *length)
+compute_log_programs(const struct csd_slots *slots, size_t *length)
 {
 	struct csd_log_header *header;
 	struct csd_program_entry *entry;
 	uint16_t i;
 
-	header = csd_log_allocate(slots->options.slots, sizeof(*entry), slots->generation, length);
+	header = compute_log_allocate(slots->options.slots, sizeof(*entry), slots->generation, length);
 	if (header == NULL) {
 		return NULL;
 	}
@@ -88,14 +88,14 @@ csd_log_programs(const struct csd_slots *slots, size_t *length)
 		entry[i].refused = slots->slot[i].reason[0] != '\0';
 		entry[i].deactivated = slots->slot[i].faults.deactivated != 0;
 		if (slots->slot[i].state != CSD_SLOT_EMPTY) {
-			csd_log_fill_program(&slots->slot[i], &entry[i]);
+			compute_log_fill_program(&slots->slot[i], &entry[i]);
 		}
 	}
 	return header;
 }
 
 static void *
-csd_log_program_types(const struct csd_compute_options *options, size_t *length)
+compute_log_program_types(const struct csd_compute_options *options, size_t *length)
 {
 	const uint8_t types[] = { options->program_type, CSD_PROGRAM_TYPE_EBPF_BEFORE };
 	uint32_t i, count = types[0] == types[1] ? 1 : 2;
@@ -121,7 +121,7 @@ csd_log_program_types(const struct csd_compute_options *options, size_t *length)
 
 /* Sets and all of their ranges. */
 static uint32_t
-csd_log_count_sets(const struct csd_range_sets *sets, uint32_t *ranges)
+compute_log_count_sets(const struct csd_range_sets *sets, uint32_t *ranges)
 {
 	uint32_t i, count = 0;
 
@@ -134,11 +134,11 @@ csd_log_count_sets(const struct csd_range_sets *sets, uint32_t *ranges)
 }
 
 static void *
-csd_log_range_sets(const struct csd_range_sets *sets, size_t *length)
+compute_log_range_sets(const struct csd_range_sets *sets, size_t *length)
 {
 	struct nvme_range_sets_header *header;
 	struct nvme_range_set_descriptor *descriptor;
-	uint32_t i, ranges, count = csd_log_count_sets(sets, &ranges);
+	uint32_t i, ranges, count = compute_log_count_sets(sets, &ranges);
 	uint8_t *at;
 
 	*length = sizeof(*header) + count * sizeof(*descriptor) + ranges * sizeof(struct nvme_memory_range);
@@ -164,13 +164,13 @@ csd_log_range_sets(const struct csd_range_sets *sets, size_t *length)
 }
 
 static void *
-csd_log_range_sets_in_use(const struct csd_range_sets *sets, size_t *length)
+compute_log_range_sets_in_use(const struct csd_range_sets *sets, size_t *length)
 {
 	struct csd_log_header *header;
 	struct csd_range_set_entry *entry;
 	uint32_t i, ranges;
 
-	header = csd_log_allocate(csd_log_count_sets(sets, &ranges), sizeof(*entry), sets->generation, length);
+	header = compute_log_allocate(compute_log_count_sets(sets, &ranges), sizeof(*entry), sets->generation, length);
 	if (header == NULL) {
 		return NULL;
 	}
@@ -186,7 +186,7 @@ csd_log_range_sets_in_use(const struct csd_range_sets *sets, size_t *length)
 }
 
 static void *
-csd_log_program_reason(const struct csd_slots *slots, uint16_t pind, size_t *length)
+compute_log_program_reason(const struct csd_slots *slots, uint16_t pind, size_t *length)
 {
 	char *reason;
 
@@ -205,7 +205,7 @@ csd_log_program_reason(const struct csd_slots *slots, uint16_t pind, size_t *len
 }
 
 static void *
-csd_log_program_fault(const struct csd_slots *slots, uint16_t pind, size_t *length)
+compute_log_program_fault(const struct csd_slots *slots, uint16_t pind, size_t *length)
 {
 	char *text;
 
@@ -222,7 +222,7 @@ csd_log_program_fault(const struct csd_slots *slots, uint16_t pind, size_t *leng
 }
 
 static void
-csd_log_fill_faults(const struct csd_faults *faults, struct csd_statistics_entry *entry)
+compute_log_fill_faults(const struct csd_faults *faults, struct csd_statistics_entry *entry)
 {
 	entry->faults = faults->count;
 	entry->fault_seconds = (uint64_t)faults->last.seconds;
@@ -231,7 +231,7 @@ csd_log_fill_faults(const struct csd_faults *faults, struct csd_statistics_entry
 }
 
 static void *
-csd_log_program_statistics(const struct csd_slots *slots, size_t *length)
+compute_log_program_statistics(const struct csd_slots *slots, size_t *length)
 {
 	struct csd_log_header *header;
 	struct csd_statistics_entry *entry;
@@ -241,7 +241,7 @@ csd_log_program_statistics(const struct csd_slots *slots, size_t *length)
 	for (i = 0; i < slots->options.slots; i++) {
 		count += slots->slot[i].used;
 	}
-	header = csd_log_allocate(count, sizeof(*entry), slots->generation, length);
+	header = compute_log_allocate(count, sizeof(*entry), slots->generation, length);
 	if (header == NULL) {
 		return NULL;
 	}
@@ -250,7 +250,7 @@ csd_log_program_statistics(const struct csd_slots *slots, size_t *length)
 		if (slots->slot[i].used) {
 			entry->pind = i;
 			csd_statistics_read(&slots->slot[i].statistics, entry);
-			csd_log_fill_faults(&slots->slot[i].faults, entry);
+			compute_log_fill_faults(&slots->slot[i].faults, entry);
 			entry++;
 		}
 	}
@@ -267,30 +267,30 @@ csd_compute_log_page(struct csd_namespace *ns, uint8_t lid, uint16_t specific, s
 	*length = 0;
 	if (lid == NVME_LOG_MEMORY_RANGE_SETS || lid == CSD_LOG_RANGE_SETS_IN_USE) {
 		pthread_mutex_lock(&compute->sets.mutex);
-		page = lid == NVME_LOG_MEMORY_RANGE_SETS ? csd_log_range_sets(&compute->sets, length) :
-		       csd_log_range_sets_in_use(&compute->sets, length);
+		page = lid == NVME_LOG_MEMORY_RANGE_SETS ? compute_log_range_sets(&compute->sets, length) :
+		       compute_log_range_sets_in_use(&compute->sets, length);
 		pthread_mutex_unlock(&compute->sets.mutex);
 		return page;
 	}
 	pthread_mutex_lock(&slots->mutex);
 	switch (lid) {
 	case NVME_LOG_PROGRAM_LIST:
-		page = csd_log_program_list(slots, length);
+		page = compute_log_program_list(slots, length);
 		break;
 	case NVME_LOG_PROGRAM_TYPES:
-		page = csd_log_program_types(&compute->options, length);
+		page = compute_log_program_types(&compute->options, length);
 		break;
 	case CSD_LOG_PROGRAMS:
-		page = csd_log_programs(slots, length);
+		page = compute_log_programs(slots, length);
 		break;
 	case CSD_LOG_PROGRAM_REASON:
-		page = csd_log_program_reason(slots, specific, length);
+		page = compute_log_program_reason(slots, specific, length);
 		break;
 	case CSD_LOG_PROGRAM_FAULT:
-		page = csd_log_program_fault(slots, specific, length);
+		page = compute_log_program_fault(slots, specific, length);
 		break;
 	case CSD_LOG_PROGRAM_STATISTICS:
-		page = csd_log_program_statistics(slots, length);
+		page = compute_log_program_statistics(slots, length);
 		break;
 	}
 	pthread_mutex_unlock(&slots->mutex);

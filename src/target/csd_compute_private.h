@@ -60,8 +60,11 @@ void *csd_compute_log_page(struct csd_namespace *ns, uint8_t lid, uint16_t speci
 void csd_compute_write_info(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
 void csd_compute_write_config(struct csd_namespace *ns, struct spdk_json_write_ctx *w);
 
-/* I/O commands. */
-int csd_execute(struct csd_compute *compute, struct spdk_nvmf_request *req);
-int csd_scan(struct csd_compute *compute, struct spdk_nvmf_request *req);
+/*
+ * I/O commands: Execute Program and Scan. Each checks its command's fields, and acquires and sets what the run needs. 0, or -1 with
+ * the refusal; the caller discards the run then.
+ */
+int csd_execute_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal);
+int csd_scan_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* RPC bdev_csd_compute_create */
 #include "csd_compute_private.h"
+#include "csd_rpc.h"
 
-#include "spdk/rpc.h"
-#include "spdk/string.h"
 #include "spdk/util.h"
 
 struct compute_create {
@@ -35,7 +34,7 @@ static const char g_expected[] =
 
 /* NULL: fine. */
 static const char *
-check(const struct compute_create *asked)
+compute_rpc_check(const struct compute_create *asked)
 {
 	const struct csd_compute_options *options = &asked->options;
 
@@ -64,48 +63,25 @@ check(const struct compute_create *asked)
 }
 
 static void
-create(struct spdk_jsonrpc_request *request, struct compute_create *asked)
-{
-	const char *wrong = check(asked);
-	struct spdk_json_write_ctx *w;
-	struct spdk_uuid uuid;
-	int rc;
-
-	if (wrong != NULL) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, wrong);
-		return;
-	}
-	if (asked->uuid != NULL && spdk_uuid_parse(&uuid, asked->uuid) != 0) {
-		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, "'%s' is no UUID",
-						     asked->uuid);
-		return;
-	}
-	asked->options.program_type = (uint8_t)asked->program_type;
-	rc = csd_compute_create(asked->name, &asked->options, asked->uuid ? &uuid : NULL);
-	if (rc == -EEXIST) {
-		spdk_jsonrpc_send_error_response_fmt(request, rc, "there is a bdev %s already", asked->name);
-	} else if (rc != 0) {
-		spdk_jsonrpc_send_error_response(request, rc, spdk_strerror(-rc));
-	} else {
-		w = spdk_jsonrpc_begin_result(request);
-		spdk_json_write_string(w, asked->name);
-		spdk_jsonrpc_end_result(request, w);
-	}
-}
-
-static void
-rpc_bdev_csd_compute_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+compute_rpc_create(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct compute_create asked = {};
+	struct spdk_uuid uuid;
+	const char *wrong;
+	int rc;
 
 	csd_compute_default_options(&asked.options);
 	asked.program_type = asked.options.program_type;
 	if (spdk_json_decode_object(params, g_create, SPDK_COUNTOF(g_create), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_expected);
-	} else {
-		create(request, &asked);
+		csd_rpc_refuse(request, "%s", g_expected);
+	} else if ((wrong = compute_rpc_check(&asked)) != NULL) {
+		csd_rpc_refuse(request, "%s", wrong);
+	} else if (csd_rpc_parse_uuid(request, asked.uuid, &uuid)) {
+		asked.options.program_type = (uint8_t)asked.program_type;
+		rc = csd_compute_create(asked.name, &asked.options, asked.uuid != NULL ? &uuid : NULL);
+		csd_rpc_send_created(request, rc, asked.name, 0);
 	}
 	free(asked.name);
 	free(asked.uuid);
 }
-SPDK_RPC_REGISTER("bdev_csd_compute_create", rpc_bdev_csd_compute_create, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("bdev_csd_compute_create", compute_rpc_create, SPDK_RPC_RUNTIME)

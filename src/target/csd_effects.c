@@ -59,7 +59,7 @@ static const struct effect g_compute[] = {
 };
 
 static void
-fill(const struct effect *effect, uint32_t *table)
+effects_fill(const struct effect *effect, uint32_t *table)
 {
 	for (; effect->effects != 0; effect++) {
 		table[effect->opcode] = effect->effects;
@@ -84,7 +84,7 @@ csd_effects_fill(uint8_t csi, struct csd_effects *effects)
 	default:
 		return false;
 	}
-	fill(g_admin, effects->admin);
-	fill(io, effects->io);
+	effects_fill(g_admin, effects->admin);
+	effects_fill(io, effects->io);
 	return true;
 }

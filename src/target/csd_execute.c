@@ -15,7 +15,7 @@ struct execute {
 };
 
 static int
-parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal *refusal)
+execute_parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal *refusal)
 {
 	const struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	const uint32_t *dword = (const uint32_t *)cmd;
@@ -49,8 +49,8 @@ parse(struct spdk_nvmf_request *req, struct execute *execute, struct csd_refusal
 }
 
 static int
-resolve(struct csd_run *run, const struct execute *execute, struct csd_range_memory memory[NVME_CSD_MAX_RANGES],
-	uint32_t *count, struct csd_refusal *refusal)
+execute_resolve(struct csd_run *run, const struct execute *execute, struct csd_range_memory memory[NVME_CSD_MAX_RANGES],
+		uint32_t *count, struct csd_refusal *refusal)
 {
 	struct nvme_memory_range ranges[NVME_CSD_MAX_RANGES];
 
@@ -71,7 +71,7 @@ resolve(struct csd_run *run, const struct execute *execute, struct csd_range_mem
 }
 
 static void
-answer(struct csd_run *run, const struct csd_result *result)
+execute_answer(struct csd_run *run, const struct csd_result *result)
 {
 	struct spdk_nvmf_request *req = run->req;
 	uint64_t value = result->matches | (result->end == CSD_END_FULL ? CSD_RETURN_INCOMPLETE : 0);
@@ -80,23 +80,21 @@ answer(struct csd_run *run, const struct csd_result *result)
 	csd_send_value(req, value);
 }
 
-static int
-prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
+int
+csd_execute_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
 {
 	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
 	const struct csd_program_info *info;
 	struct execute execute;
 	uint32_t count, descriptors;
 
-	if (parse(run->req, &execute, refusal) ||
+	if (execute_parse(run->req, &execute, refusal) ||
 	    csd_slots_acquire(&compute->slots, execute.pind, &run->loaded, refusal)) {
 		return -1;
 	}
-	run->slots = &compute->slots;
 	run->pind = execute.pind;
-	run->sets = &compute->sets;
 	info = &run->loaded->info;
-	if (resolve(run, &execute, memory, &count, refusal)) {
+	if (execute_resolve(run, &execute, memory, &count, refusal)) {
 		return -1;
 	}
 	descriptors = execute.ranges * sizeof(struct nvme_memory_range);
@@ -122,29 +120,6 @@ prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *re
 		run->output.size = memory[1].length;
 		run->output.used = sizeof(struct csd_result) + info->state_bytes;
 	}
-	for (; run->range_count + 2 < count; run->range_count++) {
-		run->ranges[run->range_count] = memory[run->range_count + 2];
-	}
-	run->answer = answer;
-	return csd_run_find_copies(run, refusal);
-}
-
-int
-csd_execute(struct csd_compute *compute, struct spdk_nvmf_request *req)
-{
-	struct csd_run *run = csd_run_create(req);
-	struct csd_refusal refusal;
-
-	if (run == NULL) {
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	if (prepare(compute, run, &refusal)) {
-		csd_run_discard(run);
-		return csd_complete(req, refusal.status_code_type, refusal.status_code);
-	}
-	if (csd_channel_submit(compute, run) != 0) {
-		csd_run_discard(run);
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+	run->answer = execute_answer;
+	return csd_run_take_ranges(run, memory, count, refusal);
 }

@@ -13,33 +13,34 @@
 #define INVALID_LOG_PAGE 0x09	/* Command Specific */
 
 static int
-invalid_field(struct spdk_nvmf_request *req)
+get_log_page_invalid_field(struct spdk_nvmf_request *req)
 {
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
 }
 
 /* The buffer is zeroed already. */
 static int
-send_part(struct spdk_nvmf_request *req, const struct csd_log_part *part, const void *page, size_t page_bytes)
+get_log_page_send_part(struct spdk_nvmf_request *req, const struct csd_log_part *part, const void *page,
+		       size_t page_bytes)
 {
 	uint64_t bytes;
 
 	if (!csd_log_available(part, page_bytes, &bytes)) {
-		return invalid_field(req);
+		return get_log_page_invalid_field(req);
 	}
 	csd_data_to_host(req, 0, (const uint8_t *)page + part->offset, (uint32_t)bytes);
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_SUCCESS);
 }
 
 static int
-effects_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t csi)
+get_log_page_effects_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t csi)
 {
 	struct csd_effects effects = {};
 
 	if (!csd_effects_fill(csi, &effects)) {
-		return invalid_field(req);
+		return get_log_page_invalid_field(req);
 	}
-	return send_part(req, part, &effects, sizeof(effects));
+	return get_log_page_send_part(req, part, &effects, sizeof(effects));
 }
 
 /* The namespaces of the subsystem, by their NSIDs. NULL: no memory. */
@@ -87,7 +88,7 @@ csd_get_log_page_reachability(struct spdk_nvmf_request *req, const struct csd_lo
 		rc = csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	} else {
 		page->changes = csd_changes_count(spdk_nvmf_subsystem_get_nqn(subsystem), lid, whole, whole_bytes);
-		rc = send_part(req, part, page, page_bytes);
+		rc = get_log_page_send_part(req, part, page, page_bytes);
 	}
 	free(whole);
 	free(page);
@@ -102,15 +103,15 @@ csd_get_log_page_controller(struct spdk_nvmf_request *req, const struct csd_log_
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 
 	if (cmd->nsid != 0 && cmd->nsid != SPDK_NVME_GLOBAL_NS_TAG) {
-		return invalid_field(req);
+		return get_log_page_invalid_field(req);
 	}
 	switch (lid) {
 	case NVME_LOG_SUPPORTED_PAGES:
-		return send_part(req, part, csd_supported_logs, sizeof(csd_supported_logs));
+		return get_log_page_send_part(req, part, csd_supported_logs, sizeof(csd_supported_logs));
 	case NVME_LOG_FEATURES:
-		return send_part(req, part, csd_supported_features, sizeof(csd_supported_features));
+		return get_log_page_send_part(req, part, csd_supported_features, sizeof(csd_supported_features));
 	case NVME_LOG_COMMANDS_AND_EFFECTS:
-		return effects_log(req, part, cmd->cdw14 >> 24);
+		return get_log_page_effects_log(req, part, cmd->cdw14 >> 24);
 	default:
 		return csd_get_log_page_reachability(req, part, lid, cmd->cdw10 & NVME_REACHABILITY_ONLY);
 	}
@@ -126,7 +127,7 @@ csd_get_log_page_may(struct spdk_nvmf_request *req, uint8_t lid)
 }
 
 static int
-namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid)
+get_log_page_namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, uint8_t lid)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	struct csd_namespace *ns = csd_namespace_in_request(req, cmd->nsid);
@@ -148,7 +149,7 @@ namespace_log(struct spdk_nvmf_request *req, const struct csd_log_part *part, ui
 		return page_bytes == 0 ? csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, INVALID_LOG_PAGE) :
 		       csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
-	rc = send_part(req, part, page, page_bytes);
+	rc = get_log_page_send_part(req, part, page, page_bytes);
 	free(page);
 	return rc;
 }
@@ -181,13 +182,13 @@ csd_get_log_page(struct spdk_nvmf_request *req)
 	case CSD_LOG_PROGRAM_REASON:
 	case CSD_LOG_PROGRAM_STATISTICS:
 	case CSD_LOG_PROGRAM_FAULT:
-		send = namespace_log;
+		send = get_log_page_namespace_log;
 		break;
 	default:
 		return -1;
 	}
 	if (!csd_log_parse(dwords, &part)) {
-		return invalid_field(req);
+		return get_log_page_invalid_field(req);
 	}
 	if (part.bytes != csd_data_bytes(req)) {
 		return csd_complete_wrong_length(req);

@@ -49,31 +49,31 @@ SPDK_STATIC_ASSERT(sizeof(struct namespace_independent) == 4096, "CNS 08h");
 static const enum nvme_csd_csi g_command_sets[] = { NVME_CSI_NVM, NVME_CSI_SLM, NVME_CSI_COMPUTE };
 
 static int
-invalid_field(struct spdk_nvmf_request *req)
+identify_invalid_field(struct spdk_nvmf_request *req)
 {
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_FIELD);
 }
 
 static int
-success(struct spdk_nvmf_request *req)
+identify_success(struct spdk_nvmf_request *req)
 {
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_SUCCESS);
 }
 
 static int
-invalid_namespace(struct spdk_nvmf_request *req)
+identify_invalid_namespace(struct spdk_nvmf_request *req)
 {
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INVALID_NAMESPACE_OR_FORMAT);
 }
 
 static int
-invalid_command_set(struct spdk_nvmf_request *req)
+identify_invalid_command_set(struct spdk_nvmf_request *req)
 {
 	return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, INVALID_IO_COMMAND_SET);
 }
 
 static bool
-command_set_known(uint8_t csi)
+identify_command_set_known(uint8_t csi)
 {
 	size_t i;
 
@@ -87,7 +87,7 @@ command_set_known(uint8_t csi)
 
 /* NULL: no namespace has this NSID. */
 static struct spdk_bdev *
-bdev_in_request(struct spdk_nvmf_request *req, uint32_t nsid)
+identify_bdev_in_request(struct spdk_nvmf_request *req, uint32_t nsid)
 {
 	struct spdk_bdev *bdev;
 	struct spdk_bdev_desc *desc;
@@ -123,7 +123,7 @@ identify_controller(struct spdk_nvmf_request *req, struct spdk_nvme_ctrlr_data *
 	oaes |= OAES_REACHABILITY;
 	memcpy(&data->oaes, &oaes, sizeof(oaes));
 	((uint8_t *)data)[CRCAP] = CRCAP_SUPPORTED | CRCAP_GROUPS_DO_NOT_CHANGE;
-	return success(req);
+	return identify_success(req);
 }
 
 /* CNS 00h */
@@ -134,11 +134,11 @@ csd_identify_nvm_namespace(struct spdk_nvmf_request *req, uint32_t nsid)
 		return -1;
 	}
 	return spdk_nvmf_ctrlr_get_command_sets(spdk_nvmf_request_get_ctrlr(req)) == ALL_COMMAND_SETS ?
-	       invalid_command_set(req) : success(req);
+	       identify_invalid_command_set(req) : identify_success(req);
 }
 
 static uint8_t *
-add_descriptor(uint8_t *at, uint8_t type, const void *id, uint8_t bytes)
+identify_add_descriptor(uint8_t *at, uint8_t type, const void *id, uint8_t bytes)
 {
 	struct spdk_nvme_ns_id_desc *descriptor = (struct spdk_nvme_ns_id_desc *)at;
 
@@ -156,51 +156,51 @@ static int
 identify_descriptors(struct spdk_nvmf_request *req, uint32_t nsid, uint8_t *data)
 {
 	struct spdk_nvmf_subsystem *subsystem = spdk_nvmf_request_get_subsystem(req);
-	struct spdk_bdev *bdev = bdev_in_request(req, nsid);
+	struct spdk_bdev *bdev = identify_bdev_in_request(req, nsid);
 	struct spdk_nvmf_ns_opts options;
 	uint8_t csi;
 
 	if (bdev == NULL) {
-		return invalid_namespace(req);
+		return identify_invalid_namespace(req);
 	}
 	spdk_nvmf_ns_get_opts(spdk_nvmf_subsystem_get_ns(subsystem, nsid), &options, sizeof(options));
 	csi = csd_command_set_of(bdev);
-	data = add_descriptor(data, SPDK_NVME_NIDT_EUI64, options.eui64, sizeof(options.eui64));
-	data = add_descriptor(data, SPDK_NVME_NIDT_NGUID, options.nguid, sizeof(options.nguid));
-	data = add_descriptor(data, SPDK_NVME_NIDT_UUID, &options.uuid, sizeof(options.uuid));
-	add_descriptor(data, DESCRIPTOR_CSI, &csi, sizeof(csi));
-	return success(req);
+	data = identify_add_descriptor(data, SPDK_NVME_NIDT_EUI64, options.eui64, sizeof(options.eui64));
+	data = identify_add_descriptor(data, SPDK_NVME_NIDT_NGUID, options.nguid, sizeof(options.nguid));
+	data = identify_add_descriptor(data, SPDK_NVME_NIDT_UUID, &options.uuid, sizeof(options.uuid));
+	identify_add_descriptor(data, DESCRIPTOR_CSI, &csi, sizeof(csi));
+	return identify_success(req);
 }
 
 /* CNS 05h; zeros for an inactive namespace, and for NVM (no protection formats of its extended structure) */
 static int
 identify_namespace(struct spdk_nvmf_request *req, uint32_t nsid, uint8_t csi, void *data)
 {
-	struct spdk_bdev *bdev = bdev_in_request(req, nsid);
+	struct spdk_bdev *bdev = identify_bdev_in_request(req, nsid);
 	struct csd_namespace *ns;
 
 	if (!csd_nsid_is_valid(req, nsid)) {
-		return invalid_namespace(req);
+		return identify_invalid_namespace(req);
 	}
-	if (!command_set_known(csi)) {
-		return invalid_field(req);
+	if (!identify_command_set_known(csi)) {
+		return identify_invalid_field(req);
 	}
 	if (bdev == NULL) {
-		return success(req);
+		return identify_success(req);
 	}
 	if (csd_command_set_of(bdev) != csi) {
-		return invalid_field(req);
+		return identify_invalid_field(req);
 	}
 	ns = csd_namespace_of(bdev);
 	if (ns != NULL) {
 		ns->ops->identify_namespace(ns, data);
 	}
-	return success(req);
+	return identify_success(req);
 }
 
 /* The first namespace of a command set with an NSID above `above`; *nsid is its NSID. */
 static struct spdk_bdev *
-next_of_command_set(struct spdk_nvmf_request *req, uint8_t csi, uint32_t above, uint32_t *nsid)
+identify_next_of_command_set(struct spdk_nvmf_request *req, uint8_t csi, uint32_t above, uint32_t *nsid)
 {
 	struct spdk_nvmf_subsystem *subsystem = spdk_nvmf_request_get_subsystem(req);
 	struct spdk_nvmf_ns *ns;
@@ -219,7 +219,7 @@ next_of_command_set(struct spdk_nvmf_request *req, uint8_t csi, uint32_t above, 
 
 /* The largest namespace that can deallocate: a Dataset Management command names no more blocks than it has. */
 static uint64_t
-dataset_management_limit(struct spdk_nvmf_subsystem *subsystem)
+identify_dataset_management_limit(struct spdk_nvmf_subsystem *subsystem)
 {
 	struct spdk_nvmf_ns *ns;
 	uint64_t limit = 0;
@@ -244,19 +244,19 @@ identify_controller_of_set(struct spdk_nvmf_request *req, uint8_t csi, uint8_t *
 	struct csd_namespace *ns;
 	uint32_t nsid;
 
-	if (!command_set_known(csi)) {
-		return invalid_field(req);
+	if (!identify_command_set_known(csi)) {
+		return identify_invalid_field(req);
 	}
 	if (csi == NVME_CSI_NVM) {
-		limit = dataset_management_limit(spdk_nvmf_request_get_subsystem(req));
+		limit = identify_dataset_management_limit(spdk_nvmf_request_get_subsystem(req));
 		memcpy(data + DMSL, &limit, sizeof(limit));
 	}
-	bdev = next_of_command_set(req, csi, 0, &nsid);
+	bdev = identify_next_of_command_set(req, csi, 0, &nsid);
 	ns = bdev != NULL ? csd_namespace_of(bdev) : NULL;
 	if (ns != NULL) {
 		ns->ops->identify_controller(ns, data);
 	}
-	return success(req);
+	return identify_success(req);
 }
 
 /* CNS 07h */
@@ -266,18 +266,18 @@ identify_active_list(struct spdk_nvmf_request *req, uint32_t above, uint8_t csi,
 	size_t count;
 
 	if (above >= 0xfffffffe) {
-		return invalid_namespace(req);
+		return identify_invalid_namespace(req);
 	}
-	if (!command_set_known(csi)) {
-		return invalid_field(req);
+	if (!identify_command_set_known(csi)) {
+		return identify_invalid_field(req);
 	}
 	for (count = 0; count < 1024; count++) {
-		if (next_of_command_set(req, csi, above, &above) == NULL) {
+		if (identify_next_of_command_set(req, csi, above, &above) == NULL) {
 			break;
 		}
 		list[count] = above;
 	}
-	return success(req);
+	return identify_success(req);
 }
 
 /* CNS 08h */
@@ -285,13 +285,13 @@ static int
 identify_namespace_independent(struct spdk_nvmf_request *req, uint32_t nsid, struct namespace_independent *data)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
-	struct spdk_bdev *bdev = bdev_in_request(req, nsid);
+	struct spdk_bdev *bdev = identify_bdev_in_request(req, nsid);
 
 	if (!csd_nsid_is_valid(req, nsid)) {
-		return invalid_namespace(req);
+		return identify_invalid_namespace(req);
 	}
 	if (bdev == NULL) {
-		return success(req);
+		return identify_success(req);
 	}
 	if (csd_namespace_of(bdev) == NULL) {
 		struct spdk_nvme_ns_data nvm = {};
@@ -305,7 +305,7 @@ identify_namespace_independent(struct spdk_nvmf_request *req, uint32_t nsid, str
 	data->nmic = 1;	/* every controller of the subsystem has it */
 	data->nstat = NSTAT_READY;
 	data->rgrpid = csd_reachability_group(csd_command_set_of(bdev));
-	return success(req);
+	return identify_success(req);
 }
 
 /* CNS 1Ch: one combination, with every command set */
@@ -315,12 +315,12 @@ identify_command_sets(struct spdk_nvmf_request *req, uint16_t cntid, uint64_t *c
 	size_t i;
 
 	if (cntid != 0xffff && cntid != spdk_nvmf_ctrlr_get_id(spdk_nvmf_request_get_ctrlr(req))) {
-		return invalid_field(req);
+		return identify_invalid_field(req);
 	}
 	for (i = 0; i < SPDK_COUNTOF(g_command_sets); i++) {
 		combinations[0] |= 1ull << g_command_sets[i];
 	}
-	return success(req);
+	return identify_success(req);
 }
 
 int

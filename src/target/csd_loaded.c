@@ -39,7 +39,8 @@ loaded_describe(struct csd_loaded *loaded, const struct csd_object *object)
 
 /* `bytes`: as csd_object_read() takes them. */
 static int
-loaded_compile(struct csd_loaded *loaded, const void *bytes, size_t length, const bool *unwanted, char reason[CSD_REASON_BYTES])
+loaded_compile(struct csd_loaded *loaded, const void *bytes, size_t length, const bool *cancelled,
+	       char reason[CSD_REASON_BYTES])
 {
 	struct csd_object *object = calloc(1, sizeof(*object));
 	int rc = object == NULL ? -ENOMEM : csd_object_read(bytes, length, object, reason);
@@ -56,7 +57,8 @@ loaded_compile(struct csd_loaded *loaded, const void *bytes, size_t length, cons
 	if (rc == 0 && !csd_policy_takes(&loaded->proof, reason)) {
 		rc = -EINVAL;
 	}
-	if (rc == 0 && csd_workers_compile(bytes, length, unwanted, &loaded->blob, &loaded->header, reason) != CSD_BLOB_READY) {
+	if (rc == 0 &&
+	    csd_workers_compile(bytes, length, cancelled, &loaded->blob, &loaded->header, reason) != CSD_BLOB_READY) {
 		rc = -EINVAL;
 	}
 	if (rc == 0) {
@@ -70,7 +72,7 @@ loaded_compile(struct csd_loaded *loaded, const void *bytes, size_t length, cons
 }
 
 static int
-loaded_compile_bare(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
+loaded_compile_bare(struct csd_loaded *loaded, const bool *cancelled, char reason[CSD_REASON_BYTES])
 {
 	const struct csd_load_options *options = &loaded->options;
 	uint32_t record_bytes = options->record_bytes != 0 ? options->record_bytes : 64;
@@ -93,7 +95,7 @@ loaded_compile_bare(struct csd_loaded *loaded, const bool *unwanted, char reason
 	}
 	memcpy(bytes, &bare, sizeof(bare));
 	memcpy(bytes + sizeof(bare), loaded->bytes, loaded->length);
-	rc = loaded_compile(loaded, bytes, length, unwanted, reason);
+	rc = loaded_compile(loaded, bytes, length, cancelled, reason);
 	free(bytes);
 	return rc;
 }
@@ -135,16 +137,16 @@ loaded_free(struct csd_loaded *loaded)
 }
 
 static int
-loaded_load(struct csd_loaded *loaded, const bool *unwanted, char reason[CSD_REASON_BYTES])
+loaded_load(struct csd_loaded *loaded, const bool *cancelled, char reason[CSD_REASON_BYTES])
 {
 	if (loaded->length >= SELFMAG && memcmp(loaded->bytes, ELFMAG, SELFMAG) == 0) {
-		return loaded_compile(loaded, loaded->bytes, loaded->length, unwanted, reason);
+		return loaded_compile(loaded, loaded->bytes, loaded->length, cancelled, reason);
 	}
-	return loaded_compile_bare(loaded, unwanted, reason);
+	return loaded_compile_bare(loaded, cancelled, reason);
 }
 
 struct csd_loaded *
-csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options, const bool *unwanted,
+csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options, const bool *cancelled,
 		  char reason[CSD_REASON_BYTES])
 {
 	struct csd_loaded *loaded = calloc(1, sizeof(*loaded));
@@ -161,7 +163,7 @@ csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options
 	loaded->options = *options;
 	if (EVP_Digest(bytes, length, loaded->sha256, NULL, EVP_sha256(), NULL) != 1) {
 		snprintf(reason, CSD_REASON_BYTES, "libcrypto has no SHA-256");
-	} else if (loaded_load(loaded, unwanted, reason) == 0) {
+	} else if (loaded_load(loaded, cancelled, reason) == 0) {
 		return loaded;
 	} else if (reason[0] == '\0') {
 		snprintf(reason, CSD_REASON_BYTES, "no memory for the program");

@@ -52,10 +52,10 @@ struct csd_loaded {
 
 /*
  * Checks, verifies and compiles; takes over `bytes` (of malloc) in any case. NULL: refused, or no memory, and `reason` says
- * why. May take as long as a compiler may: not on a reactor. *unwanted becomes true: a compiler is ended.
+ * why. May take as long as a compiler may: not on a reactor. *cancelled becomes true: a compiler is ended.
  */
 struct csd_loaded *csd_loaded_create(uint8_t *bytes, uint32_t length, const struct csd_load_options *options,
-				     const bool *unwanted, char reason[CSD_REASON_BYTES]);
+				     const bool *cancelled, char reason[CSD_REASON_BYTES]);
 
 /*
  * In words, for a log: "instruction 12 of csd/record, in above: above.bpf.c:16: return reading->value > limit". An

@@ -12,7 +12,7 @@
 static TAILQ_HEAD(, csd_namespace) g_namespaces = TAILQ_HEAD_INITIALIZER(g_namespaces);
 
 static int
-module_channel_create(void *io_device, void *ctx)
+namespace_module_channel_create(void *io_device, void *ctx)
 {
 	(void)io_device;
 	(void)ctx;
@@ -20,7 +20,7 @@ module_channel_create(void *io_device, void *ctx)
 }
 
 static void
-module_channel_destroy(void *io_device, void *ctx)
+namespace_module_channel_destroy(void *io_device, void *ctx)
 {
 	(void)io_device;
 	(void)ctx;
@@ -28,16 +28,17 @@ module_channel_destroy(void *io_device, void *ctx)
 
 /* The io_device of namespaces that keep nothing per thread. */
 static int
-module_init(void)
+namespace_module_init(void)
 {
-	spdk_io_device_register(&g_namespaces, module_channel_create, module_channel_destroy, 0, "csd");
+	spdk_io_device_register(&g_namespaces, namespace_module_channel_create, namespace_module_channel_destroy, 0,
+				"csd");
 	csd_work_init();
 	csd_workers_init();
 	return 0;
 }
 
 static void
-module_fini(void)
+namespace_module_fini(void)
 {
 	csd_workers_fini();
 	csd_work_fini();
@@ -46,15 +47,15 @@ module_fini(void)
 
 static struct spdk_bdev_module g_module = {
 	.name = "csd",
-	.module_init = module_init,
-	.module_fini = module_fini,
+	.module_init = namespace_module_init,
+	.module_fini = namespace_module_fini,
 	.config_json = csd_rights_write_config,
 };
 
 SPDK_BDEV_MODULE_REGISTER(csd, &g_module)
 
 static int
-bdev_destruct(void *ctx)
+namespace_bdev_destruct(void *ctx)
 {
 	struct csd_namespace *ns = ctx;
 
@@ -64,14 +65,14 @@ bdev_destruct(void *ctx)
 
 /* Their commands never come as block I/O. */
 static void
-bdev_submit_request(struct spdk_io_channel *channel, struct spdk_bdev_io *bdev_io)
+namespace_bdev_submit_request(struct spdk_io_channel *channel, struct spdk_bdev_io *bdev_io)
 {
 	(void)channel;
 	spdk_bdev_io_complete(bdev_io, SPDK_BDEV_IO_STATUS_FAILED);
 }
 
 static bool
-bdev_io_type_supported(void *ctx, enum spdk_bdev_io_type type)
+namespace_bdev_io_type_supported(void *ctx, enum spdk_bdev_io_type type)
 {
 	(void)ctx;
 	(void)type;
@@ -79,7 +80,7 @@ bdev_io_type_supported(void *ctx, enum spdk_bdev_io_type type)
 }
 
 static struct spdk_io_channel *
-bdev_get_io_channel(void *ctx)
+namespace_bdev_get_io_channel(void *ctx)
 {
 	struct csd_namespace *ns = ctx;
 
@@ -87,7 +88,7 @@ bdev_get_io_channel(void *ctx)
 }
 
 static int
-bdev_dump_info(void *ctx, struct spdk_json_write_ctx *w)
+namespace_bdev_dump_info(void *ctx, struct spdk_json_write_ctx *w)
 {
 	struct csd_namespace *ns = ctx;
 
@@ -96,7 +97,7 @@ bdev_dump_info(void *ctx, struct spdk_json_write_ctx *w)
 }
 
 static void
-bdev_write_config(struct spdk_bdev *bdev, struct spdk_json_write_ctx *w)
+namespace_bdev_write_config(struct spdk_bdev *bdev, struct spdk_json_write_ctx *w)
 {
 	struct csd_namespace *ns = csd_namespace_of(bdev);
 
@@ -104,12 +105,12 @@ bdev_write_config(struct spdk_bdev *bdev, struct spdk_json_write_ctx *w)
 }
 
 static const struct spdk_bdev_fn_table g_functions = {
-	.destruct = bdev_destruct,
-	.submit_request = bdev_submit_request,
-	.io_type_supported = bdev_io_type_supported,
-	.get_io_channel = bdev_get_io_channel,
-	.dump_info_json = bdev_dump_info,
-	.write_config_json = bdev_write_config,
+	.destruct = namespace_bdev_destruct,
+	.submit_request = namespace_bdev_submit_request,
+	.io_type_supported = namespace_bdev_io_type_supported,
+	.get_io_channel = namespace_bdev_get_io_channel,
+	.dump_info_json = namespace_bdev_dump_info,
+	.write_config_json = namespace_bdev_write_config,
 };
 
 const struct spdk_bdev_module *

@@ -104,10 +104,10 @@ void csd_data_zero(struct spdk_nvmf_request *req, uint32_t offset, uint32_t byte
 /*
  * True while somebody waits for the request: its connection is up and its subsystem is neither being paused (for any
  * change of its namespaces or listeners) nor stopped. A long command looks at it in every slice, on the request's
- * thread, and ends with csd_send_unwanted() when it is false: SPDK waits for it, without a limit.
+ * thread, and ends with csd_send_interrupted() when it is false: SPDK waits for it, without a limit.
  */
 bool csd_request_wanted(struct spdk_nvmf_request *req);
-void csd_send_unwanted(struct spdk_nvmf_request *req);	/* Command Interrupted: the host may send it again */
+void csd_send_interrupted(struct spdk_nvmf_request *req);	/* Command Interrupted: the host may send it again */
 
 /* The bdev module of all namespaces. */
 const struct spdk_bdev_module *csd_namespace_module(void);

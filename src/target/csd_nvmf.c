@@ -8,7 +8,7 @@
 #define COMBINATION_REJECTED		0x2b
 
 static int
-process_io(struct spdk_nvmf_request *req)
+nvmf_process_io(struct spdk_nvmf_request *req)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	struct csd_namespace *ns = csd_namespace_in_request(req, cmd->nsid);
@@ -21,7 +21,7 @@ process_io(struct spdk_nvmf_request *req)
 
 /* SPDK has set "not aborted" in the Abort command's CDW0, and completes it. */
 static int
-process_abort(struct spdk_nvmf_request *req)
+nvmf_process_abort(struct spdk_nvmf_request *req)
 {
 	struct spdk_nvmf_request *req_to_abort = spdk_nvmf_request_get_req_to_abort(req);
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req_to_abort);
@@ -34,7 +34,7 @@ process_abort(struct spdk_nvmf_request *req)
 }
 
 static int
-process_admin(struct spdk_nvmf_request *req)
+nvmf_process_admin(struct spdk_nvmf_request *req)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	struct csd_namespace *ns = csd_namespace_in_request(req, cmd->nsid);
@@ -50,7 +50,7 @@ process_admin(struct spdk_nvmf_request *req)
 
 /* There is one combination of command sets, number 0, with all of them. */
 static int
-process_features(struct spdk_nvmf_request *req)
+nvmf_process_features(struct spdk_nvmf_request *req)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 
@@ -66,13 +66,13 @@ process_features(struct spdk_nvmf_request *req)
 void
 csd_nvmf_register(void)
 {
-	spdk_nvmf_set_custom_namespaces(csd_namespace_module(), process_io, process_abort);
+	spdk_nvmf_set_custom_namespaces(csd_namespace_module(), nvmf_process_io, nvmf_process_abort);
 	spdk_nvmf_set_ctrlr_gone_hdlr(csd_compute_controller_gone);
 	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_IDENTIFY, csd_identify);
 	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_GET_LOG_PAGE, csd_get_log_page);
-	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_GET_FEATURES, process_features);
-	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_SET_FEATURES, process_features);
-	spdk_nvmf_set_custom_admin_cmd_hdlr(NVME_LOAD_PROGRAM, process_admin);
-	spdk_nvmf_set_custom_admin_cmd_hdlr(NVME_PROGRAM_ACTIVATION, process_admin);
-	spdk_nvmf_set_custom_admin_cmd_hdlr(NVME_MEMORY_RANGE_SET, process_admin);
+	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_GET_FEATURES, nvmf_process_features);
+	spdk_nvmf_set_custom_admin_cmd_hdlr(SPDK_NVME_OPC_SET_FEATURES, nvmf_process_features);
+	spdk_nvmf_set_custom_admin_cmd_hdlr(NVME_LOAD_PROGRAM, nvmf_process_admin);
+	spdk_nvmf_set_custom_admin_cmd_hdlr(NVME_PROGRAM_ACTIVATION, nvmf_process_admin);
+	spdk_nvmf_set_custom_admin_cmd_hdlr(NVME_MEMORY_RANGE_SET, nvmf_process_admin);
 }

@@ -5,7 +5,7 @@
 
 /* The piece with this byte, and how much of it follows from there. */
 static uint8_t *
-locate(const struct csd_output *output, uint64_t offset, uint64_t *left)
+output_locate(const struct csd_output *output, uint64_t offset, uint64_t *left)
 {
 	int i;
 
@@ -28,7 +28,7 @@ csd_output_write(struct csd_output *output, uint64_t offset, const void *bytes, 
 	uint8_t *to;
 
 	for (; length > 0; from += left, offset += left, length -= left) {
-		to = locate(output, offset, &left);
+		to = output_locate(output, offset, &left);
 		if (to == NULL) {
 			return;	/* behind the end */
 		}

@@ -3,31 +3,11 @@
 #include "csd_compute_private.h"
 #include "csd_emit.h"
 #include "csd_policy.h"
+#include "csd_rpc.h"
 #include "csd_workers.h"
 
 #include "spdk/base64.h"
-#include "spdk/rpc.h"
 #include "spdk/util.h"
-
-static struct csd_compute *
-find(struct spdk_jsonrpc_request *request, const char *name)
-{
-	struct csd_compute *compute = csd_compute_by_name(name);
-
-	if (compute == NULL) {
-		spdk_jsonrpc_send_error_response_fmt(request, -ENODEV, "no compute namespace is named %s", name);
-	}
-	return compute;
-}
-
-static void
-send_true(struct spdk_jsonrpc_request *request)
-{
-	struct spdk_json_write_ctx *w = spdk_jsonrpc_begin_result(request);
-
-	spdk_json_write_bool(w, true);
-	spdk_jsonrpc_end_result(request, w);
-}
 
 /* ---- load ---- */
 
@@ -44,7 +24,7 @@ struct load {
 };
 
 static int
-decode_pid(const struct spdk_json_val *value, void *out)
+program_rpc_decode_pid(const struct spdk_json_val *value, void *out)
 {
 	uint64_t **pid = out;
 
@@ -58,7 +38,7 @@ static const struct spdk_json_object_decoder g_load[] = {
 	{ "pind", offsetof(struct load, pind), spdk_json_decode_uint16, false },
 	{ "program", offsetof(struct load, program), spdk_json_decode_string, false },
 	{ "program_type", offsetof(struct load, program_type), spdk_json_decode_uint16, true },
-	{ "pid", offsetof(struct load, pid), decode_pid, true },
+	{ "pid", offsetof(struct load, pid), program_rpc_decode_pid, true },
 	{ "record_bytes", offsetof(struct load, options.record_bytes), spdk_json_decode_uint32, true },
 	{ "stride_bytes", offsetof(struct load, options.stride_bytes), spdk_json_decode_uint32, true },
 	{ "state_bytes", offsetof(struct load, options.state_bytes), spdk_json_decode_uint32, true },
@@ -73,20 +53,20 @@ static const char g_load_expected[] =
 	"stride_bytes, state_bytes (numbers), emit (record, offset or nothing); for a piece of a program: offset, size (numbers)";
 
 static void
-loaded(void *ctx, int rc, const struct csd_refusal *refusal)
+program_rpc_loaded(void *ctx, int rc, const struct csd_refusal *refusal)
 {
 	struct spdk_jsonrpc_request *request = ctx;
 
 	if (rc == 0) {
-		send_true(request);
+		csd_rpc_send_true(request);
 	} else {
 		spdk_jsonrpc_send_error_response(request, -EINVAL, refusal->why);
 	}
 }
 
 static void
-load_bytes(struct spdk_jsonrpc_request *request, struct load *asked, struct csd_compute *compute, void *bytes,
-	   size_t length)
+program_rpc_load_bytes(struct spdk_jsonrpc_request *request, struct load *asked, struct csd_compute *compute,
+		       void *bytes, size_t length)
 {
 	struct iovec iov = { .iov_base = bytes, .iov_len = length };
 	struct csd_chunk chunk = {
@@ -102,22 +82,22 @@ load_bytes(struct spdk_jsonrpc_request *request, struct load *asked, struct csd_
 		.owner = compute,
 		.options = asked->options,
 	};
-	const struct csd_load_asker asker = {.host_nqn = "", .done = loaded, .ctx = request};
+	const struct csd_load_asker asker = {.host_nqn = "", .done = program_rpc_loaded, .ctx = request};
 	struct csd_refusal refusal;
 	int rc;
 
 	rc = csd_compute_load(compute, &chunk, &asker, &refusal);
 	if (rc == 0) {
-		send_true(request);
+		csd_rpc_send_true(request);
 	} else if (rc < 0) {
 		spdk_jsonrpc_send_error_response(request, -EINVAL, refusal.why);
 	}
 }
 
 static void
-load(struct spdk_jsonrpc_request *request, struct load *asked)
+program_rpc_load(struct spdk_jsonrpc_request *request, struct load *asked)
 {
-	struct csd_compute *compute = find(request, asked->name);
+	struct csd_compute *compute = csd_rpc_find_compute(request, asked->name);
 	size_t length = 0;
 	uint8_t *bytes;
 
@@ -125,44 +105,43 @@ load(struct spdk_jsonrpc_request *request, struct load *asked)
 		return;
 	}
 	if (asked->program_type > UINT8_MAX) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, "program_type: give 0 to 255");
+		csd_rpc_refuse(request, "program_type: give 0 to 255");
 		return;
 	}
 	if (asked->emit != NULL && csd_emit_parse(asked->emit, &asked->options.emit) != 0) {
-		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						     "emit is '%s': give record, offset or nothing", asked->emit);
+		csd_rpc_refuse(request, "emit is '%s': give record, offset or nothing", asked->emit);
 		return;
 	}
 	bytes = malloc(spdk_base64_get_decoded_len(strlen(asked->program)) + 1);
 	if (bytes == NULL || spdk_base64_decode(bytes, &length, asked->program) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, "program is no base64");
+		csd_rpc_refuse(request, "program is no base64");
 	} else {
-		load_bytes(request, asked, compute, bytes, length);
+		program_rpc_load_bytes(request, asked, compute, bytes, length);
 	}
 	free(bytes);
 }
 
 static void
-rpc_csd_load_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+program_rpc_load_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct load asked = { .program_type = UINT16_MAX };
 	struct csd_compute *compute;
 
 	if (spdk_json_decode_object(params, g_load, SPDK_COUNTOF(g_load), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_load_expected);
+		csd_rpc_refuse(request, "%s", g_load_expected);
 	} else {
 		compute = csd_compute_by_name(asked.name);
 		if (asked.program_type == UINT16_MAX && compute != NULL) {
 			asked.program_type = compute->options.program_type;
 		}
-		load(request, &asked);
+		program_rpc_load(request, &asked);
 	}
 	free(asked.name);
 	free(asked.program);
 	free(asked.emit);
 	free(asked.pid);
 }
-SPDK_RPC_REGISTER("csd_load_program", rpc_csd_load_program, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_load_program", program_rpc_load_program, SPDK_RPC_RUNTIME)
 
 /* ---- activate, deactivate, unload ---- */
 
@@ -177,53 +156,52 @@ static const struct spdk_json_object_decoder g_slot_name[] = {
 };
 
 static void
-change(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params, enum csd_change what)
+program_rpc_change(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params, enum csd_change what)
 {
 	struct slot_name asked = {};
 	struct csd_compute *compute;
 	struct csd_refusal refusal;
 
 	if (spdk_json_decode_object(params, g_slot_name, SPDK_COUNTOF(g_slot_name), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "expected: name (string), pind (number)");
-	} else if ((compute = find(request, asked.name)) != NULL) {
+		csd_rpc_refuse(request, "expected: name (string), pind (number)");
+	} else if ((compute = csd_rpc_find_compute(request, asked.name)) != NULL) {
 		if (csd_compute_change(compute, what, asked.pind, &refusal)) {
 			/* Whoever asks again tells by the code that it is worth it. */
 			spdk_jsonrpc_send_error_response(request,
 							 refusal.status_code == NVME_SC_PROGRAM_IN_USE ? -EBUSY : -EINVAL,
 							 refusal.why);
 		} else {
-			send_true(request);
+			csd_rpc_send_true(request);
 		}
 	}
 	free(asked.name);
 }
 
 static void
-rpc_csd_activate_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+program_rpc_activate_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
-	change(request, params, CSD_ACTIVATE);
+	program_rpc_change(request, params, CSD_ACTIVATE);
 }
-SPDK_RPC_REGISTER("csd_activate_program", rpc_csd_activate_program, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_activate_program", program_rpc_activate_program, SPDK_RPC_RUNTIME)
 
 static void
-rpc_csd_deactivate_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+program_rpc_deactivate_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
-	change(request, params, CSD_DRAIN);
+	program_rpc_change(request, params, CSD_DRAIN);
 }
-SPDK_RPC_REGISTER("csd_deactivate_program", rpc_csd_deactivate_program, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_deactivate_program", program_rpc_deactivate_program, SPDK_RPC_RUNTIME)
 
 static void
-rpc_csd_unload_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+program_rpc_unload_program(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
-	change(request, params, CSD_UNLOAD);
+	program_rpc_change(request, params, CSD_UNLOAD);
 }
-SPDK_RPC_REGISTER("csd_unload_program", rpc_csd_unload_program, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_unload_program", program_rpc_unload_program, SPDK_RPC_RUNTIME)
 
 /* ---- get ---- */
 
 static const char *
-state_name(enum csd_slot_state state)
+program_rpc_state_name(enum csd_slot_state state)
 {
 	switch (state) {
 	case CSD_SLOT_EMPTY:
@@ -241,7 +219,7 @@ state_name(enum csd_slot_state state)
 }
 
 static void
-write_named_or_null(struct spdk_json_write_ctx *w, const char *name, const char *value)
+program_rpc_write_named_or_null(struct spdk_json_write_ctx *w, const char *name, const char *value)
 {
 	if (value[0] == '\0') {
 		spdk_json_write_named_null(w, name);
@@ -251,7 +229,7 @@ write_named_or_null(struct spdk_json_write_ctx *w, const char *name, const char 
 }
 
 static void
-write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
+program_rpc_write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 {
 	static const struct csd_program_info none = { .kind = "" };
 	const struct csd_program_info *info = program != NULL ? &program->info : &none;
@@ -261,9 +239,9 @@ write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 	for (i = 0; program != NULL && i < CSD_SHA256_BYTES; i++) {
 		snprintf(sha256 + 2 * i, 3, "%02x", program->sha256[i]);
 	}
-	write_named_or_null(w, "sha256", sha256);
-	write_named_or_null(w, "engine", program != NULL ? CSD_LOADED_ENGINE : "");
-	write_named_or_null(w, "kind", info->kind);
+	program_rpc_write_named_or_null(w, "sha256", sha256);
+	program_rpc_write_named_or_null(w, "engine", program != NULL ? CSD_LOADED_ENGINE : "");
+	program_rpc_write_named_or_null(w, "kind", info->kind);
 	spdk_json_write_named_bool(w, "jit", program != NULL);
 	spdk_json_write_named_uint32(w, "record_bytes", info->record_bytes);
 	spdk_json_write_named_uint32(w, "stride_bytes", info->stride_bytes);
@@ -272,13 +250,13 @@ write_info(struct spdk_json_write_ctx *w, const struct csd_loaded *program)
 	spdk_json_write_named_string(w, "emit", csd_emit_name(info->emit));
 	spdk_json_write_named_uint32(w, "instructions", info->instructions);
 	spdk_json_write_named_uint32(w, "jit_bytes", info->code_bytes);
-	write_named_or_null(w, "verdict", program != NULL ? csd_proof_name(program->proof.kind) : "");
-	write_named_or_null(w, "not_proved", program != NULL ? program->proof.words : "");
+	program_rpc_write_named_or_null(w, "verdict", program != NULL ? csd_proof_name(program->proof.kind) : "");
+	program_rpc_write_named_or_null(w, "not_proved", program != NULL ? program->proof.words : "");
 }
 
 /* For an administrator: with the address, which may be data, and with the host. */
 static void
-write_last_fault(struct spdk_json_write_ctx *w, const struct csd_fault *fault)
+program_rpc_write_last_fault(struct spdk_json_write_ctx *w, const struct csd_fault *fault)
 {
 	char text[CSD_FAULT_TEXT_BYTES], address[24];
 	struct tm utc;
@@ -290,8 +268,8 @@ write_last_fault(struct spdk_json_write_ctx *w, const struct csd_fault *fault)
 	spdk_json_write_named_string(w, "text", text);
 	spdk_json_write_named_uint32(w, "signal", fault->signal);
 	snprintf(address, sizeof(address), "%#" PRIx64, fault->address);
-	write_named_or_null(w, "address", fault->signal != 0 ? address : "");
-	write_named_or_null(w, "place", fault->place);
+	program_rpc_write_named_or_null(w, "address", fault->signal != 0 ? address : "");
+	program_rpc_write_named_or_null(w, "place", fault->place);
 	spdk_json_write_named_string(w, "host", fault->host);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &utc));
 	spdk_json_write_named_string(w, "time", text);
@@ -299,28 +277,28 @@ write_last_fault(struct spdk_json_write_ctx *w, const struct csd_fault *fault)
 }
 
 static void
-write_faults(struct spdk_json_write_ctx *w, const struct csd_faults *faults)
+program_rpc_write_faults(struct spdk_json_write_ctx *w, const struct csd_faults *faults)
 {
 	char text[CSD_FAULT_TEXT_BYTES] = "";
 
 	if (faults->deactivated != 0) {
 		csd_faults_explain(faults, true, text);
 	}
-	write_named_or_null(w, "deactivated", text);
+	program_rpc_write_named_or_null(w, "deactivated", text);
 	spdk_json_write_named_uint64(w, "faults", faults->count);
 	if (faults->last.kind == CSD_FAULT_NONE) {
 		spdk_json_write_named_null(w, "last_fault");
 	} else {
-		write_last_fault(w, &faults->last);
+		program_rpc_write_last_fault(w, &faults->last);
 	}
 }
 
 static void
-write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t pind)
+program_rpc_write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t pind)
 {
 	spdk_json_write_object_begin(w);
 	spdk_json_write_named_uint32(w, "pind", pind);
-	spdk_json_write_named_string(w, "state", state_name(slot->state));
+	spdk_json_write_named_string(w, "state", program_rpc_state_name(slot->state));
 	spdk_json_write_named_uint32(w, "bytes", slot->size);
 	if (slot->pit == NVME_PIT_PUID) {
 		spdk_json_write_named_uint64(w, "pid", slot->pid);
@@ -328,15 +306,15 @@ write_slot(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t 
 		spdk_json_write_named_null(w, "pid");
 	}
 	spdk_json_write_named_uint32(w, "program_type", slot->program_type);
-	write_info(w, slot->loaded);
-	write_named_or_null(w, "reason", slot->reason);
-	write_named_or_null(w, "runs_in", slot->loaded == NULL ? "" : "worker");
-	write_faults(w, &slot->faults);
+	program_rpc_write_info(w, slot->loaded);
+	program_rpc_write_named_or_null(w, "reason", slot->reason);
+	program_rpc_write_named_or_null(w, "runs_in", slot->loaded == NULL ? "" : "worker");
+	program_rpc_write_faults(w, &slot->faults);
 	spdk_json_write_object_end(w);
 }
 
 static void
-write_worker_cpus(struct spdk_json_write_ctx *w)
+program_rpc_write_worker_cpus(struct spdk_json_write_ctx *w)
 {
 	const int *cpus;
 	uint32_t count = csd_workers_cpus(&cpus);
@@ -350,7 +328,7 @@ write_worker_cpus(struct spdk_json_write_ctx *w)
 }
 
 static void
-write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
+program_rpc_write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 {
 	const struct csd_compute_options *options = &compute->options;
 	struct csd_slots *slots = &compute->slots;
@@ -367,17 +345,17 @@ write_programs(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 	pthread_mutex_lock(&slots->mutex);
 	for (i = 0; i < options->slots; i++) {
 		if (slots->slot[i].state != CSD_SLOT_EMPTY || slots->slot[i].reason[0] != '\0') {
-			write_slot(w, &slots->slot[i], i);
+			program_rpc_write_slot(w, &slots->slot[i], i);
 		}
 	}
 	pthread_mutex_unlock(&slots->mutex);
 	spdk_json_write_array_end(w);
-	write_worker_cpus(w);
+	program_rpc_write_worker_cpus(w);
 	spdk_json_write_object_end(w);
 }
 
 static void
-write_counters(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t pind)
+program_rpc_write_counters(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint16_t pind)
 {
 	struct csd_statistics_entry entry;
 
@@ -399,7 +377,7 @@ write_counters(struct spdk_json_write_ctx *w, const struct csd_slot *slot, uint1
 }
 
 static void
-write_stats(struct spdk_json_write_ctx *w, struct csd_compute *compute)
+program_rpc_write_stats(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 {
 	struct csd_slots *slots = &compute->slots;
 	uint16_t i;
@@ -410,7 +388,7 @@ write_stats(struct spdk_json_write_ctx *w, struct csd_compute *compute)
 	pthread_mutex_lock(&slots->mutex);
 	for (i = 0; i < slots->options.slots; i++) {
 		if (slots->slot[i].used) {
-			write_counters(w, &slots->slot[i], i);
+			program_rpc_write_counters(w, &slots->slot[i], i);
 		}
 	}
 	pthread_mutex_unlock(&slots->mutex);
@@ -423,17 +401,16 @@ static const struct spdk_json_object_decoder g_name[] = {
 };
 
 static void
-get(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params,
-    void (*write)(struct spdk_json_write_ctx *w, struct csd_compute *compute))
+program_rpc_get(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params,
+		void (*write)(struct spdk_json_write_ctx *w, struct csd_compute *compute))
 {
 	struct csd_compute *compute = NULL;
 	struct spdk_json_write_ctx *w;
 	char *name = NULL;
 
 	if (params != NULL && spdk_json_decode_object(params, g_name, SPDK_COUNTOF(g_name), &name) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "expected: name (string), or nothing");
-	} else if (name == NULL || (compute = find(request, name)) != NULL) {
+		csd_rpc_refuse(request, "expected: name (string), or nothing");
+	} else if (name == NULL || (compute = csd_rpc_find_compute(request, name)) != NULL) {
 		w = spdk_jsonrpc_begin_result(request);
 		spdk_json_write_array_begin(w);
 		if (compute != NULL) {
@@ -450,15 +427,15 @@ get(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params,
 }
 
 static void
-rpc_csd_get_programs(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+program_rpc_get_programs(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
-	get(request, params, write_programs);
+	program_rpc_get(request, params, program_rpc_write_programs);
 }
-SPDK_RPC_REGISTER("csd_get_programs", rpc_csd_get_programs, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_get_programs", program_rpc_get_programs, SPDK_RPC_RUNTIME)
 
 static void
-rpc_csd_get_stats(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+program_rpc_get_stats(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
-	get(request, params, write_stats);
+	program_rpc_get(request, params, program_rpc_write_stats);
 }
-SPDK_RPC_REGISTER("csd_get_stats", rpc_csd_get_stats, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_get_stats", program_rpc_get_stats, SPDK_RPC_RUNTIME)

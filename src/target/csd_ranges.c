@@ -24,8 +24,8 @@ csd_range_sets_fini(struct csd_range_sets *sets)
 }
 
 static int
-resolve_one(struct spdk_nvmf_request *req, const struct nvme_memory_range *range, uint32_t index,
-	    struct csd_range_memory *memory, struct csd_refusal *refusal)
+ranges_resolve_one(struct spdk_nvmf_request *req, const struct nvme_memory_range *range, uint32_t index,
+		   struct csd_range_memory *memory, struct csd_refusal *refusal)
 {
 	struct csd_namespace *ns = csd_namespace_in_request(req, range->nsid);
 	uint64_t size = 0;
@@ -62,7 +62,7 @@ csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_range
 					   count, NVME_CSD_MAX_RANGES);
 	}
 	for (i = 0; i < count; i++) {
-		if (resolve_one(req, &ranges[i], i, &memory[i], refusal)) {
+		if (ranges_resolve_one(req, &ranges[i], i, &memory[i], refusal)) {
 			return -1;
 		}
 		for (j = 0; j < i; j++) {
@@ -78,14 +78,14 @@ csd_ranges_resolve(struct spdk_nvmf_request *req, const struct nvme_memory_range
 
 /* Whether its place is to be had: it is empty, or what its maker left behind. */
 static bool
-csd_range_set_is_free(const struct csd_range_set *set)
+ranges_set_is_free(const struct csd_range_set *set)
 {
 	return set->ranges == 0 || (set->maker == NULL && set->users == 0);
 }
 
 /* Where the next set goes: an empty place, or else the oldest that was left behind. */
 static bool
-csd_range_set_is_better(const struct csd_range_set *set, const struct csd_range_set *than)
+ranges_set_is_better(const struct csd_range_set *set, const struct csd_range_set *than)
 {
 	if (than == NULL || set->ranges == 0) {
 		return than == NULL || than->ranges > 0;
@@ -94,7 +94,7 @@ csd_range_set_is_better(const struct csd_range_set *set, const struct csd_range_
 }
 
 static struct csd_range_set *
-csd_range_sets_place(struct csd_range_sets *sets, const char *host, struct csd_refusal *refusal)
+ranges_place_set(struct csd_range_sets *sets, const char *host, struct csd_refusal *refusal)
 {
 	uint32_t i, of_host = 0, free_places = 0;
 	struct csd_range_set *best = NULL;
@@ -102,12 +102,12 @@ csd_range_sets_place(struct csd_range_sets *sets, const char *host, struct csd_r
 	for (i = 0; i < sets->size; i++) {
 		struct csd_range_set *set = &sets->set[i];
 
-		if (!csd_range_set_is_free(set)) {
+		if (!ranges_set_is_free(set)) {
 			of_host += strcmp(set->host, host) == 0;
 			continue;
 		}
 		free_places++;
-		if (csd_range_set_is_better(set, best)) {
+		if (ranges_set_is_better(set, best)) {
 			best = set;
 		}
 	}
@@ -121,11 +121,11 @@ csd_range_sets_place(struct csd_range_sets *sets, const char *host, struct csd_r
 }
 
 static int
-csd_range_sets_make(struct csd_range_sets *sets, struct spdk_nvmf_request *req,
-		    const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid, struct csd_refusal *refusal)
+ranges_make_set(struct csd_range_sets *sets, struct spdk_nvmf_request *req,
+		const struct nvme_memory_range *ranges, uint32_t count, uint16_t *rsid, struct csd_refusal *refusal)
 {
 	const char *host = spdk_nvmf_request_get_host_nqn(req);
-	struct csd_range_set *set = csd_range_sets_place(sets, host, refusal);
+	struct csd_range_set *set = ranges_place_set(sets, host, refusal);
 
 	if (set == NULL) {
 		return -1;
@@ -166,13 +166,13 @@ csd_range_sets_create(struct csd_range_sets *sets, struct spdk_nvmf_request *req
 		return -1;
 	}
 	pthread_mutex_lock(&sets->mutex);
-	rc = csd_range_sets_make(sets, req, ranges, count, rsid, refusal);
+	rc = ranges_make_set(sets, req, ranges, count, rsid, refusal);
 	pthread_mutex_unlock(&sets->mutex);
 	return rc;
 }
 
 static struct csd_range_set *
-find(struct csd_range_sets *sets, uint16_t rsid, struct csd_refusal *refusal)
+ranges_find(struct csd_range_sets *sets, uint16_t rsid, struct csd_refusal *refusal)
 {
 	if (rsid == 0 || rsid > sets->size || sets->set[rsid - 1].ranges == 0) {
 		csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET_ID, "there is no memory range set %u", rsid);
@@ -188,7 +188,7 @@ csd_range_sets_delete(struct csd_range_sets *sets, uint16_t rsid, struct csd_ref
 	int rc = -1;
 
 	pthread_mutex_lock(&sets->mutex);
-	set = find(sets, rsid, refusal);
+	set = ranges_find(sets, rsid, refusal);
 	if (set != NULL && set->users > 0) {
 		csd_refuse_specific(refusal, NVME_SC_MEMORY_RANGE_SET_IN_USE,
 				    "memory range set %u: %u commands use it", rsid, set->users);
@@ -210,7 +210,7 @@ csd_range_sets_acquire(struct csd_range_sets *sets, struct spdk_nvmf_request *re
 	struct csd_range_set *set;
 
 	pthread_mutex_lock(&sets->mutex);
-	set = find(sets, rsid, refusal);
+	set = ranges_find(sets, rsid, refusal);
 	if (set != NULL) {
 		set->users++;
 		*count = set->ranges;

@@ -9,10 +9,10 @@
 #include "csd_ram.h"
 
 /*
- * Lent memory costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
+ * Zero copy costs nothing, and every change of windows a trip through the thread's messages. Memory that is read into
  * should still be in the second-level cache when the program comes to it.
  */
-#define LENT_BYTES	(4u << 20)
+#define ZERO_COPY_BYTES	(4u << 20)
 #define READ_BYTES	(512u << 10)
 #define PIECES		2
 #define KEPT_ALIGN	4096
@@ -29,9 +29,9 @@ struct piece {
 	uint64_t start;			/* byte in the bdev, of a block */
 	uint64_t length;		/* whole blocks */
 	const uint8_t *bytes;
-	uint8_t *buffer;		/* of our own, where the bdev lends none */
+	uint8_t *buffer;		/* of our own, where the bdev has no zero copy */
 	bool kept;			/* that one is of READ_BYTES, to be used again */
-	struct spdk_bdev_io *lent;
+	struct spdk_bdev_io *zero_copy_io;
 	struct spdk_bdev_io_wait_entry wait;
 };
 
@@ -41,7 +41,7 @@ struct csd_reader {
 	struct spdk_bdev *bdev;
 	uint32_t block_bytes;
 	uint32_t piece_bytes;
-	bool lends;
+	bool zero_copy;
 	bool closing;
 	bool failed;
 	int status_code_type;
@@ -140,7 +140,7 @@ csd_reader_read_ahead(struct csd_reader *reader)
 }
 
 static void
-csd_reader_given_back(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+csd_reader_released(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 {
 	struct piece *piece = ctx;
 
@@ -152,34 +152,34 @@ csd_reader_given_back(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 }
 
 static void
-csd_reader_give_back(struct piece *piece)
+csd_reader_release(struct piece *piece)
 {
-	struct spdk_bdev_io *bdev_io = piece->lent;
+	struct spdk_bdev_io *bdev_io = piece->zero_copy_io;
 
 	if (bdev_io == NULL) {
 		piece->state = PIECE_FREE;
 		return;
 	}
-	piece->lent = NULL;
+	piece->zero_copy_io = NULL;
 	piece->state = PIECE_BUSY;
-	if (spdk_bdev_zcopy_end(bdev_io, false, csd_reader_given_back, piece) != 0) {
-		/* Nothing will come: what was lent is given up with the I/O itself. */
+	if (spdk_bdev_zcopy_end(bdev_io, false, csd_reader_released, piece) != 0) {
+		/* There will be no completion: the buffer is released with the I/O itself. */
 		spdk_bdev_free_io(bdev_io);
 		csd_reader_fail_piece(piece, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
 }
 
 static void
-csd_reader_lent(struct piece *piece, struct spdk_bdev_io *bdev_io)
+csd_reader_zero_copy_done(struct piece *piece, struct spdk_bdev_io *bdev_io)
 {
 	struct iovec *iov;
 	int iovcnt;
 
 	spdk_bdev_io_get_iovec(bdev_io, &iov, &iovcnt);
-	piece->lent = bdev_io;
+	piece->zero_copy_io = bdev_io;
 	piece->bytes = iov[0].iov_base;
 	if (iovcnt != 1 || iov[0].iov_len < piece->length) {
-		/* Not in one piece, as a window has to be: it is no window, and is given back when the reader closes. */
+		/* Not in one piece, as a window has to be: it is no window, and is released when the reader closes. */
 		piece->bytes = NULL;
 		csd_reader_fail(piece->reader, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
@@ -197,8 +197,8 @@ csd_reader_io_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 		spdk_bdev_io_get_nvme_status(bdev_io, &cdw0, &status_code_type, &status_code);
 		csd_reader_fail_piece(piece, status_code_type, status_code);
 		spdk_bdev_free_io(bdev_io);
-	} else if (piece->reader->lends) {
-		csd_reader_lent(piece, bdev_io);
+	} else if (piece->reader->zero_copy) {
+		csd_reader_zero_copy_done(piece, bdev_io);
 	} else {
 		piece->bytes = piece->buffer;
 		piece->state = PIECE_READY;
@@ -215,7 +215,7 @@ csd_reader_start_io(struct piece *piece)
 	uint64_t block = piece->start / reader->block_bytes;
 	uint64_t blocks = piece->length / reader->block_bytes;
 
-	if (reader->lends) {
+	if (reader->zero_copy) {
 		return spdk_bdev_zcopy_start(options->desc, options->channel, block, blocks, true, csd_reader_io_done, piece);
 	}
 	if (piece->buffer == NULL) {
@@ -262,11 +262,11 @@ csd_reader_read_piece(struct piece *piece)
 }
 
 /*
- * Beside csd_ram, of SPDK 20.07's bdevs malloc alone has memory of its own to lend. Those that stand on another one (passthru, split)
- * say that they lend whatever that one is, and then crash if it does not.
+ * Beside csd_ram, of SPDK 20.07's bdevs malloc alone has zero copy. Those that stand on another one (passthru, split) say that they have it
+ * whatever that one is, and then crash if it does not.
  */
 static bool
-csd_reader_bdev_lends(struct spdk_bdev *bdev)
+csd_reader_has_zero_copy(struct spdk_bdev *bdev)
 {
 	return strcmp(bdev->module->name, "malloc") == 0 || csd_ram_shared(bdev) != NULL;
 }
@@ -283,10 +283,10 @@ csd_reader_open(const struct csd_reader_options *options)
 	reader->options = *options;
 	reader->bdev = spdk_bdev_desc_get_bdev(options->desc);
 	reader->block_bytes = spdk_bdev_get_block_size(reader->bdev);
-	reader->lends = csd_reader_bdev_lends(reader->bdev);
+	reader->zero_copy = csd_reader_has_zero_copy(reader->bdev);
 	reader->ahead = options->first;
 	/* Progress is certain only if a piece holds more than what it repeats. */
-	reader->piece_bytes = spdk_max(reader->lends ? LENT_BYTES : READ_BYTES,
+	reader->piece_bytes = spdk_max(reader->zero_copy ? ZERO_COPY_BYTES : READ_BYTES,
 				       2 * (options->record_bytes + 2 * reader->block_bytes));
 	reader->piece_bytes -= reader->piece_bytes % reader->block_bytes;
 	for (i = 0; i < PIECES; i++) {
@@ -320,7 +320,7 @@ csd_reader_advance(struct csd_reader *reader)
 	struct piece *piece = &reader->piece[reader->current];
 
 	reader->current = (reader->current + 1) % PIECES;
-	csd_reader_give_back(piece);
+	csd_reader_release(piece);
 	csd_reader_read_ahead(reader);
 }
 
@@ -341,7 +341,7 @@ csd_reader_close(struct csd_reader *reader)
 	reader->closing = true;
 	for (i = 0; i < PIECES; i++) {
 		if (reader->piece[i].state == PIECE_READY) {
-			csd_reader_give_back(&reader->piece[i]);
+			csd_reader_release(&reader->piece[i]);
 		}
 		busy = busy || reader->piece[i].state == PIECE_BUSY;
 	}

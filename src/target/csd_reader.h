@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * Reads the data namespace for a scan, as a row of windows: contiguous memory that holds a part of the input. Two at a
- * time, so that one is read while the program runs over the other. Where the bdev lends its memory (zcopy) nothing is
+ * time, so that one is read while the program runs over the other. Where the bdev has zero copy nothing is
  * copied.
  *
  * Windows overlap by a little less than a record (and up to a block): so a record that begins in one window and does

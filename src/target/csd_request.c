@@ -35,7 +35,7 @@ csd_nsid_is_valid(struct spdk_nvmf_request *req, uint32_t nsid)
 }
 
 static void
-set_status(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code)
+request_set_status(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code)
 {
 	struct spdk_nvme_cpl *response = spdk_nvmf_request_get_response(req);
 
@@ -44,11 +44,11 @@ set_status(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t stat
 }
 
 static void
-set_value(struct spdk_nvmf_request *req, uint64_t value)
+request_set_value(struct spdk_nvmf_request *req, uint64_t value)
 {
 	struct spdk_nvme_cpl *response = spdk_nvmf_request_get_response(req);
 
-	set_status(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_SUCCESS);
+	request_set_status(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_SUCCESS);
 	response->cdw0 = (uint32_t)value;
 	response->rsvd1 = (uint32_t)(value >> 32);	/* DW1 */
 }
@@ -56,7 +56,7 @@ set_value(struct spdk_nvmf_request *req, uint64_t value)
 int
 csd_complete(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code)
 {
-	set_status(req, status_code_type, status_code);
+	request_set_status(req, status_code_type, status_code);
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_COMPLETE;
 }
 
@@ -70,7 +70,7 @@ csd_complete_no_namespace(struct spdk_nvmf_request *req, uint32_t nsid)
 int
 csd_complete_value(struct spdk_nvmf_request *req, uint64_t value)
 {
-	set_value(req, value);
+	request_set_value(req, value);
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_COMPLETE;
 }
 
@@ -89,14 +89,14 @@ csd_complete_wrong_length(struct spdk_nvmf_request *req)
 void
 csd_send(struct spdk_nvmf_request *req, uint8_t status_code_type, uint8_t status_code)
 {
-	set_status(req, status_code_type, status_code);
+	request_set_status(req, status_code_type, status_code);
 	spdk_nvmf_request_complete(req);
 }
 
 void
 csd_send_value(struct spdk_nvmf_request *req, uint64_t value)
 {
-	set_value(req, value);
+	request_set_value(req, value);
 	spdk_nvmf_request_complete(req);
 }
 
@@ -107,15 +107,15 @@ csd_request_wanted(struct spdk_nvmf_request *req)
 }
 
 void
-csd_send_unwanted(struct spdk_nvmf_request *req)
+csd_send_interrupted(struct spdk_nvmf_request *req)
 {
 	csd_send(req, SPDK_NVME_SCT_GENERIC, COMMAND_INTERRUPTED);
 }
 
 /* Calls `move` for each piece of the request's data in [offset, offset + bytes). */
 static void
-for_each_piece(struct spdk_nvmf_request *req, uint32_t offset, uint32_t bytes,
-	       void (*move)(void *piece, void *other, size_t bytes), void *other)
+request_for_each_piece(struct spdk_nvmf_request *req, uint32_t offset, uint32_t bytes,
+		       void (*move)(void *piece, void *other, size_t bytes), void *other)
 {
 	uint8_t *other_byte = other;
 	uint32_t i;
@@ -139,19 +139,19 @@ for_each_piece(struct spdk_nvmf_request *req, uint32_t offset, uint32_t bytes,
 }
 
 static void
-move_from(void *piece, void *other, size_t bytes)
+request_move_from(void *piece, void *other, size_t bytes)
 {
 	memcpy(other, piece, bytes);
 }
 
 static void
-move_to(void *piece, void *other, size_t bytes)
+request_move_to(void *piece, void *other, size_t bytes)
 {
 	memcpy(piece, other, bytes);
 }
 
 static void
-move_zeros(void *piece, void *other, size_t bytes)
+request_move_zeros(void *piece, void *other, size_t bytes)
 {
 	(void)other;
 	memset(piece, 0, bytes);
@@ -160,17 +160,17 @@ move_zeros(void *piece, void *other, size_t bytes)
 void
 csd_data_from_host(struct spdk_nvmf_request *req, uint32_t offset, void *to, uint32_t bytes)
 {
-	for_each_piece(req, offset, bytes, move_from, to);
+	request_for_each_piece(req, offset, bytes, request_move_from, to);
 }
 
 void
 csd_data_to_host(struct spdk_nvmf_request *req, uint32_t offset, const void *from, uint32_t bytes)
 {
-	for_each_piece(req, offset, bytes, move_to, (void *)from);
+	request_for_each_piece(req, offset, bytes, request_move_to, (void *)from);
 }
 
 void
 csd_data_zero(struct spdk_nvmf_request *req, uint32_t offset, uint32_t bytes)
 {
-	for_each_piece(req, offset, bytes, move_zeros, NULL);
+	request_for_each_piece(req, offset, bytes, request_move_zeros, NULL);
 }

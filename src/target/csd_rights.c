@@ -9,7 +9,7 @@ struct csd_rule {
 	char *nqn;
 	char *host;
 	enum csd_right right;
-	bool told;	/* that it refused */
+	bool logged;	/* that it refused */
 	TAILQ_ENTRY(csd_rule) link;
 };
 
@@ -37,7 +37,7 @@ csd_right_parse(const char *name, enum csd_right *right)
 }
 
 static struct csd_rule *
-csd_rule_find(const char *nqn, const char *host)
+rights_rule_find(const char *nqn, const char *host)
 {
 	struct csd_rule *rule;
 
@@ -50,7 +50,7 @@ csd_rule_find(const char *nqn, const char *host)
 }
 
 static void
-csd_rule_free(struct csd_rule *rule)
+rights_rule_free(struct csd_rule *rule)
 {
 	if (rule != NULL) {
 		free(rule->nqn);
@@ -60,7 +60,7 @@ csd_rule_free(struct csd_rule *rule)
 }
 
 static struct csd_rule *
-csd_rule_new(const char *nqn, const char *host)
+rights_rule_new(const char *nqn, const char *host)
 {
 	struct csd_rule *rule = calloc(1, sizeof(*rule));
 
@@ -70,7 +70,7 @@ csd_rule_new(const char *nqn, const char *host)
 	rule->nqn = strdup(nqn);
 	rule->host = strdup(host);
 	if (rule->nqn == NULL || rule->host == NULL) {
-		csd_rule_free(rule);
+		rights_rule_free(rule);
 		return NULL;
 	}
 	return rule;
@@ -83,16 +83,16 @@ csd_rights_set(const char *nqn, const char *host, enum csd_right right)
 	int rc = 0;
 
 	pthread_mutex_lock(&g_mutex);
-	rule = csd_rule_find(nqn, host);
+	rule = rights_rule_find(nqn, host);
 	if (rule == NULL) {
-		rule = csd_rule_new(nqn, host);
+		rule = rights_rule_new(nqn, host);
 		if (rule != NULL) {
 			TAILQ_INSERT_TAIL(&g_rules, rule, link);
 		}
 	}
 	if (rule != NULL) {
 		rule->right = right;
-		rule->told = false;
+		rule->logged = false;
 	} else {
 		rc = -ENOMEM;
 	}
@@ -106,12 +106,12 @@ csd_rights_remove(const char *nqn, const char *host)
 	struct csd_rule *rule;
 
 	pthread_mutex_lock(&g_mutex);
-	rule = csd_rule_find(nqn, host);
+	rule = rights_rule_find(nqn, host);
 	if (rule != NULL) {
 		TAILQ_REMOVE(&g_rules, rule, link);
 	}
 	pthread_mutex_unlock(&g_mutex);
-	csd_rule_free(rule);
+	rights_rule_free(rule);
 	return rule != NULL ? 0 : -ENOENT;
 }
 
@@ -119,27 +119,27 @@ bool
 csd_rights_may_load(const char *nqn, const char *host)
 {
 	struct csd_rule *rule;
-	bool may, tell;
+	bool may, first;
 
 	pthread_mutex_lock(&g_mutex);
-	rule = csd_rule_find(nqn, host);
+	rule = rights_rule_find(nqn, host);
 	if (rule == NULL) {
-		rule = csd_rule_find(nqn, "");
+		rule = rights_rule_find(nqn, "");
 	}
 	may = rule == NULL || rule->right == CSD_RIGHT_LOAD;
-	tell = !may && !rule->told;
-	if (tell) {
-		rule->told = true;
+	first = !may && !rule->logged;
+	if (first) {
+		rule->logged = true;
 	}
 	pthread_mutex_unlock(&g_mutex);
-	if (tell) {
+	if (first) {
 		SPDK_NOTICELOG("%s: host %s may run programs, not load or change them (said once)\n", nqn, host);
 	}
 	return may;
 }
 
 static void
-csd_rule_write(const struct csd_rule *rule, struct spdk_json_write_ctx *w)
+rights_rule_write(const struct csd_rule *rule, struct spdk_json_write_ctx *w)
 {
 	spdk_json_write_named_string(w, "nqn", rule->nqn);
 	if (rule->host[0] != '\0') {
@@ -156,7 +156,7 @@ csd_rights_write(struct spdk_json_write_ctx *w)
 	pthread_mutex_lock(&g_mutex);
 	TAILQ_FOREACH(rule, &g_rules, link) {
 		spdk_json_write_object_begin(w);
-		csd_rule_write(rule, w);
+		rights_rule_write(rule, w);
 		spdk_json_write_object_end(w);
 	}
 	pthread_mutex_unlock(&g_mutex);
@@ -173,7 +173,7 @@ csd_rights_write_config(struct spdk_json_write_ctx *w)
 		spdk_json_write_object_begin(w);
 		spdk_json_write_named_string(w, "method", "csd_set_host_rights");
 		spdk_json_write_named_object_begin(w, "params");
-		csd_rule_write(rule, w);
+		rights_rule_write(rule, w);
 		spdk_json_write_object_end(w);
 		spdk_json_write_object_end(w);
 	}
@@ -189,6 +189,6 @@ csd_rights_free(void)
 
 	while ((rule = TAILQ_FIRST(&g_rules)) != NULL) {
 		TAILQ_REMOVE(&g_rules, rule, link);
-		csd_rule_free(rule);
+		rights_rule_free(rule);
 	}
 }

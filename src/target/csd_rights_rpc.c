@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /* RPCs csd_set_host_rights, csd_get_host_rights */
 #include "csd_rights.h"
+#include "csd_rpc.h"
 
 #include "spdk/nvmf_spec.h"
-#include "spdk/rpc.h"
 #include "spdk/string.h"
 #include "spdk/util.h"
 
@@ -24,22 +24,20 @@ static const char g_rights_expected[] =
 	"without it, the rule is removed)";
 
 static bool
-rights_nqn_fits(const char *nqn)
+rights_rpc_nqn_fits(const char *nqn)
 {
 	return nqn[0] != '\0' && strlen(nqn) <= SPDK_NVMF_NQN_MAX_LEN;
 }
 
 static void
-rights_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
+rights_rpc_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
 {
 	const char *host = asked->host != NULL ? asked->host : "";
-	struct spdk_json_write_ctx *w;
 	enum csd_right right;
 	int rc;
 
-	if (!rights_nqn_fits(asked->nqn) || (asked->host != NULL && !rights_nqn_fits(host))) {
-		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						     "an NQN has 1 to %d bytes", SPDK_NVMF_NQN_MAX_LEN);
+	if (!rights_rpc_nqn_fits(asked->nqn) || (asked->host != NULL && !rights_rpc_nqn_fits(host))) {
+		csd_rpc_refuse(request, "an NQN has 1 to %d bytes", SPDK_NVMF_NQN_MAX_LEN);
 		return;
 	}
 	if (asked->programs == NULL) {
@@ -47,8 +45,7 @@ rights_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
 	} else if (csd_right_parse(asked->programs, &right) == 0) {
 		rc = csd_rights_set(asked->nqn, host, right);
 	} else {
-		spdk_jsonrpc_send_error_response_fmt(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						     "programs is '%s': give load or run", asked->programs);
+		csd_rpc_refuse(request, "programs is '%s': give load or run", asked->programs);
 		return;
 	}
 	if (rc == -ENOENT) {
@@ -57,36 +54,33 @@ rights_set(struct spdk_jsonrpc_request *request, const struct rights_set *asked)
 	} else if (rc != 0) {
 		spdk_jsonrpc_send_error_response(request, rc, spdk_strerror(-rc));
 	} else {
-		w = spdk_jsonrpc_begin_result(request);
-		spdk_json_write_bool(w, true);
-		spdk_jsonrpc_end_result(request, w);
+		csd_rpc_send_true(request);
 	}
 }
 
 static void
-rpc_csd_set_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+rights_rpc_set_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct rights_set asked = {};
 
 	if (spdk_json_decode_object(params, g_rights_set, SPDK_COUNTOF(g_rights_set), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS, g_rights_expected);
+		csd_rpc_refuse(request, "%s", g_rights_expected);
 	} else {
-		rights_set(request, &asked);
+		rights_rpc_set(request, &asked);
 	}
 	free(asked.nqn);
 	free(asked.host);
 	free(asked.programs);
 }
-SPDK_RPC_REGISTER("csd_set_host_rights", rpc_csd_set_host_rights, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_set_host_rights", rights_rpc_set_host_rights, SPDK_RPC_RUNTIME)
 
 static void
-rpc_csd_get_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+rights_rpc_get_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct spdk_json_write_ctx *w;
 
 	if (params != NULL) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "csd_get_host_rights takes no parameters");
+		csd_rpc_refuse(request, "csd_get_host_rights takes no parameters");
 		return;
 	}
 	w = spdk_jsonrpc_begin_result(request);
@@ -95,4 +89,4 @@ rpc_csd_get_host_rights(struct spdk_jsonrpc_request *request, const struct spdk_
 	spdk_json_write_array_end(w);
 	spdk_jsonrpc_end_result(request, w);
 }
-SPDK_RPC_REGISTER("csd_get_host_rights", rpc_csd_get_host_rights, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_get_host_rights", rights_rpc_get_host_rights, SPDK_RPC_RUNTIME)

@@ -73,9 +73,9 @@ csd_run_slice(struct csd_run *run)
 {
 	/* Half of what a program wrote is nothing that anybody wants. */
 	if (!run->ended && !run->stores && !csd_request_wanted(run->req)) {
-		run->unwanted = true;
+		run->interrupted = true;
 	}
-	if (run->aborted || run->unwanted) {
+	if (run->aborted || run->interrupted) {
 		run->ended = true;
 	}
 	if (!run->ended && csd_run_worker_slice(run)) {
@@ -112,7 +112,7 @@ csd_run_count(const struct csd_run *run, const struct csd_result *result)
 	csd_count(&statistics->matches, result->matches);
 	csd_count(&statistics->scanned_bytes, spdk_min(result->next, run->length));
 	csd_count(&statistics->nanoseconds, result->nanoseconds);
-	if (run->aborted || run->unwanted) {
+	if (run->aborted || run->interrupted) {
 		csd_count(&statistics->aborted, 1);
 	} else if (run->failed) {
 		csd_count(&statistics->failed, 1);
@@ -171,9 +171,9 @@ csd_run_finish(struct csd_run *run)
 	if (run->aborted) {
 		csd_run_discard(run);
 		csd_send(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
-	} else if (run->unwanted) {
+	} else if (run->interrupted) {
 		csd_run_discard(run);
-		csd_send_unwanted(req);
+		csd_send_interrupted(req);
 	} else if (run->failed) {
 		uint8_t status_code_type = run->status_code_type, status_code = run->status_code;
 

@@ -36,7 +36,7 @@ struct csd_run_part {
 };
 
 struct csd_run {
-	/* Set by the command's handler, */
+	/* Set by csd_compute.c and the command's prepare function, */
 	struct spdk_nvmf_request *req;
 	struct csd_slots *slots;
 	uint16_t pind;
@@ -97,7 +97,7 @@ struct csd_run {
 	uint8_t *worker_state;			/* as it is at the end of the run */
 	enum csd_result_end end;
 	bool ended;
-	bool unwanted;
+	bool interrupted;
 	bool failed;
 	uint8_t status_code_type;
 	uint8_t status_code;
@@ -111,8 +111,12 @@ void csd_run_start(struct csd_run *run, void (*notify)(void *run));
 /* It ends with this status. */
 void csd_run_fail(struct csd_run *run, uint8_t status_code_type, uint8_t status_code);
 
-/* Of a run that has its ranges: which of them the program writes to. 0; or -1: they are longer than it may have. */
-int csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal);
+/*
+ * Of a command's ranges those that the program sees beside input and output, from the third on; and which of them it writes
+ * to. 0; or -1: these are longer than they may be.
+ */
+int csd_run_take_ranges(struct csd_run *run, const struct csd_range_memory *memory, uint32_t count,
+			struct csd_refusal *refusal);
 
 enum csd_run_state {
 	CSD_RUN_READY,	/* for another slice */

@@ -42,7 +42,7 @@ csd_run_worker_leave(struct csd_run *run)
 		csd_workers_forget(run->workers, &run->wait);
 	}
 	if (run->wait.worker != NULL) {
-		csd_run_tell_rest(run);
+		csd_run_report_rest(run);
 		csd_worker_release(run->wait.worker);
 		run->wait.worker = NULL;
 	}
@@ -51,7 +51,7 @@ csd_run_worker_leave(struct csd_run *run)
 static void
 csd_run_worker_gone(struct csd_run *run)
 {
-	csd_run_tell_end(run);
+	csd_run_report_end(run);
 	switch (run->wait.worker->end) {
 	case CSD_WORKER_END_FAULT:
 	case CSD_WORKER_END_FORGED:
@@ -64,7 +64,7 @@ csd_run_worker_gone(struct csd_run *run)
 		csd_run_fail(run, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
 		break;
 	default:
-		run->unwanted = true;	/* killed from outside: the host may send it again */
+		run->interrupted = true;	/* killed from outside: the host may send it again */
 		run->ended = true;
 		break;
 	}
@@ -123,10 +123,13 @@ csd_run_worker_first(const struct csd_run *run, struct csd_ring_request *request
 }
 
 int
-csd_run_find_copies(struct csd_run *run, struct csd_refusal *refusal)
+csd_run_take_ranges(struct csd_run *run, const struct csd_range_memory *memory, uint32_t count, struct csd_refusal *refusal)
 {
 	uint32_t writable = run->loaded->object->writable;
 
+	for (; run->range_count + 2 < count; run->range_count++) {
+		run->ranges[run->range_count] = memory[run->range_count + 2];
+	}
 	for (uint32_t i = 0; i < run->range_count; i++) {
 		if ((writable & CSD_RANGE(i)) != 0 && !csd_copies_add(&run->copies, i, run->ranges[i].bytes, run->ranges[i].length)) {
 			return csd_refuse_specific(refusal, NVME_SC_INVALID_MEMORY_RANGE_SET,
@@ -256,7 +259,7 @@ csd_run_worker_take(struct csd_run *run, const struct csd_ring_answer *answer)
 	uint64_t now = spdk_get_ticks(), place = run->oldest * CSD_WORKERS_OUTPUT;
 	bool all_room;
 
-	csd_run_tell_lines(run, answer);
+	csd_run_report_lines(run, answer);
 	run->ticks += now - run->asked_at;
 	run->asked_at = now;
 	run->oldest = (run->oldest + 1) % CSD_WORKERS_PARTS;
@@ -278,7 +281,7 @@ csd_run_worker_take(struct csd_run *run, const struct csd_ring_answer *answer)
 	run->answered = csd_run_worker_is_whole(run, &part, answer, all_room);
 	if (!run->answered && !part.chained && answer->consumed == 0 && answer->emitted == 0) {
 		/* More input at a time than this there is not, nor room. */
-		csd_run_tell_fault(run, CSD_FAULT_FORGED, "it takes nothing of all that it may be given");
+		csd_run_report_fault(run, CSD_FAULT_FORGED, "it takes nothing of all that it may be given");
 		csd_run_fail(run, CSD_SCT_VENDOR, CSD_SC_PROGRAM_FAULT);
 	}
 }

@@ -17,7 +17,7 @@ struct scan {
 };
 
 static int
-parse(struct spdk_nvmf_request *req, struct scan *scan, struct csd_refusal *refusal)
+scan_parse(struct spdk_nvmf_request *req, struct scan *scan, struct csd_refusal *refusal)
 {
 	const struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
 	const uint32_t *dword = (const uint32_t *)cmd;
@@ -44,7 +44,7 @@ parse(struct spdk_nvmf_request *req, struct scan *scan, struct csd_refusal *refu
 }
 
 static int
-find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
+scan_find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
 {
 	struct spdk_bdev *bdev;
 	uint64_t bytes;
@@ -77,7 +77,7 @@ find_input(struct csd_run *run, const struct scan *scan, struct csd_refusal *ref
 
 /* Range 0: program data. Range 1: state. What follows the program sees. */
 static int
-find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
+scan_find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *refusal)
 {
 	struct csd_range_memory memory[NVME_CSD_MAX_RANGES];
 	uint32_t state_bytes = run->loaded->info.state_bytes;
@@ -107,10 +107,7 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 		}
 		run->state_output = memory[1].bytes;
 	}
-	for (; run->range_count + 2 < count; run->range_count++) {
-		run->ranges[run->range_count] = memory[run->range_count + 2];
-	}
-	if (csd_run_find_copies(run, refusal)) {
+	if (csd_run_take_ranges(run, memory, count, refusal)) {
 		return -1;
 	}
 	if (scan->flags & CSD_SCAN_RESUME) {
@@ -126,7 +123,7 @@ find_memory(struct csd_run *run, const struct scan *scan, struct csd_refusal *re
 
 /* The result goes straight into the request's buffers, which are several where the transport's are smaller. */
 static int
-find_output(struct csd_run *run, struct csd_refusal *refusal)
+scan_find_output(struct csd_run *run, struct csd_refusal *refusal)
 {
 	const struct csd_program_info *info = &run->loaded->info;
 	struct spdk_nvmf_request *req = run->req;
@@ -149,7 +146,7 @@ find_output(struct csd_run *run, struct csd_refusal *refusal)
  * Dwords, as the transport wants them.
  */
 static void
-answer(struct csd_run *run, const struct csd_result *result)
+scan_answer(struct csd_run *run, const struct csd_result *result)
 {
 	struct spdk_nvmf_request *req = run->req;
 	uint32_t used = (uint32_t)run->output.used;
@@ -161,39 +158,18 @@ answer(struct csd_run *run, const struct csd_result *result)
 	csd_send_value(req, result->matches);
 }
 
-static int
-prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
+int
+csd_scan_prepare(struct csd_compute *compute, struct csd_run *run, struct csd_refusal *refusal)
 {
 	struct scan scan;
 
-	if (parse(run->req, &scan, refusal) ||
+	if (scan_parse(run->req, &scan, refusal) ||
 	    csd_slots_acquire(&compute->slots, scan.pind, &run->loaded, refusal)) {
 		return -1;
 	}
-	run->slots = &compute->slots;
 	run->pind = scan.pind;
-	run->sets = &compute->sets;
 	run->parameters.cparam1 = scan.cparam1;
-	run->answer = answer;
-	return find_input(run, &scan, refusal) || find_memory(run, &scan, refusal) || find_output(run, refusal) ? -1 : 0;
-}
-
-int
-csd_scan(struct csd_compute *compute, struct spdk_nvmf_request *req)
-{
-	struct csd_run *run = csd_run_create(req);
-	struct csd_refusal refusal;
-
-	if (run == NULL) {
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	if (prepare(compute, run, &refusal)) {
-		csd_run_discard(run);
-		return csd_complete(req, refusal.status_code_type, refusal.status_code);
-	}
-	if (csd_channel_submit(compute, run) != 0) {
-		csd_run_discard(run);
-		return csd_complete(req, SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES);
-	}
-	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
+	run->answer = scan_answer;
+	return scan_find_input(run, &scan, refusal) || scan_find_memory(run, &scan, refusal) ||
+	       scan_find_output(run, refusal) ? -1 : 0;
 }

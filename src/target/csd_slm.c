@@ -81,7 +81,7 @@ csd_slm_shared(struct csd_namespace *ns)
 
 /* This thread's. The bdev's channel on it keeps it alive for as long as commands can come. */
 static struct slm_channel *
-channel_of(struct slm *slm)
+slm_channel_of(struct slm *slm)
 {
 	struct spdk_io_channel *channel = spdk_get_io_channel(slm);
 	struct slm_channel *ctx;
@@ -94,16 +94,16 @@ channel_of(struct slm *slm)
 	return ctx;
 }
 
-static void task_go_on(struct csd_work *work);
+static void slm_task_go_on(struct csd_work *work);
 
 static struct slm_task *
-task_create(struct slm *slm, struct spdk_nvmf_request *req, uint32_t ranges)
+slm_task_create(struct slm *slm, struct spdk_nvmf_request *req, uint32_t ranges)
 {
 	struct slm_task *task = calloc(1, sizeof(*task) + ranges * sizeof(task->source[0]));
-	struct slm_channel *channel = channel_of(slm);
+	struct slm_channel *channel = slm_channel_of(slm);
 
 	if (task == NULL || channel == NULL ||
-	    csd_work_begin(&task->work, channel->work, spdk_nvmf_request_get_host_nqn(req), task_go_on) != 0) {
+	    csd_work_begin(&task->work, channel->work, spdk_nvmf_request_get_host_nqn(req), slm_task_go_on) != 0) {
 		free(task);
 		return NULL;
 	}
@@ -116,7 +116,7 @@ task_create(struct slm *slm, struct spdk_nvmf_request *req, uint32_t ranges)
 
 /* The request the task was for, which is to be answered. */
 static struct spdk_nvmf_request *
-task_free(struct slm_task *task)
+slm_task_free(struct slm_task *task)
 {
 	struct spdk_nvmf_request *req = task->req;
 
@@ -127,21 +127,21 @@ task_free(struct slm_task *task)
 }
 
 static void
-task_go_on(struct csd_work *work)
+slm_task_go_on(struct csd_work *work)
 {
 	struct slm_task *task = SPDK_CONTAINEROF(work, struct slm_task, work);
 
 	if (task->aborted) {
-		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
+		csd_send(slm_task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
 	} else if (!csd_request_wanted(task->req)) {
-		csd_send_unwanted(task_free(task));
+		csd_send_interrupted(slm_task_free(task));
 	} else {
 		task->step(task);
 	}
 }
 
 static void
-task_next(void *ctx)
+slm_task_next(void *ctx)
 {
 	struct slm_task *task = ctx;
 
@@ -151,7 +151,7 @@ task_next(void *ctx)
 static bool
 slm_abort(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort)
 {
-	struct slm_channel *channel = channel_of(slm_of(ns));
+	struct slm_channel *channel = slm_channel_of(slm_of(ns));
 	struct slm_task *task;
 
 	if (channel == NULL) {
@@ -169,25 +169,25 @@ slm_abort(struct csd_namespace *ns, struct spdk_nvmf_request *req_to_abort)
 /* ---- commands */
 
 static bool
-failed(struct csd_status status)
+slm_failed(struct csd_status status)
 {
 	return status.type != 0 || status.code != 0;
 }
 
 static int
-complete(struct spdk_nvmf_request *req, struct csd_status status)
+slm_complete(struct spdk_nvmf_request *req, struct csd_status status)
 {
 	return csd_complete(req, status.type, status.code);
 }
 
 static int
-internal_error(struct spdk_nvmf_request *req)
+slm_internal_error(struct spdk_nvmf_request *req)
 {
 	return csd_complete(req, SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 }
 
 static uint64_t
-start_of(struct spdk_nvme_cmd *cmd)
+slm_start_of(struct spdk_nvme_cmd *cmd)
 {
 	return (uint64_t)cmd->cdw11 << 32 | cmd->cdw10;
 }
@@ -197,12 +197,12 @@ static int
 slm_transfer(struct slm *slm, struct spdk_nvmf_request *req)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
-	uint64_t start = start_of(cmd);
+	uint64_t start = slm_start_of(cmd);
 	uint32_t length = cmd->cdw12;
 	struct csd_status status = csd_slm_check_range(slm->bytes, start, length);
 
-	if (failed(status)) {
-		return complete(req, status);
+	if (slm_failed(status)) {
+		return slm_complete(req, status);
 	}
 	if (length != csd_data_bytes(req)) {
 		return csd_complete_wrong_length(req);
@@ -216,7 +216,7 @@ slm_transfer(struct slm *slm, struct spdk_nvmf_request *req)
 }
 
 static void
-fill_step(struct slm_task *task)
+slm_fill_step(struct slm_task *task)
 {
 	uint64_t bytes = spdk_min(task->left, SLICE_BYTES);
 
@@ -224,9 +224,9 @@ fill_step(struct slm_task *task)
 	task->to += bytes;
 	task->left -= bytes;
 	if (task->left == 0) {
-		csd_send_value(task_free(task), 0);
+		csd_send_value(slm_task_free(task), 0);
 	} else {
-		task_next(task);
+		slm_task_next(task);
 	}
 }
 
@@ -238,13 +238,13 @@ static int
 slm_fill(struct slm *slm, struct spdk_nvmf_request *req)
 {
 	struct spdk_nvme_cmd *cmd = spdk_nvmf_request_get_cmd(req);
-	uint64_t start = start_of(cmd);
+	uint64_t start = slm_start_of(cmd);
 	uint32_t length = cmd->cdw12;
 	struct csd_status status = csd_slm_check_range(slm->bytes, start, length);
 	struct slm_task *task;
 
-	if (failed(status)) {
-		return complete(req, status);
+	if (slm_failed(status)) {
+		return slm_complete(req, status);
 	}
 	/* Reserved. Before the standard's Fill a value stood here: who still asks for one is not to get zeros. */
 	if (cmd->cdw13 != 0 || cmd->cdw14 != 0 || cmd->cdw15 != 0) {
@@ -254,20 +254,20 @@ slm_fill(struct slm *slm, struct spdk_nvmf_request *req)
 		memset(slm->memory + start, 0, length);
 		return csd_complete_value(req, 0);
 	}
-	task = task_create(slm, req, 0);
+	task = slm_task_create(slm, req, 0);
 	if (task == NULL) {
-		return internal_error(req);
+		return slm_internal_error(req);
 	}
 	task->to = slm->memory + start;
 	task->left = length;
-	task->step = fill_step;
-	task_next(task);
+	task->step = slm_fill_step;
+	slm_task_next(task);
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 }
 
 /* `bytes` more of the current range have been copied. */
 static void
-copy_advance(struct slm_task *task, uint64_t bytes, bool range_done)
+slm_copy_advance(struct slm_task *task, uint64_t bytes, bool range_done)
 {
 	task->to += bytes;
 	if (range_done) {
@@ -275,14 +275,14 @@ copy_advance(struct slm_task *task, uint64_t bytes, bool range_done)
 		task->done = 0;
 	}
 	if (task->range == task->ranges) {
-		csd_send_value(task_free(task), 0);
+		csd_send_value(slm_task_free(task), 0);
 	} else {
-		task_next(task);
+		slm_task_next(task);
 	}
 }
 
 static void
-copy_memory_step(struct slm_task *task)
+slm_copy_memory_step(struct slm_task *task)
 {
 	const struct nvme_slm_copy_memory *source = &task->source[task->range].memory;
 	uint64_t bytes = spdk_min(source->nbyte - task->done, SLICE_BYTES), size;
@@ -290,11 +290,11 @@ copy_memory_step(struct slm_task *task)
 
 	memcpy(task->to, csd_slm_memory(ns, &size) + source->saddr + task->done, bytes);
 	task->done += bytes;
-	copy_advance(task, bytes, task->done == source->nbyte);
+	slm_copy_advance(task, bytes, task->done == source->nbyte);
 }
 
 static void
-copy_blocks_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
+slm_copy_blocks_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 {
 	struct slm_task *task = ctx;
 	uint64_t blocks = bdev_io->u.bdev.num_blocks;
@@ -306,20 +306,20 @@ copy_blocks_done(struct spdk_bdev_io *bdev_io, bool success, void *ctx)
 	spdk_bdev_free_io(bdev_io);
 	if (task->aborted) {
 		/* Also after the last read: the Abort command was told that this one would end so. */
-		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
+		csd_send(slm_task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_ABORTED_BY_REQUEST);
 		return;
 	}
 	if (!success) {
-		csd_send(task_free(task), (uint8_t)type, (uint8_t)code);
+		csd_send(slm_task_free(task), (uint8_t)type, (uint8_t)code);
 		return;
 	}
 	task->done += blocks;
-	copy_advance(task, blocks * block_bytes, task->done == task->source[task->range].blocks.nlb + 1u);
+	slm_copy_advance(task, blocks * block_bytes, task->done == task->source[task->range].blocks.nlb + 1u);
 }
 
 /* Reads right into the memory. What a device of this machine cannot reach (csd_shared.h) its driver refuses. */
 static void
-copy_blocks_step(struct slm_task *task)
+slm_copy_blocks_step(struct slm_task *task)
 {
 	const struct nvme_slm_copy_blocks *source = &task->source[task->range].blocks;
 	struct spdk_bdev *bdev;
@@ -333,15 +333,15 @@ copy_blocks_step(struct slm_task *task)
 	blocks = spdk_max(slice / spdk_bdev_get_block_size(bdev), 1);
 	blocks = spdk_min(blocks, source->nlb + 1u - task->done);
 	rc = spdk_bdev_read_blocks(desc, channel, task->to, source->slba + task->done, blocks,
-				   copy_blocks_done, task);
+				   slm_copy_blocks_done, task);
 	if (rc == -ENOMEM) {
 		task->wait.bdev = bdev;
-		task->wait.cb_fn = task_next;
+		task->wait.cb_fn = slm_task_next;
 		task->wait.cb_arg = task;
 		rc = spdk_bdev_queue_io_wait(bdev, channel, &task->wait);
 	}
 	if (rc != 0) {
-		csd_send(task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
+		csd_send(slm_task_free(task), SPDK_NVME_SCT_GENERIC, SPDK_NVME_SC_INTERNAL_DEVICE_ERROR);
 	}
 }
 
@@ -363,8 +363,8 @@ slm_copy_source(struct spdk_nvmf_request *req, uint32_t nsid, enum nvme_csd_csi 
 
 /* `to`: where the range is copied to. */
 static struct csd_status
-check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *range, const uint8_t *to,
-	     uint64_t *bytes)
+slm_check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *range, const uint8_t *to,
+		 uint64_t *bytes)
 {
 	struct csd_status status;
 	struct spdk_bdev *bdev = slm_copy_source(req, range->snsid, NVME_CSI_NVM, &status);
@@ -380,7 +380,7 @@ check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *r
 	}
 	status = csd_slm_check_blocks(range, spdk_bdev_get_num_blocks(bdev), spdk_bdev_get_block_size(bdev), bytes);
 	/* A device that cannot reach the memory as it lies there takes the way through another buffer. */
-	if (!failed(status) && (range->sopt & NVME_SLM_COPY_FAST_ONLY) &&
+	if (!slm_failed(status) && (range->sopt & NVME_SLM_COPY_FAST_ONLY) &&
 	    (uintptr_t)to % spdk_bdev_get_buf_align(bdev) != 0) {
 		return (struct csd_status) { SPDK_NVME_SCT_COMMAND_SPECIFIC, NVME_SC_FAST_COPY_NOT_POSSIBLE };
 	}
@@ -388,8 +388,8 @@ check_blocks(struct spdk_nvmf_request *req, const struct nvme_slm_copy_blocks *r
 }
 
 static struct csd_status
-check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_slm_copy_memory *range,
-	     const struct csd_slm_copy *copy, uint64_t *bytes)
+slm_check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_slm_copy_memory *range,
+		 const struct csd_slm_copy *copy, uint64_t *bytes)
 {
 	struct csd_status status;
 	struct spdk_bdev *bdev = slm_copy_source(req, range->snsid, NVME_CSI_SLM, &status);
@@ -409,7 +409,7 @@ check_memory(struct spdk_nvmf_request *req, struct slm *slm, const struct nvme_s
 
 /* Every range, and that they are as long together as the command says. */
 static struct csd_status
-check_ranges(struct slm_task *task, struct slm *slm, const struct csd_slm_copy *copy)
+slm_check_ranges(struct slm_task *task, struct slm *slm, const struct csd_slm_copy *copy)
 {
 	const uint8_t *to = slm->memory + copy->destination;
 	uint64_t sum = 0, bytes = 0;
@@ -417,10 +417,10 @@ check_ranges(struct slm_task *task, struct slm *slm, const struct csd_slm_copy *
 
 	for (i = 0; i < task->ranges; i++) {
 		struct csd_status status = copy->format == NVME_SLM_COPY_FROM_BLOCKS ?
-					   check_blocks(task->req, &task->source[i].blocks, to + sum, &bytes) :
-					   check_memory(task->req, slm, &task->source[i].memory, copy, &bytes);
+					   slm_check_blocks(task->req, &task->source[i].blocks, to + sum, &bytes) :
+					   slm_check_memory(task->req, slm, &task->source[i].memory, copy, &bytes);
 
-		if (failed(status)) {
+		if (slm_failed(status)) {
 			return status;
 		}
 		sum += bytes;
@@ -443,21 +443,21 @@ slm_copy(struct slm *slm, struct spdk_nvmf_request *req)
 
 	csd_slm_copy_parse((const uint32_t *)spdk_nvmf_request_get_cmd(req), &copy);
 	status = csd_slm_check_copy(&copy, slm->bytes, csd_data_bytes(req));
-	if (failed(status)) {
-		return complete(req, status);
+	if (slm_failed(status)) {
+		return slm_complete(req, status);
 	}
-	task = task_create(slm, req, copy.ranges);
+	task = slm_task_create(slm, req, copy.ranges);
 	if (task == NULL) {
-		return internal_error(req);
+		return slm_internal_error(req);
 	}
 	csd_data_from_host(req, 0, task->source, copy.ranges * sizeof(task->source[0]));
-	status = check_ranges(task, slm, &copy);
-	if (failed(status)) {
-		return complete(task_free(task), status);
+	status = slm_check_ranges(task, slm, &copy);
+	if (slm_failed(status)) {
+		return slm_complete(slm_task_free(task), status);
 	}
 	task->to = slm->memory + copy.destination;
-	task->step = copy.format == NVME_SLM_COPY_FROM_BLOCKS ? copy_blocks_step : copy_memory_step;
-	task_next(task);
+	task->step = copy.format == NVME_SLM_COPY_FROM_BLOCKS ? slm_copy_blocks_step : slm_copy_memory_step;
+	slm_task_next(task);
 	return SPDK_NVMF_REQUEST_EXEC_STATUS_ASYNCHRONOUS;
 }
 
@@ -498,7 +498,7 @@ slm_identify_controller(struct csd_namespace *ns, void *data)
 }
 
 static int
-channel_create(void *io_device, void *ctx)
+slm_channel_create(void *io_device, void *ctx)
 {
 	struct slm_channel *channel = ctx;
 
@@ -509,7 +509,7 @@ channel_create(void *io_device, void *ctx)
 }
 
 static void
-channel_destroy(void *io_device, void *ctx)
+slm_channel_destroy(void *io_device, void *ctx)
 {
 	struct slm_channel *channel = ctx;
 
@@ -600,7 +600,7 @@ csd_slm_create(const char *name, uint64_t bytes, const struct spdk_uuid *uuid)
 	slm->memory = slm->shared.memory->base;
 	slm->ns.ops = &g_slm_ops;
 	slm->ns.bdev.blockcnt = bytes / 4096;
-	spdk_io_device_register(slm, channel_create, channel_destroy, sizeof(struct slm_channel), name);
+	spdk_io_device_register(slm, slm_channel_create, slm_channel_destroy, sizeof(struct slm_channel), name);
 	rc = csd_namespace_register(&slm->ns, name, "CSD SLM", uuid);
 	if (rc != 0) {
 		spdk_io_device_unregister(slm, NULL);

@@ -20,7 +20,7 @@ csd_slots_init(struct csd_slots *slots, const struct csd_compute_options *option
 
 /* What the slot holds goes. */
 static void
-clear(struct csd_slots *slots, struct csd_slot *slot)
+slots_clear(struct csd_slots *slots, struct csd_slot *slot)
 {
 	slots->total_bytes -= slot->size;
 	slot->size = 0;
@@ -44,7 +44,7 @@ csd_slots_fini(struct csd_slots *slots)
 
 	for (i = 0; i < slots->options.slots; i++) {
 		assert(slots->slot[i].running == 0);
-		clear(slots, &slots->slot[i]);
+		slots_clear(slots, &slots->slot[i]);
 		free(slots->slot[i].trace);
 	}
 	free(slots->slot);
@@ -52,7 +52,7 @@ csd_slots_fini(struct csd_slots *slots)
 }
 
 static struct csd_slot *
-find(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
+slots_find(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
 {
 	if (pind >= slots->options.slots) {
 		csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_INDEX, "slot %u: there are slots 0 to %u",
@@ -69,8 +69,8 @@ csd_slots_takes_type(const struct csd_compute_options *options, uint8_t program_
 }
 
 static int
-begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chunk,
-	   struct csd_refusal *refusal)
+slots_begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chunk,
+		 struct csd_refusal *refusal)
 {
 	const struct csd_compute_options *options = &slots->options;
 	uint64_t others = slots->total_bytes - slot->size;
@@ -100,7 +100,7 @@ begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chun
 		return csd_refuse_specific(refusal, NVME_SC_INSUFFICIENT_PROGRAM_RESOURCES,
 					   "slot %u: no memory for a program of %u bytes", chunk->pind, chunk->size);
 	}
-	clear(slots, slot);
+	slots_clear(slots, slot);
 	slot->state = CSD_SLOT_LOADING;
 	slot->size = chunk->size;
 	slots->total_bytes += slot->size;
@@ -115,7 +115,7 @@ begin_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chun
 
 /* The pieces come in order, without gaps: a repeated or missing one would be a different program. */
 static int
-check_next_chunk(const struct csd_slot *slot, const struct csd_chunk *chunk, struct csd_refusal *refusal)
+slots_check_next_chunk(const struct csd_slot *slot, const struct csd_chunk *chunk, struct csd_refusal *refusal)
 {
 	if (slot->state != CSD_SLOT_LOADING) {
 		return csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_INDEX,
@@ -142,8 +142,8 @@ check_next_chunk(const struct csd_slot *slot, const struct csd_chunk *chunk, str
 }
 
 static int
-load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chunk,
-     struct csd_verification *verification, struct csd_refusal *refusal)
+slots_load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chunk,
+	   struct csd_verification *verification, struct csd_refusal *refusal)
 {
 	struct iovec to;
 
@@ -163,7 +163,8 @@ load(struct csd_slots *slots, struct csd_slot *slot, const struct csd_chunk *chu
 					   "slot %u: %u bytes from offset %u: the program has %u", chunk->pind,
 					   chunk->length, chunk->offset, chunk->size);
 	}
-	if (chunk->offset == 0 ? begin_load(slots, slot, chunk, refusal) : check_next_chunk(slot, chunk, refusal)) {
+	if (chunk->offset == 0 ? slots_begin_load(slots, slot, chunk, refusal) :
+	    slots_check_next_chunk(slot, chunk, refusal)) {
 		return -1;
 	}
 	to.iov_base = slot->bytes + chunk->offset;
@@ -188,14 +189,14 @@ int
 csd_slots_load(struct csd_slots *slots, const struct csd_chunk *chunk, struct csd_verification *verification,
 	       struct csd_refusal *refusal)
 {
-	struct csd_slot *slot = find(slots, chunk->pind, refusal);
+	struct csd_slot *slot = slots_find(slots, chunk->pind, refusal);
 	int rc;
 
 	if (slot == NULL) {
 		return -1;
 	}
 	pthread_mutex_lock(&slots->mutex);
-	rc = load(slots, slot, chunk, verification, refusal);
+	rc = slots_load(slots, slot, chunk, verification, refusal);
 	pthread_mutex_unlock(&slots->mutex);
 	return rc;
 }
@@ -208,7 +209,7 @@ csd_slots_forget(struct csd_slots *slots, const void *owner)
 	pthread_mutex_lock(&slots->mutex);
 	for (i = 0; i < slots->options.slots; i++) {
 		if (slots->slot[i].state == CSD_SLOT_LOADING && slots->slot[i].owner == owner) {
-			clear(slots, &slots->slot[i]);
+			slots_clear(slots, &slots->slot[i]);
 		}
 	}
 	pthread_mutex_unlock(&slots->mutex);
@@ -237,7 +238,7 @@ csd_slots_verified(struct csd_slots *slots, uint16_t pind, struct csd_loaded *lo
 	} else {
 		snprintf(slot->reason, sizeof(slot->reason), "%s", reason);
 		csd_count(&slot->statistics.refused, 1);
-		clear(slots, slot);
+		slots_clear(slots, slot);
 		rc = csd_refuse_specific(refusal, NVME_SC_INVALID_PROGRAM_DATA, "slot %u: program refused: %s", pind,
 					 reason);
 	}
@@ -250,13 +251,13 @@ csd_slots_dropped(struct csd_slots *slots, uint16_t pind, struct csd_refusal *re
 {
 	pthread_mutex_lock(&slots->mutex);
 	assert(slots->slot[pind].state == CSD_SLOT_VERIFYING);
-	clear(slots, &slots->slot[pind]);
+	slots_clear(slots, &slots->slot[pind]);
 	pthread_mutex_unlock(&slots->mutex);
 	return csd_refuse_interrupted(refusal, "slot %u: nobody waits for its program any more: it is dropped", pind);
 }
 
 static int
-unload(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
+slots_unload(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
 {
 	switch (slot->state) {
 	case CSD_SLOT_EMPTY:
@@ -269,13 +270,13 @@ unload(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd
 					   "slot %u: its program is being verified", pind);
 	case CSD_SLOT_LOADING:
 	case CSD_SLOT_LOADED:
-		clear(slots, slot);
+		slots_clear(slots, slot);
 	}
 	return 0;
 }
 
 static int
-activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
+slots_activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
 {
 	if (slot->state == CSD_SLOT_ACTIVE) {
 		slot->draining = false;
@@ -301,7 +302,7 @@ activate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct c
 }
 
 static int
-deactivate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
+slots_deactivate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
 {
 	if (slot->state == CSD_SLOT_EMPTY) {
 		return csd_refuse_specific(refusal, NVME_SC_NO_PROGRAM, "slot %u: there is no program in it", pind);
@@ -321,17 +322,17 @@ deactivate(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct
 }
 
 static int
-drain(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
+slots_drain(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal)
 {
 	slot->draining = slot->state == CSD_SLOT_ACTIVE;
-	return deactivate(slots, slot, pind, refusal);
+	return slots_deactivate(slots, slot, pind, refusal);
 }
 
 static int
-change(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal,
-       int (*how)(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal))
+slots_change(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal,
+	     int (*how)(struct csd_slots *slots, struct csd_slot *slot, uint16_t pind, struct csd_refusal *refusal))
 {
-	struct csd_slot *slot = find(slots, pind, refusal);
+	struct csd_slot *slot = slots_find(slots, pind, refusal);
 	int rc;
 
 	if (slot == NULL) {
@@ -346,31 +347,31 @@ change(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal,
 int
 csd_slots_unload(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
 {
-	return change(slots, pind, refusal, unload);
+	return slots_change(slots, pind, refusal, slots_unload);
 }
 
 int
 csd_slots_activate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
 {
-	return change(slots, pind, refusal, activate);
+	return slots_change(slots, pind, refusal, slots_activate);
 }
 
 int
 csd_slots_deactivate(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
 {
-	return change(slots, pind, refusal, deactivate);
+	return slots_change(slots, pind, refusal, slots_deactivate);
 }
 
 int
 csd_slots_drain(struct csd_slots *slots, uint16_t pind, struct csd_refusal *refusal)
 {
-	return change(slots, pind, refusal, drain);
+	return slots_change(slots, pind, refusal, slots_drain);
 }
 
 int
 csd_slots_acquire(struct csd_slots *slots, uint16_t pind, struct csd_loaded **loaded, struct csd_refusal *refusal)
 {
-	struct csd_slot *slot = find(slots, pind, refusal);
+	struct csd_slot *slot = slots_find(slots, pind, refusal);
 	int rc = 0;
 
 	if (slot == NULL) {
@@ -399,7 +400,7 @@ csd_slots_release(struct csd_slots *slots, uint16_t pind, struct csd_loaded *loa
 	pthread_mutex_lock(&slots->mutex);
 	slot->running--;
 	if (slot->running == 0 && slot->faults.deactivated != 0) {
-		deactivate(slots, slot, pind, &refusal);
+		slots_deactivate(slots, slot, pind, &refusal);
 	}
 	pthread_mutex_unlock(&slots->mutex);
 	csd_loaded_put(loaded);

@@ -34,7 +34,7 @@ static struct option tgt_options[] = {
 };
 
 static void
-usage(void)
+tgt_usage(void)
 {
 	printf("     --workers <folder>    of csd_worker, csd_spawner and csd_compile (default: that of csd_tgt)\n");
 	printf("     --worker-cpus <list>  on which programs run, such as 1,3-5 (default: all that no reactor has)\n");
@@ -51,7 +51,7 @@ usage(void)
 }
 
 static int
-parse_argument(int option, char *argument)
+tgt_parse_argument(int option, char *argument)
 {
 	switch (option) {
 	case OPTION_WORKERS:
@@ -74,7 +74,7 @@ parse_argument(int option, char *argument)
 }
 
 static void
-started(void *ctx)
+tgt_started(void *ctx)
 {
 	(void)ctx;
 }
@@ -92,7 +92,7 @@ main(int argc, char **argv)
 	 * socket in /tmp that anybody could have left there before.
 	 */
 	options.env_context = "--in-memory --no-telemetry";
-	rc = spdk_app_parse_args(argc, argv, &options, "", tgt_options, parse_argument, usage);
+	rc = spdk_app_parse_args(argc, argv, &options, "", tgt_options, tgt_parse_argument, tgt_usage);
 	if (rc != SPDK_APP_PARSE_ARGS_SUCCESS) {
 		return rc == SPDK_APP_PARSE_ARGS_HELP ? 0 : 1;
 	}
@@ -100,7 +100,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	csd_nvmf_register();
-	rc = spdk_app_start(&options, started, NULL);
+	rc = spdk_app_start(&options, tgt_started, NULL);
 	spdk_app_fini();
 	return rc != 0;
 }

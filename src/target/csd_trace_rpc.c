@@ -4,8 +4,8 @@
  * data: so there is no way to them but this socket, which is the administrator's.
  */
 #include "csd_compute_private.h"
+#include "csd_rpc.h"
 
-#include "spdk/rpc.h"
 #include "spdk/util.h"
 
 struct trace_asked {
@@ -23,13 +23,11 @@ static const struct spdk_json_object_decoder g_trace[] = {
 
 /* NULL: it was answered that there is no such slot. */
 static struct csd_compute *
-trace_find(struct spdk_jsonrpc_request *request, const struct trace_asked *asked)
+trace_rpc_find(struct spdk_jsonrpc_request *request, const struct trace_asked *asked)
 {
-	struct csd_compute *compute = csd_compute_by_name(asked->name);
+	struct csd_compute *compute = csd_rpc_find_compute(request, asked->name);
 
-	if (compute == NULL) {
-		spdk_jsonrpc_send_error_response_fmt(request, -ENODEV, "no compute namespace is named %s", asked->name);
-	} else if (asked->pind >= compute->slots.options.slots) {
+	if (compute != NULL && asked->pind >= compute->slots.options.slots) {
 		spdk_jsonrpc_send_error_response_fmt(request, -EINVAL, "slot %u: there are slots 0 to %u", asked->pind,
 						     compute->slots.options.slots - 1);
 		compute = NULL;
@@ -38,7 +36,8 @@ trace_find(struct spdk_jsonrpc_request *request, const struct trace_asked *asked
 }
 
 static void
-trace_send(struct spdk_jsonrpc_request *request, struct csd_slots *slots, const struct trace_asked *asked, char *text)
+trace_rpc_send(struct spdk_jsonrpc_request *request, struct csd_slots *slots, const struct trace_asked *asked,
+	       char *text)
 {
 	const struct csd_slot *slot = &slots->slot[asked->pind];
 	uint64_t next = 0, missed = 0, lost = 0;
@@ -62,7 +61,7 @@ trace_send(struct spdk_jsonrpc_request *request, struct csd_slots *slots, const 
 }
 
 static void
-rpc_csd_get_trace(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+trace_rpc_get_trace(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct trace_asked asked = {};
 	struct csd_compute *compute;
@@ -71,36 +70,31 @@ rpc_csd_get_trace(struct spdk_jsonrpc_request *request, const struct spdk_json_v
 	if (text == NULL) {
 		spdk_jsonrpc_send_error_response(request, -ENOMEM, "no memory for the lines");
 	} else if (spdk_json_decode_object(params, g_trace, SPDK_COUNTOF(g_trace), &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "expected: name (string), pind (number), and where wanted: from (number)");
-	} else if ((compute = trace_find(request, &asked)) != NULL) {
-		trace_send(request, &compute->slots, &asked, text);
+		csd_rpc_refuse(request, "expected: name (string), pind (number), and where wanted: from (number)");
+	} else if ((compute = trace_rpc_find(request, &asked)) != NULL) {
+		trace_rpc_send(request, &compute->slots, &asked, text);
 	}
 	free(text);
 	free(asked.name);
 }
-SPDK_RPC_REGISTER("csd_get_trace", rpc_csd_get_trace, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_get_trace", trace_rpc_get_trace, SPDK_RPC_RUNTIME)
 
 static void
-rpc_csd_clear_trace(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
+trace_rpc_clear_trace(struct spdk_jsonrpc_request *request, const struct spdk_json_val *params)
 {
 	struct trace_asked asked = {};
 	struct csd_compute *compute;
-	struct spdk_json_write_ctx *w;
 
 	if (spdk_json_decode_object(params, g_trace, TRACE_CLEAR_FIELDS, &asked) != 0) {
-		spdk_jsonrpc_send_error_response(request, SPDK_JSONRPC_ERROR_INVALID_PARAMS,
-						 "expected: name (string), pind (number)");
-	} else if ((compute = trace_find(request, &asked)) != NULL) {
+		csd_rpc_refuse(request, "expected: name (string), pind (number)");
+	} else if ((compute = trace_rpc_find(request, &asked)) != NULL) {
 		pthread_mutex_lock(&compute->slots.mutex);
 		if (compute->slots.slot[asked.pind].trace != NULL) {
 			csd_trace_clear(compute->slots.slot[asked.pind].trace);
 		}
 		pthread_mutex_unlock(&compute->slots.mutex);
-		w = spdk_jsonrpc_begin_result(request);
-		spdk_json_write_bool(w, true);
-		spdk_jsonrpc_end_result(request, w);
+		csd_rpc_send_true(request);
 	}
 	free(asked.name);
 }
-SPDK_RPC_REGISTER("csd_clear_trace", rpc_csd_clear_trace, SPDK_RPC_RUNTIME)
+SPDK_RPC_REGISTER("csd_clear_trace", trace_rpc_clear_trace, SPDK_RPC_RUNTIME)

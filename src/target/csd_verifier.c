@@ -18,7 +18,7 @@ struct job {
 	struct csd_load_item item;
 	struct csd_verification verification;
 	struct csd_loaded *loaded;
-	bool unwanted;
+	bool cancelled;
 	char reason[CSD_REASON_BYTES];
 	struct spdk_thread *thread;
 	struct spdk_poller *sweeper;
@@ -45,7 +45,7 @@ verifier_report(void *ctx)
 {
 	struct job *job = ctx;
 	/* What came to its end nevertheless counts. */
-	bool dropped = job->loaded == NULL && job->unwanted;
+	bool dropped = job->loaded == NULL && job->cancelled;
 
 	spdk_poller_unregister(&job->sweeper);
 	job->verified(job->ctx, job->verification.pind, job->loaded, dropped ? NULL : job->reason);
@@ -59,10 +59,10 @@ verifier_sweep(void *ctx)
 	struct job *job = ctx;
 	bool dropped;
 
-	if (job->unwanted || job->wanted(job->ctx)) {
+	if (job->cancelled || job->wanted(job->ctx)) {
 		return SPDK_POLLER_IDLE;
 	}
-	__atomic_store_n(&job->unwanted, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&job->cancelled, true, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&g_verifier.mutex);
 	dropped = csd_load_queue_drop(&g_verifier.queue, &job->item);
 	pthread_mutex_unlock(&g_verifier.mutex);
@@ -97,8 +97,8 @@ verifier_run(void *ctx)
 		struct job *job = verifier_next();
 		struct csd_verification *verification = &job->verification;
 
-		job->loaded = csd_loaded_create(verification->bytes, verification->length, &verification->options, &job->unwanted,
-						job->reason);
+		job->loaded = csd_loaded_create(verification->bytes, verification->length, &verification->options,
+						&job->cancelled, job->reason);
 		pthread_mutex_lock(&g_verifier.mutex);
 		csd_load_queue_done(&g_verifier.queue, &job->item);
 		pthread_mutex_unlock(&g_verifier.mutex);

@@ -33,9 +33,9 @@ struct csd_workers_pool {
 	TAILQ_ENTRY(csd_workers_pool) link;
 };
 
-/* A spawner that is being started, aside. */
+/* A spawner that is being started, in the background. */
 struct csd_workers_spawner {
-	struct csd_aside_order order;
+	struct csd_background_task task;
 	struct csd_spawner_link link;
 	int rc;
 };
@@ -52,7 +52,7 @@ struct csd_workers_thread {
 };
 
 static struct {
-	struct csd_aside *aside;	/* ends with the process */
+	struct csd_background *background;	/* ends with the process */
 	bool found;			/* the three programs: */
 	bool said;			/* which layers shut programs in */
 	char compile[PATH_MAX], spawner[PATH_MAX], worker[PATH_MAX];
@@ -229,12 +229,12 @@ csd_workers_maker(char reason[CSD_REASON_BYTES])
 }
 
 enum csd_blob_end
-csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
+csd_workers_compile(const void *object, size_t length, const bool *cancelled, struct csd_memory **blob,
 		    struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
 {
 	struct csd_blob_maker *maker = csd_workers_maker(reason);
 
-	return maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(maker, object, length, unwanted, blob, header, reason);
+	return maker == NULL ? CSD_BLOB_FAILED : csd_blob_get(maker, object, length, cancelled, blob, header, reason);
 }
 
 uint64_t
@@ -251,18 +251,18 @@ csd_workers_owner(const char *host_nqn)
 /* --- a thread's --- */
 
 static void
-csd_workers_open_spawner(struct csd_aside_order *order)
+csd_workers_open_spawner(struct csd_background_task *task)
 {
-	struct csd_workers_spawner *spawner = SPDK_CONTAINEROF(order, struct csd_workers_spawner, order);
+	struct csd_workers_spawner *spawner = SPDK_CONTAINEROF(task, struct csd_workers_spawner, task);
 	const struct csd_spawner_paths paths = {.spawner = g_workers.spawner, .worker = g_workers.worker};
 
 	spawner->rc = csd_spawner_link_open(&spawner->link, &paths);
 }
 
 static void
-csd_workers_drop_spawner(struct csd_aside_order *order)
+csd_workers_drop_spawner(struct csd_background_task *task)
 {
-	struct csd_workers_spawner *spawner = SPDK_CONTAINEROF(order, struct csd_workers_spawner, order);
+	struct csd_workers_spawner *spawner = SPDK_CONTAINEROF(task, struct csd_workers_spawner, task);
 
 	if (spawner->rc == 0) {
 		csd_spawner_link_close(&spawner->link);
@@ -279,10 +279,11 @@ csd_workers_ask_for_spawner(struct csd_workers_thread *thread)
 	if (spawner == NULL) {
 		return -ENOMEM;
 	}
-	spawner->order = (struct csd_aside_order) {.work = csd_workers_open_spawner, .drop = csd_workers_drop_spawner};
+	spawner->task = (struct csd_background_task) {.work = csd_workers_open_spawner,
+						       .drop = csd_workers_drop_spawner};
 	spawner->link.socket = -1;
 	thread->spawner = spawner;
-	csd_aside_ask(g_workers.aside, &spawner->order);
+	csd_background_submit(g_workers.background, &spawner->task);
 	return 0;
 }
 
@@ -324,7 +325,7 @@ static void
 csd_workers_look_for_spawner(struct csd_workers_thread *thread)
 {
 	if (thread->spawner != NULL) {
-		if (csd_aside_is_done(&thread->spawner->order)) {
+		if (csd_background_is_done(&thread->spawner->task)) {
 			csd_workers_take_spawner(thread);
 		}
 	} else if (csd_executor_spawner(thread->executor) == 0 && csd_now() >= thread->retry_at) {
@@ -466,7 +467,7 @@ csd_workers_channel_destroy(void *io_device, void *ctx)
 		free(closing);
 	}
 	if (thread->spawner != NULL) {
-		csd_aside_drop(g_workers.aside, &thread->spawner->order);
+		csd_background_drop(g_workers.background, &thread->spawner->task);
 	}
 	if (thread->executor != NULL) {
 		link = csd_executor_destroy(thread->executor);
@@ -479,14 +480,15 @@ csd_workers_channel_create(void *io_device, void *ctx)
 {
 	struct csd_workers_thread *thread = ctx;
 	const struct csd_executor_options options = {
-		.aside = g_workers.aside, .stack_bytes = STACK_BYTES, .spin_nanoseconds = SPIN_NANOSECONDS, .cpu_nanoseconds = g_workers.cpu_milliseconds * 1000000,
+		.background = g_workers.background, .stack_bytes = STACK_BYTES, .spin_nanoseconds = SPIN_NANOSECONDS,
+		.cpu_nanoseconds = g_workers.cpu_milliseconds * 1000000,
 		.start_nanoseconds = START_NANOSECONDS, .cpus = g_workers.cpus, .cpu_count = g_workers.cpu_count,
 		.idle_most = MOST_IDLE, .most = MOST_WORKERS,
 	};
 
 	TAILQ_INIT(&thread->waits);
 	TAILQ_INIT(&thread->closing);
-	thread->executor = g_workers.aside == NULL ? NULL : csd_executor_create(&options);
+	thread->executor = g_workers.background == NULL ? NULL : csd_executor_create(&options);
 	thread->fast = SPDK_POLLER_REGISTER(csd_workers_poll_fast, thread, 0);
 	thread->slow = SPDK_POLLER_REGISTER(csd_workers_poll_slow, thread, LOOK_MICROSECONDS);
 	if (thread->executor == NULL || thread->fast == NULL || thread->slow == NULL || csd_workers_ask_for_spawner(thread) != 0) {
@@ -557,7 +559,7 @@ csd_workers_init(void)
 {
 	csd_workers_find_cpus();
 	/* Its thread inherits the core of this one. */
-	g_workers.aside = csd_aside_create(spdk_unaffinitize_thread);
+	g_workers.background = csd_background_create(spdk_unaffinitize_thread);
 	spdk_io_device_register(&g_workers, csd_workers_channel_create, csd_workers_channel_destroy,
 				sizeof(struct csd_workers_thread), "csd_workers");
 }

@@ -46,7 +46,8 @@ void csd_workers_init(void);
 void csd_workers_fini(void);
 
 /* Compiles, or finds it in the cache; waits for that, so not on a reactor. For any thread; as csd_blob_get(). */
-enum csd_blob_end csd_workers_compile(const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
+enum csd_blob_end csd_workers_compile(const void *object, size_t length, const bool *cancelled,
+				      struct csd_memory **blob,
 				      struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
 
 /* This thread's executor, as long as the channel is not put; NULL: no memory. */

@@ -4,7 +4,7 @@
 #   make csd_tgt_checked    the same under AddressSanitizer and UBSan: $(BUILD)/checked/csd_tgt
 TARGET_SOURCES := $(wildcard target/csd_*.c)
 # Of the engine: it knows nothing of SPDK.
-TARGET_ENGINE := $(addprefix worker/,csd_aside csd_blob csd_executor csd_kit csd_memory csd_ring csd_spawner_link) confine/csd_confine \
+TARGET_ENGINE := $(addprefix worker/,csd_background csd_blob csd_executor csd_private_memory csd_memory csd_ring csd_spawner_link) confine/csd_confine \
 	$(addprefix compiler/,csd_blob_get csd_cache) $(addprefix translator/,csd_btf csd_bare csd_check csd_elf_file csd_flow csd_geometry \
 	csd_helper csd_object csd_object_maps csd_object_read csd_proof csd_refuse csd_source csd_value csd_verify)
 TARGET_OBJECTS := $(TARGET_SOURCES:%.c=%.o) $(TARGET_ENGINE:%=engine/%.o)

@@ -42,7 +42,7 @@ struct filters {
 static const enum bpf_tc_attach_point sides[] = { BPF_TC_EGRESS, BPF_TC_INGRESS };
 
 static int __attribute__((format(printf, 4, 5)))
-fails(struct hook_error *error, int rc, const char *fix, const char *found, ...)
+hook_fails(struct hook_error *error, int rc, const char *fix, const char *found, ...)
 {
 	va_list arguments;
 
@@ -54,7 +54,7 @@ fails(struct hook_error *error, int rc, const char *fix, const char *found, ...)
 }
 
 static void
-list_interfaces(char *text, size_t room)
+hook_list_interfaces(char *text, size_t room)
 {
 	struct if_nameindex *all = if_nameindex(), *one;
 	size_t used = 0;
@@ -79,9 +79,9 @@ hook_find(struct hook *hook, const char *interface, struct hook_error *error)
 	hook->slot_fd = -1;
 	hook->ifindex = strlen(interface) < IFNAMSIZ ? if_nametoindex(interface) : 0;
 	if (hook->ifindex == 0) {
-		list_interfaces(there, sizeof(there));
-		return fails(error, -ENODEV, "name one that is there, as 'ip link' shows it",
-			     "no such interface; there are: %s", there);
+		hook_list_interfaces(there, sizeof(there));
+		return hook_fails(error, -ENODEV, "name one that is there, as 'ip link' shows it",
+				  "no such interface; there are: %s", there);
 	}
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
@@ -90,7 +90,8 @@ hook_find(struct hook *hook, const char *interface, struct hook_error *error)
 		close(fd);
 	}
 	if (rc != 0) {
-		return fails(error, rc, "look at it with 'ip link show'", "its type cannot be read: %s", strerror(-rc));
+		return hook_fails(error, rc, "look at it with 'ip link show'", "its type cannot be read: %s",
+				  strerror(-rc));
 	}
 	switch (request.ifr_hwaddr.sa_family) {
 	case ARPHRD_LOOPBACK:
@@ -109,15 +110,16 @@ hook_find(struct hook *hook, const char *interface, struct hook_error *error)
 	case ARPHRD_IPGRE:
 		return 0;
 	default:
-		return fails(error, -EPROTONOSUPPORT, "trace on an Ethernet or IP interface, such as the one underneath",
-			     "its link type is %u, whose headers are not known", request.ifr_hwaddr.sa_family);
+		return hook_fails(error, -EPROTONOSUPPORT,
+				  "trace on an Ethernet or IP interface, such as the one underneath",
+				  "its link type is %u, whose headers are not known", request.ifr_hwaddr.sa_family);
 	}
 }
 
 /* --- What is there already --- */
 
 static void
-read_filter(const struct nlmsghdr *header, void *argument)
+hook_read_filter(const struct nlmsghdr *header, void *argument)
 {
 	struct filters *filters = argument;
 	const struct tcmsg *message = NLMSG_DATA(header);
@@ -145,8 +147,8 @@ read_filter(const struct nlmsghdr *header, void *argument)
 
 /* Asks rtnetlink for a list, and hands each message of the answer on. */
 static int
-dump(int type, int ifindex, uint32_t parent, void (*on_message)(const struct nlmsghdr *header, void *argument),
-     void *argument)
+hook_dump(int type, int ifindex, uint32_t parent, void (*on_message)(const struct nlmsghdr *header, void *argument),
+	  void *argument)
 {
 	struct {
 		struct nlmsghdr header;
@@ -185,12 +187,12 @@ dump(int type, int ifindex, uint32_t parent, void (*on_message)(const struct nlm
 }
 
 static int
-list_filters(int ifindex, enum bpf_tc_attach_point side, struct filters *filters)
+hook_list_filters(int ifindex, enum bpf_tc_attach_point side, struct filters *filters)
 {
 	uint32_t minor = side == BPF_TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS;
 
 	filters->count = 0;
-	return dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, minor), read_filter, filters);
+	return hook_dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, minor), hook_read_filter, filters);
 }
 
 struct qdisc {
@@ -200,7 +202,7 @@ struct qdisc {
 
 /* The old ingress qdisc holds the same place as clsact, and takes filters for going out as if they were for coming in. */
 static void
-read_qdisc(const struct nlmsghdr *header, void *argument)
+hook_read_qdisc(const struct nlmsghdr *header, void *argument)
 {
 	const struct tcmsg *message = NLMSG_DATA(header);
 	struct rtattr *attribute = (struct rtattr *)(message + 1);
@@ -225,7 +227,7 @@ read_qdisc(const struct nlmsghdr *header, void *argument)
  * in whatever way. -1: taken.
  */
 static int
-take_slot(int ifindex, uint32_t slot)
+hook_take_slot(int ifindex, uint32_t slot)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -243,7 +245,7 @@ take_slot(int ifindex, uint32_t slot)
 
 /* libbpf wants the bytes behind the last field to be zero too, which no initialiser promises. */
 static void
-tc_hook(const struct hook *hook, enum bpf_tc_attach_point side, struct bpf_tc_hook *tc)
+hook_tc_hook(const struct hook *hook, enum bpf_tc_attach_point side, struct bpf_tc_hook *tc)
 {
 	memset(tc, 0, sizeof(*tc));
 	tc->sz = sizeof(*tc);
@@ -252,25 +254,25 @@ tc_hook(const struct hook *hook, enum bpf_tc_attach_point side, struct bpf_tc_ho
 }
 
 static void
-remove_filter(const struct hook *hook, enum bpf_tc_attach_point side, const struct filter *filter)
+hook_remove_filter(const struct hook *hook, enum bpf_tc_attach_point side, const struct filter *filter)
 {
 	LIBBPF_OPTS(bpf_tc_opts, options, .handle = filter->handle, .priority = filter->priority);
 	struct bpf_tc_hook tc;
 
-	tc_hook(hook, side, &tc);
+	hook_tc_hook(hook, side, &tc);
 	bpf_tc_detach(&tc, &options);
 }
 
 /* Takes away the filters of tracers that live no more. True: the qdisc came with a tracer, and goes with the last one. */
 static bool
-sweep(const struct hook *hook)
+hook_sweep(const struct hook *hook)
 {
 	static struct filters filters;
 	bool qdisc_is_ours = false;
 	unsigned int side, i;
 
 	for (side = 0; side < 2; side++) {
-		if (list_filters(hook->ifindex, sides[side], &filters) != 0) {
+		if (hook_list_filters(hook->ifindex, sides[side], &filters) != 0) {
 			continue;
 		}
 		for (i = 0; i < filters.count; i++) {
@@ -280,9 +282,9 @@ sweep(const struct hook *hook)
 				continue;
 			}
 			qdisc_is_ours |= (filters.at[i].handle & HANDLE_QDISC) != 0;
-			fd = take_slot(hook->ifindex, filters.at[i].handle & HANDLE_SLOT);
+			fd = hook_take_slot(hook->ifindex, filters.at[i].handle & HANDLE_SLOT);
 			if (fd >= 0) {
-				remove_filter(hook, sides[side], &filters.at[i]);
+				hook_remove_filter(hook, sides[side], &filters.at[i]);
 				close(fd);
 			}
 		}
@@ -291,13 +293,13 @@ sweep(const struct hook *hook)
 }
 
 static bool
-is_empty(const struct hook *hook)
+hook_is_empty(const struct hook *hook)
 {
 	static struct filters filters;
 	unsigned int side;
 
 	for (side = 0; side < 2; side++) {
-		if (list_filters(hook->ifindex, sides[side], &filters) != 0 || filters.count > 0) {
+		if (hook_list_filters(hook->ifindex, sides[side], &filters) != 0 || filters.count > 0) {
 			return false;
 		}
 	}
@@ -307,69 +309,71 @@ is_empty(const struct hook *hook)
 /* --- Coming and going --- */
 
 static int
-attach(const struct hook *hook, enum bpf_tc_attach_point side, int program, struct hook_error *error)
+hook_attach_filter(const struct hook *hook, enum bpf_tc_attach_point side, int program, struct hook_error *error)
 {
 	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program, .handle = hook->handle, .priority = hook->priority);
 	struct bpf_tc_hook tc;
 	int rc;
 
-	tc_hook(hook, side, &tc);
+	hook_tc_hook(hook, side, &tc);
 	rc = bpf_tc_attach(&tc, &options);
 	if (rc == -ENOENT || rc == -EOPNOTSUPP) {
-		return fails(error, rc, "modprobe cls_bpf, or run a kernel with CONFIG_NET_CLS_BPF",
-			     "the kernel attaches no eBPF program to tc: %s", strerror(-rc));
+		return hook_fails(error, rc, "modprobe cls_bpf, or run a kernel with CONFIG_NET_CLS_BPF",
+				  "the kernel attaches no eBPF program to tc: %s", strerror(-rc));
 	}
 	if (rc != 0) {
-		return fails(error, rc, "look at 'tc filter show dev IF egress' (and ingress): a foreign filter of another kind may "
-			     "hold this priority; give another one with --priority",
-			     "the kernel does not attach the program with priority %u: %s", hook->priority, strerror(-rc));
+		return hook_fails(error, rc,
+				  "look at 'tc filter show dev IF egress' (and ingress): a foreign filter of another kind may "
+				  "hold this priority; give another one with --priority",
+				  "the kernel does not attach the program with priority %u: %s", hook->priority,
+				  strerror(-rc));
 	}
 	return 0;
 }
 
 static int
-make_qdisc(const struct hook *hook, bool *made, struct hook_error *error)
+hook_make_qdisc(const struct hook *hook, bool *made, struct hook_error *error)
 {
 	struct qdisc there = { .ifindex = hook->ifindex };
 	struct bpf_tc_hook tc;
 	int rc;
 
-	tc_hook(hook, BPF_TC_INGRESS | BPF_TC_EGRESS, &tc);
+	hook_tc_hook(hook, BPF_TC_INGRESS | BPF_TC_EGRESS, &tc);
 	rc = bpf_tc_hook_create(&tc);
 	*made = rc == 0;
 	if (rc == -EEXIST) {
-		dump(RTM_GETQDISC, hook->ifindex, 0, read_qdisc, &there);
+		hook_dump(RTM_GETQDISC, hook->ifindex, 0, hook_read_qdisc, &there);
 		if (strcmp(there.kind, "clsact") == 0) {
 			return 0;
 		}
-		return fails(error, rc, "remove it, if nobody needs it: tc qdisc del dev IF ingress",
-			     "an %s qdisc stands where the clsact qdisc would be", there.kind);
+		return hook_fails(error, rc, "remove it, if nobody needs it: tc qdisc del dev IF ingress",
+				  "an %s qdisc stands where the clsact qdisc would be", there.kind);
 	}
 	if (rc == 0) {
 		return 0;
 	}
 	if (rc == -EPERM) {
-		return fails(error, rc, "run as root", "no right to change this interface: %s", strerror(-rc));
+		return hook_fails(error, rc, "run as root", "no right to change this interface: %s", strerror(-rc));
 	}
-	return fails(error, rc, "modprobe sch_ingress, or run a kernel with CONFIG_NET_SCH_INGRESS",
-		     "the kernel makes no clsact qdisc here: %s", strerror(-rc));
+	return hook_fails(error, rc, "modprobe sch_ingress, or run a kernel with CONFIG_NET_SCH_INGRESS",
+			  "the kernel makes no clsact qdisc here: %s", strerror(-rc));
 }
 
 int
 hook_attach(struct hook *hook, uint32_t priority, int out_fd, int in_fd, struct hook_error *error)
 {
-	bool made, qdisc_is_ours = sweep(hook);
+	bool made, qdisc_is_ours = hook_sweep(hook);
 	uint32_t slot;
 	int rc;
 
 	for (slot = 1; slot <= SLOTS && hook->slot_fd < 0; slot++) {
-		hook->slot_fd = take_slot(hook->ifindex, slot);
+		hook->slot_fd = hook_take_slot(hook->ifindex, slot);
 		hook->handle = HANDLE_OURS | slot;
 	}
 	if (hook->slot_fd < 0) {
-		return fails(error, -EBUSY, "end one of them", "%d tracers run on this interface", SLOTS);
+		return hook_fails(error, -EBUSY, "end one of them", "%d tracers run on this interface", SLOTS);
 	}
-	rc = make_qdisc(hook, &made, error);
+	rc = hook_make_qdisc(hook, &made, error);
 	if (rc != 0) {
 		return rc;
 	}
@@ -377,10 +381,10 @@ hook_attach(struct hook *hook, uint32_t priority, int out_fd, int in_fd, struct 
 		hook->handle |= HANDLE_QDISC;
 	}
 	hook->priority = priority;
-	rc = attach(hook, BPF_TC_EGRESS, out_fd, error);
+	rc = hook_attach_filter(hook, BPF_TC_EGRESS, out_fd, error);
 	hook->out = rc == 0;
 	if (rc == 0 && !hook->loopback) {
-		rc = attach(hook, BPF_TC_INGRESS, in_fd, error);
+		rc = hook_attach_filter(hook, BPF_TC_INGRESS, in_fd, error);
 		hook->in = rc == 0;
 	}
 	if (rc != 0) {
@@ -395,17 +399,17 @@ hook_detach(struct hook *hook)
 	struct filter filter = { .handle = hook->handle, .priority = hook->priority };
 	struct bpf_tc_hook both;
 
-	tc_hook(hook, BPF_TC_INGRESS | BPF_TC_EGRESS, &both);
+	hook_tc_hook(hook, BPF_TC_INGRESS | BPF_TC_EGRESS, &both);
 	if (hook->out) {
-		remove_filter(hook, BPF_TC_EGRESS, &filter);
+		hook_remove_filter(hook, BPF_TC_EGRESS, &filter);
 	}
 	if (hook->in) {
-		remove_filter(hook, BPF_TC_INGRESS, &filter);
+		hook_remove_filter(hook, BPF_TC_INGRESS, &filter);
 	}
 	/* The last of ours takes the qdisc along, where one of ours brought it and nobody else has moved in. */
 	if (hook->handle & HANDLE_QDISC) {
-		sweep(hook);
-		if (is_empty(hook)) {
+		hook_sweep(hook);
+		if (hook_is_empty(hook)) {
 			bpf_tc_hook_destroy(&both);
 		}
 	}

@@ -54,10 +54,10 @@ static const struct name pdu_names[] = {
 	{ PDU_H2C_DATA, "H2CData" }, { PDU_C2H_DATA, "C2HData" }, { PDU_R2T, "R2T" },
 };
 
-#define FIND(names, code) find_name(names, sizeof(names) / sizeof((names)[0]), code)
+#define FIND(names, code) show_find_name(names, sizeof(names) / sizeof((names)[0]), code)
 
 static const char *
-find_name(const struct name *names, size_t count, unsigned int code)
+show_find_name(const struct name *names, size_t count, unsigned int code)
 {
 	size_t i;
 
@@ -70,7 +70,7 @@ find_name(const struct name *names, size_t count, unsigned int code)
 }
 
 static bool
-is_among(const __u32 *list, size_t count, __u32 nsid)
+show_is_among(const __u32 *list, size_t count, __u32 nsid)
 {
 	size_t i;
 
@@ -100,10 +100,10 @@ operation_name(const struct operation_key *key, const struct namespaces *namespa
 	if (key->queue == QUEUE_UNKNOWN) {
 		return NULL;
 	}
-	if (is_among(namespaces->slm, 16, key->nsid)) {
+	if (show_is_among(namespaces->slm, 16, key->nsid)) {
 		return FIND(slm_names, key->opcode);
 	}
-	if (is_among(namespaces->compute, 16, key->nsid)) {
+	if (show_is_among(namespaces->compute, 16, key->nsid)) {
 		return FIND(compute_names, key->opcode);
 	}
 	return FIND(nvm_names, key->opcode);
@@ -119,7 +119,7 @@ latency_from_ns(unsigned int bucket)
 
 /* The last bucket ends with the slowest command. */
 static double
-latency_to_ns(const struct operation *operation, unsigned int bucket)
+show_latency_to_ns(const struct operation *operation, unsigned int bucket)
 {
 	double slowest = (double)operation->latency_max_ns;
 
@@ -130,7 +130,7 @@ latency_to_ns(const struct operation *operation, unsigned int bucket)
 }
 
 static double
-between(double least, double value, double most)
+show_between(double least, double value, double most)
 {
 	return value < least ? least : value > most ? most : value;
 }
@@ -150,9 +150,10 @@ latency_percentile(const struct operation *operation, double share)
 		double from = (double)latency_from_ns(i), here = (double)operation->latency[i];
 
 		if (here > 0 && (double)passed + here >= wanted) {
-			double inside = (latency_to_ns(operation, i) - from) * (wanted - (double)passed) / here;
+			double inside = (show_latency_to_ns(operation, i) - from) * (wanted - (double)passed) / here;
 
-			return between((double)operation->latency_min_ns, from + inside, (double)operation->latency_max_ns);
+			return show_between((double)operation->latency_min_ns, from + inside,
+					    (double)operation->latency_max_ns);
 		}
 		passed += operation->latency[i];
 	}
@@ -160,7 +161,7 @@ latency_percentile(const struct operation *operation, double share)
 }
 
 static int
-compare_operations(const void *left, const void *right)
+show_compare_operations(const void *left, const void *right)
 {
 	const struct operation_key *a = &((const struct operation_row *)left)->key;
 	const struct operation_key *b = &((const struct operation_row *)right)->key;
@@ -178,7 +179,7 @@ compare_operations(const void *left, const void *right)
 }
 
 static int
-compare_statuses(const void *left, const void *right)
+show_compare_statuses(const void *left, const void *right)
 {
 	const struct status_key *a = &((const struct status_row *)left)->key;
 	const struct status_key *b = &((const struct status_row *)right)->key;
@@ -189,14 +190,14 @@ compare_statuses(const void *left, const void *right)
 void
 counted_sort(struct counted *counted)
 {
-	qsort(counted->operations, counted->operation_rows, sizeof(counted->operations[0]), compare_operations);
-	qsort(counted->statuses, counted->status_rows, sizeof(counted->statuses[0]), compare_statuses);
+	qsort(counted->operations, counted->operation_rows, sizeof(counted->operations[0]), show_compare_operations);
+	qsort(counted->statuses, counted->status_rows, sizeof(counted->statuses[0]), show_compare_statuses);
 }
 
 /* --- For programs --- */
 
 static void
-json_string(FILE *out, const char *text)
+show_json_string(FILE *out, const char *text)
 {
 	const unsigned char *c;
 
@@ -214,18 +215,18 @@ json_string(FILE *out, const char *text)
 }
 
 static void
-json_name(FILE *out, const char *name)
+show_json_name(FILE *out, const char *name)
 {
 	fputs("\"name\": ", out);
 	if (name != NULL) {
-		json_string(out, name);
+		show_json_string(out, name);
 	} else {
 		fputs("null", out);
 	}
 }
 
 static void
-json_direction(FILE *out, const char *name, const struct direction_count *count)
+show_json_direction(FILE *out, const char *name, const struct direction_count *count)
 {
 	const char *comma = "";
 	unsigned int type;
@@ -238,7 +239,7 @@ json_direction(FILE *out, const char *name, const struct direction_count *count)
 			continue;
 		}
 		fprintf(out, "%s{\"type\": %u, ", comma, type);
-		json_name(out, pdu_name(type));
+		show_json_name(out, pdu_name(type));
 		fprintf(out, ", \"count\": %llu, \"bytes\": %llu}", count->pdus[type], count->pdu_bytes[type]);
 		comma = ", ";
 	}
@@ -246,7 +247,7 @@ json_direction(FILE *out, const char *name, const struct direction_count *count)
 }
 
 static void
-json_latency(FILE *out, const struct operation *operation)
+show_json_latency(FILE *out, const struct operation *operation)
 {
 	const char *comma = "";
 	unsigned int i;
@@ -266,7 +267,7 @@ json_latency(FILE *out, const struct operation *operation)
 			continue;
 		}
 		fprintf(out, "%s{\"from\": %.3f, \"to\": %.3f, \"count\": %llu}", comma,
-			(double)latency_from_ns(i) / NS_PER_US, latency_to_ns(operation, i) / NS_PER_US,
+			(double)latency_from_ns(i) / NS_PER_US, show_latency_to_ns(operation, i) / NS_PER_US,
 			operation->latency[i]);
 		comma = ", ";
 	}
@@ -274,7 +275,7 @@ json_latency(FILE *out, const struct operation *operation)
 }
 
 static void
-json_statuses(FILE *out, const struct counted *counted, __u32 place)
+show_json_statuses(FILE *out, const struct counted *counted, __u32 place)
 {
 	const char *comma = "";
 	unsigned int i;
@@ -293,7 +294,7 @@ json_statuses(FILE *out, const struct counted *counted, __u32 place)
 }
 
 static void
-json_commands(FILE *out, const struct counted *counted, unsigned int port, const struct namespaces *namespaces)
+show_json_commands(FILE *out, const struct counted *counted, unsigned int port, const struct namespaces *namespaces)
 {
 	const char *comma = "";
 	unsigned int i;
@@ -308,13 +309,13 @@ json_commands(FILE *out, const struct counted *counted, unsigned int port, const
 		}
 		fprintf(out, "%s{\"queue\": \"%s\", \"%s\": %u, ", comma, queue_names[row->key.queue & 3],
 			row->key.queue == QUEUE_FABRICS ? "fctype" : "opcode", row->key.opcode);
-		json_name(out, operation_name(&row->key, namespaces));
+		show_json_name(out, operation_name(&row->key, namespaces));
 		fprintf(out, ", \"nsid\": %u, \"commands\": %llu, \"completions\": %llu, \"failed\": %llu, "
 			"\"data_bytes_to_target\": %llu, \"data_bytes_to_host\": %llu, ", row->key.nsid,
 			operation->commands, operation->completions, operation->failed,
 			operation->data_bytes[TO_TARGET], operation->data_bytes[TO_HOST]);
-		json_statuses(out, counted, row->place);
-		json_latency(out, operation);
+		show_json_statuses(out, counted, row->place);
+		show_json_latency(out, operation);
 		fputs("}", out);
 		comma = ", ";
 	}
@@ -322,25 +323,25 @@ json_commands(FILE *out, const struct counted *counted, unsigned int port, const
 }
 
 static __u64
-both(const struct port_count *port, size_t offset)
+show_both(const struct port_count *port, size_t offset)
 {
 	return *(const __u64 *)((const char *)&port->direction[TO_TARGET] + offset) +
 	       *(const __u64 *)((const char *)&port->direction[TO_HOST] + offset);
 }
 
-#define BOTH(port, field) both(port, offsetof(struct direction_count, field))
+#define BOTH(port, field) show_both(port, offsetof(struct direction_count, field))
 
 static void
-json_port(FILE *out, const struct counted *counted, unsigned int index, const struct namespaces *namespaces)
+show_json_port(FILE *out, const struct counted *counted, unsigned int index, const struct namespaces *namespaces)
 {
 	const struct port_count *port = &counted->port[index];
 	unsigned int direction;
 
 	fprintf(out, "{\"port\": %u, ", counted->ports[index]);
 	for (direction = 0; direction < DIRECTIONS; direction++) {
-		json_direction(out, direction_names[direction], &port->direction[direction]);
+		show_json_direction(out, direction_names[direction], &port->direction[direction]);
 	}
-	json_commands(out, counted, index, namespaces);
+	show_json_commands(out, counted, index, namespaces);
 	fprintf(out, "\"connections\": {\"begun\": %llu, \"joined_midway\": %llu, \"ended\": %llu}, ",
 		port->connections_begun, port->connections_joined, port->connections_ended);
 	fprintf(out, "\"not_parsed\": {\"bytes\": %llu, \"gaps\": %llu, \"gap_bytes\": %llu, \"lost_by_gap\": %llu, "
@@ -357,12 +358,12 @@ show_json(FILE *out, const char *event, const struct counted *counted, const str
 	unsigned int i;
 
 	fprintf(out, "{\"program\": \"nvme_tcp_trace\", \"event\": \"%s\", \"interface\": ", event);
-	json_string(out, counted->interface);
+	show_json_string(out, counted->interface);
 	fprintf(out, ", \"hooks\": [%s], \"seconds\": %.6f, \"ports\": [",
 		counted->loopback ? "\"egress\"" : "\"egress\", \"ingress\"", counted->seconds);
 	for (i = 0; i < MAX_PORTS && counted->ports[i] != 0; i++) {
 		fputs(i > 0 ? ", " : "", out);
-		json_port(out, counted, i, namespaces);
+		show_json_port(out, counted, i, namespaces);
 	}
 	fputs("]}\n", out);
 	fflush(out);
@@ -371,8 +372,8 @@ show_json(FILE *out, const char *event, const struct counted *counted, const str
 /* --- For people --- */
 
 static void
-text_direction(FILE *out, const char *name, const struct direction_count *before, const struct direction_count *now,
-	       double seconds)
+show_text_direction(FILE *out, const char *name, const struct direction_count *before,
+		    const struct direction_count *now, double seconds)
 {
 	const char *comma = "  ";
 	unsigned int type;
@@ -390,7 +391,7 @@ text_direction(FILE *out, const char *name, const struct direction_count *before
 }
 
 static const struct operation *
-find_operation(const struct counted *counted, __u32 place)
+show_find_operation(const struct counted *counted, __u32 place)
 {
 	static const struct operation none;
 	unsigned int i;
@@ -405,7 +406,7 @@ find_operation(const struct counted *counted, __u32 place)
 
 /* The commands of the time between the two; of all the time, where there were none. */
 static struct operation
-recent(const struct operation *before, const struct operation *now)
+show_recent(const struct operation *before, const struct operation *now)
 {
 	struct operation difference = *now;
 	unsigned int i;
@@ -419,16 +420,16 @@ recent(const struct operation *before, const struct operation *now)
 }
 
 static void
-text_commands(FILE *out, const struct counted *before, const struct counted *now, unsigned int port,
-	      const struct namespaces *namespaces, double seconds)
+show_text_commands(FILE *out, const struct counted *before, const struct counted *now, unsigned int port,
+		   const struct namespaces *namespaces, double seconds)
 {
 	bool head = false;
 	unsigned int i;
 
 	for (i = 0; i < now->operation_rows; i++) {
 		const struct operation_row *row = &now->operations[i];
-		const struct operation *then = find_operation(before, row->place);
-		struct operation latest = recent(then, &row->counted);
+		const struct operation *then = show_find_operation(before, row->place);
+		struct operation latest = show_recent(then, &row->counted);
 		const char *name = operation_name(&row->key, namespaces);
 
 		if (row->key.port != port) {
@@ -460,7 +461,7 @@ text_commands(FILE *out, const struct counted *before, const struct counted *now
 }
 
 static void
-text_statuses(FILE *out, const struct counted *now, unsigned int port, const struct namespaces *namespaces)
+show_text_statuses(FILE *out, const struct counted *now, unsigned int port, const struct namespaces *namespaces)
 {
 	unsigned int i, j;
 
@@ -470,8 +471,8 @@ text_statuses(FILE *out, const struct counted *now, unsigned int port, const str
 			const char *name = operation_name(&row->key, namespaces);
 
 			if (row->place == now->statuses[i].key.operation && row->key.port == port) {
-				fprintf(out, "  failed: %s with status type %xh code %02xh, %llu times\n",
-					name != NULL ? name : "?", now->statuses[i].key.status >> 8,
+				fprintf(out, "  failed: %s with status %02Xh/%02Xh, %llu times\n",
+					name != NULL ? name : "?", now->statuses[i].key.status >> 8 & 0x7,
 					now->statuses[i].key.status & 0xff, now->statuses[i].count);
 			}
 		}
@@ -479,7 +480,7 @@ text_statuses(FILE *out, const struct counted *now, unsigned int port, const str
 }
 
 static void
-text_not_parsed(FILE *out, const struct port_count *port)
+show_text_not_parsed(FILE *out, const struct port_count *port)
 {
 	fprintf(out, "  connections: %llu begun, %llu joined midway, %llu ended", port->connections_begun,
 		port->connections_joined, port->connections_ended);
@@ -509,12 +510,12 @@ show_text(FILE *out, const struct counted *before, const struct counted *now, co
 
 		fprintf(out, "%s port %u, %.0f s\n", now->interface, now->ports[i], now->seconds);
 		for (direction = 0; direction < DIRECTIONS; direction++) {
-			text_direction(out, direction == TO_TARGET ? "to target" : "to host", &then->direction[direction],
-				       &now->port[i].direction[direction], seconds);
+			show_text_direction(out, direction == TO_TARGET ? "to target" : "to host",
+					    &then->direction[direction], &now->port[i].direction[direction], seconds);
 		}
-		text_commands(out, before, now, i, namespaces, seconds);
-		text_statuses(out, now, i, namespaces);
-		text_not_parsed(out, &now->port[i]);
+		show_text_commands(out, before, now, i, namespaces, seconds);
+		show_text_statuses(out, now, i, namespaces);
+		show_text_not_parsed(out, &now->port[i]);
 	}
 	fflush(out);
 }

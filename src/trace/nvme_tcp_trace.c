@@ -50,7 +50,7 @@ struct trace {
 static bool g_verbose;
 
 static void
-usage(FILE *to)
+trace_usage(FILE *to)
 {
 	fprintf(to, "Usage: nvme_tcp_trace --interface IF [--port N[,N...]] [--json [--snapshots]] [--duration SECONDS]\n"
 		"Counts NVMe/TCP on a network interface: commands, bytes by PDU type, latencies; and what it could not follow.\n"
@@ -68,7 +68,7 @@ usage(FILE *to)
 }
 
 static int __attribute__((format(printf, 3, 4)))
-complain(const char *found, const char *fix, const char *asked, ...)
+trace_complain(const char *found, const char *fix, const char *asked, ...)
 {
 	va_list arguments;
 
@@ -83,7 +83,7 @@ complain(const char *found, const char *fix, const char *asked, ...)
 /* --- Options --- */
 
 static int
-parse_list(const char *name, char *text, unsigned long limit, unsigned int most, unsigned long *numbers)
+trace_parse_list(const char *name, char *text, unsigned long limit, unsigned int most, unsigned long *numbers)
 {
 	unsigned int count = 0;
 	char *rest = text, *item, found[96];
@@ -94,13 +94,13 @@ parse_list(const char *name, char *text, unsigned long limit, unsigned int most,
 		errno = 0;
 		if (count == most) {
 			snprintf(found, sizeof(found), "more than %u numbers", most);
-			return complain(found, "give fewer", "--%s", name);
+			return trace_complain(found, "give fewer", "--%s", name);
 		}
 		numbers[count] = strtoul(item, &end, 10);
 		if (errno != 0 || *end != '\0' || *item < '0' || *item > '9' || numbers[count] == 0 ||
 		    numbers[count] > limit) {
 			snprintf(found, sizeof(found), "possible is a number from 1 to %lu", limit);
-			return complain(found, "correct the value", "--%s %s", name, item);
+			return trace_complain(found, "correct the value", "--%s %s", name, item);
 		}
 		count++;
 	}
@@ -108,10 +108,10 @@ parse_list(const char *name, char *text, unsigned long limit, unsigned int most,
 }
 
 static int
-parse_ports(char *text, struct options *options)
+trace_parse_ports(char *text, struct options *options)
 {
 	unsigned long numbers[MAX_PORTS] = { 0 };
-	int rc = parse_list("port", text, 65535, MAX_PORTS, numbers);
+	int rc = trace_parse_list("port", text, 65535, MAX_PORTS, numbers);
 	unsigned int i;
 
 	for (i = 0; i < MAX_PORTS; i++) {
@@ -121,10 +121,10 @@ parse_ports(char *text, struct options *options)
 }
 
 static int
-parse_namespaces(const char *name, char *text, __u32 *list)
+trace_parse_namespaces(const char *name, char *text, __u32 *list)
 {
 	unsigned long numbers[16] = { 0 };
-	int rc = parse_list(name, text, UINT32_MAX, 16, numbers);
+	int rc = trace_parse_list(name, text, UINT32_MAX, 16, numbers);
 	unsigned int i;
 
 	for (i = 0; i < 16; i++) {
@@ -134,7 +134,7 @@ parse_namespaces(const char *name, char *text, __u32 *list)
 }
 
 static int
-parse_option(int option, char *text, struct options *options)
+trace_parse_option(int option, char *text, struct options *options)
 {
 	unsigned long number = 0;
 	char *end;
@@ -145,7 +145,7 @@ parse_option(int option, char *text, struct options *options)
 		options->interface = text;
 		return 0;
 	case 'p':
-		return parse_ports(text, options);
+		return trace_parse_ports(text, options);
 	case 'a':
 		options->address = text;
 		return 0;
@@ -158,47 +158,48 @@ parse_option(int option, char *text, struct options *options)
 	case 'd':
 		options->duration_s = strtod(text, &end);
 		if (*text < '0' || *text > '9' || *end != '\0' || !(options->duration_s > 0 && options->duration_s < 1e8)) {
-			return complain("possible is a number of seconds above 0", "correct the value", "--duration %s", text);
+			return trace_complain("possible is a number of seconds above 0", "correct the value",
+					      "--duration %s", text);
 		}
 		return 0;
 	case 'S':
-		return parse_namespaces("slm", text, options->namespaces.slm);
+		return trace_parse_namespaces("slm", text, options->namespaces.slm);
 	case 'C':
-		return parse_namespaces("compute", text, options->namespaces.compute);
+		return trace_parse_namespaces("compute", text, options->namespaces.compute);
 	case 'P':
-		rc = parse_list("priority", text, PRIORITY_MAX, 1, &number);
+		rc = trace_parse_list("priority", text, PRIORITY_MAX, 1, &number);
 		options->priority = number;
 		return rc;
 	case 'v':
 		options->verbose = true;
 		return 0;
 	case 'h':
-		usage(stdout);
+		trace_usage(stdout);
 		exit(0);
 	default:
-		usage(stderr);
+		trace_usage(stderr);
 		return -EINVAL;
 	}
 }
 
 static int
-check_options(int argc, char **argv, const struct options *options)
+trace_check_options(int argc, char **argv, const struct options *options)
 {
 	if (optind < argc) {
-		return complain("an argument that belongs to no option", "see nvme_tcp_trace --help", "nvme_tcp_trace %s",
-				argv[optind]);
+		return trace_complain("an argument that belongs to no option", "see nvme_tcp_trace --help",
+				      "nvme_tcp_trace %s", argv[optind]);
 	}
 	if (options->interface == NULL) {
-		return complain("it is not said where", "give --interface, such as lo or eth0", "nvme_tcp_trace");
+		return trace_complain("it is not said where", "give --interface, such as lo or eth0", "nvme_tcp_trace");
 	}
 	if (options->snapshots && !options->json) {
-		return complain("snapshots are JSON", "give --json too", "nvme_tcp_trace --snapshots");
+		return trace_complain("snapshots are JSON", "give --json too", "nvme_tcp_trace --snapshots");
 	}
 	return 0;
 }
 
 static int
-parse_options(int argc, char **argv, struct options *options)
+trace_parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"interface", required_argument, NULL, 'i'},
@@ -217,22 +218,22 @@ parse_options(int argc, char **argv, struct options *options)
 	int option, rc = 0;
 
 	while (rc == 0 && (option = getopt_long(argc, argv, "i:p:a:jsd:h", names, NULL)) != -1) {
-		rc = parse_option(option, optarg, options);
+		rc = trace_parse_option(option, optarg, options);
 	}
-	return rc != 0 ? rc : check_options(argc, argv, options);
+	return rc != 0 ? rc : trace_check_options(argc, argv, options);
 }
 
 /* --- Into the kernel --- */
 
 static int
-print_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
+trace_print_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	return g_verbose && level != LIBBPF_DEBUG ? vfprintf(stderr, format, arguments) : 0;
 }
 
 /* An IPv4 address as IPv6-mapped. */
 static bool
-parse_address(const char *text, __u8 *address)
+trace_parse_address(const char *text, __u8 *address)
 {
 	memset(address, 0, 10);
 	address[10] = address[11] = 0xff;
@@ -240,7 +241,7 @@ parse_address(const char *text, __u8 *address)
 }
 
 static int
-set_constants(struct trace *trace)
+trace_set_constants(struct trace *trace)
 {
 	const struct options *options = trace->options;
 	struct nvme_tcp_trace *skeleton = trace->skeleton;
@@ -248,16 +249,16 @@ set_constants(struct trace *trace)
 	memcpy((void *)skeleton->rodata->ports, options->ports, sizeof(options->ports));
 	skeleton->rodata->link_bytes = trace->hook.link_bytes;
 	skeleton->rodata->any_address = options->address == NULL;
-	if (options->address != NULL && !parse_address(options->address, (__u8 *)skeleton->rodata->address)) {
-		return complain("it is neither an IPv4 nor an IPv6 address", "give one in numbers", "--address %s",
-				options->address);
+	if (options->address != NULL && !trace_parse_address(options->address, (__u8 *)skeleton->rodata->address)) {
+		return trace_complain("it is neither an IPv4 nor an IPv6 address", "give one in numbers",
+				      "--address %s", options->address);
 	}
 	return bpf_map__set_max_entries(skeleton->maps.connections,
 					CONNECTIONS + CONNECTIONS_PER_CPU * libbpf_num_possible_cpus());
 }
 
 static int
-load(struct trace *trace)
+trace_load(struct trace *trace)
 {
 	struct utsname kernel;
 	char found[256];
@@ -265,9 +266,10 @@ load(struct trace *trace)
 
 	trace->skeleton = nvme_tcp_trace__open();
 	if (trace->skeleton == NULL) {
-		return complain(strerror(errno), "look at it with --verbose", "the eBPF program of nvme_tcp_trace");
+		return trace_complain(strerror(errno), "look at it with --verbose",
+				      "the eBPF program of nvme_tcp_trace");
 	}
-	rc = set_constants(trace);
+	rc = trace_set_constants(trace);
 	if (rc != 0) {
 		return rc;
 	}
@@ -277,14 +279,14 @@ load(struct trace *trace)
 	}
 	uname(&kernel);
 	snprintf(found, sizeof(found), "Linux %s does not load it: %s", kernel.release, strerror(-rc));
-	complain(found, rc == -EPERM ? "run it as root (CAP_BPF and CAP_NET_ADMIN)" :
-		 "run Linux 5.17 or later, with BTF; --verbose shows what the kernel says",
-		 "the eBPF program of nvme_tcp_trace");
+	trace_complain(found, rc == -EPERM ? "run it as root (CAP_BPF and CAP_NET_ADMIN)" :
+		       "run Linux 5.17 or later, with BTF; --verbose shows what the kernel says",
+		       "the eBPF program of nvme_tcp_trace");
 	return rc;
 }
 
 static double
-clock_s(void)
+trace_clock_s(void)
 {
 	struct timespec now;
 
@@ -293,7 +295,7 @@ clock_s(void)
 }
 
 static int
-attach(struct trace *trace)
+trace_attach(struct trace *trace)
 {
 	struct hook_error error;
 	int rc = hook_attach(&trace->hook, trace->options->priority,
@@ -301,16 +303,16 @@ attach(struct trace *trace)
 			     bpf_program__fd(trace->skeleton->progs.nvme_tcp_in), &error);
 
 	if (rc != 0) {
-		complain(error.found, error.fix, "counting on interface %s", trace->options->interface);
+		trace_complain(error.found, error.fix, "counting on interface %s", trace->options->interface);
 	}
-	trace->began = clock_s();
+	trace->began = trace_clock_s();
 	return rc;
 }
 
 /* --- What it has counted --- */
 
 static void
-read_ports(const struct trace *trace, struct counted *counted)
+trace_read_ports(const struct trace *trace, struct counted *counted)
 {
 	static struct port_count *each;
 	unsigned int cpus = libbpf_num_possible_cpus(), i, cpu, field;
@@ -333,7 +335,7 @@ read_ports(const struct trace *trace, struct counted *counted)
 }
 
 static void
-read_operations(const struct trace *trace, struct counted *counted)
+trace_read_operations(const struct trace *trace, struct counted *counted)
 {
 	int places = bpf_map__fd(trace->skeleton->maps.operation_places);
 	int operations = bpf_map__fd(trace->skeleton->maps.operations);
@@ -352,7 +354,7 @@ read_operations(const struct trace *trace, struct counted *counted)
 }
 
 static void
-read_statuses(const struct trace *trace, struct counted *counted)
+trace_read_statuses(const struct trace *trace, struct counted *counted)
 {
 	int map = bpf_map__fd(trace->skeleton->maps.statuses);
 	struct status_key key, *previous = NULL;
@@ -369,16 +371,16 @@ read_statuses(const struct trace *trace, struct counted *counted)
 }
 
 static void
-read_counted(const struct trace *trace, struct counted *counted)
+trace_read_counted(const struct trace *trace, struct counted *counted)
 {
 	memset(counted, 0, sizeof(*counted));
 	counted->interface = trace->options->interface;
 	counted->loopback = trace->hook.loopback;
-	counted->seconds = clock_s() - trace->began;
+	counted->seconds = trace_clock_s() - trace->began;
 	memcpy(counted->ports, trace->options->ports, sizeof(counted->ports));
-	read_ports(trace, counted);
-	read_operations(trace, counted);
-	read_statuses(trace, counted);
+	trace_read_ports(trace, counted);
+	trace_read_operations(trace, counted);
+	trace_read_statuses(trace, counted);
 	counted_sort(counted);
 }
 
@@ -389,14 +391,14 @@ static struct counted g_now, g_before;
 
 /* Answers each line of the standard input. False: it has ended. */
 static bool
-answer(const struct trace *trace)
+trace_answer(const struct trace *trace)
 {
 	char text[256];
 	ssize_t got = read(STDIN_FILENO, text, sizeof(text)), i;
 
 	for (i = 0; i < got; i++) {
 		if (text[i] == '\n') {
-			read_counted(trace, &g_now);
+			trace_read_counted(trace, &g_now);
 			show_json(stdout, "snapshot", &g_now, &trace->options->namespaces);
 		}
 	}
@@ -404,9 +406,9 @@ answer(const struct trace *trace)
 }
 
 static void
-refresh(const struct trace *trace)
+trace_refresh(const struct trace *trace)
 {
-	read_counted(trace, &g_now);
+	trace_read_counted(trace, &g_now);
 	fputs(isatty(STDOUT_FILENO) ? CLEAR_SCREEN : "\n", stdout);
 	show_text(stdout, &g_before, &g_now, &trace->options->namespaces);
 	g_before = g_now;
@@ -414,7 +416,7 @@ refresh(const struct trace *trace)
 
 /* Until a signal, the end of the time or of the input. */
 static void
-watch(const struct trace *trace)
+trace_watch(const struct trace *trace)
 {
 	const struct options *options = trace->options;
 	struct pollfd fds[] = {
@@ -425,7 +427,7 @@ watch(const struct trace *trace)
 	double next = trace->began + 1;
 
 	while (true) {
-		double now = clock_s(), wait = end > 0 ? end - now : 3600;
+		double now = trace_clock_s(), wait = end > 0 ? end - now : 3600;
 
 		if (end > 0 && now >= end) {
 			return;
@@ -436,29 +438,29 @@ watch(const struct trace *trace)
 		if (poll(fds, 2, wait > 0 ? (int)(wait * 1000) + 1 : 0) < 0 && errno != EINTR) {
 			return;
 		}
-		if (fds[0].revents != 0 || (fds[1].revents != 0 && !answer(trace))) {
+		if (fds[0].revents != 0 || (fds[1].revents != 0 && !trace_answer(trace))) {
 			return;
 		}
-		if (!options->json && clock_s() >= next) {
-			refresh(trace);
+		if (!options->json && trace_clock_s() >= next) {
+			trace_refresh(trace);
 			next += 1;
 		}
 	}
 }
 
 static void
-show(const struct trace *trace)
+trace_show(const struct trace *trace)
 {
 	const struct options *options = trace->options;
 
 	if (options->snapshots) {
-		read_counted(trace, &g_now);
+		trace_read_counted(trace, &g_now);
 		show_json(stdout, "ready", &g_now, &options->namespaces);
 	} else {
 		fprintf(stderr, "nvme_tcp_trace: counting on %s; Ctrl-C ends it\n", options->interface);
 	}
-	watch(trace);
-	read_counted(trace, &g_now);
+	trace_watch(trace);
+	trace_read_counted(trace, &g_now);
 	if (!options->json) {
 		printf("\nin all:\n");
 		show_text(stdout, NULL, &g_now, &options->namespaces);
@@ -469,7 +471,7 @@ show(const struct trace *trace)
 
 /* Signals are taken from a file descriptor, so that none ends us before we are detached. */
 static int
-catch_signals(void)
+trace_catch_signals(void)
 {
 	sigset_t signals;
 
@@ -490,23 +492,23 @@ main(int argc, char **argv)
 	struct hook_error error;
 	int rc;
 
-	if (parse_options(argc, argv, &options) != 0) {
+	if (trace_parse_options(argc, argv, &options) != 0) {
 		return 2;
 	}
 	g_verbose = options.verbose;
-	libbpf_set_print(print_libbpf);
-	trace.signals = catch_signals();
+	libbpf_set_print(trace_print_libbpf);
+	trace.signals = trace_catch_signals();
 	rc = hook_find(&trace.hook, options.interface, &error);
 	if (rc != 0) {
-		complain(error.found, error.fix, "counting on interface %s", options.interface);
+		trace_complain(error.found, error.fix, "counting on interface %s", options.interface);
 		return 1;
 	}
-	rc = load(&trace);
+	rc = trace_load(&trace);
 	if (rc == 0) {
-		rc = attach(&trace);
+		rc = trace_attach(&trace);
 	}
 	if (rc == 0) {
-		show(&trace);
+		trace_show(&trace);
 		hook_detach(&trace.hook);
 	}
 	nvme_tcp_trace__destroy(trace.skeleton);

@@ -48,7 +48,7 @@ EXCEPTIONS = {
     (
         "src/engine/worker/tests/lab.c",
         "usleep",
-    ): "between two looks at a spawner or an answer, until LAB_PATIENCE_MS have passed",
+    ): "between two looks at a spawner or an answer, until LAB_TIMEOUT_MS have passed",
     ("tests/integration/aio_watch.c", "usleep"): "a device that stays slow until a file has gone",
 }
 

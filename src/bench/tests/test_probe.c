@@ -107,6 +107,8 @@ test_connect_statuses(void)
 	CHECK_TEXT(err.found, "the target has no such subsystem at this address (Connect Invalid Parameters, 01h/82h)");
 	CHECK(explain(ANSWER_STATUS, 1 << 9 | 0x81 << 1, &err) == -CSD_REFUSED);
 	CHECK_TEXT(err.found, "the target refused the Connect command with status 01h/81h");
+	CHECK(explain(ANSWER_STATUS, 0x0c << 1, &err) == -CSD_REFUSED);
+	CHECK_TEXT(err.found, "the target refused the Connect command with status 00h/0Ch");
 	CHECK(explain(ANSWER_STATUS, 0, &err) == -CSD_UNAVAILABLE);
 	CHECK_TEXT(err.found, "the target allows this host, and yet the connection could not be set up");
 }

@@ -41,14 +41,14 @@ struct get_files {
 };
 
 static enum csd_blob_end
-get_fail(char reason[CSD_REASON_BYTES], const char *what, int error)
+blob_get_fail(char reason[CSD_REASON_BYTES], const char *what, int error)
 {
 	csd_refuse(reason, "%s: %s", what, strerror(error));
 	return CSD_BLOB_FAILED;
 }
 
 static int
-get_spawn(const struct csd_blob_maker *maker, const char *first, const struct get_files *files, pid_t *pid)
+blob_get_spawn(const struct csd_blob_maker *maker, const char *first, const struct get_files *files, pid_t *pid)
 {
 	char *arguments[MOST_ARGUMENTS + 3] = {"csd_compile"}, *const environment[] = {NULL};
 	posix_spawn_file_actions_t actions;
@@ -91,21 +91,21 @@ get_spawn(const struct csd_blob_maker *maker, const char *first, const struct ge
 }
 
 static bool
-get_wanted(const bool *unwanted)
+blob_get_is_cancelled(const bool *cancelled)
 {
-	return unwanted == NULL || !__atomic_load_n(unwanted, __ATOMIC_RELAXED);
+	return cancelled != NULL && __atomic_load_n(cancelled, __ATOMIC_RELAXED);
 }
 
 /* Whether the process has ended within so many seconds, while it was wanted. It is not reaped. */
 static bool
-get_ended(pid_t pid, uint32_t seconds, const bool *unwanted)
+blob_get_ended(pid_t pid, uint32_t seconds, const bool *cancelled)
 {
 	uint64_t deadline = csd_now() + seconds * 1000000000ULL, now;
 	int handle = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd look = {.fd = handle, .events = POLLIN};
 	bool ended = false;
 
-	while (handle >= 0 && !ended && get_wanted(unwanted) && (now = csd_now()) < deadline) {
+	while (handle >= 0 && !ended && !blob_get_is_cancelled(cancelled) && (now = csd_now()) < deadline) {
 		int left = (int)((deadline - now) / 1000000) + 1;
 
 		ended = poll(&look, 1, left < LOOK_MILLISECONDS ? left : LOOK_MILLISECONDS) > 0;
@@ -117,13 +117,13 @@ get_ended(pid_t pid, uint32_t seconds, const bool *unwanted)
 }
 
 static int
-get_wait(pid_t pid, uint32_t seconds, const bool *unwanted)
+blob_get_wait(pid_t pid, uint32_t seconds, const bool *cancelled)
 {
 	int status;
 
-	if (!get_ended(pid, seconds, unwanted)) {
+	if (!blob_get_ended(pid, seconds, cancelled)) {
 		kill(pid, SIGTERM);
-		if (!get_ended(pid, END_SECONDS, NULL)) {
+		if (!blob_get_ended(pid, END_SECONDS, NULL)) {
 			kill(pid, SIGKILL);
 		}
 	}
@@ -137,7 +137,7 @@ get_wait(pid_t pid, uint32_t seconds, const bool *unwanted)
 
 /* The first line that it wrote to stderr, and no byte of it that a log would take for anything but text. */
 static void
-get_words(int file, char reason[CSD_REASON_BYTES])
+blob_get_words(int file, char reason[CSD_REASON_BYTES])
 {
 	ssize_t count = pread(file, reason, CSD_REASON_BYTES - 1, 0);
 	char *end;
@@ -153,18 +153,18 @@ get_words(int file, char reason[CSD_REASON_BYTES])
 }
 
 static enum csd_blob_end
-get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, const bool *unwanted,
-	char reason[CSD_REASON_BYTES])
+blob_get_run(struct csd_blob_maker *maker, const char *first, const struct get_files *files, const bool *cancelled,
+	     char reason[CSD_REASON_BYTES])
 {
 	pid_t pid;
-	int rc = get_spawn(maker, first, files, &pid), status;
+	int rc = blob_get_spawn(maker, first, files, &pid), status;
 
 	if (rc != 0) {
-		return get_fail(reason, maker->options.compile, rc);
+		return blob_get_fail(reason, maker->options.compile, rc);
 	}
-	status = get_wait(pid, maker->options.seconds, unwanted);
-	get_words(files->words, reason);
-	if (!get_wanted(unwanted)) {
+	status = blob_get_wait(pid, maker->options.seconds, cancelled);
+	blob_get_words(files->words, reason);
+	if (blob_get_is_cancelled(cancelled)) {
 		csd_refuse(reason, "nobody wants it any more");
 		return CSD_BLOB_FAILED;
 	}
@@ -176,7 +176,7 @@ get_run(struct csd_blob_maker *maker, const char *first, const struct get_files 
 }
 
 static void
-get_close(struct get_files *files)
+blob_get_close(struct get_files *files)
 {
 	int *const all[] = {&files->in, &files->out, &files->words};
 
@@ -188,7 +188,7 @@ get_close(struct get_files *files)
 }
 
 static int
-get_memory_file(const void *bytes, size_t length)
+blob_get_memory_file(const void *bytes, size_t length)
 {
 	int file = memfd_create("csd-compile", MFD_CLOEXEC);
 
@@ -205,13 +205,14 @@ get_memory_file(const void *bytes, size_t length)
 }
 
 static enum csd_blob_end
-get_open(struct get_files *files, const void *object, size_t length, char reason[CSD_REASON_BYTES])
+blob_get_open(struct get_files *files, const void *object, size_t length, char reason[CSD_REASON_BYTES])
 {
-	*files = (struct get_files) {get_memory_file(object, length), get_memory_file(NULL, 0), get_memory_file(NULL, 0)};
+	*files = (struct get_files) {blob_get_memory_file(object, length), blob_get_memory_file(NULL, 0),
+				     blob_get_memory_file(NULL, 0)};
 	if (files->in < 0 || files->out < 0 || files->words < 0) {
-		enum csd_blob_end end = get_fail(reason, "no memory for a compiler's files", errno);
+		enum csd_blob_end end = blob_get_fail(reason, "no memory for a compiler's files", errno);
 
-		get_close(files);
+		blob_get_close(files);
 		return end;
 	}
 	return CSD_BLOB_READY;
@@ -219,7 +220,7 @@ get_open(struct get_files *files, const void *object, size_t length, char reason
 
 /* Of what lies in a file: one that nobody can change. The file may be anybody's: its bytes are copied, then checked. */
 static enum csd_blob_end
-get_blob(int file, struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+blob_get_blob(int file, struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
 {
 	struct stat status;
 	void *bytes;
@@ -231,12 +232,12 @@ get_blob(int file, struct csd_memory **blob, struct csd_blob_header *header, cha
 	}
 	bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
 	if (bytes == MAP_FAILED) {
-		return get_fail(reason, "a compiled program", errno);
+		return blob_get_fail(reason, "a compiled program", errno);
 	}
 	rc = csd_memory_create_from("csd-blob", bytes, (size_t)status.st_size, blob);
 	munmap(bytes, (size_t)status.st_size);
 	if (rc != 0) {
-		return get_fail(reason, "a compiled program", -rc);
+		return blob_get_fail(reason, "a compiled program", -rc);
 	}
 	if (csd_blob_check((*blob)->base, (*blob)->length, header) != 0) {
 		csd_memory_put(*blob);
@@ -248,7 +249,7 @@ get_blob(int file, struct csd_memory **blob, struct csd_blob_header *header, cha
 
 /* Without a compiler, csd_compile prints the lines that it knows: the first and the last one of what it would print. */
 static bool
-get_is_rest_of(const char *lines, const char *whole)
+blob_get_is_rest_of(const char *lines, const char *whole)
 {
 	size_t first = strcspn(lines, "\n") + 1, length = strlen(lines), last = length - first, all = strlen(whole);
 
@@ -257,7 +258,7 @@ get_is_rest_of(const char *lines, const char *whole)
 }
 
 static const char *
-get_last_line(const char *text)
+blob_get_last_line(const char *text)
 {
 	size_t at = strlen(text);
 
@@ -269,17 +270,17 @@ get_last_line(const char *text)
 
 /* Of two identities: the same csd_compile, with whatever compiler. */
 static bool
-get_is_same_translator(const char *a, const char *b)
+blob_get_is_same_translator(const char *a, const char *b)
 {
 	size_t first = strcspn(a, "\n") + 1;
-	const char *last = get_last_line(a);
+	const char *last = blob_get_last_line(a);
 
-	return last > a && strncmp(a, b, first) == 0 && strcmp(last, get_last_line(b)) == 0;
+	return last > a && strncmp(a, b, first) == 0 && strcmp(last, blob_get_last_line(b)) == 0;
 }
 
 /* Its name for what it finds is that of the compiler that filled the folder. */
 static enum csd_blob_end
-get_identity_of_blobs(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
+blob_get_identity_of_blobs(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
 {
 	char kept[IDENTITY_BYTES] = "";
 	int rc = csd_cache_kept_identity(&maker->cache, kept, sizeof(kept));
@@ -288,7 +289,7 @@ get_identity_of_blobs(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES
 		csd_refuse(reason, "%.150s/identity: %s", maker->options.blobs, strerror(-rc));
 		return CSD_BLOB_FAILED;
 	}
-	if (!get_is_same_translator(maker->identity, kept)) {
+	if (!blob_get_is_same_translator(maker->identity, kept)) {
 		csd_refuse(reason, "what is compiled in %.150s is another csd_compile's: install both anew", maker->options.blobs);
 		return CSD_BLOB_FAILED;
 	}
@@ -298,32 +299,33 @@ get_identity_of_blobs(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES
 
 /* What csd_compile says of itself. */
 static enum csd_blob_end
-get_identity(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
+blob_get_identity(struct csd_blob_maker *maker, char reason[CSD_REASON_BYTES])
 {
 	char kept[IDENTITY_BYTES] = "";
 	struct get_files files;
-	enum csd_blob_end end = get_open(&files, NULL, 0, reason);
+	enum csd_blob_end end = blob_get_open(&files, NULL, 0, reason);
 	ssize_t count;
 
 	if (end != CSD_BLOB_READY) {
 		return end;
 	}
-	end = get_run(maker, "--identity", &files, NULL, reason);
+	end = blob_get_run(maker, "--identity", &files, NULL, reason);
 	count = pread(files.out, maker->identity, sizeof(maker->identity) - 1, 0);
-	get_close(&files);
+	blob_get_close(&files);
 	if (end == CSD_BLOB_READY && count <= 0) {
 		csd_refuse(reason, "%s does not say what it is", maker->options.compile);
 		return CSD_BLOB_FAILED;
 	}
 	if (maker->options.blobs != NULL) {
-		return get_identity_of_blobs(maker, reason);
+		return blob_get_identity_of_blobs(maker, reason);
 	}
 	if (!maker->has_cache) {
 		return end;
 	}
 	if (end == CSD_BLOB_READY) {
 		csd_cache_keep_identity(&maker->cache, maker->identity);	/* else nothing is found without a compiler */
-	} else if (csd_cache_kept_identity(&maker->cache, kept, sizeof(kept)) == 0 && get_is_rest_of(maker->identity, kept)) {
+	} else if (csd_cache_kept_identity(&maker->cache, kept, sizeof(kept)) == 0 &&
+		   blob_get_is_rest_of(maker->identity, kept)) {
 		memcpy(maker->identity, kept, sizeof(kept));
 		maker->lacks_compiler = true;
 		end = CSD_BLOB_READY;
@@ -339,7 +341,7 @@ csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_RE
 	int rc = 0;
 
 	if (maker == NULL) {
-		get_fail(reason, "compiler", ENOMEM);
+		blob_get_fail(reason, "compiler", ENOMEM);
 		return NULL;
 	}
 	maker->options = *options;
@@ -355,9 +357,9 @@ csd_blob_maker_create(const struct csd_blob_options *options, char reason[CSD_RE
 		maker->has_more = rc == 0;
 	}
 	if (rc != 0) {
-		get_fail(reason, folder, -rc);
+		blob_get_fail(reason, folder, -rc);
 	}
-	if (rc != 0 || get_identity(maker, reason) != CSD_BLOB_READY) {
+	if (rc != 0 || blob_get_identity(maker, reason) != CSD_BLOB_READY) {
 		csd_blob_maker_free(maker);
 		return NULL;
 	}
@@ -379,8 +381,8 @@ csd_blob_maker_free(struct csd_blob_maker *maker)
 
 /* Why it is not there, as csd_cache_get() says; where that is no reason, the reason is there. */
 static enum csd_blob_end
-get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **blob, struct csd_blob_header *header, int *rc,
-	   char reason[CSD_REASON_BYTES])
+blob_get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **blob,
+		struct csd_blob_header *header, int *rc, char reason[CSD_REASON_BYTES])
 {
 	enum csd_blob_end end = CSD_BLOB_FAILED;
 	int file;
@@ -393,7 +395,7 @@ get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **b
 	pthread_mutex_unlock(&maker->lock);
 	*rc = file < 0 ? file : 0;
 	if (file >= 0) {
-		end = get_blob(file, blob, header, reason);
+		end = blob_get_blob(file, blob, header, reason);
 		close(file);
 	}
 	return end;
@@ -401,7 +403,7 @@ get_cached(struct csd_blob_maker *maker, const char *name, struct csd_memory **b
 
 /* Nothing is compiled here. */
 static enum csd_blob_end
-get_without(const char *name, int rc, char reason[CSD_REASON_BYTES])
+blob_get_without(const char *name, int rc, char reason[CSD_REASON_BYTES])
 {
 	if (rc == -ENOENT) {
 		csd_refuse(reason, "this node has no compiler, and its builder has not compiled this program: load one of those that it has, "
@@ -417,8 +419,8 @@ get_without(const char *name, int rc, char reason[CSD_REASON_BYTES])
 }
 
 enum csd_blob_end
-csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *unwanted, struct csd_memory **blob,
-	     struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
+csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *cancelled,
+	     struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES])
 {
 	char name[CSD_CACHE_NAME];
 	struct get_files files;
@@ -428,23 +430,23 @@ csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, co
 		int rc = csd_cache_name(name, maker->identity, object, length);
 
 		if (rc != 0) {
-			return get_fail(reason, "SHA-256", -rc);
+			return blob_get_fail(reason, "SHA-256", -rc);
 		}
-		end = get_cached(maker, name, blob, header, &rc, reason);
+		end = blob_get_cached(maker, name, blob, header, &rc, reason);
 		if (end == CSD_BLOB_READY) {
 			return end;
 		}
 		if (maker->options.blobs != NULL) {
-			return get_without(name, rc, reason);
+			return blob_get_without(name, rc, reason);
 		}
 	}
-	end = get_open(&files, object, length, reason);
+	end = blob_get_open(&files, object, length, reason);
 	if (end != CSD_BLOB_READY) {
 		return end;
 	}
-	end = get_run(maker, NULL, &files, unwanted, reason);
+	end = blob_get_run(maker, NULL, &files, cancelled, reason);
 	if (end == CSD_BLOB_READY) {
-		end = get_blob(files.out, blob, header, reason);
+		end = blob_get_blob(files.out, blob, header, reason);
 	}
 	/* A cache that cannot be written costs time, not the program. */
 	if (end == CSD_BLOB_READY && maker->has_cache && !maker->lacks_compiler) {
@@ -452,6 +454,6 @@ csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, co
 		csd_cache_put(&maker->cache, name, files.out);
 		pthread_mutex_unlock(&maker->lock);
 	}
-	get_close(&files);
+	blob_get_close(&files);
 	return end;
 }

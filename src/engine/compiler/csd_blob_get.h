@@ -40,9 +40,9 @@ void csd_blob_maker_free(struct csd_blob_maker *maker);
 
 /*
  * *blob: one that csd_blob_check() took, which nobody can change, to be put back by csd_memory_put(). Another end has a
- * reason: one line of printable text. Where another thread makes *unwanted true, csd_compile is ended; NULL: never.
+ * reason: one line of printable text. Where another thread makes *cancelled true, csd_compile is ended; NULL: never.
  */
-enum csd_blob_end csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *unwanted,
+enum csd_blob_end csd_blob_get(struct csd_blob_maker *maker, const void *object, size_t length, const bool *cancelled,
 			       struct csd_memory **blob, struct csd_blob_header *header, char reason[CSD_REASON_BYTES]);
 
 #endif

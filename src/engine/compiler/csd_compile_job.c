@@ -36,26 +36,26 @@ static const char job_digest[] =
 #define PRINTED		"printed"	/* what the others print, which is nothing */
 
 static enum compile_end
-job_say_errno(char reason[CSD_REASON_BYTES], const char *what)
+compile_job_say_errno(char reason[CSD_REASON_BYTES], const char *what)
 {
 	return compile_say(COMPILE_FAILED, reason, "%s: %s", what, strerror(errno));
 }
 
 /* One byte more than a program may have, so that its reader sees that it is too long. */
 static enum compile_end
-job_read(uint8_t **bytes, size_t *length, char reason[CSD_REASON_BYTES])
+compile_job_read(uint8_t **bytes, size_t *length, char reason[CSD_REASON_BYTES])
 {
 	ssize_t got = 1;
 
 	*length = 0;
 	*bytes = malloc(CSD_MAX_PROGRAM_BYTES + 1);
 	if (*bytes == NULL) {
-		return job_say_errno(reason, "the program cannot be read");
+		return compile_job_say_errno(reason, "the program cannot be read");
 	}
 	while (*length <= CSD_MAX_PROGRAM_BYTES && got != 0) {
 		got = read(STDIN_FILENO, *bytes + *length, CSD_MAX_PROGRAM_BYTES + 1 - *length);
 		if (got < 0 && errno != EINTR) {
-			return job_say_errno(reason, "the program cannot be read");
+			return compile_job_say_errno(reason, "the program cannot be read");
 		}
 		*length += got > 0 ? got : 0;
 	}
@@ -63,49 +63,49 @@ job_read(uint8_t **bytes, size_t *length, char reason[CSD_REASON_BYTES])
 }
 
 static enum compile_end
-job_write_file(const char *path, const char *text, char reason[CSD_REASON_BYTES])
+compile_job_write_file(const char *path, const char *text, char reason[CSD_REASON_BYTES])
 {
 	FILE *out = fopen(path, "w");
 
 	if (out == NULL || fputs(text, out) < 0 || fclose(out) != 0) {
-		return job_say_errno(reason, "no room to compile in");
+		return compile_job_say_errno(reason, "no room to compile in");
 	}
 	return COMPILE_DONE;
 }
 
 static enum compile_end
-job_emit(const struct csd_object *object, char reason[CSD_REASON_BYTES])
+compile_job_emit(const struct csd_object *object, char reason[CSD_REASON_BYTES])
 {
 	FILE *out = fopen(SOURCE, "w");
 	bool failed;
 	int rc;
 
 	if (out == NULL) {
-		return job_say_errno(reason, "no room to compile in");
+		return compile_job_say_errno(reason, "no room to compile in");
 	}
 	csd_emit_prelude(out);
 	rc = csd_emit_program(out, object, 0);
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
-		return job_say_errno(reason, "no room to compile in");
+		return compile_job_say_errno(reason, "no room to compile in");
 	}
 	return rc == 0 ? COMPILE_DONE : compile_say(COMPILE_FAILED, reason, "translating: %s", strerror(-rc));
 }
 
 static enum compile_end
-job_translate(char reason[CSD_REASON_BYTES])
+compile_job_translate(char reason[CSD_REASON_BYTES])
 {
 	static struct csd_object object;
 	uint8_t *bytes = NULL;
 	size_t length;
-	enum compile_end end = job_read(&bytes, &length, reason);
+	enum compile_end end = compile_job_read(&bytes, &length, reason);
 	int rc;
 
 	if (end == COMPILE_DONE) {
 		rc = csd_object_read(bytes, length, &object, reason);
 		if (rc == 0) {
 			rc = csd_check(&object, reason);
-			end = rc == 0 ? job_emit(&object, reason) : COMPILE_DONE;
+			end = rc == 0 ? compile_job_emit(&object, reason) : COMPILE_DONE;
 			csd_object_free(&object);
 		}
 		if (rc != 0) {
@@ -118,7 +118,8 @@ job_translate(char reason[CSD_REASON_BYTES])
 
 /* gcc takes the last of several -O. */
 static enum compile_end
-job_gcc(const struct compile_options *options, uint32_t cpu_seconds, const char *level, char reason[CSD_REASON_BYTES])
+compile_job_gcc(const struct compile_options *options, uint32_t cpu_seconds, const char *level,
+		char reason[CSD_REASON_BYTES])
 {
 	const char *argv[JOB_FLAGS + 8] = {"gcc"};
 	size_t count = 1;
@@ -139,16 +140,16 @@ job_gcc(const struct compile_options *options, uint32_t cpu_seconds, const char 
 
 /* What costs too much at -O3 seldom does at -O1: of a function of jumps, the time of several passes grows by squares. */
 static enum compile_end
-job_compile(const struct compile_options *options, char reason[CSD_REASON_BYTES])
+compile_job_compile(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 {
-	enum compile_end end = job_gcc(options, options->limits.cpu_seconds, "-O3", reason);
+	enum compile_end end = compile_job_gcc(options, options->limits.cpu_seconds, "-O3", reason);
 	char first[CSD_REASON_BYTES];
 
 	if (end != COMPILE_OVER) {
 		return end;
 	}
 	memcpy(first, reason, sizeof(first));
-	end = job_gcc(options, options->limits.fallback_cpu_seconds, "-O1", reason);
+	end = compile_job_gcc(options, options->limits.fallback_cpu_seconds, "-O1", reason);
 	if (end == COMPILE_DONE) {
 		compile_say(end, reason, "compiled at -O1: at -O3, %.200s", first);
 	} else if (end == COMPILE_OVER) {
@@ -161,7 +162,7 @@ job_compile(const struct compile_options *options, char reason[CSD_REASON_BYTES]
 }
 
 static enum compile_end
-job_link(const struct compile_options *options, char reason[CSD_REASON_BYTES])
+compile_job_link(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 {
 	char code[64], data[64], page[64];
 	const char *const ld[] = {
@@ -171,7 +172,7 @@ job_link(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 	const char *const objcopy[] = {"objcopy", "-O", "binary", LINKED, FLAT, NULL};
 	const char *const objdump[] = {"objdump", "--dwarf=decodedline", LINKED, NULL};
 	uint32_t seconds = options->limits.fallback_cpu_seconds;
-	enum compile_end end = job_write_file(SCRIPT, job_script, reason);
+	enum compile_end end = compile_job_write_file(SCRIPT, job_script, reason);
 
 	snprintf(page, sizeof(page), "max-page-size=%u", CSD_BLOB_PAGE);
 	snprintf(code, sizeof(code), "--defsym=blob_code=%#llx", CSD_BLOB_CODE);
@@ -186,7 +187,7 @@ job_link(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 }
 
 static enum compile_end
-job_say_lines(int rc, char reason[CSD_REASON_BYTES])
+compile_job_say_lines(int rc, char reason[CSD_REASON_BYTES])
 {
 	return rc == 0 ? COMPILE_DONE :
 	       rc == -EFBIG ? compile_say(COMPILE_REFUSED, reason, "compiled, the program has more than %u lines: changes from one "
@@ -196,18 +197,18 @@ job_say_lines(int rc, char reason[CSD_REASON_BYTES])
 }
 
 static enum compile_end
-job_ask_lines(const struct compile_options *options, struct csd_lines *lines, char reason[CSD_REASON_BYTES])
+compile_job_ask_lines(const struct compile_options *options, struct csd_lines *lines, char reason[CSD_REASON_BYTES])
 {
 	static const char *const addr2line[] = {"addr2line", "-a", "-i", "-e", LINKED, "@" ADDRESSES, NULL};
 	FILE *file = fopen(ADDRESSES, "w");
 	enum compile_end end;
 
 	if (file == NULL) {
-		return job_say_errno(reason, "no room to compile in");
+		return compile_job_say_errno(reason, "no room to compile in");
 	}
 	csd_lines_ask(lines, file);
 	if (fclose(file) != 0) {
-		return job_say_errno(reason, "no room to compile in");
+		return compile_job_say_errno(reason, "no room to compile in");
 	}
 	end = compile_run(options, options->limits.fallback_cpu_seconds, addr2line, ANSWERS, reason);
 	if (end != COMPILE_DONE) {
@@ -215,7 +216,7 @@ job_ask_lines(const struct compile_options *options, struct csd_lines *lines, ch
 	}
 	file = fopen(ANSWERS, "r");
 	if (file == NULL) {
-		return job_say_errno(reason, "the table of lines");
+		return compile_job_say_errno(reason, "the table of lines");
 	}
 	csd_lines_answer(lines, file);
 	fclose(file);
@@ -223,24 +224,24 @@ job_ask_lines(const struct compile_options *options, struct csd_lines *lines, ch
 }
 
 static enum compile_end
-job_read_lines(const struct compile_options *options, struct csd_lines *lines, char reason[CSD_REASON_BYTES])
+compile_job_read_lines(const struct compile_options *options, struct csd_lines *lines, char reason[CSD_REASON_BYTES])
 {
 	enum compile_end end;
 	FILE *in = fopen(LINES, "r");
 
 	if (in == NULL) {
-		return job_say_errno(reason, "the table of lines");
+		return compile_job_say_errno(reason, "the table of lines");
 	}
-	end = job_say_lines(csd_lines_read(in, lines), reason);
+	end = compile_job_say_lines(csd_lines_read(in, lines), reason);
 	fclose(in);
 	if (end == COMPILE_DONE && lines->unknown > 0) {
-		end = job_ask_lines(options, lines, reason);
+		end = compile_job_ask_lines(options, lines, reason);
 	}
-	return end != COMPILE_DONE ? end : job_say_lines(csd_lines_finish(lines), reason);
+	return end != COMPILE_DONE ? end : compile_job_say_lines(csd_lines_finish(lines), reason);
 }
 
 static enum compile_end
-job_write(const void *bytes, size_t length, char reason[CSD_REASON_BYTES])
+compile_job_write(const void *bytes, size_t length, char reason[CSD_REASON_BYTES])
 {
 	size_t written = 0;
 
@@ -248,7 +249,7 @@ job_write(const void *bytes, size_t length, char reason[CSD_REASON_BYTES])
 		ssize_t done = write(STDOUT_FILENO, (const char *)bytes + written, length - written);
 
 		if (done < 0 && errno != EINTR) {
-			return job_say_errno(reason, "the compiled program cannot be written");
+			return compile_job_say_errno(reason, "the compiled program cannot be written");
 		}
 		written += done > 0 ? done : 0;
 	}
@@ -256,7 +257,7 @@ job_write(const void *bytes, size_t length, char reason[CSD_REASON_BYTES])
 }
 
 static enum compile_end
-job_say_large(const struct compile_options *options, uint64_t bytes, char reason[CSD_REASON_BYTES])
+compile_job_say_large(const struct compile_options *options, uint64_t bytes, char reason[CSD_REASON_BYTES])
 {
 	return compile_say(COMPILE_REFUSED, reason, "compiled, the program has %llu bytes; %u MiB are possible",
 			   (unsigned long long)bytes, options->limits.blob_megabytes);
@@ -264,8 +265,8 @@ job_say_large(const struct compile_options *options, uint64_t bytes, char reason
 
 /* The flat program, filled up to a multiple of eight bytes, and the table of lines. */
 static enum compile_end
-job_assemble(const struct compile_options *options, char *flat, size_t length, const struct csd_lines *lines,
-	     char reason[CSD_REASON_BYTES])
+compile_job_assemble(const struct compile_options *options, char *flat, size_t length, const struct csd_lines *lines,
+		     char reason[CSD_REASON_BYTES])
 {
 	size_t lines_at = (length + 7) / 8 * 8, whole = lines_at + lines->count * sizeof(lines->lines[0]);
 	struct csd_blob_header header;
@@ -273,14 +274,14 @@ job_assemble(const struct compile_options *options, char *flat, size_t length, c
 	char *blob;
 
 	if (whole > (size_t)options->limits.blob_megabytes << 20) {
-		return job_say_large(options, whole, reason);
+		return compile_job_say_large(options, whole, reason);
 	}
 	if (length < sizeof(header)) {
 		return compile_say(COMPILE_FAILED, reason, "ld made %zu bytes of the program", length);
 	}
 	blob = calloc(whole, 1);
 	if (blob == NULL) {
-		return job_say_errno(reason, "the compiled program");
+		return compile_job_say_errno(reason, "the compiled program");
 	}
 	memcpy(blob, flat, length);
 	memcpy(blob + lines_at, lines->lines, lines->count * sizeof(lines->lines[0]));
@@ -295,14 +296,14 @@ job_assemble(const struct compile_options *options, char *flat, size_t length, c
 	} else if (csd_blob_check(blob, whole, &header) != 0) {
 		end = compile_say(COMPILE_FAILED, reason, "gcc and ld made no valid blob of the program");
 	} else {
-		end = job_write(blob, whole, reason);
+		end = compile_job_write(blob, whole, reason);
 	}
 	free(blob);
 	return end;
 }
 
 static enum compile_end
-job_finish(const struct compile_options *options, char reason[CSD_REASON_BYTES])
+compile_job_finish(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 {
 	size_t most = (size_t)options->limits.blob_megabytes << 20, length;
 	struct csd_lines lines = {.lines = NULL};
@@ -312,11 +313,11 @@ job_finish(const struct compile_options *options, char reason[CSD_REASON_BYTES])
 	if (flat == NULL) {
 		return errno == EFBIG ? compile_say(COMPILE_REFUSED, reason, "compiled, the program has more than the %u MiB that are "
 						    "possible", options->limits.blob_megabytes) :
-		       job_say_errno(reason, "the compiled program cannot be read");
+		       compile_job_say_errno(reason, "the compiled program cannot be read");
 	}
-	end = job_read_lines(options, &lines, reason);
+	end = compile_job_read_lines(options, &lines, reason);
 	if (end == COMPILE_DONE) {
-		end = job_assemble(options, flat, length, &lines, reason);
+		end = compile_job_assemble(options, flat, length, &lines, reason);
 	}
 	free(lines.lines);
 	free(flat);
@@ -332,19 +333,19 @@ compile_job(const struct compile_options *options, char reason[CSD_REASON_BYTES]
 	reason[0] = '\0';
 	end = compile_find_tools(options, reason);
 	if (end == COMPILE_DONE) {
-		end = job_translate(reason);
+		end = compile_job_translate(reason);
 	}
 	if (end == COMPILE_DONE) {
 		reason[0] = '\0';
-		end = job_compile(options, reason);
+		end = compile_job_compile(options, reason);
 	}
 	if (end != COMPILE_DONE) {
 		return end;
 	}
 	memcpy(remark, reason, sizeof(remark));
-	end = job_link(options, reason);
+	end = compile_job_link(options, reason);
 	if (end == COMPILE_DONE) {
-		end = job_finish(options, reason);
+		end = compile_job_finish(options, reason);
 	}
 	if (end == COMPILE_DONE) {
 		memcpy(reason, remark, sizeof(remark));
@@ -354,7 +355,7 @@ compile_job(const struct compile_options *options, char reason[CSD_REASON_BYTES]
 
 /* The first line of `tool --version`. */
 static enum compile_end
-job_print_version(const struct compile_options *options, const char *tool, char reason[CSD_REASON_BYTES])
+compile_job_print_version(const struct compile_options *options, const char *tool, char reason[CSD_REASON_BYTES])
 {
 	const char *const argv[] = {tool, "--version", NULL};
 	enum compile_end end = compile_run(options, options->limits.fallback_cpu_seconds, argv, PRINTED, reason);
@@ -366,7 +367,7 @@ job_print_version(const struct compile_options *options, const char *tool, char 
 	}
 	text = compile_read_file(PRINTED, 1 << 16, &length);
 	if (text == NULL) {
-		return job_say_errno(reason, tool);
+		return compile_job_say_errno(reason, tool);
 	}
 	printf("%.*s\n", (int)strcspn(text, "\n"), text);
 	free(text);
@@ -380,12 +381,12 @@ compile_identity(const struct compile_options *options, char reason[CSD_REASON_B
 
 	printf("csd_compile %s\n", job_digest);
 	for (size_t i = 0; i < 2 && end == COMPILE_DONE; i++) {
-		end = job_print_version(options, i == 0 ? "gcc" : "as", reason);
+		end = compile_job_print_version(options, i == 0 ? "gcc" : "as", reason);
 	}
 	fputs("flags", stdout);
 	for (size_t i = 0; i < JOB_FLAGS; i++) {
 		printf(" %s", job_flags[i]);
 	}
 	putchar('\n');
-	return fflush(stdout) == 0 || end != COMPILE_DONE ? end : job_say_errno(reason, "cannot be written");
+	return fflush(stdout) == 0 || end != COMPILE_DONE ? end : compile_job_say_errno(reason, "cannot be written");
 }

@@ -68,7 +68,7 @@ compile_read_file(const char *path, size_t most, size_t *length)
 
 /* Which is the folder of `path` that has it; false: none. */
 static bool
-compile_find(const char *path, const char *tool)
+compile_tool_find(const char *path, const char *tool)
 {
 	char *folders = strdup(path), *rest = folders, *folder, name[512];
 	bool found = false;
@@ -89,7 +89,7 @@ compile_find_tools(const struct compile_options *options, char reason[CSD_REASON
 		     {"addr2line", "binutils"}};
 
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
-		if (!compile_find(options->path, tools[i].name)) {
+		if (!compile_tool_find(options->path, tools[i].name)) {
 			return compile_say(COMPILE_FAILED, reason, "no %s in %s: the package %s brings it", tools[i].name,
 					   options->path, tools[i].package);
 		}
@@ -98,7 +98,7 @@ compile_find_tools(const struct compile_options *options, char reason[CSD_REASON
 }
 
 static void
-compile_limit(int resource, rlim_t soft, rlim_t hard)
+compile_tool_limit(int resource, rlim_t soft, rlim_t hard)
 {
 	const struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
 
@@ -109,7 +109,8 @@ compile_limit(int resource, rlim_t soft, rlim_t hard)
 
 /* In the tool's process, which has no way to say what went wrong but its status. */
 static void __attribute__((noreturn))
-compile_become(const struct compile_options *options, uint32_t cpu_seconds, const char *const argv[], const char *out)
+compile_tool_become(const struct compile_options *options, uint32_t cpu_seconds, const char *const argv[],
+		    const char *out)
 {
 	int said = open(SAID, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int file = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -118,12 +119,14 @@ compile_become(const struct compile_options *options, uint32_t cpu_seconds, cons
 		_exit(126);
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	compile_limit(RLIMIT_CORE, 0, 0);
-	compile_limit(RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS);
-	compile_limit(RLIMIT_AS, (rlim_t)options->limits.memory_megabytes << 20, (rlim_t)options->limits.memory_megabytes << 20);
-	compile_limit(RLIMIT_FSIZE, (rlim_t)options->limits.output_megabytes << 20, (rlim_t)options->limits.output_megabytes << 20);
+	compile_tool_limit(RLIMIT_CORE, 0, 0);
+	compile_tool_limit(RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS);
+	compile_tool_limit(RLIMIT_AS, (rlim_t)options->limits.memory_megabytes << 20,
+			   (rlim_t)options->limits.memory_megabytes << 20);
+	compile_tool_limit(RLIMIT_FSIZE, (rlim_t)options->limits.output_megabytes << 20,
+			   (rlim_t)options->limits.output_megabytes << 20);
 	/* SIGXCPU first, of which gcc tells; a second later SIGKILL. */
-	compile_limit(RLIMIT_CPU, cpu_seconds, (rlim_t)cpu_seconds + 1);
+	compile_tool_limit(RLIMIT_CPU, cpu_seconds, (rlim_t)cpu_seconds + 1);
 	execvp(argv[0], (char *const *)argv);
 	_exit(127);
 }
@@ -148,7 +151,7 @@ static const struct {
 
 /* NULL: it met none. */
 static const char *
-compile_limit_met(int status, const struct rusage *usage, uint32_t cpu_seconds, const char *said)
+compile_tool_limit_met(int status, const struct rusage *usage, uint32_t cpu_seconds, const char *said)
 {
 	int64_t used = (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000LL + usage->ru_utime.tv_usec +
 		       usage->ru_stime.tv_usec;
@@ -170,8 +173,8 @@ compile_limit_met(int status, const struct rusage *usage, uint32_t cpu_seconds, 
 }
 
 static enum compile_end
-compile_say_over(const struct compile_limits *limits, uint32_t cpu_seconds, const char *tool, const char *limit,
-		 char reason[CSD_REASON_BYTES])
+compile_tool_say_over(const struct compile_limits *limits, uint32_t cpu_seconds, const char *tool, const char *limit,
+		      char reason[CSD_REASON_BYTES])
 {
 	if (strcmp(limit, "CPU") == 0) {
 		return compile_say(COMPILE_OVER, reason, "%s needs more than its %u seconds of CPU time", tool, cpu_seconds);
@@ -185,7 +188,7 @@ compile_say_over(const struct compile_limits *limits, uint32_t cpu_seconds, cons
 
 /* Of what a tool says: its first line that is neither a warning nor says in which function the next one is. */
 static const char *
-compile_first_error(char *said)
+compile_tool_first_error(char *said)
 {
 	char *rest = said, *line;
 
@@ -200,8 +203,8 @@ compile_first_error(char *said)
 }
 
 static enum compile_end
-compile_judge(const struct compile_options *options, uint32_t cpu_seconds, const char *tool, int status,
-	      const struct rusage *usage, char reason[CSD_REASON_BYTES])
+compile_tool_judge(const struct compile_options *options, uint32_t cpu_seconds, const char *tool, int status,
+		   const struct rusage *usage, char reason[CSD_REASON_BYTES])
 {
 	int file = open(SAID, O_RDONLY | O_CLOEXEC);
 	char said[SAID_BYTES + 1] = "";
@@ -212,9 +215,9 @@ compile_judge(const struct compile_options *options, uint32_t cpu_seconds, const
 		close(file);
 	}
 	said[got > 0 ? got : 0] = '\0';
-	limit = compile_limit_met(status, usage, cpu_seconds, said);
+	limit = compile_tool_limit_met(status, usage, cpu_seconds, said);
 	if (limit != NULL) {
-		return compile_say_over(&options->limits, cpu_seconds, tool, limit, reason);
+		return compile_tool_say_over(&options->limits, cpu_seconds, tool, limit, reason);
 	}
 	if (WIFSIGNALED(status)) {
 		return compile_say(COMPILE_FAILED, reason, "%s was ended by signal %d (%s)", tool, WTERMSIG(status),
@@ -224,7 +227,7 @@ compile_judge(const struct compile_options *options, uint32_t cpu_seconds, const
 		return compile_say(COMPILE_FAILED, reason, WEXITSTATUS(status) == 127 ? "%s cannot be run in %s (status %d)" :
 				   "%s failed in %s (status %d)", tool, options->path, WEXITSTATUS(status));
 	}
-	return compile_say(COMPILE_FAILED, reason, "%s failed: %.180s", tool, compile_first_error(said));
+	return compile_say(COMPILE_FAILED, reason, "%s failed: %.180s", tool, compile_tool_first_error(said));
 }
 
 enum compile_end
@@ -236,7 +239,7 @@ compile_run(const struct compile_options *options, uint32_t cpu_seconds, const c
 	int status;
 
 	if (pid == 0) {
-		compile_become(options, cpu_seconds, argv, out);
+		compile_tool_become(options, cpu_seconds, argv, out);
 	}
 	if (pid < 0) {
 		return compile_say(COMPILE_FAILED, reason, "no process for %s: %s", argv[0], strerror(errno));
@@ -248,5 +251,5 @@ compile_run(const struct compile_options *options, uint32_t cpu_seconds, const c
 		}
 	}
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? COMPILE_DONE :
-	       compile_judge(options, cpu_seconds, argv[0], status, &usage, reason);
+	       compile_tool_judge(options, cpu_seconds, argv[0], status, &usage, reason);
 }

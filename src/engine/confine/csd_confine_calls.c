@@ -31,7 +31,7 @@
 	(struct sock_filter) BPF_JUMP(BPF_JMP | (test) | BPF_K, (value), (yes), (no))
 
 static size_t
-confine_write(struct sock_filter *out, const struct csd_confine_calls *calls)
+confine_calls_write(struct sock_filter *out, const struct csd_confine_calls *calls)
 {
 	size_t length = 0;
 
@@ -80,7 +80,7 @@ csd_confine_calls(struct csd_confined *confined, const struct csd_confine_calls 
 	if (filter == NULL) {
 		return -ENOMEM;
 	}
-	program = (struct sock_fprog) {.filter = filter, .len = confine_write(filter, calls)};
+	program = (struct sock_fprog) {.filter = filter, .len = confine_calls_write(filter, calls)};
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
 		rc = errno == ENOSYS ? -EOPNOTSUPP : -errno;
 	}

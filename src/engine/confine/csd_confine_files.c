@@ -26,7 +26,7 @@ struct confine_ruleset {
 
 /* All that an ABI can forbid. */
 static uint64_t
-confine_all_files(int abi)
+confine_files_all(int abi)
 {
 	unsigned int rights = abi >= 5 ? 16 : abi >= 3 ? 15 : abi == 2 ? 14 : 13;
 
@@ -34,7 +34,7 @@ confine_all_files(int abi)
 }
 
 static uint64_t
-confine_rights(unsigned int rights, bool is_folder)
+confine_files_rights(unsigned int rights, bool is_folder)
 {
 	uint64_t asked = 0;
 
@@ -52,7 +52,7 @@ confine_rights(unsigned int rights, bool is_folder)
 }
 
 static int
-confine_add(int ruleset, const struct csd_confine_path *path, uint64_t all)
+confine_files_add(int ruleset, const struct csd_confine_path *path, uint64_t all)
 {
 	struct landlock_path_beneath_attr beneath;
 	struct stat status;
@@ -65,7 +65,7 @@ confine_add(int ruleset, const struct csd_confine_path *path, uint64_t all)
 	if (fstat(beneath.parent_fd, &status) != 0) {
 		rc = -errno;
 	} else {
-		beneath.allowed_access = confine_rights(path->rights, S_ISDIR(status.st_mode)) & all;
+		beneath.allowed_access = confine_files_rights(path->rights, S_ISDIR(status.st_mode)) & all;
 		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0) {
 			rc = -errno;
 		}
@@ -86,14 +86,14 @@ csd_confine_files(struct csd_confined *confined, const struct csd_confine_path *
 	}
 	confined->landlock_abi = abi;
 	attributes = (struct confine_ruleset) {
-		.files = confine_all_files(abi), .tcp = abi >= ABI_TCP ? 3 : 0, .scoped = abi >= ABI_SIGNALS ? 3 : 0,
+		.files = confine_files_all(abi), .tcp = abi >= ABI_TCP ? 3 : 0, .scoped = abi >= ABI_SIGNALS ? 3 : 0,
 	};
 	ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
 	if (ruleset < 0) {
 		return -errno;
 	}
 	for (size_t i = 0; rc == 0 && i < count; i++) {
-		rc = confine_add(ruleset, &paths[i], attributes.files);
+		rc = confine_files_add(ruleset, &paths[i], attributes.files);
 	}
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) {
 		rc = -errno;

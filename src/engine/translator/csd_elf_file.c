@@ -16,7 +16,7 @@
 #endif
 
 static struct csd_elf_name
-read_name(const struct csd_elf_file *elf, const Elf64_Shdr *table, uint32_t offset)
+elf_file_read_name(const struct csd_elf_file *elf, const Elf64_Shdr *table, uint32_t offset)
 {
 	struct csd_elf_name name = {.text = "(name that is none)"};
 	const char *text;
@@ -44,11 +44,11 @@ read_name(const struct csd_elf_file *elf, const Elf64_Shdr *table, uint32_t offs
 struct csd_elf_name
 csd_elf_section_name(const struct csd_elf_file *elf, uint32_t index)
 {
-	return read_name(elf, &elf->names, elf->sections[index].sh_name);
+	return elf_file_read_name(elf, &elf->names, elf->sections[index].sh_name);
 }
 
 static int
-check_header(struct csd_elf_file *elf)
+elf_file_check_header(struct csd_elf_file *elf)
 {
 	Elf64_Ehdr *header = &elf->header;
 
@@ -97,13 +97,13 @@ check_header(struct csd_elf_file *elf)
 }
 
 static bool
-overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
+elf_file_overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
 {
 	return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
 }
 
 static int
-check_sections(struct csd_elf_file *elf)
+elf_file_check_sections(struct csd_elf_file *elf)
 {
 	const Elf64_Ehdr *header = &elf->header;
 
@@ -131,13 +131,14 @@ check_sections(struct csd_elf_file *elf)
 			return csd_refuse(elf->reason, "ELF: section %u is misaligned: it begins at %llu, aligned to %llu", i,
 					  (unsigned long long)section->sh_offset, (unsigned long long)section->sh_addralign);
 		}
-		if (overlap(section->sh_offset, section->sh_size, 0, sizeof(*header)) ||
-		    overlap(section->sh_offset, section->sh_size, header->e_shoff, header->e_shnum * sizeof(Elf64_Shdr))) {
+		if (elf_file_overlap(section->sh_offset, section->sh_size, 0, sizeof(*header)) ||
+		    elf_file_overlap(section->sh_offset, section->sh_size, header->e_shoff,
+				     header->e_shnum * sizeof(Elf64_Shdr))) {
 			return csd_refuse(elf->reason, "ELF: section %u overlaps the headers", i);
 		}
 		for (uint32_t k = 1; k < i; k++) {
-			if (overlap(section->sh_offset, section->sh_size, elf->sections[k].sh_offset,
-				    elf->sections[k].sh_size)) {
+			if (elf_file_overlap(section->sh_offset, section->sh_size, elf->sections[k].sh_offset,
+					     elf->sections[k].sh_size)) {
 				return csd_refuse(elf->reason, "ELF: sections %u and %u overlap", k, i);
 			}
 		}
@@ -218,7 +219,7 @@ csd_elf_symbol_at(const struct csd_elf_file *elf, const Elf64_Shdr *symbols, uin
 struct csd_elf_name
 csd_elf_symbol_name(const struct csd_elf_file *elf, const Elf64_Shdr *symbols, const Elf64_Sym *symbol)
 {
-	return read_name(elf, &elf->sections[symbols->sh_link], symbol->st_name);
+	return elf_file_read_name(elf, &elf->sections[symbols->sh_link], symbol->st_name);
 }
 
 int
@@ -227,6 +228,6 @@ csd_elf_open(struct csd_elf_file *elf, const uint8_t *bytes, size_t length, char
 	int rc;
 
 	*elf = (struct csd_elf_file) {.bytes = bytes, .length = length, .reason = reason};
-	rc = check_header(elf);
-	return rc != 0 ? rc : check_sections(elf);
+	rc = elf_file_check_header(elf);
+	return rc != 0 ? rc : elf_file_check_sections(elf);
 }

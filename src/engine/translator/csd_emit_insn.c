@@ -31,7 +31,7 @@ struct operand {
 };
 
 static struct operand
-emit_register_of(const struct csd_emitter *emitter, uint32_t at, uint8_t r, bool wide)
+emit_insn_register_of(const struct csd_emitter *emitter, uint32_t at, uint8_t r, bool wide)
 {
 	struct operand operand;
 
@@ -40,13 +40,13 @@ emit_register_of(const struct csd_emitter *emitter, uint32_t at, uint8_t r, bool
 }
 
 static struct operand
-emit_operand_of(const struct csd_emitter *emitter, uint32_t at, bool wide)
+emit_insn_operand_of(const struct csd_emitter *emitter, uint32_t at, bool wide)
 {
 	const struct csd_insn *insn = &emitter->object->insns[at];
 	struct operand operand;
 
 	if (BPF_SRC(insn->code) == BPF_X) {
-		return emit_register_of(emitter, at, insn->src, wide);
+		return emit_insn_register_of(emitter, at, insn->src, wide);
 	}
 	if (wide) {
 		snprintf(operand.text, sizeof(operand.text), "0x%llxULL", (unsigned long long)(int64_t)insn->imm);
@@ -58,7 +58,7 @@ emit_operand_of(const struct csd_emitter *emitter, uint32_t at, bool wide)
 
 /* "r5 = w5 = ", or the other way round. */
 static void
-emit_result(FILE *out, uint8_t dst, bool wide)
+emit_insn_result(FILE *out, uint8_t dst, bool wide)
 {
 	fprintf(out, "%c%u = %c%u = ", wide ? 'w' : 'r', dst, wide ? 'r' : 'w', dst);
 }
@@ -66,7 +66,7 @@ emit_result(FILE *out, uint8_t dst, bool wide)
 /* --- arithmetic --- */
 
 static void
-emit_move(FILE *out, const struct csd_insn *insn, bool wide, const char *right)
+emit_insn_move(FILE *out, const struct csd_insn *insn, bool wide, const char *right)
 {
 	if (insn->off == 0) {
 		fprintf(out, "%s;\n", right);
@@ -76,9 +76,9 @@ emit_move(FILE *out, const struct csd_insn *insn, bool wide, const char *right)
 }
 
 static void
-emit_swap(FILE *out, const struct csd_insn *insn, const char *left)
+emit_insn_swap(FILE *out, const struct csd_insn *insn, const char *left)
 {
-	emit_result(out, insn->dst, insn->imm == 64);
+	emit_insn_result(out, insn->dst, insn->imm == 64);
 	/* To little endian: it is, and what is wider is cut off. */
 	if (insn->code == (BPF_ALU | BPF_END | BPF_TO_LE)) {
 		fprintf(out, "(u%d)%s;\n", insn->imm, left);
@@ -88,7 +88,7 @@ emit_swap(FILE *out, const struct csd_insn *insn, const char *left)
 }
 
 static void
-emit_arithmetic(const struct csd_emitter *emitter, uint32_t at)
+emit_insn_arithmetic(const struct csd_emitter *emitter, uint32_t at)
 {
 	static const char *const infix[16] = {
 		[BPF_ADD >> 4] = "+", [BPF_SUB >> 4] = "-", [BPF_MUL >> 4] = "*", [BPF_OR >> 4] = "|", [BPF_AND >> 4] = "&",
@@ -97,17 +97,18 @@ emit_arithmetic(const struct csd_emitter *emitter, uint32_t at)
 	const struct csd_insn *insn = &emitter->object->insns[at];
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
 	unsigned int bits = wide ? 64 : 32;
-	struct operand left = emit_register_of(emitter, at, insn->dst, wide), right = emit_operand_of(emitter, at, wide);
+	struct operand left = emit_insn_register_of(emitter, at, insn->dst, wide);
+	struct operand right = emit_insn_operand_of(emitter, at, wide);
 	FILE *out = emitter->out;
 
 	if (BPF_OP(insn->code) == BPF_END) {
-		emit_swap(out, insn, emit_register_of(emitter, at, insn->dst, insn->imm == 64).text);
+		emit_insn_swap(out, insn, emit_insn_register_of(emitter, at, insn->dst, insn->imm == 64).text);
 		return;
 	}
-	emit_result(out, insn->dst, wide);
+	emit_insn_result(out, insn->dst, wide);
 	switch (BPF_OP(insn->code)) {
 	case BPF_MOV:
-		emit_move(out, insn, wide, right.text);
+		emit_insn_move(out, insn, wide, right.text);
 		break;
 	case BPF_NEG:
 		fprintf(out, "0 - %s;\n", left.text);
@@ -138,7 +139,7 @@ struct address {
 
 /* In its frame a function's access is one of the array, as far as the compiler can see: it may live in registers. */
 static struct address
-emit_address_of(uint8_t base, int16_t off)
+emit_insn_address_of(uint8_t base, int16_t off)
 {
 	struct address address;
 
@@ -151,7 +152,7 @@ emit_address_of(uint8_t base, int16_t off)
 }
 
 static void
-emit_atomic(FILE *out, const struct csd_insn *insn)
+emit_insn_atomic(FILE *out, const struct csd_insn *insn)
 {
 	unsigned int bits = csd_size_bytes(insn->code) * 8;
 	const char *name = (insn->imm & ~BPF_FETCH) == BPF_ADD ? "add" : (insn->imm & ~BPF_FETCH) == BPF_OR ? "or" :
@@ -161,7 +162,7 @@ emit_atomic(FILE *out, const struct csd_insn *insn)
 
 	snprintf(operands, sizeof(operands), "ADDRESS(r%u, %d), %c%u", insn->dst, insn->off, name_of_source, insn->src);
 	if (insn->imm & BPF_FETCH) {
-		emit_result(out, insn->imm == BPF_CMPXCHG ? 0 : insn->src, wide);
+		emit_insn_result(out, insn->imm == BPF_CMPXCHG ? 0 : insn->src, wide);
 	}
 	switch (insn->imm) {
 	case BPF_XCHG:
@@ -184,14 +185,14 @@ emit_atomic(FILE *out, const struct csd_insn *insn)
 }
 
 static void
-emit_ld_imm64(const struct csd_emitter *emitter, uint32_t at)
+emit_insn_ld_imm64(const struct csd_emitter *emitter, uint32_t at)
 {
 	const struct csd_object *object = emitter->object;
 	FILE *out = emitter->out;
 	const struct csd_insn *insn = &object->insns[at];
 	enum csd_area area = object->area[at];
 
-	emit_result(out, insn->dst, true);
+	emit_insn_result(out, insn->dst, true);
 	if (area == CSD_AREA_NONE) {
 		fprintf(out, "0x%llxULL;\n",
 			(unsigned long long)((uint64_t)(uint32_t)insn[1].imm << 32 | (uint32_t)insn[0].imm));
@@ -206,7 +207,7 @@ emit_ld_imm64(const struct csd_emitter *emitter, uint32_t at)
 }
 
 static void
-emit_memory(const struct csd_emitter *emitter, uint32_t at)
+emit_insn_memory(const struct csd_emitter *emitter, uint32_t at)
 {
 	const struct csd_insn *insn = &emitter->object->insns[at];
 	FILE *out = emitter->out;
@@ -214,26 +215,26 @@ emit_memory(const struct csd_emitter *emitter, uint32_t at)
 
 	switch (BPF_CLASS(insn->code) | BPF_MODE(insn->code)) {
 	case BPF_LD | BPF_IMM:
-		emit_ld_imm64(emitter, at);
+		emit_insn_ld_imm64(emitter, at);
 		break;
 	case BPF_LDX | BPF_MEM:
-		emit_result(out, insn->dst, bits == 64);
-		fprintf(out, "LOAD(m%u, %s);\n", bits, emit_address_of(insn->src, insn->off).text);
+		emit_insn_result(out, insn->dst, bits == 64);
+		fprintf(out, "LOAD(m%u, %s);\n", bits, emit_insn_address_of(insn->src, insn->off).text);
 		break;
 	case BPF_LDX | BPF_MEMSX:
-		emit_result(out, insn->dst, true);
-		fprintf(out, "(u64)(s%u)LOAD(m%u, %s);\n", bits, bits, emit_address_of(insn->src, insn->off).text);
+		emit_insn_result(out, insn->dst, true);
+		fprintf(out, "(u64)(s%u)LOAD(m%u, %s);\n", bits, bits, emit_insn_address_of(insn->src, insn->off).text);
 		break;
 	case BPF_ST | BPF_MEM:
-		fprintf(out, "STORE(m%u, %s, 0x%llxULL);\n", bits, emit_address_of(insn->dst, insn->off).text,
+		fprintf(out, "STORE(m%u, %s, 0x%llxULL);\n", bits, emit_insn_address_of(insn->dst, insn->off).text,
 			(unsigned long long)(int64_t)insn->imm);
 		break;
 	case BPF_STX | BPF_MEM:
-		fprintf(out, "STORE(m%u, %s, %s);\n", bits, emit_address_of(insn->dst, insn->off).text,
-			emit_register_of(emitter, at, insn->src, bits == 64).text);
+		fprintf(out, "STORE(m%u, %s, %s);\n", bits, emit_insn_address_of(insn->dst, insn->off).text,
+			emit_insn_register_of(emitter, at, insn->src, bits == 64).text);
 		break;
 	default:
-		emit_atomic(out, insn);
+		emit_insn_atomic(out, insn);
 		break;
 	}
 }
@@ -241,7 +242,7 @@ emit_memory(const struct csd_emitter *emitter, uint32_t at)
 /* --- jumps --- */
 
 static void
-emit_condition(const struct csd_emitter *emitter, uint32_t at)
+emit_insn_condition(const struct csd_emitter *emitter, uint32_t at)
 {
 	static const struct {
 		const char *operator;
@@ -257,12 +258,13 @@ emit_condition(const struct csd_emitter *emitter, uint32_t at)
 	char sign = relations[BPF_OP(insn->code) >> 4].is_signed ? 's' : 'u';
 
 	fprintf(emitter->out, "if ((%c%u)%s %s (%c%u)%s) goto l%lld;\n", sign, wide ? 64 : 32,
-		emit_register_of(emitter, at, insn->dst, wide).text, relations[BPF_OP(insn->code) >> 4].operator, sign, wide ? 64 : 32,
-		emit_operand_of(emitter, at, wide).text, (long long)csd_jump_target(insn, at));
+		emit_insn_register_of(emitter, at, insn->dst, wide).text, relations[BPF_OP(insn->code) >> 4].operator,
+		sign, wide ? 64 : 32, emit_insn_operand_of(emitter, at, wide).text,
+		(long long)csd_jump_target(insn, at));
 }
 
 static void
-emit_helper(const struct csd_emitter *emitter, const struct csd_helper *helper)
+emit_insn_helper(const struct csd_emitter *emitter, const struct csd_helper *helper)
 {
 	FILE *out = emitter->out;
 
@@ -278,13 +280,13 @@ emit_helper(const struct csd_emitter *emitter, const struct csd_helper *helper)
 }
 
 static void
-emit_call(const struct csd_emitter *emitter, uint32_t at)
+emit_insn_call(const struct csd_emitter *emitter, uint32_t at)
 {
 	const struct csd_object *object = emitter->object;
 	const struct csd_insn *insn = &object->insns[at];
 
 	if (insn->src == CSD_CALL_HELPER) {
-		emit_helper(emitter, csd_helper_numbered(insn->imm));
+		emit_insn_helper(emitter, csd_helper_numbered(insn->imm));
 	} else {
 		fprintf(emitter->out, "w0 = r0 = csd_%u_f%u(r1, r2, r3, r4, r5);\n", emitter->id,
 			(uint32_t)(csd_object_function(object, (int64_t)at + 1 + insn->imm) - object->functions));
@@ -292,7 +294,7 @@ emit_call(const struct csd_emitter *emitter, uint32_t at)
 }
 
 static void
-emit_jump(const struct csd_emitter *emitter, uint32_t at)
+emit_insn_jump(const struct csd_emitter *emitter, uint32_t at)
 {
 	const struct csd_insn *insn = &emitter->object->insns[at];
 
@@ -301,13 +303,13 @@ emit_jump(const struct csd_emitter *emitter, uint32_t at)
 		fprintf(emitter->out, "goto l%lld;\n", (long long)csd_jump_target(insn, at));
 		break;
 	case BPF_CALL:
-		emit_call(emitter, at);
+		emit_insn_call(emitter, at);
 		break;
 	case BPF_EXIT:
-		fprintf(emitter->out, "return %s;\n", emit_register_of(emitter, at, 0, true).text);
+		fprintf(emitter->out, "return %s;\n", emit_insn_register_of(emitter, at, 0, true).text);
 		break;
 	default:
-		emit_condition(emitter, at);
+		emit_insn_condition(emitter, at);
 		break;
 	}
 }
@@ -318,14 +320,14 @@ csd_emit_insn(const struct csd_emitter *emitter, uint32_t at)
 	switch (BPF_CLASS(emitter->object->insns[at].code)) {
 	case BPF_ALU:
 	case BPF_ALU64:
-		emit_arithmetic(emitter, at);
+		emit_insn_arithmetic(emitter, at);
 		break;
 	case BPF_JMP:
 	case BPF_JMP32:
-		emit_jump(emitter, at);
+		emit_insn_jump(emitter, at);
 		break;
 	default:
-		emit_memory(emitter, at);
+		emit_insn_memory(emitter, at);
 		break;
 	}
 }

@@ -7,7 +7,7 @@ static const int32_t helpers[] = {1, 2, 3, CSD_HELPER_EACH};
 
 /* Where a map lies. */
 static void
-maps_emit_place(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index)
+emit_maps_place(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index)
 {
 	const struct csd_map *map = &object->maps[index];
 
@@ -20,7 +20,7 @@ maps_emit_place(FILE *out, const struct csd_object *object, uint32_t id, uint32_
 
 /* One helper for one map. */
 static void
-maps_emit_one(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index, const struct csd_helper *helper)
+emit_maps_one(FILE *out, const struct csd_object *object, uint32_t id, uint32_t index, const struct csd_helper *helper)
 {
 	const struct csd_map *map = &object->maps[index];
 	const char *kind = map->type == CSD_MAP_ARRAY ? "array" : "hash";
@@ -31,16 +31,16 @@ maps_emit_one(FILE *out, const struct csd_object *object, uint32_t id, uint32_t 
 	} else {
 		fprintf(out, "csd_%s_%s(", kind, helper->function);
 	}
-	maps_emit_place(out, object, id, index);
+	emit_maps_place(out, object, id, index);
 	fprintf(out, ", %uU, %uU, %uU, %uU, r2, r3, r4);\n}\n", map->key_bytes, map->value_bytes, map->entries, map->buckets);
 }
 
 /* The helper, which is told by a number for which map. */
 static void
-maps_emit_helper(FILE *out, const struct csd_object *object, uint32_t id, const struct csd_helper *helper)
+emit_maps_helper(FILE *out, const struct csd_object *object, uint32_t id, const struct csd_helper *helper)
 {
 	for (uint32_t i = 0; i < object->map_count; i++) {
-		maps_emit_one(out, object, id, i, helper);
+		emit_maps_one(out, object, id, i, helper);
 	}
 	fprintf(out, "CSD_COPY u64\ncsd_%u_%s(u64 map, u64 r2%s)\n{\n\tswitch (map) {\n", id, helper->function,
 		helper->arguments > 2 ? ", u64 r3, u64 r4" : "");
@@ -68,7 +68,7 @@ csd_emit_maps(FILE *out, const struct csd_object *object, uint32_t id)
 	}
 	for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++) {
 		if (csd_object_calls(object, helpers[i])) {
-			maps_emit_helper(out, object, id, csd_helper_numbered(helpers[i]));
+			emit_maps_helper(out, object, id, csd_helper_numbered(helpers[i]));
 		}
 	}
 }

@@ -16,7 +16,8 @@ struct maps_reader {
 
 /* A number is declared as a pointer to an array of as many elements. */
 static int
-maps_number(const struct maps_reader *reader, const char *map, const char *member, uint32_t type, uint32_t *number)
+object_maps_number(const struct maps_reader *reader, const char *map, const char *member, uint32_t type,
+		   uint32_t *number)
 {
 	int64_t elements = csd_btf_elements(&reader->btf, csd_btf_pointed(&reader->btf, type));
 
@@ -29,7 +30,7 @@ maps_number(const struct maps_reader *reader, const char *map, const char *membe
 
 /* A type is declared as a pointer to it. */
 static int
-maps_type(const struct maps_reader *reader, const char *map, const char *member, uint32_t type, uint32_t *bytes)
+object_maps_type(const struct maps_reader *reader, const char *map, const char *member, uint32_t type, uint32_t *bytes)
 {
 	uint64_t size = csd_btf_size(&reader->btf, csd_btf_pointed(&reader->btf, type));
 
@@ -41,31 +42,32 @@ maps_type(const struct maps_reader *reader, const char *map, const char *member,
 }
 
 static int
-maps_member(const struct maps_reader *reader, const char *map, const char *member, uint32_t type, struct csd_map *read)
+object_maps_member(const struct maps_reader *reader, const char *map, const char *member, uint32_t type,
+		   struct csd_map *read)
 {
 	uint32_t flags = 0;
 	int rc;
 
 	if (strcmp(member, "type") == 0) {
-		return maps_number(reader, map, member, type, &read->type);
+		return object_maps_number(reader, map, member, type, &read->type);
 	}
 	if (strcmp(member, "max_entries") == 0) {
-		return maps_number(reader, map, member, type, &read->entries);
+		return object_maps_number(reader, map, member, type, &read->entries);
 	}
 	if (strcmp(member, "key_size") == 0) {
-		return maps_number(reader, map, member, type, &read->key_bytes);
+		return object_maps_number(reader, map, member, type, &read->key_bytes);
 	}
 	if (strcmp(member, "value_size") == 0) {
-		return maps_number(reader, map, member, type, &read->value_bytes);
+		return object_maps_number(reader, map, member, type, &read->value_bytes);
 	}
 	if (strcmp(member, "key") == 0) {
-		return maps_type(reader, map, member, type, &read->key_bytes);
+		return object_maps_type(reader, map, member, type, &read->key_bytes);
 	}
 	if (strcmp(member, "value") == 0) {
-		return maps_type(reader, map, member, type, &read->value_bytes);
+		return object_maps_type(reader, map, member, type, &read->value_bytes);
 	}
 	if (strcmp(member, "map_flags") == 0) {
-		rc = maps_number(reader, map, member, type, &flags);
+		rc = object_maps_number(reader, map, member, type, &flags);
 		read->kept = (flags & CSD_MAP_KEPT) != 0;
 		return rc != 0 || (flags & ~(NO_PREALLOC | CSD_MAP_KEPT)) == 0 ? rc :
 		       csd_refuse(reader->elf->reason, "map %s: flags %#x: this drive knows BPF_F_NO_PREALLOC (1) and CSD_MAP_KEPT (%#x)",
@@ -76,7 +78,7 @@ maps_member(const struct maps_reader *reader, const char *map, const char *membe
 }
 
 static int
-maps_check(const struct maps_reader *reader, const char *map, const struct csd_map *read)
+object_maps_check(const struct maps_reader *reader, const char *map, const struct csd_map *read)
 {
 	char *reason = reader->elf->reason;
 
@@ -101,29 +103,30 @@ maps_check(const struct maps_reader *reader, const char *map, const struct csd_m
 }
 
 static uint64_t
-maps_round(uint64_t bytes)
+object_maps_round(uint64_t bytes)
 {
 	return (bytes + 7) & ~7ULL;
 }
 
 /* As csd_prelude_maps.h uses it. The limits keep all of this far from 64 bits. */
 static void
-maps_measure(struct csd_map *map)
+object_maps_measure(struct csd_map *map)
 {
 	if (map->type == CSD_MAP_ARRAY) {
-		map->bytes = map->entries * maps_round(map->value_bytes);
+		map->bytes = map->entries * object_maps_round(map->value_bytes);
 		return;
 	}
 	map->buckets = 2;
 	while (map->buckets < map->entries) {
 		map->buckets *= 2;
 	}
-	map->bytes = 8 + map->buckets * 4ULL + map->entries * (8 + maps_round(map->key_bytes) + maps_round(map->value_bytes));
+	map->bytes = 8 + map->buckets * 4ULL +
+		     map->entries * (8 + object_maps_round(map->key_bytes) + object_maps_round(map->value_bytes));
 }
 
 /* Its place among those that outlive a run. */
 static int
-maps_keep(struct maps_reader *reader, const char *name, struct csd_map *map)
+object_maps_keep(struct maps_reader *reader, const char *name, struct csd_map *map)
 {
 	struct csd_object *object = reader->object;
 
@@ -137,7 +140,7 @@ maps_keep(struct maps_reader *reader, const char *name, struct csd_map *map)
 }
 
 static int
-maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
+object_maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 {
 	struct csd_object *object = reader->object;
 	struct csd_map map = {.declared = symbol->st_value};
@@ -153,15 +156,15 @@ maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 		if (member == NULL) {
 			break;
 		}
-		rc = maps_member(reader, name, member, member_type, &map);
+		rc = object_maps_member(reader, name, member, member_type, &map);
 	}
 	if (rc == 0) {
-		rc = maps_check(reader, name, &map);
+		rc = object_maps_check(reader, name, &map);
 	}
 	if (rc != 0) {
 		return rc;
 	}
-	maps_measure(&map);
+	object_maps_measure(&map);
 	if (map.bytes > CSD_AREA_BYTES - reader->bytes) {
 		return csd_refuse(reader->elf->reason, "map %s takes %llu bytes; all maps and variables may take %u", name,
 				  (unsigned long long)map.bytes, CSD_AREA_BYTES);
@@ -169,7 +172,7 @@ maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 	if (object->map_count == CSD_TRANSLATOR_MAPS) {
 		return csd_refuse(reader->elf->reason, "ELF: more than %u maps, %s is one too many", CSD_TRANSLATOR_MAPS, name);
 	}
-	if (map.kept && maps_keep(reader, name, &map) != 0) {
+	if (map.kept && object_maps_keep(reader, name, &map) != 0) {
 		return -EINVAL;
 	}
 	reader->bytes += map.bytes;
@@ -178,7 +181,7 @@ maps_read(struct maps_reader *reader, const Elf64_Sym *symbol, const char *name)
 }
 
 static int
-maps_open(struct maps_reader *reader)
+object_maps_open(struct maps_reader *reader)
 {
 	const struct csd_elf_file *elf = reader->elf;
 
@@ -199,7 +202,7 @@ int
 csd_object_read_maps(const struct csd_elf_file *elf, const Elf64_Shdr *symbols, uint32_t section, struct csd_object *object)
 {
 	struct maps_reader reader = {.elf = elf, .object = object, .bytes = object->areas[CSD_AREA_GLOBALS].length};
-	int rc = maps_open(&reader);
+	int rc = object_maps_open(&reader);
 
 	for (uint64_t i = 1; rc == 0 && i < symbols->sh_size / sizeof(Elf64_Sym); i++) {
 		Elf64_Sym symbol = csd_elf_symbol_at(elf, symbols, i);
@@ -207,7 +210,7 @@ csd_object_read_maps(const struct csd_elf_file *elf, const Elf64_Shdr *symbols, 
 
 		if (symbol.st_shndx == section && ELF64_ST_TYPE(symbol.st_info) == STT_OBJECT) {
 			name = csd_elf_symbol_name(elf, symbols, &symbol);
-			rc = maps_read(&reader, &symbol, name.text);
+			rc = object_maps_read(&reader, &symbol, name.text);
 		}
 	}
 	csd_btf_close(&reader.btf);

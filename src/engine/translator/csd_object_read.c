@@ -44,14 +44,14 @@ struct reader {
 };
 
 static unsigned long long
-object_wide(uint64_t value)
+object_read_wide(uint64_t value)
 {
 	return value;
 }
 
 /* A section's size as its header says it: the container takes those without bytes in the file for empty. */
 static uint64_t
-object_size_of(const struct reader *reader, uint32_t section)
+object_read_size_of(const struct reader *reader, uint32_t section)
 {
 	Elf64_Shdr header;
 
@@ -62,7 +62,7 @@ object_size_of(const struct reader *reader, uint32_t section)
 /* --- code --- */
 
 static int
-object_place_code(struct reader *reader, uint32_t section)
+object_read_place_code(struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
@@ -73,11 +73,12 @@ object_place_code(struct reader *reader, uint32_t section)
 	}
 	if (header->sh_size == 0 || header->sh_size % INSN_BYTES != 0) {
 		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes: instructions have %zu each", name.text,
-				  object_wide(header->sh_size), INSN_BYTES);
+				  object_read_wide(header->sh_size), INSN_BYTES);
 	}
 	if (count > CSD_TRANSLATOR_INSTRUCTIONS - reader->object->count) {
 		return csd_refuse(reader->reason, "ELF: %llu instructions up to section %s; at most %u are possible",
-				  object_wide(count + reader->object->count), name.text, CSD_TRANSLATOR_INSTRUCTIONS);
+				  object_read_wide(count + reader->object->count), name.text,
+				  CSD_TRANSLATOR_INSTRUCTIONS);
 	}
 	reader->placed[section] = (struct placed) {.kind = CODE, .begin = reader->object->count, .length = count};
 	reader->object->count += count;
@@ -86,9 +87,9 @@ object_place_code(struct reader *reader, uint32_t section)
 
 /* The program's section, and .text for the functions that it calls. */
 static int
-object_place_all_code(struct reader *reader)
+object_read_place_all_code(struct reader *reader)
 {
-	int rc = object_place_code(reader, reader->program);
+	int rc = object_read_place_code(reader, reader->program);
 
 	for (uint32_t i = 1; rc == 0 && i < reader->elf.header.e_shnum; i++) {
 		const Elf64_Shdr *section = &reader->elf.sections[i];
@@ -101,7 +102,7 @@ object_place_all_code(struct reader *reader)
 			return csd_refuse(reader->reason, "ELF: code in section %s: a program is one csd/... function and those of %s",
 					  name.text, TEXT);
 		}
-		rc = object_place_code(reader, i);
+		rc = object_read_place_code(reader, i);
 	}
 	return rc;
 }
@@ -129,7 +130,7 @@ object_read_code(struct reader *reader)
 }
 
 static int
-object_compare_functions(const void *a, const void *b)
+object_read_compare_functions(const void *a, const void *b)
 {
 	const struct csd_function *x = a, *y = b;
 
@@ -148,7 +149,8 @@ object_read_function(struct reader *reader, const Elf64_Sym *symbol)
 	    symbol->st_value / INSN_BYTES > placed->length ||
 	    symbol->st_size / INSN_BYTES > placed->length - symbol->st_value / INSN_BYTES) {
 		return csd_refuse(reader->reason, "ELF: function %s has %llu bytes from %llu on: no whole instructions of %s",
-				  name.text, object_wide(symbol->st_size), object_wide(symbol->st_value), section.text);
+				  name.text, object_read_wide(symbol->st_size), object_read_wide(symbol->st_value),
+				  section.text);
 	}
 	if (reader->object->function_count == CSD_TRANSLATOR_FUNCTIONS) {
 		return csd_refuse(reader->reason, "ELF: more than %u functions, %s is one too many", CSD_TRANSLATOR_FUNCTIONS,
@@ -184,7 +186,7 @@ object_read_functions(struct reader *reader)
 			return rc;
 		}
 	}
-	qsort(object->functions, object->function_count, sizeof(object->functions[0]), object_compare_functions);
+	qsort(object->functions, object->function_count, sizeof(object->functions[0]), object_read_compare_functions);
 	for (uint32_t i = 0; i < object->function_count; i++) {
 		const struct csd_function *function = &object->functions[i];
 
@@ -208,7 +210,7 @@ object_read_functions(struct reader *reader)
 /* --- data --- */
 
 static int
-object_place_data(struct reader *reader, uint32_t section)
+object_read_place_data(struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
@@ -216,7 +218,7 @@ object_place_data(struct reader *reader, uint32_t section)
 	enum csd_area area = is_state ? CSD_AREA_STATE : header->sh_flags & SHF_WRITE ? CSD_AREA_GLOBALS : CSD_AREA_CONSTANTS;
 	struct csd_area_content *content = &reader->object->areas[area];
 	uint64_t alignment = header->sh_addralign > 0 ? header->sh_addralign : 1;
-	uint64_t length = object_size_of(reader, section), begin;
+	uint64_t length = object_read_size_of(reader, section), begin;
 
 	if (is_state && strcmp(reader->object->kind, BUFFER) != 0) {
 		return csd_refuse(reader->reason, "ELF: section %s: CSD_STATE is for %s, the state of %s belongs to its geometry",
@@ -224,16 +226,16 @@ object_place_data(struct reader *reader, uint32_t section)
 	}
 	if (is_state && length > CSD_MAX_STATE_BYTES - content->length) {
 		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes; at most %u are possible", STATE,
-				  object_wide(length), CSD_MAX_STATE_BYTES);
+				  object_read_wide(length), CSD_MAX_STATE_BYTES);
 	}
 	if (alignment > CSD_AREA_ALIGNMENT) {
 		return csd_refuse(reader->reason, "ELF: section %s is aligned to %llu; at most %u is possible", name.text,
-				  object_wide(alignment), CSD_AREA_ALIGNMENT);
+				  object_read_wide(alignment), CSD_AREA_ALIGNMENT);
 	}
 	begin = (content->length + alignment - 1) / alignment * alignment;
 	if (length > CSD_AREA_BYTES || begin > CSD_AREA_BYTES - length) {
 		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes; all of its kind may have %u", name.text,
-				  object_wide(length), CSD_AREA_BYTES);
+				  object_read_wide(length), CSD_AREA_BYTES);
 	}
 	content->length = begin + length;
 	if (header->sh_type == SHT_PROGBITS) {
@@ -244,7 +246,7 @@ object_place_data(struct reader *reader, uint32_t section)
 }
 
 static bool
-object_is_data(const struct reader *reader, uint32_t section)
+object_read_is_data(const struct reader *reader, uint32_t section)
 {
 	const Elf64_Shdr *header = &reader->elf.sections[section];
 	struct csd_elf_name name = csd_elf_section_name(&reader->elf, section);
@@ -264,8 +266,8 @@ object_read_data(struct reader *reader)
 		for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
 			int rc = 0;
 
-			if (object_is_data(reader, i) && reader->elf.sections[i].sh_type == types[type]) {
-				rc = object_place_data(reader, i);
+			if (object_read_is_data(reader, i) && reader->elf.sections[i].sh_type == types[type]) {
+				rc = object_read_place_data(reader, i);
 			}
 			if (rc != 0) {
 				return rc;
@@ -294,7 +296,7 @@ object_read_data(struct reader *reader)
 }
 
 static int
-object_find_maps(struct reader *reader)
+object_read_find_maps(struct reader *reader)
 {
 	int rc = 0;
 
@@ -320,7 +322,7 @@ struct relocation {
 
 /* The function that begins so many instructions behind a section's begin; NULL: none does. */
 static const struct csd_function *
-object_function_at(const struct reader *reader, const struct placed *placed, uint64_t target)
+object_read_function_at(const struct reader *reader, const struct placed *placed, uint64_t target)
 {
 	const struct csd_function *function;
 
@@ -333,10 +335,10 @@ object_function_at(const struct reader *reader, const struct placed *placed, uin
 
 /* `offset`: in bytes, of what the instruction asks for in its section. */
 static int
-object_relocate_function(struct reader *reader, const struct relocation *relocation, uint64_t offset)
+object_read_relocate_function(struct reader *reader, const struct relocation *relocation, uint64_t offset)
 {
 	struct csd_object *object = reader->object;
-	const struct csd_function *function = object_function_at(reader, relocation->placed, offset / INSN_BYTES);
+	const struct csd_function *function = object_read_function_at(reader, relocation->placed, offset / INSN_BYTES);
 
 	if (offset % INSN_BYTES != 0 || function == NULL) {
 		return csd_object_refuse(object, relocation->at, reader->reason,
@@ -349,7 +351,7 @@ object_relocate_function(struct reader *reader, const struct relocation *relocat
 }
 
 static int
-object_relocate_map(struct reader *reader, const struct relocation *relocation, uint64_t offset)
+object_read_relocate_map(struct reader *reader, const struct relocation *relocation, uint64_t offset)
 {
 	struct csd_object *object = reader->object;
 
@@ -362,11 +364,11 @@ object_relocate_map(struct reader *reader, const struct relocation *relocation, 
 		}
 	}
 	return csd_object_refuse(object, relocation->at, reader->reason, "uses byte %llu of %s, where no map is declared",
-				 object_wide(offset), MAPS);
+				 object_read_wide(offset), MAPS);
 }
 
 static int
-object_relocate_address(struct reader *reader, const struct relocation *relocation)
+object_read_relocate_address(struct reader *reader, const struct relocation *relocation)
 {
 	struct csd_object *object = reader->object;
 	struct csd_insn *insn = &object->insns[relocation->at];
@@ -403,19 +405,21 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 		offset += relocation->symbol.st_value;
 	}
 	if (relocation->placed != NULL && relocation->placed->kind == CODE) {
-		return object_relocate_function(reader, relocation, offset);
+		return object_read_relocate_function(reader, relocation, offset);
 	}
 	if (relocation->placed != NULL && relocation->placed->kind == MAP) {
-		return object_relocate_map(reader, relocation, offset);
+		return object_read_relocate_map(reader, relocation, offset);
 	}
 	if (relocation->placed != NULL && offset > relocation->placed->length) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "%s has no byte %llu: its section has %llu",
-					 relocation->name.text, object_wide(offset), object_wide(relocation->placed->length));
+					 relocation->name.text, object_read_wide(offset),
+					 object_read_wide(relocation->placed->length));
 	}
 	offset += begin;
 	if (offset > object->areas[area].length) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "%s has no byte %llu: it has %llu",
-					 relocation->name.text, object_wide(offset), object_wide(object->areas[area].length));
+					 relocation->name.text, object_read_wide(offset),
+					 object_read_wide(object->areas[area].length));
 	}
 	object->area[relocation->at] = area;
 	insn[0].imm = (int32_t)(uint32_t)offset;
@@ -424,7 +428,7 @@ object_relocate_address(struct reader *reader, const struct relocation *relocati
 }
 
 static int
-object_relocate_call(struct reader *reader, const struct relocation *relocation)
+object_read_relocate_call(struct reader *reader, const struct relocation *relocation)
 {
 	struct csd_object *object = reader->object;
 	struct csd_insn *insn = &object->insns[relocation->at];
@@ -452,7 +456,7 @@ object_relocate_call(struct reader *reader, const struct relocation *relocation)
 	}
 	/* The immediate counts instructions from the one behind the call: -1 is the symbol itself. */
 	target = relocation->symbol.st_value / INSN_BYTES + (uint64_t)((int64_t)insn->imm + 1);
-	function = object_function_at(reader, relocation->placed, target);
+	function = object_read_function_at(reader, relocation->placed, target);
 	if (relocation->symbol.st_value % INSN_BYTES != 0 || function == NULL) {
 		return csd_object_refuse(object, relocation->at, reader->reason, "calls into %s where no function begins",
 					 relocation->name.text);
@@ -462,19 +466,19 @@ object_relocate_call(struct reader *reader, const struct relocation *relocation)
 }
 
 static int
-object_relocate(struct reader *reader, const struct placed *code, const Elf64_Rel *entry)
+object_read_relocate(struct reader *reader, const struct placed *code, const Elf64_Rel *entry)
 {
 	uint64_t index = ELF64_R_SYM(entry->r_info);
 	struct relocation relocation = {.type = ELF64_R_TYPE(entry->r_info)};
 
 	if (entry->r_offset % INSN_BYTES != 0 || entry->r_offset / INSN_BYTES >= code->length) {
 		return csd_refuse(reader->reason, "ELF: a relocation at byte %llu, where no instruction begins",
-				  object_wide(entry->r_offset));
+				  object_read_wide(entry->r_offset));
 	}
 	relocation.at = code->begin + entry->r_offset / INSN_BYTES;
 	if (index == 0 || index >= reader->symbols->sh_size / sizeof(Elf64_Sym)) {
 		return csd_object_refuse(reader->object, relocation.at, reader->reason,
-					 "relocation to symbol %llu, which does not exist", object_wide(index));
+					 "relocation to symbol %llu, which does not exist", object_read_wide(index));
 	}
 	relocation.symbol = csd_elf_symbol_at(&reader->elf, reader->symbols, index);
 	relocation.name = csd_elf_symbol_name(&reader->elf, reader->symbols, &relocation.symbol);
@@ -489,9 +493,9 @@ object_relocate(struct reader *reader, const struct placed *code, const Elf64_Re
 	}
 	switch (relocation.type) {
 	case R_BPF_64_64:
-		return object_relocate_address(reader, &relocation);
+		return object_read_relocate_address(reader, &relocation);
 	case R_BPF_64_32:
-		return object_relocate_call(reader, &relocation);
+		return object_read_relocate_call(reader, &relocation);
 	default:
 		return csd_object_refuse(reader->object, relocation.at, reader->reason,
 					 "relocation of type %u to %s: code has R_BPF_64_64 (1) and R_BPF_64_32 (10) only",
@@ -500,7 +504,7 @@ object_relocate(struct reader *reader, const struct placed *code, const Elf64_Re
 }
 
 static int
-object_relocate_all(struct reader *reader)
+object_read_relocate_all(struct reader *reader)
 {
 	for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
 		const Elf64_Shdr *section = &reader->elf.sections[i];
@@ -530,7 +534,7 @@ object_relocate_all(struct reader *reader)
 			int rc;
 
 			memcpy(&entry, reader->elf.bytes + section->sh_offset + offset, sizeof(entry));
-			rc = object_relocate(reader, placed, &entry);
+			rc = object_read_relocate(reader, placed, &entry);
 			if (rc != 0) {
 				return rc;
 			}
@@ -555,7 +559,7 @@ struct btf_ext {
  * another kernel.
  */
 static int
-object_refuse_core(const struct reader *reader)
+object_read_refuse_core(const struct reader *reader)
 {
 	for (uint32_t i = 1; i < reader->elf.header.e_shnum; i++) {
 		const Elf64_Shdr *section = &reader->elf.sections[i];
@@ -577,7 +581,7 @@ object_refuse_core(const struct reader *reader)
 /* --- ranges that the program writes to --- */
 
 static int
-object_check_writable(const struct reader *reader, const struct csd_writable *writable)
+object_read_check_writable(const struct reader *reader, const struct csd_writable *writable)
 {
 	if (strcmp(reader->object->kind, BUFFER) != 0) {
 		return csd_refuse(reader->reason, "section %s: CSD_WRITABLE is for %s, which alone sees ranges", WRITABLE, BUFFER);
@@ -618,10 +622,10 @@ object_read_writable(struct reader *reader)
 	}
 	if (reader->elf.sections[found].sh_type != SHT_PROGBITS || reader->elf.sections[found].sh_size != sizeof(writable)) {
 		return csd_refuse(reader->reason, "ELF: section %s has %llu bytes of data, not %zu", WRITABLE,
-				  object_wide(reader->elf.sections[found].sh_size), sizeof(writable));
+				  object_read_wide(reader->elf.sections[found].sh_size), sizeof(writable));
 	}
 	memcpy(&writable, reader->elf.bytes + reader->elf.sections[found].sh_offset, sizeof(writable));
-	rc = object_check_writable(reader, &writable);
+	rc = object_read_check_writable(reader, &writable);
 	reader->object->writable = rc == 0 ? writable.ranges : 0;
 	return rc;
 }
@@ -664,7 +668,7 @@ object_read_all(struct reader *reader, const void *bytes, size_t length)
 		rc = object_read_writable(reader);
 	}
 	if (rc == 0) {
-		rc = object_place_all_code(reader);
+		rc = object_read_place_all_code(reader);
 	}
 	if (rc == 0) {
 		rc = object_read_code(reader);
@@ -677,12 +681,12 @@ object_read_all(struct reader *reader, const void *bytes, size_t length)
 		rc = object_read_data(reader);
 	}
 	if (rc == 0) {
-		rc = object_find_maps(reader);
+		rc = object_read_find_maps(reader);
 	}
 	if (rc == 0) {
-		rc = object_refuse_core(reader);
+		rc = object_read_refuse_core(reader);
 	}
-	return rc == 0 ? object_relocate_all(reader) : rc;
+	return rc == 0 ? object_read_relocate_all(reader) : rc;
 }
 
 int

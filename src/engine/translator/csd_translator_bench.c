@@ -21,7 +21,7 @@ struct memory {
 };
 
 static struct loop
-bench_open(const char *folder, const char *kind, const char *name)
+translator_bench_open(const char *folder, const char *kind, const char *name)
 {
 	char path[512];
 	struct loop loop;
@@ -36,7 +36,7 @@ bench_open(const char *folder, const char *kind, const char *name)
 }
 
 static uint64_t
-bench_run(const struct loop *loop, const uint8_t *data, const struct memory *memory, struct samples *samples)
+translator_bench_run(const struct loop *loop, const uint8_t *data, const struct memory *memory, struct samples *samples)
 {
 	double start = bench_now();
 	uint64_t result = loop_run(loop, data, memory->bytes, memory->out);
@@ -47,16 +47,19 @@ bench_run(const struct loop *loop, const uint8_t *data, const struct memory *mem
 
 /* How fast the translated one is, the native one being 1. */
 static double
-bench_loop(const char *folder, const char *name, const struct memory *memory, uint32_t repeats)
+translator_bench_loop(const char *folder, const char *name, const struct memory *memory, uint32_t repeats)
 {
-	struct loop translated = bench_open(folder, "v3", name), native = bench_open(folder, "native", name);
+	struct loop translated = translator_bench_open(folder, "v3", name);
+	struct loop native = translator_bench_open(folder, "native", name);
 	bool text = strcmp(name, "csv_column") == 0 || strcmp(name, "json_lines") == 0 || strcmp(name, "substring") == 0;
 	const uint8_t *data = text ? memory->text : memory->numbers;
 	static struct samples ours, theirs;
 	double ratio;
 
 	for (uint32_t i = 0; i <= repeats; i++) {
-		uint64_t result = bench_run(&translated, data, memory, &ours), wanted = bench_run(&native, data, memory, &theirs);
+		uint64_t result = translator_bench_run(&translated, data, memory,
+						       &ours),
+						       wanted = translator_bench_run(&native, data, memory, &theirs);
 
 		if (result != wanted) {
 			bench_fail("%s: %#lx, natively %#lx", name, result, wanted);
@@ -99,7 +102,7 @@ main(int argc, char **argv)
 	printf("%lu MiB, %u repeats; GB/s: least, median, most\ntranslated: %s\nnative: %s\n\n%-15s %23s   %23s   %5s\n", megabytes,
 	       repeats, BENCH_TRANSLATED, BENCH_NATIVE, "", "translated", "native", "ratio");
 	for (char *name = strtok(loops, " "); name != NULL; name = strtok(NULL, " ")) {
-		double ratio = bench_loop(argv[1], name, &memory, repeats);
+		double ratio = translator_bench_loop(argv[1], name, &memory, repeats);
 
 		sum += log(ratio);
 		least = ratio < least ? ratio : least;

@@ -7,9 +7,11 @@ const struct csd_value csd_any_number = {
 	.kind = NUMBER, .umin = 0, .umax = UINT64_MAX, .smin = INT64_MIN, .smax = INT64_MAX,
 };
 
+static const struct csd_value value_nothing = {.kind = NUMBER, .umin = UINT64_MAX, .smin = INT64_MAX, .smax = INT64_MIN};
+
 /* Each range says something of the other where the sign is known. */
 static struct csd_value
-agree(struct csd_value value)
+value_agree(struct csd_value value)
 {
 	if ((value.smin < 0) == (value.smax < 0)) {
 		value.umin = value.umin > (uint64_t)value.smin ? value.umin : (uint64_t)value.smin;
@@ -25,13 +27,15 @@ agree(struct csd_value value)
 struct csd_value
 csd_unsigned_range(uint64_t min, uint64_t max)
 {
-	return agree((struct csd_value) {.kind = NUMBER, .umin = min, .umax = max, .smin = INT64_MIN, .smax = INT64_MAX});
+	return value_agree((struct csd_value) {.kind = NUMBER, .umin = min, .umax = max, .smin = INT64_MIN,
+					       .smax = INT64_MAX});
 }
 
 static struct csd_value
-signed_range(int64_t min, int64_t max)
+value_signed_range(int64_t min, int64_t max)
 {
-	return agree((struct csd_value) {.kind = NUMBER, .umin = 0, .umax = UINT64_MAX, .smin = min, .smax = max});
+	return value_agree((struct csd_value) {.kind = NUMBER, .umin = 0, .umax = UINT64_MAX, .smin = min,
+					       .smax = max});
 }
 
 struct csd_value
@@ -41,7 +45,7 @@ csd_constant(uint64_t number)
 }
 
 static bool
-is_constant(const struct csd_value *value)
+value_is_constant(const struct csd_value *value)
 {
 	return value->umin == value->umax;
 }
@@ -52,7 +56,7 @@ csd_low_half(struct csd_value value)
 	if (value.umax <= UINT32_MAX) {
 		return value;
 	}
-	return is_constant(&value) ? csd_constant((uint32_t)value.umin) : csd_unsigned_range(0, UINT32_MAX);
+	return value_is_constant(&value) ? csd_constant((uint32_t)value.umin) : csd_unsigned_range(0, UINT32_MAX);
 }
 
 struct csd_value
@@ -73,7 +77,7 @@ csd_hull(const struct csd_value *a, const struct csd_value *b)
 
 /* All bits up to the highest that is set. */
 static uint64_t
-fill_bits(uint64_t value)
+value_fill_bits(uint64_t value)
 {
 	return value == 0 ? 0 : UINT64_MAX >> __builtin_clzll(value);
 }
@@ -91,7 +95,7 @@ csd_add(const struct csd_value *a, const struct csd_value *b)
 		sum.smin = INT64_MIN;
 		sum.smax = INT64_MAX;
 	}
-	return agree(sum);
+	return value_agree(sum);
 }
 
 struct csd_value
@@ -108,11 +112,11 @@ csd_subtract(const struct csd_value *a, const struct csd_value *b)
 		difference.smin = INT64_MIN;
 		difference.smax = INT64_MAX;
 	}
-	return agree(difference);
+	return value_agree(difference);
 }
 
 static struct csd_value
-multiply(const struct csd_value *a, const struct csd_value *b)
+value_multiply(const struct csd_value *a, const struct csd_value *b)
 {
 	uint64_t max;
 
@@ -123,15 +127,16 @@ multiply(const struct csd_value *a, const struct csd_value *b)
 }
 
 static struct csd_value
-shift(uint8_t operation, const struct csd_value *a, const struct csd_value *by, uint32_t bits)
+value_shift(uint8_t operation, const struct csd_value *a, const struct csd_value *by, uint32_t bits)
 {
 	uint64_t n = by->umin;
 
-	if (!is_constant(by) || n >= bits) {	/* the CPU takes the amount's low bits */
+	if (!value_is_constant(by) || n >= bits) {	/* the CPU takes the amount's low bits */
 		if (operation == BPF_RSH) {
 			return csd_unsigned_range(0, a->umax);
 		}
-		return operation == BPF_ARSH ? signed_range(a->smin < 0 ? a->smin : 0, a->smax > -1 ? a->smax : -1) :
+		return operation == BPF_ARSH ? value_signed_range(a->smin < 0 ? a->smin : 0,
+								  a->smax > -1 ? a->smax : -1) :
 					       csd_any_number;
 	}
 	switch (operation) {
@@ -140,7 +145,7 @@ shift(uint8_t operation, const struct csd_value *a, const struct csd_value *by, 
 	case BPF_RSH:
 		return csd_unsigned_range(a->umin >> n, a->umax >> n);
 	default:
-		return signed_range(a->smin >> n, a->smax >> n);
+		return value_signed_range(a->smin >> n, a->smax >> n);
 	}
 }
 
@@ -153,24 +158,24 @@ csd_calculate(uint8_t operation, const struct csd_value *a, const struct csd_val
 	case BPF_SUB:
 		return csd_subtract(a, b);
 	case BPF_MUL:
-		return multiply(a, b);
+		return value_multiply(a, b);
 	case BPF_DIV:	/* b is not zero */
 		return csd_unsigned_range(a->umin / b->umax, a->umax / b->umin);
 	case BPF_MOD:
 		return csd_unsigned_range(0, a->umax < b->umax - 1 ? a->umax : b->umax - 1);
 	case BPF_AND:
-		return is_constant(a) && is_constant(b) ? csd_constant(a->umin & b->umin) :
+		return value_is_constant(a) && value_is_constant(b) ? csd_constant(a->umin & b->umin) :
 		       csd_unsigned_range(0, a->umax < b->umax ? a->umax : b->umax);
 	case BPF_OR:
-		return is_constant(a) && is_constant(b) ? csd_constant(a->umin | b->umin) :
-		       csd_unsigned_range(a->umin > b->umin ? a->umin : b->umin, fill_bits(a->umax | b->umax));
+		return value_is_constant(a) && value_is_constant(b) ? csd_constant(a->umin | b->umin) :
+		       csd_unsigned_range(a->umin > b->umin ? a->umin : b->umin, value_fill_bits(a->umax | b->umax));
 	case BPF_XOR:
-		return is_constant(a) && is_constant(b) ? csd_constant(a->umin ^ b->umin) :
-		       csd_unsigned_range(0, fill_bits(a->umax | b->umax));
+		return value_is_constant(a) && value_is_constant(b) ? csd_constant(a->umin ^ b->umin) :
+		       csd_unsigned_range(0, value_fill_bits(a->umax | b->umax));
 	case BPF_LSH:
 	case BPF_RSH:
 	case BPF_ARSH:
-		return shift(operation, a, b, bits);
+		return value_shift(operation, a, b, bits);
 	case BPF_MOV:
 		return *b;
 	default:
@@ -179,14 +184,14 @@ csd_calculate(uint8_t operation, const struct csd_value *a, const struct csd_val
 }
 
 static bool
-is_empty(const struct csd_value *value)
+value_is_empty(const struct csd_value *value)
 {
 	return value->umin > value->umax || value->smin > value->smax;
 }
 
-/* What is true of `value` where it stands in this relation; empty, as a rule, where it cannot. */
+/* What is true of `value` where it stands in this relation; empty, where it cannot, but for BPF_JNE. */
 static struct csd_value
-narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
+value_narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 {
 	struct csd_value narrowed = value;
 
@@ -198,14 +203,14 @@ narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 		narrowed.smax = value.smax < other->smax ? value.smax : other->smax;
 		break;
 	case BPF_JNE:
-		if (is_constant(other)) {	/* only the ends of a range can go */
+		if (value_is_constant(other)) {	/* only the ends of a range can go */
 			narrowed.umin += value.umin == other->umin && value.umin < value.umax;
 			narrowed.umax -= value.umax == other->umin && value.umin < value.umax;
 		}
 		break;
 	case BPF_JGT:
 		if (other->umin == UINT64_MAX) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.umin = value.umin > other->umin + 1 ? value.umin : other->umin + 1;
 		break;
@@ -214,7 +219,7 @@ narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 		break;
 	case BPF_JLT:
 		if (other->umax == 0) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.umax = value.umax < other->umax - 1 ? value.umax : other->umax - 1;
 		break;
@@ -223,7 +228,7 @@ narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 		break;
 	case BPF_JSGT:
 		if (other->smin == INT64_MAX) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.smin = value.smin > other->smin + 1 ? value.smin : other->smin + 1;
 		break;
@@ -232,7 +237,7 @@ narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 		break;
 	case BPF_JSLT:
 		if (other->smax == INT64_MIN) {
-			return value;
+			return value_nothing;
 		}
 		narrowed.smax = value.smax < other->smax - 1 ? value.smax : other->smax - 1;
 		break;
@@ -242,37 +247,27 @@ narrow(struct csd_value value, uint8_t relation, const struct csd_value *other)
 	default:
 		return value;
 	}
-	return agree(narrowed);
+	return value_agree(narrowed);
 }
 
 /* A branch that cannot be taken is followed all the same, with what was known before. */
 struct csd_value
 csd_narrow_value(struct csd_value value, uint8_t relation, const struct csd_value *other)
 {
-	struct csd_value narrowed = narrow(value, relation, other);
+	struct csd_value narrowed = value_narrow(value, relation, other);
 
-	return is_empty(&narrowed) ? value : narrowed;
+	return value_is_empty(&narrowed) ? value : narrowed;
 }
 
 bool
 csd_can_hold(const struct csd_value *value, uint8_t relation, const struct csd_value *other)
 {
-	struct csd_value narrowed = narrow(*value, relation, other);
+	struct csd_value narrowed = value_narrow(*value, relation, other);
 
-	switch (relation) {
-	case BPF_JNE:
-		return !is_constant(value) || !is_constant(other) || value->umin != other->umin;
-	case BPF_JGT:
-		return other->umin != UINT64_MAX && !is_empty(&narrowed);
-	case BPF_JLT:
-		return other->umax != 0 && !is_empty(&narrowed);
-	case BPF_JSGT:
-		return other->smin != INT64_MAX && !is_empty(&narrowed);
-	case BPF_JSLT:
-		return other->smax != INT64_MIN && !is_empty(&narrowed);
-	default:
-		return !is_empty(&narrowed);
+	if (relation == BPF_JNE) {
+		return !value_is_constant(value) || !value_is_constant(other) || value->umin != other->umin;
 	}
+	return !value_is_empty(&narrowed);
 }
 
 /* The relation that holds where this one does not; and the one seen from the other side. */

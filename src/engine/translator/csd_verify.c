@@ -42,7 +42,7 @@ struct verifier {
 #define CERTAIN(verifier, at, format, ...)	csd_doubt_say((verifier)->doubt, at, true, format, ##__VA_ARGS__)
 
 static uint32_t
-access_bytes(const struct csd_insn *insn)
+verify_access_bytes(const struct csd_insn *insn)
 {
 	static const uint8_t bytes[] = {[BPF_W >> 3] = 4, [BPF_H >> 3] = 2, [BPF_B >> 3] = 1, [BPF_DW >> 3] = 8};
 
@@ -50,7 +50,7 @@ access_bytes(const struct csd_insn *insn)
 }
 
 static int
-check_readable(const struct verifier *verifier, uint32_t at, const struct csd_value *value, uint32_t reg)
+verify_check_readable(const struct verifier *verifier, uint32_t at, const struct csd_value *value, uint32_t reg)
 {
 	if (value->kind < NUMBER) {
 		return csd_doubt_say(verifier->doubt, at, value->kind == UNSET,
@@ -63,8 +63,8 @@ check_readable(const struct verifier *verifier, uint32_t at, const struct csd_va
 }
 
 static int
-visit_address_arithmetic(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct csd_value *dst,
-			 const struct csd_value *src)
+verify_visit_address_arithmetic(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn,
+				struct csd_value *dst, const struct csd_value *src)
 {
 	const int64_t reach = 1 << 24;
 	uint8_t operation = BPF_OP(insn->code);
@@ -94,7 +94,7 @@ visit_address_arithmetic(const struct verifier *verifier, uint32_t at, const str
 
 /* Signed division and moves, 32-bit arithmetic shifts: of these nothing is said but how wide they are. */
 static bool
-visit_other_alu(const struct csd_insn *insn, struct csd_value *result)
+verify_visit_other_alu(const struct csd_insn *insn, struct csd_value *result)
 {
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
 
@@ -106,7 +106,7 @@ visit_other_alu(const struct csd_insn *insn, struct csd_value *result)
 }
 
 static int
-visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+verify_visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	uint8_t operation = BPF_OP(insn->code);
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
@@ -116,7 +116,7 @@ visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *i
 	int rc = 0;
 
 	if (operation == BPF_END || operation == BPF_NEG) {
-		rc = check_readable(verifier, at, dst, insn->dst);
+		rc = verify_check_readable(verifier, at, dst, insn->dst);
 		if (rc == 0 && csd_is_address(dst)) {
 			rc = REFUSE(verifier, at, "arithmetic on the address of %s", kind_names[dst->kind]);
 		}
@@ -132,23 +132,23 @@ visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *i
 			return 0;
 		}
 		src = state->registers[insn->src];
-		rc = check_readable(verifier, at, &src, insn->src);
+		rc = verify_check_readable(verifier, at, &src, insn->src);
 	}
 	if (rc == 0 && operation != BPF_MOV) {
-		rc = check_readable(verifier, at, dst, insn->dst);
+		rc = verify_check_readable(verifier, at, dst, insn->dst);
 	}
 	if (rc != 0) {
 		return rc;
 	}
 	if (csd_is_address(&src) || (operation != BPF_MOV && csd_is_address(dst))) {
-		return visit_address_arithmetic(verifier, at, insn, dst, &src);
+		return verify_visit_address_arithmetic(verifier, at, insn, dst, &src);
 	}
 	result = operation == BPF_MOV ? csd_any_number : *dst;
 	if (!wide) {
 		result = csd_low_half(result);
 		src = csd_low_half(src);
 	}
-	if (visit_other_alu(insn, &result)) {
+	if (verify_visit_other_alu(insn, &result)) {
 		*dst = result;
 		return 0;
 	}
@@ -164,8 +164,8 @@ visit_alu(const struct verifier *verifier, uint32_t at, const struct csd_insn *i
 
 /* The stack slot of an access, whose offset is known; NULL with a reason. */
 static struct slot *
-find_slot(const struct verifier *verifier, uint32_t at, struct state *state, int64_t offset, uint32_t bytes,
-	  uint8_t *touched)
+verify_find_slot(const struct verifier *verifier, uint32_t at, struct state *state, int64_t offset, uint32_t bytes,
+		 uint8_t *touched)
 {
 	uint32_t place = CSD_MAX_STACK_BYTES + offset;
 
@@ -178,15 +178,15 @@ find_slot(const struct verifier *verifier, uint32_t at, struct state *state, int
 }
 
 static int
-check_access(const struct verifier *verifier, uint32_t at, const struct csd_value *base, uint32_t reg, int16_t displacement,
-	     uint32_t bytes, bool store)
+verify_check_access(const struct verifier *verifier, uint32_t at, const struct csd_value *base, uint32_t reg,
+		    int16_t displacement, uint32_t bytes, bool store)
 {
 	const struct csd_geometry *geometry = &verifier->code->geometry;
 	const char *what = store ? "store" : "load";
 	int64_t first, last, size;
 	int rc;
 
-	rc = check_readable(verifier, at, base, reg);
+	rc = verify_check_readable(verifier, at, base, reg);
 	if (rc != 0) {
 		return rc;
 	}
@@ -223,20 +223,21 @@ check_access(const struct verifier *verifier, uint32_t at, const struct csd_valu
 }
 
 static int
-visit_load(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+verify_visit_load(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	const struct csd_value *base = &state->registers[insn->src];
-	uint32_t bytes = access_bytes(insn);
+	uint32_t bytes = verify_access_bytes(insn);
 	struct csd_value loaded = bytes == 8 || BPF_MODE(insn->code) == BPF_MEMSX ? csd_any_number : csd_unsigned_range(0, (1ULL << 8 * bytes) - 1);
 	int rc;
 
-	rc = check_access(verifier, at, base, insn->src, insn->off, bytes, false);
+	rc = verify_check_access(verifier, at, base, insn->src, insn->off, bytes, false);
 	if (rc != 0) {
 		return rc;
 	}
 	if (base->kind == STACK) {
 		uint8_t touched;
-		const struct slot *slot = find_slot(verifier, at, state, base->smin + insn->off, bytes, &touched);
+		const struct slot *slot = verify_find_slot(verifier, at, state, base->smin + insn->off, bytes,
+							   &touched);
 
 		if (slot == NULL) {
 			return -EINVAL;
@@ -255,19 +256,19 @@ visit_load(const struct verifier *verifier, uint32_t at, const struct csd_insn *
 }
 
 static int
-visit_store(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+verify_visit_store(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	const struct csd_value *base = &state->registers[insn->dst];
-	uint32_t bytes = access_bytes(insn);
+	uint32_t bytes = verify_access_bytes(insn);
 	struct csd_value stored = csd_constant((int64_t)insn->imm);
 	struct slot *slot;
 	uint8_t touched;
 	int rc;
 
-	rc = check_access(verifier, at, base, insn->dst, insn->off, bytes, true);
+	rc = verify_check_access(verifier, at, base, insn->dst, insn->off, bytes, true);
 	if (rc == 0 && BPF_CLASS(insn->code) == BPF_STX) {
 		stored = state->registers[insn->src];
-		rc = check_readable(verifier, at, &stored, insn->src);
+		rc = verify_check_readable(verifier, at, &stored, insn->src);
 	}
 	if (rc != 0) {
 		return rc;
@@ -278,7 +279,7 @@ visit_store(const struct verifier *verifier, uint32_t at, const struct csd_insn 
 	if (base->kind != STACK) {
 		return 0;
 	}
-	slot = find_slot(verifier, at, state, base->smin + insn->off, bytes, &touched);
+	slot = verify_find_slot(verifier, at, state, base->smin + insn->off, bytes, &touched);
 	if (slot == NULL) {
 		return -EINVAL;
 	}
@@ -297,10 +298,10 @@ visit_store(const struct verifier *verifier, uint32_t at, const struct csd_insn 
 
 /* A register that an atomic operation calculates with, or compares. */
 static int
-check_number(const struct verifier *verifier, uint32_t at, const struct state *state, uint8_t reg)
+verify_check_number(const struct verifier *verifier, uint32_t at, const struct state *state, uint8_t reg)
 {
 	const struct csd_value *value = &state->registers[reg];
-	int rc = check_readable(verifier, at, value, reg);
+	int rc = verify_check_readable(verifier, at, value, reg);
 
 	if (rc == 0 && csd_is_address(value)) {
 		rc = REFUSE(verifier, at, "arithmetic on the address of %s", kind_names[value->kind]);
@@ -310,7 +311,7 @@ check_number(const struct verifier *verifier, uint32_t at, const struct state *s
 
 /* Whatever it finds and leaves is any number. */
 static int
-visit_atomic(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+verify_visit_atomic(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	const struct csd_insn load = {.code = BPF_LDX | BPF_MEM | BPF_SIZE(insn->code), .src = insn->dst, .off = insn->off};
 	const struct csd_insn store = {
@@ -318,23 +319,23 @@ visit_atomic(const struct verifier *verifier, uint32_t at, const struct csd_insn
 	};
 	const struct csd_value base = state->registers[insn->dst], src = state->registers[insn->src];
 	const struct csd_value kept = state->registers[load.dst];
-	uint32_t bytes = access_bytes(insn);
+	uint32_t bytes = verify_access_bytes(insn);
 	int rc;
 
-	rc = check_number(verifier, at, state, insn->src);
+	rc = verify_check_number(verifier, at, state, insn->src);
 	if (rc == 0 && insn->imm == BPF_CMPXCHG) {
-		rc = check_number(verifier, at, state, 0);
+		rc = verify_check_number(verifier, at, state, 0);
 	}
 	if (rc == 0 && base.kind == STACK) {	/* what it finds there */
-		rc = visit_load(verifier, at, &load, state);
+		rc = verify_visit_load(verifier, at, &load, state);
 		if (rc == 0) {
-			rc = check_number(verifier, at, state, load.dst);
+			rc = verify_check_number(verifier, at, state, load.dst);
 		}
 		state->registers[load.dst] = kept;
 	}
 	if (rc == 0) {
 		state->registers[insn->src] = csd_any_number;
-		rc = visit_store(verifier, at, &store, state);
+		rc = verify_visit_store(verifier, at, &store, state);
 		state->registers[insn->src] = src;
 	}
 	if (rc == 0 && base.kind == STATE && (base.smin != base.smax || (base.smin + insn->off) % bytes != 0)) {
@@ -348,7 +349,7 @@ visit_atomic(const struct verifier *verifier, uint32_t at, const struct csd_insn
 }
 
 static int
-visit_ld_imm64(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+verify_visit_ld_imm64(const struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	struct csd_value *dst = &state->registers[insn->dst];
 	uint32_t offset = insn[1].imm;
@@ -381,7 +382,7 @@ visit_ld_imm64(const struct verifier *verifier, uint32_t at, const struct csd_in
 }
 
 static int
-hand_on(struct verifier *verifier, uint32_t to, const struct state *state)
+verify_propagate(struct verifier *verifier, uint32_t to, const struct state *state)
 {
 	struct state *known = verifier->states[to];
 
@@ -418,7 +419,7 @@ hand_on(struct verifier *verifier, uint32_t to, const struct state *state)
 
 /* Whether a comparison of the lower halves is one of the whole numbers. */
 static bool
-halves_tell(uint8_t relation, const struct csd_value *dst, const struct csd_value *src)
+verify_halves_tell(uint8_t relation, const struct csd_value *dst, const struct csd_value *src)
 {
 	uint64_t most = relation == BPF_JSGT || relation == BPF_JSGE || relation == BPF_JSLT || relation == BPF_JSLE ? INT32_MAX :
 			UINT32_MAX;
@@ -427,7 +428,7 @@ halves_tell(uint8_t relation, const struct csd_value *dst, const struct csd_valu
 }
 
 static int
-visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
+verify_visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn, struct state *state)
 {
 	uint8_t relation = BPF_OP(insn->code);
 	bool from_register = BPF_SRC(insn->code) == BPF_X, wide = BPF_CLASS(insn->code) == BPF_JMP;
@@ -437,9 +438,9 @@ visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn
 				     csd_constant(wide ? (uint64_t)(int64_t)insn->imm : (uint32_t)insn->imm);
 	int rc;
 
-	rc = check_readable(verifier, at, &dst, insn->dst);
+	rc = verify_check_readable(verifier, at, &dst, insn->dst);
 	if (rc == 0 && from_register) {
-		rc = check_readable(verifier, at, &src, insn->src);
+		rc = verify_check_readable(verifier, at, &src, insn->src);
 	}
 	if (rc == 0 && (csd_is_address(&dst) || csd_is_address(&src))) {
 		rc = REFUSE(verifier, at, "compares the address of %s", kind_names[csd_is_address(&dst) ? dst.kind : src.kind]);
@@ -448,7 +449,7 @@ visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn
 		return rc;
 	}
 	/* Of a register beside itself nothing is learnt. */
-	tells = !(from_register && insn->src == insn->dst) && (wide || halves_tell(relation, &dst, &src));
+	tells = !(from_register && insn->src == insn->dst) && (wide || verify_halves_tell(relation, &dst, &src));
 	for (int taken = 0; taken < 2 && rc == 0; taken++) {
 		uint8_t holds = taken ? relation : csd_negated(relation);
 
@@ -459,13 +460,13 @@ visit_branch(struct verifier *verifier, uint32_t at, const struct csd_insn *insn
 			}
 		}
 		state->unlikely = unlikely || (tells ? !csd_can_hold(&dst, holds, &src) : from_register && insn->src == insn->dst);
-		rc = hand_on(verifier, at + 1 + (taken ? insn->off : 0), state);
+		rc = verify_propagate(verifier, at + 1 + (taken ? insn->off : 0), state);
 	}
 	return rc;
 }
 
 static int
-visit(struct verifier *verifier, uint32_t at, struct state *state)
+verify_visit(struct verifier *verifier, uint32_t at, struct state *state)
 {
 	const struct csd_insn *insn = &verifier->code->insns[at];
 	int64_t next[2] = {0};
@@ -474,25 +475,25 @@ visit(struct verifier *verifier, uint32_t at, struct state *state)
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_ALU:
 	case BPF_ALU64:
-		rc = visit_alu(verifier, at, insn, state);
+		rc = verify_visit_alu(verifier, at, insn, state);
 		break;
 	case BPF_LD:
-		rc = visit_ld_imm64(verifier, at, insn, state);
+		rc = verify_visit_ld_imm64(verifier, at, insn, state);
 		break;
 	case BPF_LDX:
-		rc = visit_load(verifier, at, insn, state);
+		rc = verify_visit_load(verifier, at, insn, state);
 		break;
 	case BPF_ST:
 	case BPF_STX:
-		rc = BPF_CLASS(insn->code) == BPF_STX && BPF_MODE(insn->code) == BPF_ATOMIC ? visit_atomic(verifier, at, insn, state) :
-		     visit_store(verifier, at, insn, state);
+		rc = BPF_CLASS(insn->code) == BPF_STX && BPF_MODE(insn->code) == BPF_ATOMIC ?
+		     verify_visit_atomic(verifier, at, insn, state) : verify_visit_store(verifier, at, insn, state);
 		break;
 	default:
 		if (csd_is_branch(insn)) {
-			return visit_branch(verifier, at, insn, state);
+			return verify_visit_branch(verifier, at, insn, state);
 		}
 		if (BPF_OP(insn->code) == BPF_EXIT) {
-			rc = check_readable(verifier, at, &state->registers[0], 0);
+			rc = verify_check_readable(verifier, at, &state->registers[0], 0);
 			if (rc == 0 && csd_is_address(&state->registers[0])) {
 				rc = REFUSE(verifier, at, "returns the address of %s: a program returns a verdict",
 					    kind_names[state->registers[0].kind]);
@@ -506,24 +507,24 @@ visit(struct verifier *verifier, uint32_t at, struct state *state)
 		return rc;
 	}
 	csd_successors(insn, at, next);
-	return hand_on(verifier, next[0], state);
+	return verify_propagate(verifier, next[0], state);
 }
 
 static int
-interpret(struct verifier *verifier)
+verify_interpret(struct verifier *verifier)
 {
 	struct state first = {0};
 	int rc;
 
 	first.registers[1] = (struct csd_value) {.kind = RECORD, .umax = UINT64_MAX};
 	first.registers[R_STACK] = (struct csd_value) {.kind = STACK, .umax = UINT64_MAX};
-	rc = hand_on(verifier, 0, &first);
+	rc = verify_propagate(verifier, 0, &first);
 	for (uint32_t i = 0; i < verifier->flow.ordered && rc == 0; i++) {
 		uint32_t at = verifier->flow.order[i];
 		struct state *state = verifier->states[at];
 
 		verifier->states[at] = NULL;
-		rc = visit(verifier, at, state);
+		rc = verify_visit(verifier, at, state);
 		if (rc == -EINVAL && state->unlikely) {
 			verifier->doubt->certain = false;
 		}
@@ -553,7 +554,7 @@ csd_verify(const struct csd_code *code, struct csd_doubt *doubt)
 	if (verifier.states != NULL && verifier.flow.order != NULL) {
 		rc = csd_flow_check(&verifier.flow);
 		if (rc == 0) {
-			rc = interpret(&verifier);
+			rc = verify_interpret(&verifier);
 		}
 	}
 	free(verifier.flow.order);

@@ -19,7 +19,7 @@ struct csd_pool {
 	struct csd_pool_options options;
 	struct csd_pool_memory memories[CSD_LAYOUT_MEMORIES];
 	struct csd_worker *workers;
-	struct csd_kit *kit;	/* for the next worker; NULL: not asked for */
+	struct csd_private_memory *next_memory;	/* for the next worker; NULL: not asked for */
 	uint64_t retry_at;	/* ns */
 	bool closing;
 };
@@ -38,7 +38,7 @@ struct csd_executor {
 
 /* CPU time of its process so far; 0 if that is no more. */
 static uint64_t
-worker_cpu_time(const struct csd_worker *worker)
+executor_worker_cpu_time(const struct csd_worker *worker)
 {
 	struct timespec taken;
 
@@ -65,9 +65,9 @@ executor_start_request(struct csd_worker *worker, struct csd_spawner_request *re
 	setup->data_bytes = pool->options.data_bytes;
 	setup->spin_nanoseconds = executor->options.spin_nanoseconds;
 	descriptors[0] = pool->options.blob->fd;
-	descriptors[1] = worker->kit->ring->fd;
+	descriptors[1] = worker->own->ring->fd;
 	/* There is always something to pass. */
-	descriptors[2] = worker->data != NULL ? worker->data->fd : worker->kit->ring->fd;
+	descriptors[2] = worker->data != NULL ? worker->data->fd : worker->own->ring->fd;
 	for (uint32_t i = 0; i < number; i++) {
 		setup->memories[i] = (struct csd_worker_memory) {
 			pool->memories[i].offset, pool->memories[i].length, pool->memories[i].writable,
@@ -109,35 +109,35 @@ executor_send(struct csd_worker *worker, enum csd_spawner_order order)
 /* --- workers --- */
 
 static void
-worker_free(struct csd_worker *worker)
+executor_worker_free(struct csd_worker *worker)
 {
 	struct csd_executor *executor = worker->pool->executor;
 
 	executor->count--;
-	csd_kit_drop(executor->options.aside, worker->kit);
+	csd_private_memory_drop(executor->options.background, worker->own);
 	free(worker);
 }
 
-/* Takes over the kit. */
+/* Takes over the memory. */
 static struct csd_worker *
-worker_create(struct csd_pool *pool, struct csd_kit *kit)
+executor_worker_create(struct csd_pool *pool, struct csd_private_memory *own)
 {
 	const struct csd_pool_options *options = &pool->options;
 	struct csd_worker *worker = calloc(1, sizeof(*worker));
 
 	if (worker == NULL) {
-		csd_kit_drop(pool->executor->options.aside, kit);
+		csd_private_memory_drop(pool->executor->options.background, own);
 		return NULL;
 	}
 	worker->pool = pool;
 	pool->executor->count++;
-	worker->kit = kit;
-	worker->data = kit->data;
-	worker->window = kit->window;
-	worker->output = kit->output;
+	worker->own = own;
+	worker->data = own->data;
+	worker->window = own->window;
+	worker->output = own->output;
 	worker->window_number = options->memory_count;
 	worker->output_number = options->memory_count + (worker->window != NULL);
-	worker->side.ring = (struct csd_ring *)kit->ring->base;
+	worker->side.ring = (struct csd_ring *)own->ring->base;
 	worker->id = pool->executor->next_id++;
 	worker->since = csd_now();
 	worker->next = pool->workers;
@@ -148,7 +148,7 @@ worker_create(struct csd_pool *pool, struct csd_kit *kit)
 
 /* Its process is to end, for this reason: the first one counts. */
 static void
-worker_stop(struct csd_worker *worker, enum csd_worker_end why, enum csd_spawner_order order)
+executor_worker_stop(struct csd_worker *worker, enum csd_worker_end why, enum csd_spawner_order order)
 {
 	if (worker->state == CSD_WORKER_ENDING || worker->state == CSD_WORKER_GONE) {
 		return;
@@ -164,7 +164,7 @@ worker_stop(struct csd_worker *worker, enum csd_worker_end why, enum csd_spawner
 }
 
 static enum csd_worker_end
-worker_end_of(const struct csd_worker *worker, int status)
+executor_worker_end_of(const struct csd_worker *worker, int status)
 {
 	if (worker->end != CSD_WORKER_END_NONE) {
 		return worker->end;
@@ -177,7 +177,7 @@ worker_end_of(const struct csd_worker *worker, int status)
 }
 
 static void
-worker_gone(struct csd_worker *worker, enum csd_worker_end why, int status)
+executor_worker_gone(struct csd_worker *worker, enum csd_worker_end why, int status)
 {
 	const volatile struct csd_ring_fault *fault = &worker->side.ring->fault;
 
@@ -225,10 +225,10 @@ executor_hear(struct csd_executor *executor, const struct csd_spawner_answer *an
 			worker->pid = answer->pid;	/* else it has ended: that is heard next */
 		}
 	} else if (answer->event == CSD_SPAWNER_FAILED) {
-		worker_gone(worker, CSD_WORKER_END_START, 0);
+		executor_worker_gone(worker, CSD_WORKER_END_START, 0);
 	} else {
 		worker->cpu_nanoseconds = answer->cpu_nanoseconds;
-		worker_gone(worker, worker_end_of(worker, answer->status), answer->status);
+		executor_worker_gone(worker, executor_worker_end_of(worker, answer->status), answer->status);
 	}
 }
 
@@ -246,7 +246,7 @@ executor_is_ready(struct csd_worker *worker)
 }
 
 static void
-worker_look(struct csd_worker *worker, uint64_t now)
+executor_worker_look(struct csd_worker *worker, uint64_t now)
 {
 	const struct csd_executor_options *options = &worker->pool->executor->options;
 
@@ -257,14 +257,14 @@ worker_look(struct csd_worker *worker, uint64_t now)
 		if (__atomic_load_n(&worker->side.ring->set_up, __ATOMIC_ACQUIRE) != 0 && worker->pid != 0) {
 			executor_is_ready(worker);
 		} else if (now - worker->since > options->start_nanoseconds) {
-			worker_stop(worker, CSD_WORKER_END_START, CSD_SPAWNER_KILL);
+			executor_worker_stop(worker, CSD_WORKER_END_START, CSD_SPAWNER_KILL);
 		}
 	} else if (worker->state == CSD_WORKER_BUSY && now - worker->looked > CSD_EXECUTOR_LOOK_MS * 1000000ULL) {
 		worker->looked = now;
 		/* Wall-clock time bounds it from above: most looks need no system call. */
 		if (now - worker->since > options->cpu_nanoseconds &&
-		    worker_cpu_time(worker) > worker->cpu_before + options->cpu_nanoseconds) {
-			worker_stop(worker, CSD_WORKER_END_TIME, CSD_SPAWNER_ASK);
+		    executor_worker_cpu_time(worker) > worker->cpu_before + options->cpu_nanoseconds) {
+			executor_worker_stop(worker, CSD_WORKER_END_TIME, CSD_SPAWNER_ASK);
 		}
 	}
 }
@@ -279,7 +279,7 @@ executor_make_room(struct csd_executor *executor)
 				return;
 			}
 			if (worker->state == CSD_WORKER_IDLE) {
-				worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
+				executor_worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
 				return;
 			}
 		}
@@ -287,35 +287,36 @@ executor_make_room(struct csd_executor *executor)
 }
 
 /* Memories for one worker. NULL: not yet, or there is no room for them now. */
-static struct csd_kit *
-pool_take_kit(struct csd_pool *pool, uint64_t now)
+static struct csd_private_memory *
+executor_pool_take_memory(struct csd_pool *pool, uint64_t now)
 {
 	const struct csd_pool_options *options = &pool->options;
-	struct csd_aside *aside = pool->executor->options.aside;
-	struct csd_kit *kit = pool->kit;
+	struct csd_background *background = pool->executor->options.background;
+	struct csd_private_memory *own = pool->next_memory;
 
-	if (kit == NULL) {
-		pool->kit = csd_kit_ask(aside, options->data_bytes, options->window_bytes, options->output_bytes);
-		if (pool->kit == NULL) {
+	if (own == NULL) {
+		pool->next_memory = csd_private_memory_submit(background, options->data_bytes, options->window_bytes,
+							      options->output_bytes);
+		if (pool->next_memory == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}
 		return NULL;
 	}
-	if (!csd_aside_is_done(&kit->order)) {
+	if (!csd_background_is_done(&own->task)) {
 		return NULL;
 	}
-	pool->kit = NULL;
-	if (kit->rc != 0) {
-		csd_kit_drop(aside, kit);
+	pool->next_memory = NULL;
+	if (own->rc != 0) {
+		csd_private_memory_drop(background, own);
 		pool->retry_at = now + RETRY_NANOSECONDS;
 		return NULL;
 	}
-	return kit;
+	return own;
 }
 
 /* Spares, and no more than `idle_most` that wait for their owner; frees who is gone. */
 static void
-pool_look(struct csd_pool *pool, uint64_t now)
+executor_pool_look(struct csd_pool *pool, uint64_t now)
 {
 	uint32_t spares = 0, idle = 0;
 	struct csd_worker **at = &pool->workers;
@@ -323,34 +324,34 @@ pool_look(struct csd_pool *pool, uint64_t now)
 	while (*at != NULL) {
 		struct csd_worker *worker = *at;
 
-		worker_look(worker, now);
+		executor_worker_look(worker, now);
 		if (worker->state == CSD_WORKER_GONE && !worker->taken) {
 			*at = worker->next;
-			worker_free(worker);
+			executor_worker_free(worker);
 			continue;
 		}
 		if (pool->closing && !worker->taken) {
-			worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
+			executor_worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
 		}
 		spares += worker->state == CSD_WORKER_STARTING || worker->state == CSD_WORKER_SPARE;
 		idle += worker->state == CSD_WORKER_IDLE;
 		if (worker->state == CSD_WORKER_IDLE && idle > pool->executor->options.idle_most) {
-			worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
+			executor_worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
 		}
 		at = &worker->next;
 	}
 	for (; !pool->closing && now >= pool->retry_at && spares < pool->options.spares; spares++) {
-		struct csd_kit *kit;
+		struct csd_private_memory *own;
 
 		if (pool->executor->count >= pool->executor->options.most) {
 			executor_make_room(pool->executor);
 			return;
 		}
-		kit = pool_take_kit(pool, now);
-		if (kit == NULL) {
+		own = executor_pool_take_memory(pool, now);
+		if (own == NULL) {
 			return;
 		}
-		if (worker_create(pool, kit) == NULL) {
+		if (executor_worker_create(pool, own) == NULL) {
 			pool->retry_at = now + RETRY_NANOSECONDS;
 		}
 	}
@@ -376,13 +377,14 @@ csd_executor_poll(struct csd_executor *executor, struct csd_spawner_link *dead)
 		for (struct csd_pool *pool = executor->pools; pool != NULL; pool = pool->next) {
 			for (struct csd_worker *worker = pool->workers; worker != NULL; worker = worker->next) {
 				if (worker->state != CSD_WORKER_GONE) {
-					worker_gone(worker, worker->end != CSD_WORKER_END_NONE ? worker->end : CSD_WORKER_END_KILLED, 0);
+					executor_worker_gone(worker, worker->end != CSD_WORKER_END_NONE ?
+							     worker->end : CSD_WORKER_END_KILLED, 0);
 				}
 			}
 		}
 	}
 	for (struct csd_pool *pool = executor->pools; executor->spawner.socket >= 0 && pool != NULL; pool = pool->next) {
-		pool_look(pool, now);
+		executor_pool_look(pool, now);
 	}
 	return rc < 0 ? -EPIPE : 0;
 }
@@ -419,7 +421,7 @@ csd_executor_create(const struct csd_executor_options *options)
 }
 
 static void
-pool_free(struct csd_pool *pool)
+executor_pool_free(struct csd_pool *pool)
 {
 	struct csd_pool **at = &pool->executor->pools;
 
@@ -427,7 +429,7 @@ pool_free(struct csd_pool *pool)
 		at = &(*at)->next;
 	}
 	*at = pool->next;
-	csd_kit_drop(pool->executor->options.aside, pool->kit);
+	csd_private_memory_drop(pool->executor->options.background, pool->next_memory);
 	csd_memory_put(pool->options.blob);
 	for (uint32_t i = 0; i < pool->options.memory_count; i++) {
 		csd_memory_put(pool->memories[i].memory);
@@ -445,9 +447,9 @@ csd_executor_destroy(struct csd_executor *executor)
 			struct csd_worker *worker = executor->pools->workers;
 
 			executor->pools->workers = worker->next;
-			worker_free(worker);
+			executor_worker_free(worker);
 		}
-		pool_free(executor->pools);
+		executor_pool_free(executor->pools);
 	}
 	free(executor);
 	return spawner;
@@ -479,11 +481,11 @@ bool
 csd_pool_close(struct csd_pool *pool)
 {
 	pool->closing = true;
-	pool_look(pool, csd_now());
+	executor_pool_look(pool, csd_now());
 	if (pool->workers != NULL) {
 		return false;
 	}
-	pool_free(pool);
+	executor_pool_free(pool);
 	return true;
 }
 
@@ -516,7 +518,7 @@ csd_pool_has_memories(const struct csd_pool *pool, const struct csd_pool_memory 
 
 /* One of this owner's own, or a spare. */
 static struct csd_worker *
-pool_find(const struct csd_pool *pool, uint64_t owner)
+executor_pool_find(const struct csd_pool *pool, uint64_t owner)
 {
 	struct csd_worker *spare = NULL;
 
@@ -534,13 +536,13 @@ pool_find(const struct csd_pool *pool, uint64_t owner)
 bool
 csd_pool_has(const struct csd_pool *pool, uint64_t owner)
 {
-	return pool_find(pool, owner) != NULL;
+	return executor_pool_find(pool, owner) != NULL;
 }
 
 struct csd_worker *
 csd_pool_take(struct csd_pool *pool, uint64_t owner)
 {
-	struct csd_worker *found = pool_find(pool, owner);
+	struct csd_worker *found = executor_pool_find(pool, owner);
 
 	if (found == NULL) {
 		return NULL;
@@ -550,7 +552,7 @@ csd_pool_take(struct csd_pool *pool, uint64_t owner)
 	found->state = CSD_WORKER_BUSY;
 	found->since = found->looked = csd_now();
 	if (!found->cpu_counted) {
-		found->cpu_before = worker_cpu_time(found);
+		found->cpu_before = executor_worker_cpu_time(found);
 	}
 	found->cpu_counted = false;
 	return found;
@@ -575,7 +577,7 @@ csd_worker_answer(struct csd_worker *worker, uint64_t most_consumed, struct csd_
 	int rc = worker->state == CSD_WORKER_BUSY ? csd_ring_take(&worker->side, most_consumed, answer) : 0;
 
 	if (rc < 0) {
-		worker_stop(worker, CSD_WORKER_END_FORGED, CSD_SPAWNER_KILL);
+		executor_worker_stop(worker, CSD_WORKER_END_FORGED, CSD_SPAWNER_KILL);
 	}
 	return rc == 1;
 }
@@ -583,7 +585,7 @@ csd_worker_answer(struct csd_worker *worker, uint64_t most_consumed, struct csd_
 void
 csd_worker_end(struct csd_worker *worker)
 {
-	worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
+	executor_worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
 }
 
 void
@@ -593,7 +595,7 @@ csd_worker_release(struct csd_worker *worker)
 	if (worker->state == CSD_WORKER_BUSY) {
 		worker->state = CSD_WORKER_IDLE;
 		if (csd_ring_pending(&worker->side) != 0) {
-			worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
+			executor_worker_stop(worker, CSD_WORKER_END_ASKED, CSD_SPAWNER_KILL);
 		}
 	}
 }
@@ -620,7 +622,7 @@ csd_worker_take_lines(struct csd_worker *worker, const struct csd_ring_answer *a
 uint64_t
 csd_worker_cpu_time(struct csd_worker *worker)
 {
-	uint64_t taken = worker->state == CSD_WORKER_GONE ? worker->cpu_nanoseconds : worker_cpu_time(worker);
+	uint64_t taken = worker->state == CSD_WORKER_GONE ? worker->cpu_nanoseconds : executor_worker_cpu_time(worker);
 	uint64_t before = worker->cpu_before;
 
 	if (taken < before) {

@@ -12,13 +12,13 @@
 
 #include <time.h>
 
-#include "csd_kit.h"
+#include "csd_private_memory.h"
 #include "csd_memory.h"
 #include "csd_ring.h"
 #include "csd_spawner_link.h"
 
 struct csd_executor_options {
-	struct csd_aside *aside;	/* makes workers' memories, and frees them; must outlive the executor */
+	struct csd_background *background;	/* makes workers' memories, and frees them; must outlive the executor */
 	uint32_t stack_bytes;
 	uint64_t spin_nanoseconds;	/* that a worker looks for the next request before it sleeps */
 	uint64_t cpu_nanoseconds;	/* that a command may take; looked at every CSD_EXECUTOR_LOOK_MS */
@@ -87,7 +87,7 @@ struct csd_worker {
 	/* csd_executor.c's: */
 	struct csd_pool *pool;
 	struct csd_worker *next;
-	struct csd_kit *kit;		/* all of its own memories */
+	struct csd_private_memory *own;		/* all of its own memories */
 	struct csd_ring_side side;
 	uint64_t owner;
 	uint32_t id;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static int
-link_spawn(pid_t *pid, int socket, const struct csd_spawner_paths *paths)
+spawner_link_spawn(pid_t *pid, int socket, const struct csd_spawner_paths *paths)
 {
 	char *const with_user[] = {"csd_spawner", "--user", (char *)paths->user, (char *)paths->worker, NULL};
 	char *const plain[] = {"csd_spawner", (char *)paths->worker, NULL}, *const environment[] = {NULL};
@@ -57,7 +57,7 @@ csd_spawner_link_open(struct csd_spawner_link *link, const struct csd_spawner_pa
 		return -errno;
 	}
 	/* The spawner may wait for its target, not the other way round. */
-	rc = fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? link_spawn(&link->pid, ends[1], paths) : -errno;
+	rc = fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? spawner_link_spawn(&link->pid, ends[1], paths) : -errno;
 	close(ends[1]);
 	if (rc != 0) {
 		close(ends[0]);

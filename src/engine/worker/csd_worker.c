@@ -22,8 +22,8 @@
 #include "csd_call.h"
 #include "csd_now.h"
 #include "csd_ring.h"
-#include "csd_shut_in.h"
 #include "csd_worker.h"
+#include "csd_worker_confine.h"
 
 static struct csd_worker_setup setup;
 static struct csd_blob_header header;
@@ -210,7 +210,7 @@ main(void)
 	prctl(PR_SET_NAME, "csd_worker");	/* it was run by a descriptor, which has no name */
 	worker_set_up();
 	worker_catch();
-	rc = csd_shut_in(&confined, &what);
+	rc = csd_worker_confine(&confined, &what);
 	if (rc != 0) {
 		worker_refuse("%s: %s", what, strerror(-rc));
 	}

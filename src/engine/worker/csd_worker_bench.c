@@ -21,7 +21,7 @@
 #define WINDOW_BYTES	(256 * 1024)
 #define WINDOWS		1024		/* of a long run: 256 MiB, over and over the same four */
 #define JOBS		2000		/* small ones, of a repeat */
-#define PATIENCE_NS	10000000000ULL
+#define TIMEOUT_NS	10000000000ULL
 /* As csd_tgt has them. */
 #define TARGET_WINDOW	((1 << 20) + 8192)
 #define TARGET_OUTPUT	(256 << 10)
@@ -29,7 +29,7 @@
 #define LONG_NS		100000
 
 struct bench {
-	struct csd_aside *aside;
+	struct csd_background *background;
 	struct csd_executor *executor;
 	uint64_t longest_look;		/* ns of CPU time */
 	uint64_t looks, long_looks;
@@ -39,13 +39,13 @@ struct bench {
 };
 
 static int
-bench_cpu(const char *text)
+worker_bench_cpu(const char *text)
 {
 	return strcmp(text, "0") == 0 ? 0 : (int)bench_number("a CPU", text, CPU_SETSIZE - 1);
 }
 
 static void
-bench_pin(int cpu)
+worker_bench_pin(int cpu)
 {
 	cpu_set_t cpus;
 
@@ -57,7 +57,7 @@ bench_pin(int cpu)
 }
 
 static void
-bench_read_blob(struct bench *bench, const char *path)
+worker_bench_read_blob(struct bench *bench, const char *path)
 {
 	static uint8_t bytes[1 << 20];
 	FILE *file = fopen(path, "rb");
@@ -76,7 +76,7 @@ bench_read_blob(struct bench *bench, const char *path)
 
 /* The program in this process, where a worker would have it. */
 static void
-bench_map_blob(struct bench *bench)
+worker_bench_map_blob(struct bench *bench)
 {
 	const struct csd_blob_header *header = &bench->header;
 	void *code = mmap((void *)CSD_BLOB_CODE, header->code_bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED_NOREPLACE,
@@ -95,7 +95,7 @@ bench_map_blob(struct bench *bench)
 }
 
 static void
-bench_fill(uint8_t *bytes, uint64_t length)
+worker_bench_fill(uint8_t *bytes, uint64_t length)
 {
 	uint64_t number = 1;
 
@@ -107,7 +107,7 @@ bench_fill(uint8_t *bytes, uint64_t length)
 
 /* As a worker begins a run. */
 static void
-bench_begin(const struct bench *bench)
+worker_bench_begin(const struct bench *bench)
 {
 	struct csd_parameters *parameters = (struct csd_parameters *)bench->header.parameters;
 
@@ -117,7 +117,7 @@ bench_begin(const struct bench *bench)
 }
 
 static uint64_t
-bench_here(const struct bench *bench, uint32_t parts, uint64_t bytes, bool each_begins)
+worker_bench_here(const struct bench *bench, uint32_t parts, uint64_t bytes, bool each_begins)
 {
 	void (*entry)(struct csd_call *) = (void (*)(struct csd_call *))bench->header.entry;
 	uint64_t records = 0;
@@ -129,7 +129,7 @@ bench_here(const struct bench *bench, uint32_t parts, uint64_t bytes, bool each_
 		};
 
 		if (i == 0 || each_begins) {
-			bench_begin(bench);
+			worker_bench_begin(bench);
 		}
 		entry(&call);
 		records += call.records;
@@ -139,9 +139,10 @@ bench_here(const struct bench *bench, uint32_t parts, uint64_t bytes, bool each_
 
 /* `depth` parts at a time. Gives the CPU away while nothing came, if it has to be shared. */
 static uint64_t
-bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t depth, bool each_begins, bool shared)
+worker_bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t depth, bool each_begins,
+		   bool shared)
 {
-	uint64_t records = 0, deadline = csd_now() + PATIENCE_NS;
+	uint64_t records = 0, deadline = csd_now() + TIMEOUT_NS;
 	uint32_t asked = 0, done = 0;
 
 	while (done < parts) {
@@ -170,7 +171,7 @@ bench_there(struct csd_worker *worker, uint32_t parts, uint64_t bytes, uint32_t 
 }
 
 static uint64_t
-bench_cpu_time(void)
+worker_bench_cpu_time(void)
 {
 	struct timespec now;
 
@@ -179,28 +180,28 @@ bench_cpu_time(void)
 }
 
 static void
-bench_look(struct bench *bench)
+worker_bench_look(struct bench *bench)
 {
-	uint64_t before = bench_cpu_time(), took;
+	uint64_t before = worker_bench_cpu_time(), took;
 	struct csd_spawner_link dead;
 
 	if (csd_executor_poll(bench->executor, &dead) != 0) {
 		bench_fail("the spawner has ended");
 	}
-	took = bench_cpu_time() - before;
+	took = worker_bench_cpu_time() - before;
 	bench->longest_look = took > bench->longest_look ? took : bench->longest_look;
 	bench->long_looks += took > LONG_NS;
 	bench->looks++;
 }
 
 static struct csd_worker *
-bench_take(struct bench *bench, struct csd_pool *pool, uint64_t owner)
+worker_bench_take(struct bench *bench, struct csd_pool *pool, uint64_t owner)
 {
-	uint64_t deadline = csd_now() + PATIENCE_NS;
+	uint64_t deadline = csd_now() + TIMEOUT_NS;
 	struct csd_worker *worker;
 
 	while ((worker = csd_pool_take(pool, owner)) == NULL) {
-		bench_look(bench);
+		worker_bench_look(bench);
 		if (csd_now() > deadline) {
 			bench_fail("no worker is ready");
 		}
@@ -217,7 +218,7 @@ struct way {
 };
 
 static void
-bench_way(struct bench *bench, struct csd_worker *worker, const struct way *way, uint32_t repeats, bool shared)
+worker_bench_way(struct bench *bench, struct csd_worker *worker, const struct way *way, uint32_t repeats, bool shared)
 {
 	static struct samples here, there;
 	double scale = way->each_begins ? 1e6 / way->parts : 1;
@@ -226,9 +227,9 @@ bench_way(struct bench *bench, struct csd_worker *worker, const struct way *way,
 	for (uint32_t i = 0; i <= repeats; i++) {
 		uint64_t before = csd_now(), middle, wanted, found;
 
-		wanted = bench_here(bench, way->parts, way->bytes, way->each_begins);
+		wanted = worker_bench_here(bench, way->parts, way->bytes, way->each_begins);
 		middle = csd_now();
-		found = bench_there(worker, way->parts, way->bytes, way->depth, way->each_begins, shared);
+		found = worker_bench_there(worker, way->parts, way->bytes, way->depth, way->each_begins, shared);
 		if (found != wanted) {
 			bench_fail("%s: %lu records there, %lu here", way->name, found, wanted);
 		}
@@ -256,10 +257,11 @@ bench_way(struct bench *bench, struct csd_worker *worker, const struct way *way,
 
 /* Workers that look for `spin` ns before they sleep. */
 static void
-bench_open(struct bench *bench, const char *folder, uint64_t spin, const int *cpu)
+worker_bench_open(struct bench *bench, const char *folder, uint64_t spin, const int *cpu)
 {
 	const struct csd_executor_options options = {
-		.aside = bench->aside, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = PATIENCE_NS, .start_nanoseconds = PATIENCE_NS,
+		.background = bench->background, .stack_bytes = 1 << 20, .spin_nanoseconds = spin, .cpu_nanoseconds = TIMEOUT_NS,
+		.start_nanoseconds = TIMEOUT_NS,
 		.cpus = cpu, .cpu_count = 1, .idle_most = 1, .most = 4,
 	};
 	char spawner[512], program[512];
@@ -276,7 +278,7 @@ bench_open(struct bench *bench, const char *folder, uint64_t spin, const int *cp
 }
 
 static struct csd_pool *
-bench_pool(struct bench *bench, uint64_t window_bytes, uint64_t output_bytes)
+worker_bench_pool(struct bench *bench, uint64_t window_bytes, uint64_t output_bytes)
 {
 	const struct csd_pool_options options = {
 		.blob = bench->blob, .blob_bytes = bench->blob->length, .data_bytes = bench->header.data_bytes,
@@ -291,12 +293,12 @@ bench_pool(struct bench *bench, uint64_t window_bytes, uint64_t output_bytes)
 }
 
 static void
-bench_close(struct bench *bench, struct csd_pool *pool)
+worker_bench_close(struct bench *bench, struct csd_pool *pool)
 {
 	struct csd_spawner_link link;
 
 	while (!csd_pool_close(pool)) {
-		bench_look(bench);
+		worker_bench_look(bench);
 	}
 	link = csd_executor_destroy(bench->executor);
 	while (!csd_spawner_link_close(&link)) {
@@ -305,39 +307,39 @@ bench_close(struct bench *bench, struct csd_pool *pool)
 }
 
 static void
-bench_workers(struct bench *bench, const char *folder, const char *what, uint64_t spin, int cpu, bool shared, const struct way *ways,
-	      uint32_t count, uint32_t repeats)
+worker_bench_workers(struct bench *bench, const char *folder, const char *what, uint64_t spin, int cpu, bool shared,
+		     const struct way *ways, uint32_t count, uint32_t repeats)
 {
 	struct csd_worker *worker;
 	struct csd_pool *pool;
 
-	bench_open(bench, folder, spin, &cpu);
-	pool = bench_pool(bench, 4 * WINDOW_BYTES, WINDOW_BYTES);
-	worker = bench_take(bench, pool, 1);
-	bench_fill(worker->window->base, worker->window->length);
+	worker_bench_open(bench, folder, spin, &cpu);
+	pool = worker_bench_pool(bench, 4 * WINDOW_BYTES, WINDOW_BYTES);
+	worker = worker_bench_take(bench, pool, 1);
+	worker_bench_fill(worker->window->base, worker->window->length);
 	printf("%s\n", what);
 	for (uint32_t i = 0; i < count; i++) {
-		bench_way(bench, worker, &ways[i], repeats, shared);
+		worker_bench_way(bench, worker, &ways[i], repeats, shared);
 	}
 	csd_worker_release(worker);
-	bench_close(bench, pool);
+	worker_bench_close(bench, pool);
 }
 
 /* One owner after the other wants a worker, each another process. */
 static void
-bench_looks(struct bench *bench, const char *folder, int cpu)
+worker_bench_looks(struct bench *bench, const char *folder, int cpu)
 {
 	struct csd_pool *pool;
 
-	bench_open(bench, folder, 0, &cpu);
-	pool = bench_pool(bench, TARGET_WINDOW, TARGET_OUTPUT);
+	worker_bench_open(bench, folder, 0, &cpu);
+	pool = worker_bench_pool(bench, TARGET_WINDOW, TARGET_OUTPUT);
 	bench->longest_look = bench->long_looks = bench->looks = 0;
 	for (uint64_t owner = 1; owner <= OWNERS; owner++) {
-		csd_worker_release(bench_take(bench, pool, owner));
+		csd_worker_release(worker_bench_take(bench, pool, owner));
 	}
 	printf("%lu looks at workers, while %d are started one after the other: the longest %.3f ms, %lu longer than 0.1 ms\n",
 	       bench->looks, OWNERS, bench->longest_look / 1e6, bench->long_looks);
-	bench_close(bench, pool);
+	worker_bench_close(bench, pool);
 }
 
 int
@@ -348,27 +350,28 @@ main(int argc, char **argv)
 		{"256 KiB windows, one", WINDOWS, WINDOW_BYTES, 1, false},
 		{"256 KiB windows, four deep", WINDOWS, WINDOW_BYTES, 4, false},
 	};
-	int target = argc > 4 ? bench_cpu(argv[3]) : 0;
-	int cpu = argc > 4 ? bench_cpu(argv[4]) : 1;
+	int target = argc > 4 ? worker_bench_cpu(argv[3]) : 0;
+	int cpu = argc > 4 ? worker_bench_cpu(argv[4]) : 1;
 	uint32_t repeats = argc > 5 ? (uint32_t)bench_number("REPEATS", argv[5], MAX_REPEATS - 1) : 11;
 	struct bench bench = {.executor = NULL};
 
 	if (argc < 3 || argc == 4 || argc > 6) {
 		bench_fail("usage: csd_worker_bench FOLDER PROGRAM.csd [CPU-OF-TARGET CPU-OF-WORKER [REPEATS]]");
 	}
-	bench.aside = csd_aside_create(NULL);
-	if (bench.aside == NULL) {
+	bench.background = csd_background_create(NULL);
+	if (bench.background == NULL) {
 		bench_fail("no thread");
 	}
-	bench_pin(target);
-	bench_read_blob(&bench, argv[2]);
-	bench_map_blob(&bench);
-	bench_fill(bench.window, 4 * WINDOW_BYTES);
-	bench_looks(&bench, argv[1], cpu);
+	worker_bench_pin(target);
+	worker_bench_read_blob(&bench, argv[2]);
+	worker_bench_map_blob(&bench);
+	worker_bench_fill(bench.window, 4 * WINDOW_BYTES);
+	worker_bench_looks(&bench, argv[1], cpu);
 	printf("%s, %u repeats: least, median, most\n", argv[2], repeats);
-	bench_workers(&bench, argv[1], "a worker that spins:", 10000000, cpu, false, ways, 3, repeats);
-	bench_workers(&bench, argv[1], "a worker that has gone to sleep:", 0, cpu, false, ways, 1, repeats);
-	bench_workers(&bench, argv[1], "a worker on the target's CPU, which both give away:", 10000000, target, true, ways, 3, repeats);
-	csd_aside_destroy(bench.aside);
+	worker_bench_workers(&bench, argv[1], "a worker that spins:", 10000000, cpu, false, ways, 3, repeats);
+	worker_bench_workers(&bench, argv[1], "a worker that has gone to sleep:", 0, cpu, false, ways, 1, repeats);
+	worker_bench_workers(&bench, argv[1], "a worker on the target's CPU, which both give away:", 10000000, target,
+			     true, ways, 3, repeats);
+	csd_background_destroy(bench.background);
 	return 0;
 }

@@ -12,7 +12,7 @@ $(WORKER_BUILD):
 	mkdir -p $@
 
 # Static, at a fixed address: nothing of a library, or of another process, lies in a worker's memory.
-$(WORKER_BUILD)/csd_worker: $(addprefix $(WORKER)/,csd_worker.c csd_shut_in.c csd_ring.c csd_blob.c) $(CONFINE_SOURCES) \
+$(WORKER_BUILD)/csd_worker: $(addprefix $(WORKER)/,csd_worker.c csd_worker_confine.c csd_ring.c csd_blob.c) $(CONFINE_SOURCES) \
 		$(ENGINE_HEADERS) | $(WORKER_BUILD)
 	$(CC) $(CFLAGS) $(WARNINGS) $(ENGINE_INCLUDES) -static -no-pie $(filter %.c,$^) -o $@
 
@@ -32,10 +32,10 @@ install_workers: csd_workers csd_compile
 
 # --- tests: the target's side and the tests under sanitizers; worker and spawner as they are
 
-WORKER_TESTS := test_memory test_aside test_ring test_worker test_kills test_blobs test_faults
+WORKER_TESTS := test_memory test_background test_ring test_worker test_kills test_blobs test_faults
 WORKER_TESTED := $(BUILD)/checked/$(WORKER)/tests
 # The target's side of it, for tests of other rooms too.
-WORKER_SIDE := csd_executor csd_kit csd_aside csd_spawner_link csd_memory csd_ring csd_blob
+WORKER_SIDE := csd_executor csd_private_memory csd_background csd_spawner_link csd_memory csd_ring csd_blob
 WORKER_CHECKED := $(WORKER_TESTED)/lab.o $(WORKER_SIDE:%=$(BUILD)/checked/$(WORKER)/%.o) $(CONFINE_CHECKED)
 
 $(WORKER_TESTS:%=$(WORKER_BUILD)/%): $(WORKER_BUILD)/%: $(WORKER_TESTED)/%.o $(WORKER_CHECKED) | $(WORKER_BUILD)
@@ -73,7 +73,7 @@ WORKER_USERS := $(if $(filter 0,$(shell id -u)),'' 65534,'')
 check_worker: csd_workers $(WORKER_BUILD)/hostile.csd $(WORKER_TESTS:%=$(WORKER_BUILD)/%) $(BLOB_NAMES:%=$(WORKER_BUILD)/%.csd) \
 		$(WORKER_BUILD)/faults.csd $(BLOB_NAMES:%=$(BUILD)/translator/native/%.so)
 	$(WORKER_BUILD)/test_memory
-	$(WORKER_BUILD)/test_aside
+	$(WORKER_BUILD)/test_background
 	$(WORKER_BUILD)/test_ring
 	$(WORKER_BUILD)/test_blobs $(WORKER_BUILD) $(BUILD)/translator/native $(BLOB_NAMES)
 	$(WORKER_BUILD)/test_faults $(WORKER_BUILD) $(WORKER_BUILD)/faults.bpf.o

@@ -14,7 +14,7 @@
 #include "csd_blob.h"
 
 static void *
-code_map(const char *path, uint64_t address, size_t bytes, int protection, int flags, int file)
+bench_code_map(const char *path, uint64_t address, size_t bytes, int protection, int flags, int file)
 {
 	void *got = mmap((void *)address, bytes, protection, MAP_PRIVATE | MAP_FIXED_NOREPLACE | flags, file, 0);
 
@@ -38,7 +38,7 @@ csd_bench_blob_open(const char *path, struct csd_bench_code *code)
 		bench_fail("%s is no blob of csd_compile", path);
 	}
 	*code = (struct csd_bench_code) {.code_bytes = found.st_size};
-	code->code = code_map(path, CSD_BLOB_CODE, code->code_bytes, PROT_READ, 0, file);
+	code->code = bench_code_map(path, CSD_BLOB_CODE, code->code_bytes, PROT_READ, 0, file);
 	close(file);
 	if (csd_blob_check(code->code, code->code_bytes, &header) != 0) {
 		bench_fail("%s is no blob of csd_compile", path);
@@ -50,7 +50,8 @@ csd_bench_blob_open(const char *path, struct csd_bench_code *code)
 	code->first_bytes = header.data_given;
 	code->data_bytes = header.data_bytes;
 	if (header.data_bytes > 0) {
-		code->data = code_map(path, CSD_BLOB_DATA, header.data_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS, -1);
+		code->data = bench_code_map(path, CSD_BLOB_DATA, header.data_bytes, PROT_READ | PROT_WRITE,
+					    MAP_ANONYMOUS, -1);
 	}
 	code->entry = (void (*)(struct csd_call *))header.entry;
 	code->parameters = (struct csd_parameters *)header.parameters;
@@ -68,7 +69,7 @@ csd_bench_blob_close(struct csd_bench_code *code)
 
 /* What a library can write: its last segment, without what the linker makes read-only again. */
 static int
-code_find_data(struct dl_phdr_info *info, size_t size, void *context)
+bench_code_find_data(struct dl_phdr_info *info, size_t size, void *context)
 {
 	struct csd_bench_code *code = context;
 	const struct link_map *map;
@@ -108,7 +109,7 @@ csd_bench_library_open(const char *path, struct csd_bench_code *code)
 	code->state = dlsym(code->library, "csd_0_state");
 	state_bytes = (uint64_t (*)(void))dlsym(code->library, "csd_0_state_bytes");
 	if (code->entry == NULL || code->parameters == NULL || code->state == NULL || state_bytes == NULL ||
-	    dl_iterate_phdr(code_find_data, code) == 0) {
+	    dl_iterate_phdr(bench_code_find_data, code) == 0) {
 		bench_fail("%s is not made of buffer/native.c", path);
 	}
 	code->state_bytes = state_bytes();

@@ -11,7 +11,7 @@
 #include "bench.h"
 
 static double
-compile_clock(void)
+bench_compile_clock(void)
 {
 	struct timespec now;
 
@@ -20,7 +20,7 @@ compile_clock(void)
 }
 
 static double
-compile_seconds(struct timeval time)
+bench_compile_seconds(struct timeval time)
 {
 	return time.tv_sec + time.tv_usec / 1e6;
 }
@@ -30,7 +30,7 @@ void
 csd_bench_compile(const char *compiler, const char *object, const char *blob, double *wall_seconds, double *cpu_seconds)
 {
 	char *words[] = {(char *)compiler, (char *)object, (char *)"-o", (char *)blob, NULL};
-	double start = compile_clock();
+	double start = bench_compile_clock();
 	struct rusage used;
 	int status, rc;
 	pid_t child;
@@ -45,6 +45,6 @@ csd_bench_compile(const char *compiler, const char *object, const char *blob, do
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		bench_fail("%s makes no blob of %s", compiler, object);
 	}
-	*wall_seconds = compile_clock() - start;
-	*cpu_seconds = compile_seconds(used.ru_utime) + compile_seconds(used.ru_stime);
+	*wall_seconds = bench_compile_clock() - start;
+	*cpu_seconds = bench_compile_seconds(used.ru_utime) + bench_compile_seconds(used.ru_stime);
 }

@@ -11,23 +11,23 @@
 static volatile uint64_t run_sum;	/* so that reads are made */
 
 static uint64_t
-run_mix(uint64_t digest, uint64_t word)
+bench_run_mix(uint64_t digest, uint64_t word)
 {
 	digest = (digest ^ word) * UINT64_C(0x9e3779b97f4a7c15);
 	return digest ^ digest >> 29;
 }
 
 static uint64_t
-run_mix_bytes(uint64_t digest, const uint8_t *at, uint64_t length)
+bench_run_mix_bytes(uint64_t digest, const uint8_t *at, uint64_t length)
 {
 	for (; length >= 8; at += 8, length -= 8) {
 		uint64_t word;
 
 		memcpy(&word, at, 8);
-		digest = run_mix(digest, word);
+		digest = bench_run_mix(digest, word);
 	}
 	for (; length > 0; at++, length--) {
-		digest = run_mix(digest, *at);
+		digest = bench_run_mix(digest, *at);
 	}
 	return digest;
 }
@@ -61,7 +61,7 @@ csd_bench_run(const struct csd_bench_code *code, uint64_t state_bytes, const str
 			bench_fail("nothing of %lu bytes at %lu was used", bytes, at);
 		}
 		if (digest) {
-			found->digest = run_mix_bytes(found->digest, out, call.emitted);
+			found->digest = bench_run_mix_bytes(found->digest, out, call.emitted);
 		}
 		at += call.consumed;
 		found->matches += call.matches;
@@ -107,7 +107,7 @@ csd_bench_reference(const struct csd_native *native, const struct job *job, uint
 			memcpy(out + i, &offset, sizeof(offset));
 		}
 		if (digest) {
-			found->digest = run_mix_bytes(found->digest, out, out_bytes);
+			found->digest = bench_run_mix_bytes(found->digest, out, out_bytes);
 		}
 	}
 	memcpy(found->state, state, native->state_bytes);

@@ -76,13 +76,13 @@ struct options {
 	char beside[2][PATH_MAX];
 };
 
-/* The faster of two plain reads of memory on this machine; bench_measure_read() sets it. */
+/* The faster of two plain reads of memory on this machine; program_bench_measure_read() sets it. */
 static double (*bench_read)(const uint8_t *bytes, uint64_t length);
 static uint8_t *bench_out;
 static char bench_blob[PATH_MAX];	/* empty: there is none */
 
 static void
-bench_put_away(void)
+program_bench_put_away(void)
 {
 	if (bench_blob[0] != '\0') {
 		unlink(bench_blob);
@@ -90,7 +90,7 @@ bench_put_away(void)
 }
 
 static void *
-bench_memory(uint64_t bytes)
+program_bench_memory(uint64_t bytes)
 {
 	uint8_t *memory;
 
@@ -108,7 +108,7 @@ bench_memory(uint64_t bytes)
 /* --- a program --- */
 
 static void
-bench_compile(const struct options *options, struct subject *subject)
+program_bench_compile(const struct options *options, struct subject *subject)
 {
 	char object[PATH_MAX];
 
@@ -129,14 +129,14 @@ bench_compile(const struct options *options, struct subject *subject)
 }
 
 static void
-bench_open(const struct options *options, const char *name, struct subject *subject)
+program_bench_open(const struct options *options, const char *name, struct subject *subject)
 {
 	char library[PATH_MAX];
 
 	memset(subject, 0, sizeof(*subject));
 	subject->name = name;
 	subject->reference = csd_native_find(name);
-	bench_compile(options, subject);
+	program_bench_compile(options, subject);
 	csd_bench_blob_open(bench_blob, &subject->drive);
 	subject->code_bytes = subject->drive.first - (const uint8_t *)subject->drive.code;
 	snprintf(library, sizeof(library), "%s/%s.so", options->natives, name);
@@ -150,7 +150,7 @@ bench_open(const struct options *options, const char *name, struct subject *subj
 }
 
 static void
-bench_close(struct subject *subject)
+program_bench_close(struct subject *subject)
 {
 	csd_bench_library_close(&subject->native);
 	csd_bench_blob_close(&subject->drive);
@@ -158,7 +158,8 @@ bench_close(struct subject *subject)
 
 /* Seconds; below 0: this program cannot be run so. */
 static double
-bench_run(enum way way, const struct subject *subject, const struct job *job, bool digest, struct csd_bench_found *found)
+program_bench_run(enum way way, const struct subject *subject, const struct job *job, bool digest,
+		  struct csd_bench_found *found)
 {
 	switch (way) {
 	case WAY_DRIVE:
@@ -173,7 +174,8 @@ bench_run(enum way way, const struct subject *subject, const struct job *job, bo
 }
 
 static void
-bench_same(const struct work *work, enum way way, const struct csd_bench_found *found, const struct csd_bench_found *wanted)
+program_bench_same(const struct work *work, enum way way, const struct csd_bench_found *found,
+		   const struct csd_bench_found *wanted)
 {
 	if (memcmp(found, wanted, sizeof(*found)) != 0) {
 		bench_fail("%s (%s): %s: %lu matches in %lu bytes; the drive's code has %lu in %lu, or bytes or state differ",
@@ -184,25 +186,26 @@ bench_same(const struct work *work, enum way way, const struct csd_bench_found *
 
 /* Once for the digest, which also warms up; then by turns, so that what disturbs the machine disturbs all alike. */
 static void
-bench_measure(const struct options *options, const struct subject *subject, const struct work *work, struct measured *measured)
+program_bench_measure(const struct options *options, const struct subject *subject, const struct work *work,
+		      struct measured *measured)
 {
 	struct csd_bench_found wanted, found;
 
 	memset(measured, 0, sizeof(*measured));
-	bench_run(WAY_DRIVE, subject, &work->job, true, &measured->found);
+	program_bench_run(WAY_DRIVE, subject, &work->job, true, &measured->found);
 	for (enum way way = WAY_NATIVE; way < WAY_READ; way++) {
-		if (bench_run(way, subject, &work->job, true, &found) >= 0) {
-			bench_same(work, way, &found, &measured->found);
+		if (program_bench_run(way, subject, &work->job, true, &found) >= 0) {
+			program_bench_same(work, way, &found, &measured->found);
 		}
 	}
 	wanted = measured->found;
 	wanted.digest = 0;
 	for (uint32_t i = 0; i < options->repeats; i++) {
 		for (enum way way = 0; way < WAYS; way++) {
-			double seconds = bench_run(way, subject, &work->job, false, &found);
+			double seconds = program_bench_run(way, subject, &work->job, false, &found);
 
 			if (seconds >= 0 && way != WAY_READ) {
-				bench_same(work, way, &found, &wanted);
+				program_bench_same(work, way, &found, &wanted);
 			}
 			if (seconds >= 0) {
 				measured->ways[way].seconds[measured->ways[way].count++] = seconds;
@@ -220,7 +223,7 @@ bench_measure(const struct options *options, const struct subject *subject, cons
 /* --- output --- */
 
 static void
-bench_write_number(struct csd_json *json, const char *key, double value, const char *format)
+program_bench_write_number(struct csd_json *json, const char *key, double value, const char *format)
 {
 	char text[32];
 
@@ -229,36 +232,38 @@ bench_write_number(struct csd_json *json, const char *key, double value, const c
 }
 
 static void
-bench_write_spread(struct csd_json *json, const char *key, double least, double middle, double most, const char *format)
+program_bench_write_spread(struct csd_json *json, const char *key, double least, double middle, double most,
+			   const char *format)
 {
 	csd_json_object(json, key);
-	bench_write_number(json, "min", least, format);
-	bench_write_number(json, "median", middle, format);
-	bench_write_number(json, "max", most, format);
+	program_bench_write_number(json, "min", least, format);
+	program_bench_write_number(json, "median", middle, format);
+	program_bench_write_number(json, "max", most, format);
 	csd_json_object_end(json);
 }
 
 static void
-bench_write_samples(struct csd_json *json, const char *key, const struct samples *samples, double scale, const char *format)
+program_bench_write_samples(struct csd_json *json, const char *key, const struct samples *samples, double scale,
+			    const char *format)
 {
 	if (samples->count == 0) {
 		csd_json_raw(json, key, "null");
 		return;
 	}
-	bench_write_spread(json, key, samples->seconds[0] * scale, bench_median(samples) * scale,
-			   samples->seconds[samples->count - 1] * scale, format);
+	program_bench_write_spread(json, key, samples->seconds[0] * scale, bench_median(samples) * scale,
+				   samples->seconds[samples->count - 1] * scale, format);
 }
 
 /* So many bytes in each of these times. */
 static void
-bench_write_rate(struct csd_json *json, const char *key, const struct samples *samples, double bytes)
+program_bench_write_rate(struct csd_json *json, const char *key, const struct samples *samples, double bytes)
 {
-	bench_write_spread(json, key, bytes / samples->seconds[samples->count - 1], bytes / bench_median(samples),
-			   bytes / samples->seconds[0], "%.0f");
+	program_bench_write_spread(json, key, bytes / samples->seconds[samples->count - 1],
+				   bytes / bench_median(samples), bytes / samples->seconds[0], "%.0f");
 }
 
 static void
-bench_write_measured(struct csd_json *json, const struct work *work, const struct measured *measured)
+program_bench_write_measured(struct csd_json *json, const struct work *work, const struct measured *measured)
 {
 	const struct samples *drive = &measured->ways[WAY_DRIVE];
 
@@ -272,32 +277,33 @@ bench_write_measured(struct csd_json *json, const struct work *work, const struc
 	csd_json_u64(json, "matches", measured->found.matches);
 	csd_json_u64(json, "emitted_bytes", measured->found.emitted_bytes);
 	for (enum way way = 0; way < WAYS; way++) {
-		bench_write_samples(json, way_keys[way], &measured->ways[way], 1e9 * UNIT_BYTES / work->job.bytes, "%.4f");
+		program_bench_write_samples(json, way_keys[way], &measured->ways[way],
+					    1e9 * UNIT_BYTES / work->job.bytes, "%.4f");
 	}
-	bench_write_rate(json, "bytes_per_s", drive, work->job.bytes);
-	bench_write_rate(json, "native_bytes_per_s", &measured->ways[WAY_NATIVE], work->job.bytes);
-	bench_write_samples(json, "speed_of_native", &measured->speed, 1, "%.4f");
-	bench_write_number(json, "scanned_bytes_per_s", work->job.bytes / bench_median(drive), "%.0f");
+	program_bench_write_rate(json, "bytes_per_s", drive, work->job.bytes);
+	program_bench_write_rate(json, "native_bytes_per_s", &measured->ways[WAY_NATIVE], work->job.bytes);
+	program_bench_write_samples(json, "speed_of_native", &measured->speed, 1, "%.4f");
+	program_bench_write_number(json, "scanned_bytes_per_s", work->job.bytes / bench_median(drive), "%.0f");
 	csd_json_object_end(json);
 }
 
 static void
-bench_write_compiled(struct csd_json *json, const struct subject *subjects, uint32_t count)
+program_bench_write_compiled(struct csd_json *json, const struct subject *subjects, uint32_t count)
 {
 	csd_json_array(json, "compile");
 	for (uint32_t i = 0; i < count; i++) {
 		csd_json_object(json, NULL);
 		csd_json_string(json, "program", subjects[i].name);
 		csd_json_u64(json, "code_bytes", subjects[i].code_bytes);
-		bench_write_samples(json, "wall_seconds", &subjects[i].wall, 1, "%.6f");
-		bench_write_samples(json, "cpu_seconds", &subjects[i].cpu, 1, "%.6f");
+		program_bench_write_samples(json, "wall_seconds", &subjects[i].wall, 1, "%.6f");
+		program_bench_write_samples(json, "cpu_seconds", &subjects[i].cpu, 1, "%.6f");
 		csd_json_object_end(json);
 	}
 	csd_json_array_end(json);
 }
 
 static void
-bench_print(const struct subject *subject, const struct work *work, const struct measured *measured)
+program_bench_print(const struct subject *subject, const struct work *work, const struct measured *measured)
 {
 	printf("%-13s %-34s %9lu", work->program, work->what != NULL ? work->what : "", measured->found.matches);
 	for (enum way way = 0; way < WAYS; way++) {
@@ -316,7 +322,7 @@ bench_print(const struct subject *subject, const struct work *work, const struct
 /* --- what there is to do --- */
 
 static const char *
-bench_measure_read(const struct options *options, const struct job *job, struct samples *read)
+program_bench_measure_read(const struct options *options, const struct job *job, struct samples *read)
 {
 	static struct samples words, lines;
 
@@ -337,7 +343,7 @@ bench_measure_read(const struct options *options, const struct job *job, struct 
 }
 
 static uint32_t
-bench_record_works(const struct options *options, const struct csd_record *records, struct work *works)
+program_bench_record_works(const struct options *options, const struct csd_record *records, struct work *works)
 {
 	static char thresholds[CSD_SELECTIVITIES][64];
 	const struct job over = {.input = (const uint8_t *)records, .bytes = options->records * CSD_RECORD_BYTES};
@@ -373,7 +379,7 @@ bench_record_works(const struct options *options, const struct csd_record *recor
 
 /* Those of programs/buffer; some of them are of kind csd/record. Their input is made when it is their turn. */
 static uint32_t
-bench_buffer_works(struct work *works)
+program_bench_buffer_works(struct work *works)
 {
 	static char names[] = BENCH_BUFFERS;
 	uint32_t count = 0;
@@ -387,7 +393,7 @@ bench_buffer_works(struct work *works)
 }
 
 static bool
-bench_wants(const struct options *options, const struct work *work)
+program_bench_wants(const struct options *options, const struct work *work)
 {
 	return options->program == NULL || strcmp(options->program, work->program) == 0;
 }
@@ -408,7 +414,7 @@ static const char bench_usage[] =
 	"  --json              for programs\n";
 
 static void
-bench_beside(char *path, const char *name)
+program_bench_beside(char *path, const char *name)
 {
 	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
 
@@ -420,7 +426,7 @@ bench_beside(char *path, const char *name)
 }
 
 static void
-bench_parse(int argc, char **argv, struct options *options)
+program_bench_parse(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"json", no_argument, NULL, 'j'}, {"records", required_argument, NULL, 'n'},
@@ -478,7 +484,7 @@ bench_parse(int argc, char **argv, struct options *options)
 		options->natives = options->beside[0];
 	}
 	if (options->compiler == NULL) {
-		bench_beside(options->beside[1], "csd_compile");
+		program_bench_beside(options->beside[1], "csd_compile");
 		options->compiler = options->beside[1];
 	}
 }
@@ -500,17 +506,17 @@ main(int argc, char **argv)
 	const char *how;
 	int file;
 
-	bench_parse(argc, argv, &options);
+	program_bench_parse(argc, argv, &options);
 	bytes = options.records * CSD_RECORD_BYTES;
 	buffer_bytes = bytes / 16 / 4096 * 4096;
 	buffer_bytes = buffer_bytes < LEAST_BUFFER ? LEAST_BUFFER : buffer_bytes > MOST_BUFFER ? MOST_BUFFER : buffer_bytes;
-	records = bench_memory(bytes);
-	buffer = bench_memory(buffer_bytes);
-	bench_out = bench_memory(CSD_BENCH_OUT);
+	records = program_bench_memory(bytes);
+	buffer = program_bench_memory(buffer_bytes);
+	bench_out = program_bench_memory(CSD_BENCH_OUT);
 	csd_dataset_init(&set, options.records, options.seed);
 	csd_dataset_fill(&set, 0, options.records, records);
-	fixed = bench_record_works(&options, records, works);
-	count = fixed + bench_buffer_works(works + fixed);
+	fixed = program_bench_record_works(&options, records, works);
+	count = fixed + program_bench_buffer_works(works + fixed);
 	snprintf(bench_blob, sizeof(bench_blob), "%s/csd_program_bench.XXXXXX",
 		 getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	file = mkstemp(bench_blob);
@@ -518,8 +524,8 @@ main(int argc, char **argv)
 		bench_fail("%s: %s", bench_blob, strerror(errno));
 	}
 	close(file);
-	atexit(bench_put_away);
-	how = bench_measure_read(&options, &works[0].job, &read);
+	atexit(program_bench_put_away);
+	how = program_bench_measure_read(&options, &works[0].job, &read);
 	if (options.json) {
 		csd_json_init(&json, stdout);
 		csd_json_object(&json, NULL);
@@ -528,7 +534,7 @@ main(int argc, char **argv)
 		csd_json_u64(&json, "part_bytes", CSD_BENCH_PART);
 		csd_json_string(&json, "native_flags", BENCH_NATIVE);
 		csd_json_string(&json, "drive_flags", BENCH_DRIVE);
-		bench_write_rate(&json, "memory_read_bytes_per_s", &read, bytes);
+		program_bench_write_rate(&json, "memory_read_bytes_per_s", &read, bytes);
 		csd_json_string(&json, "memory_read", how);
 		csd_json_array(&json, "engine");
 	} else {
@@ -541,23 +547,23 @@ main(int argc, char **argv)
 	for (uint32_t i = 0; i < count; i++) {
 		struct work *work = &works[i];
 
-		if (!bench_wants(&options, work)) {
+		if (!program_bench_wants(&options, work)) {
 			continue;
 		}
 		if (i >= fixed && !job_make(work->program, buffer_bytes, buffer, &work->job)) {
 			bench_fail("%s has nothing to do: jobs.c", work->program);
 		}
 		if (i == 0 || strcmp(works[i - 1].program, work->program) != 0) {
-			bench_open(&options, work->program, &subjects[opened++]);
+			program_bench_open(&options, work->program, &subjects[opened++]);
 		}
-		bench_measure(&options, &subjects[opened - 1], work, &measured);
+		program_bench_measure(&options, &subjects[opened - 1], work, &measured);
 		if (options.json) {
-			bench_write_measured(&json, work, &measured);
+			program_bench_write_measured(&json, work, &measured);
 		} else {
-			bench_print(&subjects[opened - 1], work, &measured);
+			program_bench_print(&subjects[opened - 1], work, &measured);
 		}
 		if (i + 1 == count || strcmp(works[i + 1].program, work->program) != 0) {
-			bench_close(&subjects[opened - 1]);
+			program_bench_close(&subjects[opened - 1]);
 		}
 	}
 	if (opened == 0) {
@@ -565,7 +571,7 @@ main(int argc, char **argv)
 	}
 	if (options.json) {
 		csd_json_array_end(&json);
-		bench_write_compiled(&json, subjects, opened);
+		program_bench_write_compiled(&json, subjects, opened);
 		csd_json_object_end(&json);
 		csd_json_finish(&json);
 	}

@@ -50,7 +50,7 @@ static bool
 test_run(struct test *test, uint64_t owner, uint8_t fill, uint64_t faults, uint8_t *kept, struct keeps *state)
 {
 	struct csd_worker *worker = lab_take(&test->lab, test->pool, owner);
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	uint8_t *room = worker->data->base + (test->header.kept - CSD_BLOB_DATA);
 	struct csd_copies copies = {0};
 	struct csd_ring_request request = {

@@ -62,7 +62,7 @@ static struct csd_ring_fault
 test_run(struct test *test, uint8_t fill, uint64_t what, uint64_t where, bool *answered)
 {
 	struct csd_worker *worker = lab_take(&test->lab, test->pool, 1);
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	uint8_t *room = worker->output->base + LAB_OUTPUT_BYTES;
 	struct csd_copies copies = {0};
 	struct csd_ring_request request = {

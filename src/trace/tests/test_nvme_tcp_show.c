@@ -179,7 +179,7 @@ test_text(void)
 	CHECK(strstr(g_text, "a\"b port 4420, 4 s\n") != NULL);
 	CHECK(strstr(g_text, "to host          1.50 MB/s") != NULL);
 	CHECK(strstr(g_text, "io       82  CSD Scan                           3          5           12        11        1") != NULL);
-	CHECK(strstr(g_text, "failed: CSD Scan with status type 1h code 98h, 1 times\n") != NULL);
+	CHECK(strstr(g_text, "failed: CSD Scan with status 01h/98h, 1 times\n") != NULL);
 	CHECK(strstr(g_text, "0 begun, 1 joined midway, 0 ended") != NULL);
 	CHECK(strstr(g_text, "not parsed: 1000 bytes;") != NULL);
 	CHECK(strstr(g_text, "not matched") == NULL);

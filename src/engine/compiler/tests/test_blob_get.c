@@ -307,7 +307,7 @@ get_give_up(void *fifo)
 
 /* Nobody waits for its program any more: a compiler that never would end is ended. */
 static void
-get_unwanted(void)
+get_cancelled(void)
 {
 	char fifo[4200], body[4300], reason[CSD_REASON_BYTES] = "";
 	struct csd_blob_maker *maker;
@@ -451,7 +451,7 @@ main(int argc, char **argv)
 	get_all_wrong(argv[4]);
 	get_without_compiler(argv[4]);
 	get_from_blobs(argv[4]);
-	get_unwanted();
+	get_cancelled();
 	get_many();
 	get_killed((uint32_t)atoi(argv[5]), strtoull(argv[6], NULL, 0));
 	CHECK_EQUAL(get_descriptors(), descriptors);

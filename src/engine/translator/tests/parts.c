@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+#include <dlfcn.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 
 #include "chance.h"
@@ -7,6 +9,55 @@
 
 #define PAGE		4096
 #define TRACE_BYTES	2000
+
+/* --- the sides --- */
+
+void *
+parts_open(const char *format, ...)
+{
+	char path[512];
+	void *library;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(path, sizeof(path), format, arguments);
+	va_end(arguments);
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	CHECK(library != NULL, "%s", dlerror());
+	return library;
+}
+
+void *
+parts_symbol(void *library, const char *format, ...)
+{
+	char name[64];
+	void *address;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(name, sizeof(name), format, arguments);
+	va_end(arguments);
+	address = dlsym(library, name);
+	CHECK(address != NULL, "%s", dlerror());
+	return address;
+}
+
+void
+parts_set_translated(struct parts *parts, void *library, uint32_t id)
+{
+	parts->translated.call = (void (*)(struct csd_call *))parts_symbol(library, "csd_%u_call", id);
+	parts->translated.parameters = parts_symbol(library, "csd_%u_parameters", id);
+	parts->translated.state = parts->state_bytes > 0 ? parts_symbol(library, "csd_%u_state", id) : NULL;
+}
+
+void
+parts_set_native(struct parts *parts, void *library, const char *name)
+{
+	parts->native.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))parts_symbol(library, "%s", name);
+	parts->native.parameters = parts_symbol(library, "csd_parameters");
+	parts->native.state = parts_symbol(library, "csd_state");
+	parts->beside = parts_symbol(library, "csd_beside");
+}
 
 /* --- the reference --- */
 

@@ -34,6 +34,13 @@ struct parts {
 	bool keeps_more;		/* than its state, from run to run: another run gives something else */
 };
 
+/* A shared object, and what it has by a name; what is not there ends the test. */
+void *parts_open(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void *parts_symbol(void *library, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A program's two sides in such objects: translated with this ID; native, by its name, with what is beside it. */
+void parts_set_translated(struct parts *parts, void *library, uint32_t id);
+void parts_set_native(struct parts *parts, void *library, const char *name);
+
 /* One call by the native program: what csd_ID_call() must do. */
 void parts_reference(const struct parts *parts, struct csd_call *call);
 

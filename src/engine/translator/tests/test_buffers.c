@@ -15,36 +15,15 @@
 
 #define TEXT_BYTES	(256 * 1024)
 
-static void *
-buffer_open(const char *folder, const char *cpu, const char *name)
-{
-	char path[512];
-	void *library;
-
-	snprintf(path, sizeof(path), "%s/%s/%s.so", folder, cpu, name);
-	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	CHECK(library != NULL, "%s", dlerror());
-	return library;
-}
-
-static void *
-buffer_symbol(void *library, const char *name)
-{
-	void *address = dlsym(library, name);
-
-	CHECK(address != NULL, "%s", dlerror());
-	return address;
-}
-
 /* --- the context --- */
 
 static void
 check_context(const char *folder, const char *cpu)
 {
-	void *library = buffer_open(folder, cpu, "context");
-	void (*function)(struct csd_call *call) = (void (*)(struct csd_call *))buffer_symbol(library, "csd_0_call");
-	struct csd_parameters *parameters = buffer_symbol(library, "csd_0_parameters");
-	const struct seen *seen = buffer_symbol(library, "csd_0_state");
+	void *library = parts_open("%s/%s/context.so", folder, cpu);
+	void (*function)(struct csd_call *call) = (void (*)(struct csd_call *))parts_symbol(library, "csd_0_call");
+	struct csd_parameters *parameters = parts_symbol(library, "csd_0_parameters");
+	const struct seen *seen = parts_symbol(library, "csd_0_state");
 	uint8_t input[100] = {0}, first[3] = {1, 2, 3}, second[1] = {4}, data[5] = {5, 6, 7, 8, 9};
 	struct csd_call_range ranges[] = {{(uint64_t)first, sizeof(first)}, {(uint64_t)second, sizeof(second)}};
 	struct csd_call call = {
@@ -91,12 +70,12 @@ check_consumed(const char *folder, const char *cpu, uint64_t bytes, uint64_t mor
 
 	CHECK(child >= 0, "no process");
 	if (child == 0) {
-		void *library = buffer_open(folder, cpu, "context");
+		void *library = parts_open("%s/%s/context.so", folder, cpu);
 		uint8_t input[8] = {0};
 		struct csd_call call = {.input = (uint64_t)input, .input_bytes = bytes};
 
-		((struct csd_parameters *)buffer_symbol(library, "csd_0_parameters"))->cparam2 = more;
-		((void (*)(struct csd_call *))buffer_symbol(library, "csd_0_call"))(&call);
+		((struct csd_parameters *)parts_symbol(library, "csd_0_parameters"))->cparam2 = more;
+		((void (*)(struct csd_call *))parts_symbol(library, "csd_0_call"))(&call);
 		_exit(0);
 	}
 	CHECK(waitpid(child, &status, 0) == child, "no process");
@@ -129,21 +108,14 @@ check_lines(const char *folder, const char *cpu, const uint8_t *text)
 
 	for (uint64_t seed = 0; seed < 10; seed++) {
 		/* Anew for each run: variables that are no state keep their values. */
-		void *library = buffer_open(folder, cpu, "lines"), *control = buffer_open(folder, "native", "lines");
+		void *library = parts_open("%s/%s/lines.so", folder, cpu), *control = parts_open("%s/native/lines.so", folder);
 		struct parts parts = {
-			.name = "lines",
-			.translated = {
-				.call = (void (*)(struct csd_call *))buffer_symbol(library, "csd_0_call"),
-				.parameters = buffer_symbol(library, "csd_0_parameters"), .state = buffer_symbol(library, "csd_0_state"),
-			},
-			.native = {
-				.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))buffer_symbol(control, "lines"),
-				.parameters = buffer_symbol(control, "csd_parameters"), .state = buffer_symbol(control, "csd_state"),
-			},
-			.beside = buffer_symbol(control, "csd_beside"), .parameters = &parameters, .state_bytes = 32, .input = text,
+			.name = "lines", .parameters = &parameters, .state_bytes = 32, .input = text,
 			.bytes = TEXT_BYTES - seed * 7, .most_out = TEXT_BYTES,
 		};
 
+		parts_set_translated(&parts, library, 0);
+		parts_set_native(&parts, control, "lines");
 		count += parts_compare(&parts, seed);
 		dlclose(library);
 		dlclose(control);

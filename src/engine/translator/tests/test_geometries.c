@@ -76,27 +76,6 @@ geometry_emit(const char *object_path, const char *source)
 	free(file.bytes);
 }
 
-static void *
-geometry_symbol(void *library, uint32_t number, const char *name)
-{
-	char symbol[64];
-	void *address;
-
-	snprintf(symbol, sizeof(symbol), "csd_%u_%s", number, name);
-	address = dlsym(library, symbol);
-	CHECK(address != NULL, "%s", dlerror());
-	return address;
-}
-
-static void *
-geometry_open(const char *path)
-{
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-
-	CHECK(library != NULL, "%s", dlerror());
-	return library;
-}
-
 /* Numbers that no input and no room can have, given all the same: nothing wraps. */
 static void
 geometry_extremes(struct parts *parts, const struct csd_parameters *stop)
@@ -133,7 +112,7 @@ main(int argc, char **argv)
 		{.cparam1 = 2, .cparam2 = 128}, {.cparam1 = 0, .cparam2 = 256}, {.cparam1 = 0, .cparam2 = 0}, {.cparam1 = 64, .cparam2 = 9},
 	};
 	static const struct csd_parameters stop = {.cparam1 = 256, .cparam2 = 256};
-	char object[512], source[512], library[512], native[512], command[4096];
+	char object[512], source[512], library[512], command[4096];
 	void *translated, *control;
 	uint64_t count = 0;
 
@@ -141,13 +120,12 @@ main(int argc, char **argv)
 	snprintf(object, sizeof(object), "%s/v3/any.bpf.o", argv[1]);
 	snprintf(source, sizeof(source), "%s/geometries_%s.c", argv[1], argv[2]);
 	snprintf(library, sizeof(library), "%s/geometries_%s.so", argv[1], argv[2]);
-	snprintf(native, sizeof(native), "%s/native/any.so", argv[1]);
 	geometry_add_all();
 	geometry_emit(object, source);
 	snprintf(command, sizeof(command), "%s -shared %s -o %s", argv[3], source, library);
 	CHECK(system(command) == 0, "%s", command);
-	translated = geometry_open(library);
-	control = geometry_open(native);
+	translated = parts_open("%s", library);
+	control = parts_open("%s/native/any.so", argv[1]);
 	chance_begin(1, 2);
 	for (size_t i = 0; i < sizeof(input); i++) {
 		input[i] = chance() >> 8;
@@ -157,17 +135,11 @@ main(int argc, char **argv)
 		uint64_t most = (uint64_t)geometry->stride_bytes * 300 + geometry->record_bytes;
 		char name[128];
 		struct parts parts = {
-			.name = name, .beside = dlsym(control, "csd_beside"), .geometry = geometry, .state_bytes = 24, .input = input,
-			.translated = {
-				.call = (void (*)(struct csd_call *))geometry_symbol(translated, i, "call"),
-				.parameters = geometry_symbol(translated, i, "parameters"), .state = geometry_symbol(translated, i, "state"),
-			},
-			.native = {
-				.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))dlsym(control, "any"),
-				.parameters = dlsym(control, "csd_parameters"), .state = dlsym(control, "csd_state"),
-			},
+			.name = name, .geometry = geometry, .state_bytes = 24, .input = input,
 		};
 
+		parts_set_translated(&parts, translated, i);
+		parts_set_native(&parts, control, "any");
 		snprintf(name, sizeof(name), "%s: records of %u, stride %u, emit %u, flags %u", argv[2], geometry->record_bytes,
 			 geometry->stride_bytes, geometry->emit, geometry->flags);
 		most = most < sizeof(input) ? most : sizeof(input);

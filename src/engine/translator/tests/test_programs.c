@@ -181,50 +181,20 @@ static const char *const loops[] = {
 
 static uint64_t count_of_parts;
 
-static void *
-open_library(const char *folder, const char *cpu, const char *name)
-{
-	char path[512];
-	void *library;
-
-	snprintf(path, sizeof(path), "%s/%s/%s.so", folder, cpu, name);
-	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	CHECK(library != NULL, "%s", dlerror());
-	return library;
-}
-
-static void *
-find(void *library, const char *name)
-{
-	void *address = dlsym(library, name);
-
-	CHECK(address != NULL, "%s", dlerror());
-	return address;
-}
-
 /* Both sides of a program; its input are the first records, and a piece of one. */
 static struct parts
 open_parts(const struct records *records, void *library, void *control, const uint8_t *input)
 {
 	uint64_t count = records->count < PARTS_RECORDS ? records->count : PARTS_RECORDS;
 	struct parts parts = {
-		.name = records->name,
-		.translated = {
-			.call = (void (*)(struct csd_call *))find(library, "csd_0_call"), .parameters = find(library, "csd_0_parameters"),
-		},
-		.native = {
-			.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))find(control, records->name),
-			.parameters = find(control, "csd_parameters"), .state = find(control, "csd_state"),
-		},
-		.beside = find(control, "csd_beside"), .geometry = find(control, "csd_program_geometry"),
+		.name = records->name, .geometry = parts_symbol(control, "csd_program_geometry"),
 		.parameters = &records->parameters, .state_bytes = records->state_bytes, .input = input,
 		.bytes = (uint64_t)records->bytes * count - records->bytes / 3, .most_out = records->emits * count,
 		.keeps_more = dlsym(library, "csd_0_globals"),
 	};
 
-	if (records->state_bytes > 0) {
-		parts.translated.state = find(library, "csd_0_state");
-	}
+	parts_set_translated(&parts, library, 0);
+	parts_set_native(&parts, control, records->name);
 	CHECK(parts.geometry->record_bytes == records->bytes && parts.geometry->state_bytes == records->state_bytes, "%s: geometry",
 	      records->name);
 	return parts;
@@ -254,7 +224,8 @@ check_record(const struct parts *parts, const char *cpu, const uint8_t *record, 
 static void
 check_records(const struct records *records, const char *folder, const char *cpu)
 {
-	void *library = open_library(folder, cpu, records->name), *control = open_library(folder, "native", records->name);
+	void *library = parts_open("%s/%s/%s.so", folder, cpu, records->name);
+	void *control = parts_open("%s/native/%s.so", folder, records->name);
 	uint8_t *input = malloc((uint64_t)records->bytes * records->count);
 	struct parts parts = open_parts(records, library, control, input);
 	uint64_t answer[64] = {0}, kept = 0;
@@ -289,7 +260,7 @@ check_records(const struct records *records, const char *folder, const char *cpu
 static void
 check_loop(const char *name, const char *folder, const char *cpu)
 {
-	void *library = open_library(folder, cpu, name), *control = open_library(folder, "native", name);
+	void *library = parts_open("%s/%s/%s.so", folder, cpu, name), *control = parts_open("%s/native/%s.so", folder, name);
 	uint8_t *data = malloc(LOOP_BYTES), *out = calloc(LOOP_BYTES, 1), *native_out = calloc(LOOP_BYTES, 1);
 	struct loop translated, native;
 

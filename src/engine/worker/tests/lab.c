@@ -27,7 +27,7 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 {
 	struct csd_executor_options options = {
 		.stack_bytes = 1 << 20, .spin_nanoseconds = 50000, .cpu_nanoseconds = LAB_CPU_NS,
-		.start_nanoseconds = LAB_PATIENCE_MS * 1000000ULL, .idle_most = 4, .most = LAB_MOST,
+		.start_nanoseconds = LAB_TIMEOUT_MS * 1000000ULL, .idle_most = 4, .most = LAB_MOST,
 	};
 	char path[512];
 	struct file file;
@@ -42,8 +42,8 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 	CHECK(csd_blob_check(file.bytes, file.length, &lab->header) == 0, "%s", path);
 	CHECK(csd_memory_create_from("hostile", file.bytes, file.length, &lab->blob) == 0, "no memory");
 	free(file.bytes);
-	lab->aside = options.aside = csd_aside_create(NULL);
-	CHECK(lab->aside != NULL, "no thread");
+	lab->background = options.background = csd_background_create(NULL);
+	CHECK(lab->background != NULL, "no thread");
 	lab->executor = csd_executor_create(&options);
 	CHECK(lab->executor != NULL, "no memory");
 	lab_give_spawner(lab);
@@ -52,7 +52,7 @@ lab_open(struct lab *lab, const char *folder, const char *user)
 static void
 lab_close_link(struct csd_spawner_link *link)
 {
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 
 	while (!csd_spawner_link_close(link)) {
 		CHECK(csd_now() < deadline, "spawner %d does not end", (int)link->pid);
@@ -66,7 +66,7 @@ lab_close(struct lab *lab)
 	struct csd_spawner_link link = csd_executor_destroy(lab->executor);
 
 	lab_close_link(&link);
-	csd_aside_destroy(lab->aside);
+	csd_background_destroy(lab->background);
 	csd_memory_put(lab->blob);
 }
 
@@ -100,7 +100,7 @@ void
 lab_wait(struct lab *lab, uint64_t deadline, const char *what)
 {
 	lab_poll(lab);
-	CHECK(csd_now() < deadline, "%s within %d ms", what, LAB_PATIENCE_MS);
+	CHECK(csd_now() < deadline, "%s within %d ms", what, LAB_TIMEOUT_MS);
 	usleep(50);
 }
 
@@ -120,7 +120,7 @@ lab_pool(struct lab *lab, const struct csd_pool_memory *memories, uint32_t count
 void
 lab_pool_close(struct lab *lab, struct csd_pool *pool)
 {
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 
 	while (!csd_pool_close(pool)) {
 		lab_wait(lab, deadline, "a pool is closed");
@@ -130,7 +130,7 @@ lab_pool_close(struct lab *lab, struct csd_pool *pool)
 struct csd_worker *
 lab_take(struct lab *lab, struct csd_pool *pool, uint64_t owner)
 {
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct csd_worker *worker;
 
 	while ((worker = csd_pool_take(pool, owner)) == NULL) {
@@ -176,7 +176,7 @@ struct outcome
 lab_run(struct lab *lab, struct csd_pool *pool, uint64_t owner, uint64_t what, uint64_t with)
 {
 	struct csd_worker *worker = lab_take(lab, pool, owner);
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct outcome outcome = {.began = csd_now()};
 
 	lab_ask(worker, what, with, 7);

@@ -7,7 +7,7 @@
 #include "csd_now.h"
 #include "csd_worker.h"
 
-#define LAB_PATIENCE_MS		20000	/* what takes longer hangs */
+#define LAB_TIMEOUT_MS		20000	/* what takes longer hangs */
 #define LAB_WINDOW_BYTES	65536
 #define LAB_OUTPUT_BYTES	65536
 #define LAB_MOST		12	/* workers */
@@ -15,7 +15,7 @@
 
 struct lab {
 	struct csd_spawner_paths paths;
-	struct csd_aside *aside;
+	struct csd_background *background;
 	struct csd_executor *executor;
 	struct csd_memory *blob;
 	struct csd_blob_header header;

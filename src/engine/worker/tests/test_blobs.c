@@ -31,12 +31,12 @@ static struct {
 static struct csd_ring_answer
 blobs_wait(void)
 {
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct csd_ring_answer answer;
 
 	while (!csd_worker_answer(blobs.worker, UINT64_MAX, &answer)) {
 		CHECK(blobs.worker->state == CSD_WORKER_BUSY, "ended %d, signal %u", blobs.worker->end, blobs.worker->fault.signal);
-		CHECK(csd_now() < deadline, "no answer within %d ms", LAB_PATIENCE_MS);
+		CHECK(csd_now() < deadline, "no answer within %d ms", LAB_TIMEOUT_MS);
 		lab_poll(blobs.lab);
 	}
 	return answer;
@@ -119,22 +119,14 @@ blobs_check(const char *folder, const char *native_folder, const char *name, con
 {
 	static const struct csd_parameters none;
 	struct csd_pool *pool = blobs_open(folder, name);
-	char path[512];
-	void *native;
+	void *native = parts_open("%s/%s.so", native_folder, name);
 	struct parts parts = {
 		.name = name, .translated = {.call = blobs_call, .parameters = &blobs.parameters, .state = blobs.state},
 		.parameters = &none, .input = input, .bytes = INPUT_BYTES,
 	};
 
-	snprintf(path, sizeof(path), "%s/%s.so", native_folder, name);
-	native = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	CHECK(native != NULL, "%s", dlerror());
-	parts.native.function = (uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))dlsym(native, name);
-	parts.native.parameters = dlsym(native, "csd_parameters");
-	parts.native.state = dlsym(native, "csd_state");
-	parts.geometry = dlsym(native, "csd_program_geometry");
-	parts.beside = dlsym(native, "csd_beside");
-	CHECK(parts.native.function != NULL && parts.geometry != NULL && parts.beside != NULL, "%s", dlerror());
+	parts_set_native(&parts, native, name);
+	parts.geometry = parts_symbol(native, "csd_program_geometry");
 	parts.state_bytes = blobs.state_bytes = parts.geometry->state_bytes;
 	for (size_t i = 0; i < sizeof(blobs_parameters) / sizeof(blobs_parameters[0]); i++) {
 		if (strcmp(blobs_parameters[i].name, name) == 0) {

@@ -53,7 +53,7 @@ static struct csd_ring_fault
 faults_run(struct faults *faults, uint32_t number, uint64_t address, bool *answered)
 {
 	struct csd_worker *worker = lab_take(&faults->lab, faults->pool, 1);
-	uint64_t addresses[ACCESSES], deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t addresses[ACCESSES], deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct csd_ring_request request = {
 		.flags = CSD_CALL_FIRST | CSD_CALL_LAST, .input = {worker->window_number, 4096, 4096},
 		.output = {worker->output_number, 0, LAB_OUTPUT_BYTES}, .data = {worker->window_number, 0, sizeof(addresses)},

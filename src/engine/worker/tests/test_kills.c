@@ -62,7 +62,7 @@ kills_advance(struct lab *lab, struct command *command)
 		command->killed++;
 	}
 	command->worker = NULL;
-	command->deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	command->deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 }
 
 static pid_t
@@ -126,7 +126,7 @@ kills_end(struct lab *lab, struct command *commands, uint32_t count)
 static void
 kills_gone(const char *name)
 {
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	uint32_t found;
 
 	while ((found = lab_processes(name)) != 0) {
@@ -154,7 +154,7 @@ main(int argc, char **argv)
 		}
 		commands[i].pool = pools[i % POOLS];
 		commands[i].owner = i;
-		commands[i].deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+		commands[i].deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	}
 	for (uint32_t round = 0; round < rounds; round++) {
 		kills_round(&lab, commands, POOLS * COMMANDS);

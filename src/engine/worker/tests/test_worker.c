@@ -52,7 +52,7 @@ static struct outcome
 test_run(struct test *test, uint64_t owner, uint64_t what, uint64_t with)
 {
 	struct csd_worker *worker;
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct outcome outcome = {0};
 
 	while ((worker = csd_pool_take(test->hostile, owner)) == NULL) {
@@ -251,7 +251,7 @@ static void
 test_lines_of(struct test *test, enum hostile what, uint64_t with, struct lines *answered, struct lines *rest)
 {
 	struct csd_worker *worker = lab_take(&test->lab, test->hostile, 1);
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL;
 	struct csd_ring_answer answer;
 	uint64_t taken;
 	bool came;
@@ -302,7 +302,7 @@ static void
 test_aborted(struct test *test)
 {
 	struct csd_worker *worker = lab_take(&test->lab, test->hostile, 1);
-	uint64_t deadline = csd_now() + LAB_PATIENCE_MS * 1000000ULL, asked;
+	uint64_t deadline = csd_now() + LAB_TIMEOUT_MS * 1000000ULL, asked;
 	struct outcome outcome;
 
 	lab_ask(worker, HOSTILE_LOOP, 0, 7);

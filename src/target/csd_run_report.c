@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* What is told of a run whose program is in a worker: how it ended, if not well; lines that it wrote; CPU time. */
+/* What is reported of a run whose program is in a worker: how it ended, if not well; lines that it wrote; CPU time. */
 #include "csd_run_worker.h"
 
 #include "csd_notice.h"
 
 void
-csd_run_tell_fault(struct csd_run *run, enum csd_fault_kind kind, const char *place)
+csd_run_report_fault(struct csd_run *run, enum csd_fault_kind kind, const char *place)
 {
 	const struct csd_ring_fault *seen = &run->wait.worker->fault;
 	struct csd_fault fault = {.kind = kind, .seconds = time(NULL)};
@@ -25,7 +25,7 @@ csd_run_tell_fault(struct csd_run *run, enum csd_fault_kind kind, const char *pl
 }
 
 void
-csd_run_tell_end(struct csd_run *run)
+csd_run_report_end(struct csd_run *run)
 {
 	const struct csd_worker *worker = run->wait.worker;
 	char place[CSD_PLACE_BYTES];
@@ -34,19 +34,19 @@ csd_run_tell_end(struct csd_run *run)
 							   worker->fault.instruction), place);
 	switch (worker->end) {
 	case CSD_WORKER_END_FAULT:
-		csd_run_tell_fault(run, CSD_FAULT_FAULT, place);
+		csd_run_report_fault(run, CSD_FAULT_FAULT, place);
 		break;
 	case CSD_WORKER_END_TIME:
-		csd_run_tell_fault(run, CSD_FAULT_TIME, place);
+		csd_run_report_fault(run, CSD_FAULT_TIME, place);
 		break;
 	case CSD_WORKER_END_FORGED:
-		csd_run_tell_fault(run, CSD_FAULT_FORGED, "more, or other, than it was asked for");
+		csd_run_report_fault(run, CSD_FAULT_FORGED, "more, or other, than it was asked for");
 		break;
 	case CSD_WORKER_END_START:
-		csd_run_tell_fault(run, CSD_FAULT_START, "");
+		csd_run_report_fault(run, CSD_FAULT_START, "");
 		break;
 	case CSD_WORKER_END_KILLED:
-		csd_run_tell_fault(run, CSD_FAULT_KILLED, "");
+		csd_run_report_fault(run, CSD_FAULT_KILLED, "");
 		break;
 	case CSD_WORKER_END_ASKED:
 	case CSD_WORKER_END_NONE:
@@ -55,7 +55,7 @@ csd_run_tell_end(struct csd_run *run)
 }
 
 static void
-csd_run_tell_some(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost)
+csd_run_report_some(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost)
 {
 	const struct csd_run *run = ctx;
 
@@ -65,17 +65,17 @@ csd_run_tell_some(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost
 }
 
 void
-csd_run_tell_lines(struct csd_run *run, const struct csd_ring_answer *answer)
+csd_run_report_lines(struct csd_run *run, const struct csd_ring_answer *answer)
 {
 	if (answer->traced > 0) {
-		csd_worker_take_lines(run->wait.worker, answer, csd_run_tell_some, run);
+		csd_worker_take_lines(run->wait.worker, answer, csd_run_report_some, run);
 	}
 }
 
 void
-csd_run_tell_rest(struct csd_run *run)
+csd_run_report_rest(struct csd_run *run)
 {
-	csd_worker_take_lines(run->wait.worker, NULL, csd_run_tell_some, run);
+	csd_worker_take_lines(run->wait.worker, NULL, csd_run_report_some, run);
 	run->cpu_nanoseconds = csd_worker_cpu_time(run->wait.worker);
 	csd_count(&run->slots->slot[run->pind].statistics.cpu_nanoseconds, run->cpu_nanoseconds);
 }

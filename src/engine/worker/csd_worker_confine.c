@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-#include "csd_shut_in.h"
+#include "csd_worker_confine.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -9,7 +9,7 @@
 #define ALLOW(name)	{SYS_##name, SECCOMP_RET_ALLOW, CSD_CONFINE_ALWAYS, 0, 0}
 
 /* Waiting means FUTEX_WAIT, which is 0, on memory that is shared: no bit of the operation is set. */
-static const struct csd_confine_call shut_in_calls[] = {
+static const struct csd_confine_call worker_confine_calls[] = {
 	{SYS_futex, SECCOMP_RET_ALLOW, CSD_CONFINE_EQUAL, 1, 0},
 	ALLOW(sched_yield),
 	ALLOW(clock_gettime),		/* where the vDSO has no clock of its own */
@@ -17,10 +17,10 @@ static const struct csd_confine_call shut_in_calls[] = {
 };
 
 int
-csd_shut_in(struct csd_confined *confined, const char **what)
+csd_worker_confine(struct csd_confined *confined, const char **what)
 {
 	const struct csd_confine_calls calls = {
-		.calls = shut_in_calls, .count = sizeof(shut_in_calls) / sizeof(shut_in_calls[0]),
+		.calls = worker_confine_calls, .count = sizeof(worker_confine_calls) / sizeof(worker_confine_calls[0]),
 		.otherwise = SECCOMP_RET_KILL_PROCESS,
 	};
 	int rc;
