@@ -42,7 +42,11 @@ def test_the_architectures_roles_are_all_there() -> None:
 def test_defaults_and_specification_agree(role: str) -> None:
     defaults = load(role, "defaults/main.yml")
     specified = {name: option["default"] for name, option in options(role).items() if "default" in option}
-    assert specified == defaults
+    differing = sorted(name for name in specified | defaults if specified.get(name, ...) != defaults.get(name, ...))
+    assert specified == defaults, (
+        f"{', '.join(differing)}: give roles/{role}/defaults/main.yml and roles/{role}/meta/argument_specs.yml the same"
+        " default, then run .venv/bin/python scripts/role_readmes.py"
+    )
 
 
 @pytest.mark.parametrize("role", ROLES)
