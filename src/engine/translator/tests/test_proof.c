@@ -313,9 +313,9 @@ test_length(void)
 		insns[count - 1] = (struct csd_insn) EXIT;
 		CHECK(csd_check(&small.object, reason) == 0, "%s", reason);
 		CHECK_EQUAL(csd_prove(&small.object, &proof), 0);
+		CHECK(strcmp(proof.words, count == LOOKED_AT ? "" : "4097 instructions: the verifier looks at 4096") == 0,
+		      "of %u instructions: \"%s\"; docs/programs.md names CSD_MAX_INSTRUCTIONS too", count, proof.words);
 		CHECK_EQUAL(proof.kind, count == LOOKED_AT ? CSD_PROVED : CSD_NOT_PROVED);
-		CHECK(strcmp(proof.words, count == LOOKED_AT ? "" : "4097 instructions: the verifier looks at 4096") == 0, "\"%s\"",
-		      proof.words);
 		judged++;
 	}
 }
