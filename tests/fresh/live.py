@@ -44,6 +44,8 @@ def made() -> Container:
     try:
         with step("a container: none is left of an earlier run"), machine.started(NAME, image, keep=True) as container:
             clone(container)
+            # Of which an image has none, and `make lab` fetches them later.
+            container.must("lists of packages", "apt-get update -qq")
     except BaseException:
         machine.clear_leftovers()
         raise
