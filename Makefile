@@ -84,7 +84,7 @@ test-fresh: ## `make lab` on a fresh minimal Debian, and the integration tests t
 # Which live tests, as pytest's -k takes it: make live K=tool
 K ?=
 .PHONY: live
-live: ## Live tests of this working tree in the container that KEEP=1 make test-fresh left: K=name
+live: ## Live tests of this working tree in a container that stays for the next time: K=name
 	$(PYTHON) tests/fresh/live.py $(if $(K),'$(K)')
 
 .PHONY: test-broken

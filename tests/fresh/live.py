@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""Live tests by name, in the container that `KEEP=1 make test-fresh` left: make live K=NAME
+"""Live tests by name, in a container like that of test-fresh: make live K=NAME
 
-The working tree goes into that container's clone, uncommitted changes included. Whatever differs there from the time
-before, tests and pages apart, makes the lab in it converge first; what is unchanged is not built anew.
+It takes the one that `KEEP=1 make test-fresh` or an earlier `make live` left, or makes one, and leaves it. The working
+tree goes into that container's clone, uncommitted changes included. Whatever differs there from the time before, tests
+and pages apart, makes the lab in it converge first; what is unchanged is not built anew.
 """
 
 from __future__ import annotations
@@ -18,30 +19,38 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fresh import container as machine
 from fresh.container import LABEL, Container
-from fresh.run import CLONE, HUGEPAGE_MEGABYTES, NAME, PASSED_ON
-from machines import engines, turns
-from machines.console import ROOT, MachineError, must, output, step
+from fresh.run import CLONE, HUGEPAGE_MEGABYTES, NAME, PASSED_ON, clone
+from machines import engines, images, turns
+from machines.console import ROOT, MachineError, must, output, say, step
 
 #: What pytest ends with where no test has such a name.
 NONE_SELECTED = 5
 #: Changes in these do not concern what is installed.
 NOT_INSTALLED = ("tests/", "docs/", "molecule/")
-LEAVE_ONE = "KEEP=1 make test-fresh makes one in about 23 minutes, and leaves it"
 
 
-def kept() -> Container:
-    """The container that a kept run has left."""
-    asked = "a container with the lab, which KEEP=1 make test-fresh leaves"
-    if not engines.answers():
-        if engines.our_daemon() is None:
-            raise MachineError(asked, "no docker daemon answers", LEAVE_ONE)
-        os.environ["DOCKER_HOST"] = f"unix://{engines.SOCKET}"
+def kept() -> Container | None:
+    """The container that an earlier run has left."""
     words = ["docker", "ps", "--filter", f"label={LABEL}", "--format", "{{.Names}}"]
-    names = (output(words) or "").split()
-    if NAME not in names:
-        raise MachineError(asked, f"none that runs is called {NAME}", LEAVE_ONE)
-    return Container(NAME)
+    return Container(NAME) if NAME in (output(words) or "").split() else None
+
+
+def made() -> Container:
+    """A new one with a clone, which is left for the next time. It has no lab yet: live.sh brings that up."""
+    machine.clear_leftovers()
+    image = images.image("fresh", "12")
+    try:
+        with step("a container: none is left of an earlier run"), machine.started(NAME, image, keep=True) as container:
+            clone(container)
+            # Of which an image has none, and `make lab` fetches them later.
+            container.must("lists of packages", "apt-get update -qq")
+    except BaseException:
+        machine.clear_leftovers()
+        raise
+    say("it stays for the next time; clean up: tests/fresh/run.py --destroy")
+    return container
 
 
 def hand_over(container: Container) -> list[str]:
@@ -89,8 +98,8 @@ def main() -> int:
     try:
         if not asked.name.strip():
             raise MachineError("live tests by name", "no name", "give one: make live K=tool")
-        with turns.held("fresh"):
-            container = kept()
+        with turns.held("fresh"), engines.docker(keep="fresh"):
+            container = kept() or made()
             with engines.hugepages(HUGEPAGE_MEGABYTES):
                 return run(container, asked.name)
     except MachineError as failure:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-# Live tests by name, on the machine that `KEEP=1 make test-fresh` left; tests/fresh/live.py calls it there:
+# Live tests by name, in a container like that of test-fresh; tests/fresh/live.py calls it there:
 #
 #	tests/integration/live.sh NAME
 #

@@ -1,4 +1,4 @@
-"""`make live`: what it says where nothing was kept, what it asks docker for, and what a renewed clone holds."""
+"""`make live`: what it makes where nothing was kept, what it asks docker for, and what a renewed clone holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from fresh import live
 from fresh.run import HUGEPAGE_MEGABYTES, NAME
-from machines import engines, turns
+from machines import engines, images, turns
 from machines.console import ROOT
 
 # Notes what it was called with; answers from files beside it.
@@ -25,9 +25,14 @@ cd {folder}
 echo "$*" >>calls
 case "$1" in
 info) cat version 2>/dev/null || exit 1 ;;
-ps) cat names ;;
+run) echo hello_ebpf-fresh >left ;;
+ps) case "$*" in *--quiet*) cat left ;; *) cat names ;; esac ;;
 cp) case "$*" in *tree.tar) cp "$3" tree.tar ;; esac ;;
-exec) case "$*" in *renew.py*) cat changed ;; *live.sh*) exit "$(cat code)" ;; esac ;;
+exec) case "$*" in
+	*"git clone"*) [ ! -e no_clone ] ;;
+	*renew.py*) cat changed ;;
+	*live.sh*) exit "$(cat code)" ;;
+	esac ;;
 esac
 """
 
@@ -40,7 +45,7 @@ class Machine:
         self.megabytes: list[int] = []
         (folder / "docker").write_text(DOCKER.format(folder=folder))
         (folder / "docker").chmod(0o755)
-        self.tell(version="27.1\n", names=f"{NAME}\n", changed="tests/unit/test_names.py\n", code="0")
+        self.tell(version="27.1\n", names=f"{NAME}\n", left="", changed="tests/unit/test_names.py\n", code="0")
 
     def tell(self, **answers: str) -> None:
         for name, text in answers.items():
@@ -62,6 +67,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(engines, "PIDFILE", tmp_path / "dockerd.pid")
     monkeypatch.setattr(engines, "hugepages", made.pages)
+    monkeypatch.setattr(images, "image", lambda name, release: f"{name}-{release}")
     monkeypatch.setattr(turns, "RUN", tmp_path / "run")
     monkeypatch.setattr(live, "ROOT", small_tree(tmp_path / "tree"))
     monkeypatch.setattr("fresh.container.ROOT", tmp_path / "tree")
@@ -120,13 +126,35 @@ def test_a_failed_test_is_the_exit_code(machine: Machine, monkeypatch: pytest.Mo
     assert ask(monkeypatch, "tool") == 1
 
 
-Case = tuple[dict[str, str | None], str, str]
+Case = tuple[dict[str, str], str, str]
 REFUSED: list[Case] = [
-    ({"version": None}, "tool", "Asked: a container with the lab.* Found: no docker daemon answers. Do: KEEP=1 make"),
-    ({"names": "other\n"}, "tool", "Found: none that runs is called hello_ebpf-fresh. Do: KEEP=1 make test-fresh"),
     ({"code": "5"}, "tol", "Asked: live tests that are called tol. Found: none. Do: give a part of a file's"),
     ({}, "", "Asked: live tests by name. Found: no name. Do: give one: make live K=tool."),
 ]
+
+
+def test_where_none_was_kept_one_is_made_and_left(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.tell(names="")
+    assert ask(monkeypatch, "tool") == 0
+    calls = machine.calls()
+    made, cloned, tested = (
+        [number for number, call in enumerate(calls) if word in call]
+        for word in ("run --detach", "git clone --quiet /srv/hello_eBPF.git", "live.sh")
+    )
+    assert len(made) == len(cloned) == len(tested) == 1
+    assert made < cloned < tested
+    assert "--name=hello_ebpf-fresh" in calls[made[0]]
+    assert calls[made[0]].endswith(" fresh-12 sleep infinity")
+    assert not [call for call in calls if call.startswith("rm ")]
+
+
+def test_what_could_not_be_made_whole_is_not_left(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.tell(names="", no_clone="")
+    assert ask(monkeypatch, "tool") == 1
+    assert "Asked: a clone." in capsys.readouterr().err
+    assert machine.calls()[-1] == "rm --force --volumes hello_ebpf-fresh"
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -134,11 +162,7 @@ def test_what_cannot_be_is_refused(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: Case
 ) -> None:
     answers, name, said = case
-    for file, text in answers.items():
-        if text is None:
-            (machine.folder / file).unlink()
-        else:
-            machine.tell(**{file: text})
+    machine.tell(**answers)
     assert ask(monkeypatch, name) == 1
     error = capsys.readouterr().err
     assert re.search(said, error), error

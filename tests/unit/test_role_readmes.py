@@ -16,6 +16,7 @@ readmes = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(readmes)
 
 PAGES: dict[Path, str] = readmes.pages(ROOT)
+WRITES = ".venv/bin/python scripts/role_readmes.py"
 
 
 def test_every_role_has_one() -> None:
@@ -24,8 +25,8 @@ def test_every_role_has_one() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.parent.name))
 def test_it_is_not_stale(path: Path) -> None:
-    assert path.is_file(), f"run scripts/role_readmes.py: there is no {path}"
-    assert path.read_text() == PAGES[path], f"run scripts/role_readmes.py: {path} is stale"
+    assert path.is_file(), f"run {WRITES}: there is no {path}"
+    assert path.read_text() == PAGES[path], f"run {WRITES}: {path} is stale"
 
 
 def test_what_a_page_says() -> None:

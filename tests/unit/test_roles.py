@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,26 @@ def test_the_architectures_roles_are_all_there() -> None:
 def test_defaults_and_specification_agree(role: str) -> None:
     defaults = load(role, "defaults/main.yml")
     specified = {name: option["default"] for name, option in options(role).items() if "default" in option}
-    assert specified == defaults
+    differing = sorted(name for name in specified | defaults if specified.get(name, ...) != defaults.get(name, ...))
+    assert specified == defaults, (
+        f"{', '.join(differing)}: give roles/{role}/defaults/main.yml and roles/{role}/meta/argument_specs.yml the same"
+        " default, then run .venv/bin/python scripts/role_readmes.py"
+    )
+
+
+#: A variable with its default behind it, as pages name some.
+TOLD = re.compile(rf"`((?:{'|'.join(ROLES)})_\w+)` \(`?(\d+|true|false|\[\])`?(?: by default)?\)")
+
+
+def test_where_a_page_gives_a_default_it_is_the_roles() -> None:
+    defaults = {name: value for role in ROLES for name, value in load(role, "defaults/main.yml").items()}
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    told = [(page.name, *found) for page in pages for found in TOLD.findall(page.read_text())]
+    assert len(told) > 3
+    stale = [
+        f"{page}: {name} ({value})" for page, name, value in told if yaml.safe_load(value) != defaults.get(name, ...)
+    ]
+    assert stale == [], "defaults/main.yml has another default than these pages: correct the pages"
 
 
 @pytest.mark.parametrize("role", ROLES)

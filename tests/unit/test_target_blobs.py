@@ -227,6 +227,8 @@ def test_the_module_tells_csd_tgt_where_they_lie(prefix: Path, tmp_path: Path, m
         return Daemon(service)
 
     monkeypatch.setattr(csd_target_service, "choose", choose)
+    # One of its own: a lab may be up on this machine.
+    monkeypatch.setattr(csd_target_service, "SHARED_MEMORY_ID", 4423)
     program = prefix / "bin/csd_tgt"
     program.touch(mode=0o755)
     asked: dict[str, Any] = {

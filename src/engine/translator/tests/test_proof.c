@@ -82,7 +82,8 @@ find_known(const char *path)
 			break;
 		}
 	}
-	CHECK(i < COUNT(known), "%s: what is to be said of it? Add it to the table", path);
+	CHECK(i < COUNT(known), "%s: a new program? Add its name and what the verifier says of it (NULL: proved) to known[] in %s",
+	      path, __FILE__);
 	return i;
 }
 
@@ -287,6 +288,36 @@ test_proved(void)
 	JUDGED(CSD_PROVED, "", MOV(0, 1), IF(BPF_JSET, 0, 2, 1), EXIT, EXIT);
 	/* What no path reaches. */
 	JUDGED(CSD_PROVED, "", MOV(0, 1), EXIT, LOAD(BPF_DW, 0, 1, 100), EXIT);
+}
+
+/* The number that docs/programs.md names. */
+#define LOOKED_AT	4096
+
+static void
+test_length(void)
+{
+	static struct csd_insn insns[LOOKED_AT + 1];
+	static uint8_t area[COUNT(insns)];
+	static struct small small;
+	char reason[CSD_REASON_BYTES] = "";
+	struct csd_proof proof;
+
+	for (uint32_t count = LOOKED_AT; count <= COUNT(insns); count++) {
+		small_begin(&small);
+		small.object.insns = insns;
+		small.object.area = area;
+		small.object.count = small.object.functions[0].end = count;
+		for (uint32_t i = 0; i < count - 1; i++) {
+			insns[i] = (struct csd_insn) MOV(0, 0);
+		}
+		insns[count - 1] = (struct csd_insn) EXIT;
+		CHECK(csd_check(&small.object, reason) == 0, "%s", reason);
+		CHECK_EQUAL(csd_prove(&small.object, &proof), 0);
+		CHECK(strcmp(proof.words, count == LOOKED_AT ? "" : "4097 instructions: the verifier looks at 4096") == 0,
+		      "of %u instructions: \"%s\"; docs/programs.md names CSD_MAX_INSTRUCTIONS too", count, proof.words);
+		CHECK_EQUAL(proof.kind, count == LOOKED_AT ? CSD_PROVED : CSD_NOT_PROVED);
+		judged++;
+	}
 }
 
 /* --- chance --- */
@@ -644,6 +675,7 @@ main(int argc, char **argv)
 	test_certain();
 	test_uncertain();
 	test_proved();
+	test_length();
 	printf("test_proof: %d objects as the table says, %lu small programs, passed\n", argc - 3, judged);
 	for (uint64_t number = 0; number < programs; number++) {
 		chance_begin(seed, number);
