@@ -48,6 +48,7 @@ def _keys(lines: list[str]) -> dict[str, list[str]]:
     lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     indent = len(lines[0]) - len(lines[0].lstrip())
     keys: dict[str, list[str]] = {}
+    below: list[str] = []
     for line in lines:
         if line[indent] != " ":
             key, _, behind = line.partition(":")
