@@ -47,7 +47,7 @@ options:
     type: path
     required: true
   user:
-    description: Whom it runs as; M(service_account) makes one. As V(root) it keeps two capabilities, with O(pci) four.
+    description: Whom it runs as. As V(root) it keeps two capabilities, with O(pci) four.
     type: str
     default: root
   group:
