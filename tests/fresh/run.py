@@ -165,18 +165,24 @@ def newest_ansible(image: str) -> list[str]:
     return claims
 
 
-def same_spdk(container: Container) -> list[str]:
+def spdk_build(container: Container) -> tuple[str, str]:
+    """The stamp of the SPDK that was compiled here, and the digest of its archive."""
+    place = "/opt/hello_ebpf/spdk/current"
+    stamp = container.must("SPDK's build", f"readlink {place}").strip()
+    return stamp, container.must("its digest", f"cat {place}/share/hello_ebpf/build_archive.sha256").strip()
+
+
+def same_spdk(stamp: str, digest: str) -> list[str]:
     """The SPDK that was compiled here is the one that the scenario default has kept; what was proved.
 
     Nothing where that did not run before, or with other sources.
     """
-    place = "/opt/hello_ebpf/spdk/current"
-    stamp = container.must("SPDK's build", f"readlink {place}").strip()
-    found = container.must("its digest", f"cat {place}/share/hello_ebpf/build_archive.sha256").strip()
     kept = {path.read_text().split()[0] for path in SPDK_KEPT.glob(f"spdk-{stamp}-*.sha256")}
-    if kept - {found}:
+    if kept - {digest}:
         asked = f"SPDK compiled to the bytes of {SPDK_KEPT}"
-        raise MachineError(asked, f"{found}, there {', '.join(kept)}", "compare what share/hello_ebpf/stamp.json lists")
+        raise MachineError(
+            asked, f"{digest}, there {', '.join(kept)}", "compare what share/hello_ebpf/stamp.json lists"
+        )
     return ["SPDK compiled here is, byte for byte, the one that the scenario default compiled"] if kept else []
 
 
@@ -194,7 +200,7 @@ def life(container: Container, predicted: str) -> list[str]:
     with step(f"README's first command on a fresh machine: {command}"):
         succeeded("README's first command", container.run(command, folder=CLONE, env=told | handed))
     claims = [f"README's first command, verbatim, on a fresh minimal Debian 12: {command}"]
-    claims += same_spdk(container)
+    build = spdk_build(container)
     told = {
         "HELLO_EBPF_BEGAN": BEGAN,
         "HELLO_EBPF_CLAIMS": CLAIMS,
@@ -211,7 +217,7 @@ def life(container: Container, predicted: str) -> list[str]:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text("".join(f"{line}\n" for line in claims))
             container.take_results(CLONE)
-    return [*claims, "the machine is as untouched after everything was taken down"]
+    return [*claims, *same_spdk(*build), "the machine is as untouched after everything was taken down"]
 
 
 def run(*, keep: bool) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fresh import run
 from fresh.container import CAPABILITIES, permissions, pip_settings
 from fresh.run import first_command
 from machines.console import ROOT, MachineError
@@ -23,6 +24,18 @@ def test_the_first_command_stands_without_its_comment() -> None:
 def test_a_readme_without_a_command_is_refused() -> None:
     with pytest.raises(MachineError, match="has no ```sh block"):
         first_command("# A lab\n")
+
+
+def test_spdk_is_held_against_the_build_that_another_scenario_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SPDK_KEPT", tmp_path)
+    assert run.same_spdk("20.07-ab", "11") == []
+    (tmp_path / "spdk-20.07-ab-debian-12-x86-64-v2.tar.gz.sha256").write_text("11  spdk.tar.gz\n")
+    assert "byte for byte" in run.same_spdk("20.07-ab", "11")[0]
+    assert run.same_spdk("20.07-cd", "22") == [], "of other sources"
+    with pytest.raises(MachineError, match=f"Asked: SPDK compiled to the bytes of {tmp_path}. Found: 22, there 11."):
+        run.same_spdk("20.07-ab", "22")
 
 
 def test_containers_may_do_what_the_one_list_says_and_nothing_else() -> None:

@@ -88,7 +88,7 @@ def of_runs(*asked: tuple[str, dict[str, str]]) -> list[tuple[int, int]]:
 
 def test_commits_deal_the_streams_among_them() -> None:
     """Each sends a fifth, always the same one; a few commits send all."""
-    runs = [(f"commit {number}", {}) for number in range(20)]
+    runs: list[tuple[str, dict[str, str]]] = [(f"commit {number}", {}) for number in range(20)]
     dealt = of_runs(*runs, *runs)
     assert dealt[:20] == dealt[20:]
     assert set(dealt) == {(first, 20_000) for first in range(0, 100_000, 20_000)}
