@@ -228,13 +228,14 @@ def main() -> None:
     with errors_told(module):
         outcome = converge(build.read, plan, predict, check=module.check_mode)
         ingredients = build.ingredients() if present else {}
+        version = build.version(ingredients)
     exit_with(
         module,
         outcome,
         render,
         package=request.package,
-        version=build.version(ingredients),
-        file=str(build.file(ingredients) or ""),
+        version=version,
+        file=str(build.file(ingredients)) if version else "",
         log=str(request.log),
     )
 
