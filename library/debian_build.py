@@ -228,15 +228,15 @@ def main() -> None:
     with errors_told(module):
         outcome = converge(build.read, plan, predict, check=module.check_mode)
         ingredients = build.ingredients() if present else {}
-    # What will be made of inputs that are to come is not known yet.
-    known = not request.renewed
+        # What will be made of inputs that are to come is not known yet.
+        version = "" if request.renewed else build.version(ingredients)
     exit_with(
         module,
         outcome,
         render,
         package=request.package,
-        version=build.version(ingredients) if known else "",
-        file=str(build.file(ingredients) or "") if known else "",
+        version=version,
+        file=str(build.file(ingredients)) if version else "",
         log=str(request.log),
     )
 

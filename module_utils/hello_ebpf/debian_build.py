@@ -131,7 +131,7 @@ class DebianBuild:
             return []
         file = self.file(wanted)
         steps = []
-        if file is None or file not in state.files or (self._check and request.renewed):
+        if file not in state.files or (self._check and request.renewed):
             check_claim(request.tree)
             Made().check(request.package, request.log)
             steps.append(Step(f"build {request.package} ({why})", self._build))
@@ -183,11 +183,11 @@ class DebianBuild:
             )
         return f"{found[1]}+{_digest(json.dumps(ingredients, sort_keys=True).encode())[:12]}"
 
-    def file(self, ingredients: dict[str, str]) -> Path | None:
-        """The .deb file of the package that these make; None where some are to come."""
-        version = self.version(ingredients)
+    def file(self, ingredients: dict[str, str]) -> Path:
+        """The .deb file of the package that these make; one that never is where some are to come."""
         request = self._request
-        return request.packages / f"{request.package}_{version}_{self._architecture()}.deb" if version else None
+        architecture = self._apt.command(["dpkg", "--print-architecture"])[1].strip()
+        return request.packages / f"{request.package}_{self.version(ingredients)}_{architecture}.deb"
 
     def _why(self, state: State, wanted: dict[str, str]) -> str:
         """Why there is something to do; empty where the package is as it should be."""
@@ -235,14 +235,10 @@ class DebianBuild:
             ) from error
         return (done.stdout or done.stderr).partition("\n")[0]
 
-    def _architecture(self) -> str:
-        return self._apt.command(["dpkg", "--print-architecture"])[1].strip()
-
     def _build(self) -> None:
         request = self._request
         wanted = self.ingredients()
         file = self.file(wanted)
-        assert file is not None  # only check mode lets ingredients be missing
         with _locked(request.tree):
             claim(request.tree)
             for path in request.tree.iterdir():
@@ -295,7 +291,6 @@ class DebianBuild:
         request = self._request
         before = self.read().package.version
         wanted = self.file(self.ingredients())
-        assert wanted is not None
         refuse_strangers(self._apt, request.package, wanted)
         install(self._apt, [wanted])
         # The version that was installed before stays, to go back to.

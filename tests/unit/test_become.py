@@ -13,7 +13,7 @@ from conftest import ROOT
 
 OURS = {path.stem for path in ROOT.glob("library/*.py")}
 # These look, or only tell Ansible something.
-NEED_NO_ROOT = {f"ansible.builtin.{name}" for name in ("assert", "debug", "set_fact", "stat", "wait_for")}
+NEED_NO_ROOT = {f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "set_fact", "stat", "wait_for")}
 INCLUDES = {f"ansible.builtin.{name}" for name in ("include_role", "include_tasks", "import_role", "import_tasks")}
 # The controller's own: they run beside ansible-playbook, as whoever started it.
 ON_THE_CONTROLLER = {path.stem for path in ROOT.glob("plugins/action/check_*.py")}
