@@ -66,15 +66,15 @@ STEP ?=
 SCENARIO = $(PYTHON) tests/machines/scenario.py $(if $(STEP),--step '$(STEP)')
 
 .PHONY: test-default
-test-default: $(VENV)-molecule/.stamp ## One machine: Debian 12 and 13 containers with systemd, side by side
+test-default: $(if $(STEP),,$(VENV)-molecule/.stamp) ## One machine: Debian 12 and 13 containers with systemd, side by side
 	$(SCENARIO) default
 
 .PHONY: test-fleet
-test-fleet: $(VENV)-molecule/.stamp ## A builder, storage nodes and hosts: containers on a network of their own
+test-fleet: $(if $(STEP),,$(VENV)-molecule/.stamp) ## A builder, storage nodes and hosts: containers on a network of their own
 	$(SCENARIO) fleet
 
 .PHONY: test-vm
-test-vm: $(VENV)-molecule/.stamp ## A virtual machine with Debian's kernel and its nvme-tcp: reboot, kill; RELEASE=13
+test-vm: $(if $(STEP),,$(VENV)-molecule/.stamp) ## A virtual machine with Debian's kernel and its nvme-tcp: reboot, kill; RELEASE=13
 	$(SCENARIO) vm --release $(or $(RELEASE),12)
 
 .PHONY: test-fresh

@@ -301,15 +301,20 @@ class Scenario:
                 self.autopsy()
         return self.conclude(code, course, time.monotonic() - begun)
 
+    def kept(self, words: list[str]) -> Path:
+        """The inventory of the machines that --keep left, for one step again."""
+        inventory = self.inventory()
+        if inventory is None:
+            leave = f"KEEP=1 make test-{self.name} leaves them; or leave --step out"
+            raise MachineError(f"'{' '.join(words)}' on the machines of {self.label}", "there are none", leave)
+        return inventory
+
     def again(self, words: list[str]) -> int:
         """One step of the scenario, on the machines that --keep left; they stay. None of it is a claim."""
-        with turns.held(self.name), engines.docker(keep=self.label) as environment:
-            self.environment |= environment
-            inventory = self.inventory()
-            if inventory is None:
-                kept = f"KEEP=1 make test-{self.name} leaves them; or leave --step out"
-                raise MachineError(f"'{' '.join(words)}' on the machines of {self.label}", "there are none", kept)
-            with engines.hugepages(self.needs.hugepage_megabytes):
+        with turns.held(self.name):
+            inventory = self.kept(words)
+            with engines.docker(keep=self.label) as environment, engines.hugepages(self.needs.hugepage_megabytes):
+                self.environment |= environment
                 self.make_machines()
                 return self.take(words, inventory)
 
@@ -476,6 +481,9 @@ def main() -> int:
     try:
         scenario = Scenario(asked.name, asked.release)
         label = scenario.label
+        if asked.step.strip():
+            # Before minutes go into an environment for machines that are not there.
+            scenario.kept(asked.step.split())
         molecule_environment()
         if asked.step.strip():
             return scenario.again(asked.step.split())

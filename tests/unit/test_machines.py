@@ -508,6 +508,21 @@ class TestStep:
         with pytest.raises(MachineError, match=r"Found: there are none\. Do: KEEP=1 make test-default leaves them"):
             run.again(["verify", "tests/works"])
 
+    def test_without_machines_nothing_is_installed_or_started(
+        self,
+        run: scenario.Scenario,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        shutil.rmtree(run.build / "ansible")
+        monkeypatch.setattr(scenario, "Scenario", lambda _name, _release: run)
+        monkeypatch.setattr(scenario, "molecule_environment", lambda: pytest.fail("an environment was made"))
+        monkeypatch.setattr(engines, "docker", lambda **_: pytest.fail("docker was started"))
+        monkeypatch.setattr(engines, "end_like_interrupts", lambda: None)
+        monkeypatch.setattr(sys, "argv", ["scenario.py", "--step", "verify tests/works", "default"])
+        assert scenario.main() == 1
+        assert "Found: there are none. Do: KEEP=1 make test-default" in capsys.readouterr().err
+
 
 class TestConclude:
     """How a run ends: no success without a claim."""
