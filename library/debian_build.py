@@ -171,7 +171,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hello_ebpf import contents
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.debian_build import DebianBuild, Request, render
 from ansible.module_utils.hello_ebpf.packages import Apt, Host
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
@@ -180,24 +180,7 @@ from ansible.module_utils.hello_ebpf.release import platform_name
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "package": {"type": "str", "required": True},
-            "rooms": {"type": "list", "elements": "str"},
-            "sources": {"type": contents.mapping, "default": {}},
-            "dest": {"type": "path", "required": True},
-            "make_args": {"type": "list", "elements": "str", "default": []},
-            "environment": {"type": "dict", "default": {}},
-            "tool_versions": {"type": "list", "elements": "str", "default": []},
-            "inputs": {"type": "list", "elements": "path", "default": []},
-            "renewed": {"type": "bool", "default": False},
-            "cpu": {"type": "str", "default": "x86-64-v2"},
-            "install": {"type": "bool", "default": True},
-            "cache": {"type": "path", "default": "/var/cache/hello_ebpf/build"},
-            "packages": {"type": "path", "default": "/var/cache/hello_ebpf/packages"},
-            "log": {"type": "path"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
+        arguments(DOCUMENTATION, files=("sources",)),
         required_if=[("state", "present", ["rooms"])],
         supports_check_mode=True,
     )

@@ -69,6 +69,7 @@ packages:
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.packages import Host, Packages, render
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
@@ -77,11 +78,7 @@ from ansible.module_utils.hello_ebpf.release import SUPPORTED
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "list", "elements": "str", "required": True},
-            "state": {"type": "str", "choices": ["present"], "default": "present"},
-            "predicted": {"type": "list", "elements": "str", "default": []},
-        },
+        arguments(DOCUMENTATION),
         supports_check_mode=True,
     )
     packages = Packages(

@@ -120,6 +120,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.debian_files import field_of
 from ansible.module_utils.hello_ebpf.distribution.folder import digest_of
 from ansible.module_utils.hello_ebpf.distribution.node import Machine, Node, Request, render
@@ -136,21 +137,7 @@ def told(apt: Apt, file: Path) -> dict[str, str]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "built": {"type": "list", "elements": "dict"},
-            "folder": {"type": "str"},
-            "archive": {"type": "str"},
-            "archive_sha256": {"type": "str", "default": ""},
-            "packages": {"type": "dict", "default": {}},
-            "folders": {"type": "list", "elements": "path", "default": []},
-            "cache": {"type": "path", "default": "/var/cache/hello_ebpf/distribution"},
-            "record": {"type": "path", "default": "/opt/hello_ebpf/distribution.json"},
-            "files": {"type": "list", "elements": "path", "default": []},
-            "sha256": {"type": "dict", "default": {}},
-            "sent": {"type": "path"},
-            "look": {"type": "bool", "default": False},
-            "state": {"type": "str", "choices": ["present", "fetched", "absent"], "default": "present"},
-        },
+        arguments(DOCUMENTATION),
         supports_check_mode=True,
     )
     asked = module.params

@@ -111,6 +111,7 @@ survives_reboot:
 from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.hugepages import Hugepages
 from ansible.module_utils.hello_ebpf.hugepages_boot import LINK
 from ansible.module_utils.hello_ebpf.hugepages_host import Host
@@ -120,16 +121,7 @@ from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_wit
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "size_kilobytes": {"type": "int", "default": 2048},
-            "count": {"type": "int"},
-            "megabytes": {"type": "int"},
-            "nodes": {"type": "dict"},
-            "mount": {"type": "path", "default": "/dev/hugepages"},
-            "reserve_megabytes": {"type": "int", "default": 512},
-            "manage": {"type": "bool"},
-        },
+        arguments(DOCUMENTATION),
         supports_check_mode=True,
     )
     host = Host(module.run_command)
