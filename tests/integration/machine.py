@@ -22,6 +22,8 @@ TRACES = [
     "/usr/local/bin/csd",
 ]
 
+# Where dpkg lists what each package brought.
+PACKAGES = Path("/var/lib/dpkg/info")
 # Where a setting outlives a reboot.
 SETTINGS = ["/etc/sysctl.d", "/etc/tmpfiles.d", "/etc/modules-load.d", "/etc/systemd/system", "/etc/nvme", "/dev/shm"]
 
@@ -30,6 +32,7 @@ def machine() -> dict[str, object]:
     """The facts."""
     return {
         "traces": [path for path in TRACES if Path(path).exists()],
+        "packages": sorted(path.stem for path in PACKAGES.glob("hello-ebpf-*.list")),
         "mounts": mounts(),
         "listens on 4420": listens(4420),
         "settings": settings(),
@@ -54,10 +57,9 @@ def settings() -> list[str]:
 
 
 def packaged() -> set[str]:
-    """Paths that Debian packages brought."""
-    return {
-        line for path in Path("/var/lib/dpkg/info").glob("*.list") for line in path.read_text().splitlines() if line
-    }
+    """Paths that Debian packages of others brought."""
+    others = [path for path in PACKAGES.glob("*.list") if not path.name.startswith("hello-ebpf-")]
+    return {line for path in others for line in path.read_text().splitlines() if line}
 
 
 def processes() -> dict[int, str]:
