@@ -83,7 +83,8 @@ class Foreign:
         found[str(MOUNT)] = (MOUNT.is_mount(), _look(MOUNT / "inside"))
         found[str(FSTAB)] = FSTAB.read_text().endswith(FSTAB_LINE)
         said = subprocess.run(["dpkg-query", "--show"], capture_output=True, text=True, check=True).stdout
-        found["packages"] = said
+        # The lab's own come and go.
+        found["packages"] = [line for line in said.splitlines() if not line.startswith("hello-ebpf-")]
         return found
 
     def paths(self) -> set[str]:
