@@ -206,9 +206,10 @@ csd_run_worker_ask(struct csd_run *run, bool last, bool chained)
 		csd_run_worker_first(run, &request);
 		run->begun = true;
 	}
+	/* Before it is asked: a worker that shares our CPU may have answered when the call returns. */
+	run->asked_at = run->parts == 0 ? spdk_get_ticks() : run->asked_at;
 	csd_worker_ask(worker, &request);	/* false: it is no more, as is seen next */
 	run->part[at] = (struct csd_run_part) {.bytes = request.input.length, .room = room, .last = last, .chained = chained};
-	run->asked_at = run->parts == 0 ? spdk_get_ticks() : run->asked_at;
 	run->parts++;
 }
 

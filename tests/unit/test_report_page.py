@@ -144,6 +144,15 @@ def test_each_set_of_parameters_of_a_program_has_bars_of_its_own() -> None:
     assert words.count("search, of search ") == words.count("search, another pattern ") == 2
 
 
+def test_a_figure_of_zero_has_no_bar_on_a_logarithmic_axis() -> None:
+    """A clock was too coarse for one short step: the others are drawn all the same."""
+    none, some = dict.fromkeys(("min", "median", "max"), 0.0), dict.fromkeys(("min", "median", "max"), 2e-5)
+    for spreads in ([none, some], [none, none]):
+        bars = charts.Bars("median", "tab:blue", spreads)
+        chart = charts.Chart("steps", ["one", "two"], [bars], "seconds", logarithmic=True, sideways=True)
+        assert "</svg>" in charts.draw(chart)
+
+
 def test_charts_are_matplotlibs_and_load_nothing(text: str) -> None:
     for chart in parsed(text).charts:
         assert chart.count("<text") > 8

@@ -149,11 +149,13 @@ def _dress(axes: Any, chart: Chart) -> None:
     set_name(chart.axis)
     if chart.line is not None:
         draw_line(chart.line[0], color="black", linewidth=1, linestyle="--", label=chart.line[1])
-    if chart.logarithmic:
+    values = [spread["median"] for bars in chart.series for spread in bars.spreads if spread]
+    values += [chart.line[0]] if chart.line else []
+    # What a clock was too coarse for has no bar on a logarithmic axis.
+    values = [value for value in values if value > 0]
+    if chart.logarithmic and values:
         set_scale("log")
         # A bar on a logarithmic axis begins somewhere: at a whole decade, well below the least of them.
-        values = [spread["median"] for bars in chart.series for spread in bars.spreads if spread]
-        values += [chart.line[0]] if chart.line else []
         set_limit(10.0 ** math.floor(math.log10(min(values) / 2)))
     if len(chart.series) > 1 or chart.line is not None:
         axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
