@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,14 @@ def installed(host: Host) -> bool:
 
 
 @pytest.fixture(scope="module")
-def kept(host: Host) -> dict[str, Any]:
+def kept(host: Host) -> Iterator[dict[str, Any]]:
     """What is to outlive both ways: the bytes of a drive's file, and the declared programs."""
+    size = host.file(DATA).size
     host.check_output("dd if=/dev/urandom of=%s bs=64k count=16 conv=notrunc status=none", DATA)
-    return {"data": host.check_output("sha256sum < %s", DATA), "programs": programs(host)}
+    yield {"data": host.check_output("sha256sum < %s", DATA), "programs": programs(host)}
+    # A file with data outlives a teardown: the tests of that want it empty.
+    for left in ("0", str(size)):
+        host.check_output("truncate --size %s %s", left, DATA)
 
 
 def test_back_to_the_release_before(host: Host, kept: dict[str, Any]) -> None:
