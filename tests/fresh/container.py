@@ -25,8 +25,6 @@ CERTIFICATES = Path("/usr/local/share/ca-certificates")
 #: The ceiling of one command in the container, that of a stage; the integration tests take half of it.
 COMMAND_SECONDS = int(os.environ.get("HELLO_EBPF_STAGE_SECONDS", "3600"))
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-#: Of the processor, where 1024 is everybody's: beside the guest this scenario is the last to end.
-CPU_SHARES = 1536
 #: By which this scenario's containers are known.
 LABEL = "hello_ebpf.scenario=fresh"
 #: How pip is told where packages come from; nothing else of the machine's settings is handed on.
@@ -147,7 +145,7 @@ def hand_in(container: Container) -> None:
 def started(name: str, image: str, *, keep: bool = False) -> Iterator[Container]:
     """A new container. It is removed at the end, unless it is to be kept."""
     words = ["docker", "run", "--detach", "--init", f"--name={name}", f"--hostname={name}", f"--label={LABEL}"]
-    words += [f"--cpu-shares={CPU_SHARES}", *permissions(CAPABILITIES.read_text())]
+    words += permissions(CAPABILITIES.read_text())
     # Docker turns IPv6 off, also on loopback.
     words += ["--sysctl=net.ipv6.conf.all.disable_ipv6=0"]
     # Loop devices: some tests want a block device of their own.
