@@ -36,9 +36,6 @@ ENVIRONMENT = ROOT / ".venv-molecule"
 QUIET_SECONDS = 60
 #: The ceiling of a step; the longest, fleet's verify, takes a third of it on a machine with nothing else to do.
 STEP_SECONDS = 2400
-#: How nice molecule and what it starts on this machine are: what has work to do goes before the containers' targets,
-#: which spin on every core. Not where molecule starts a guest, whose processor would go first too.
-NICENESS = -5
 #: How long molecule and its children may take to end when they are interrupted.
 END_SECONDS = 30
 
@@ -182,8 +179,7 @@ class Scenario:
         with log.open("w") as kept:
             marked = dict([self.mark.split("=", 1)])
             environment = {**os.environ, **self.variables(), **marked}
-            niceness = 0 if self.needs.guest else NICENESS
-            for line, now in stream(command, environment, lambda: progress(course), course.overdue, niceness):
+            for line, now in stream(command, environment, lambda: progress(course), course.overdue):
                 if line is None:
                     code = int(now)
                     break
@@ -391,7 +387,6 @@ def stream(
     env: dict[str, str],
     quiet: Callable[[], None] = lambda: None,
     overdue: Callable[[float], bool] = lambda _: False,
-    niceness: int = 0,
 ) -> Iterator[tuple[str | None, float]]:
     """Run a command in the project's folder and yield its lines, each with its time; at last None and its code.
 
@@ -407,8 +402,6 @@ def stream(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     ) as process:
-        if niceness:
-            prefer(process.pid, niceness)
         assert process.stdout is not None
         handle, rest = process.stdout.fileno(), b""
         try:
@@ -431,13 +424,6 @@ def stream(
         finally:
             if process.poll() is None:
                 end_group(process)
-
-
-def prefer(pid: int, niceness: int) -> None:
-    """Let a process that leads a session, and what it starts, be so nice, where this user may: alone and as a group."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, niceness)
-        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def plain(line: bytes) -> str:

@@ -447,11 +447,6 @@ class TestCourse:
         assert not course.overdue(began + scenario.STEP_SECONDS + 2)
         assert f"step '{course.next_step()}' hangs" in capsys.readouterr().err
 
-    def test_what_a_command_starts_is_as_nice_as_it_is_asked_to_be(self) -> None:
-        """Asked of a child, once it is so: nice without words prints what it has."""
-        words = ["sh", "-c", "until [ $(nice) = 19 ]; do :; done; nice"]
-        assert [line for line, _ in scenario.stream(words, dict(os.environ), niceness=19)] == ["19", None]
-
     def test_every_scenario_of_molecule_is_known(self) -> None:
         there = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
         assert there == set(scenario.SCENARIOS)
