@@ -7,6 +7,7 @@ could tell who made them. The notes lie in /var/lib/hello_ebpf/made.json and go 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -82,16 +83,28 @@ class Made:
         return notes
 
     def _change(self, change: Callable[[Notes], object]) -> None:
-        folder = self._record.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        handle = self._locked()
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
             notes = self._read()
             change(notes)
             self._write({owner: names for owner, names in notes.items() if names})
         finally:
             os.close(handle)
+
+    def _locked(self) -> int:
+        """The notes' folder, made where it is missing, open and locked."""
+        folder = self._record.parent
+        while True:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True)
+            # Another run may remove the folder with its last note at any time, also while this one waits for the lock.
+            with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
+                handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                opened.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(handle), folder.stat()):
+                    opened.pop_all()
+                    return handle
 
     def _write(self, notes: Notes) -> None:
         if not notes:
