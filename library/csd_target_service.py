@@ -112,6 +112,13 @@ options:
     type: str
     choices: [isolated, verified]
     default: isolated
+  rest_microseconds:
+    description:
+      - How long a reactor without work rests at a time, at most; 0 to 10000, and 0 is never. Only with O(workers).
+      - A rest is a hundredth of the time that the reactor has had no work. So a command that comes after a pause waits
+        a hundredth of that pause at most, and the reactor leaves its core to others meanwhile.
+    type: int
+    default: 1000
   core_mask:
     description: Hexadecimal mask of the cores that reactors spin on, with C(0x).
     default: "0x1"
@@ -290,6 +297,7 @@ def workers_of(asked: dict[str, Any]) -> Workers:
         cpu_milliseconds=asked["program_cpu_milliseconds"],
         cache=CACHES / asked["name"] if compiles else None,
         policy=asked["programs_policy"],
+        rest_microseconds=asked["rest_microseconds"],
         faults=asked["program_faults"],
         blobs=None if compiles else blobs_of(program, asked["programs"], asked["built"]),
     )

@@ -24,6 +24,9 @@ MOST_MILLISECONDS = 3_600_000
 # csd_faults.h: CSD_FAULTS_DEFAULT, CSD_FAULTS_MOST.
 FAULTS = 3
 MOST_FAULTS = 16
+# csd_tgt.c: REST_MICROSECONDS, REST_MICROSECONDS_MOST.
+REST_MICROSECONDS = 1000
+MOST_REST_MICROSECONDS = 10_000
 # csd_tgt's own limit (csd_workers.c): so many workers, and their spawner, of each of its threads that run programs:
 # one a core, and the first core has another. Besides, the target's own threads, and a compiler's processes.
 WORKERS_OF_A_THREAD = 64 + 1
@@ -43,6 +46,7 @@ class Workers:
     cache: Path | None = None  # where what was compiled is kept; None: nowhere
     policy: str = ISOLATED  # which programs run: ``isolated`` or ``verified``
     faults: int = FAULTS  # so many of a slot within a second deactivate it; 0: never
+    rest_microseconds: int = REST_MICROSECONDS  # for which a reactor without work rests at a time, at most; 0: it spins
     blobs: Blobs | None = None  # what the builder compiled, for a machine that compiles nothing; None: it compiles
 
     @property
@@ -58,7 +62,9 @@ class Workers:
         blobs = self.blobs.arguments if self.blobs else ()
         policy = () if self.policy == ISOLATED else ("--programs-policy", self.policy)
         faults = () if self.faults == FAULTS else ("--program-faults", str(self.faults))
-        return ("--workers", str(self.folder), *cpus, *time, *cache, *blobs, *policy, *faults)
+        other = self.rest_microseconds != REST_MICROSECONDS
+        rest = ("--rest-microseconds", str(self.rest_microseconds)) if other else ()
+        return ("--workers", str(self.folder), *cpus, *time, *cache, *blobs, *policy, *faults, *rest)
 
     def check(self, online: Collection[int]) -> None:
         """Refuse what csd_tgt would refuse, before anything is changed.
@@ -83,6 +89,12 @@ class Workers:
                 asked=f"to deactivate a slot after {self.faults} faults within a second",
                 found=f"csd_tgt takes 0, which is never, to {MOST_FAULTS}",
                 fix="correct csd_target_program_faults",
+            )
+        if not 0 <= self.rest_microseconds <= MOST_REST_MICROSECONDS:
+            raise LabError(
+                asked=f"reactors that rest for {self.rest_microseconds} µs at a time, at most",
+                found=f"csd_tgt takes 0, which is never, to {MOST_REST_MICROSECONDS}",
+                fix="correct csd_target_rest_microseconds",
             )
 
     def check_held(self, computes: Iterable[Mapping[str, Any]]) -> None:

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * SPDK's NVMe-oF target, with namespaces of the command sets SLM and Computational Programs. Options are SPDK's, those
- * of workers (csd_workers.h, csd_faults.h), and --programs-policy (csd_policy.h).
+ * of workers (csd_workers.h, csd_faults.h), --programs-policy (csd_policy.h), and --rest-microseconds.
  */
 #include "spdk/stdinc.h"
 #include "spdk/event.h"
+#include "spdk/string.h"
 
 #include <getopt.h>
 
@@ -21,6 +22,16 @@
 #define OPTION_POLICY		1004
 #define OPTION_FAULTS		1005
 #define OPTION_BLOBS		1006
+#define OPTION_REST		1007
+
+/*
+ * A reactor without work rests for a hundredth of the time that it has had none, and no longer than this: who comes after
+ * a pause waits no longer than that (roles/spdk/files/patches/*-reactor-without-work-rests.patch).
+ */
+#define REST_MICROSECONDS	1000
+#define REST_MICROSECONDS_MOST	10000
+
+static uint64_t g_tgt_rest_microseconds = REST_MICROSECONDS;
 
 static struct option tgt_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
@@ -30,6 +41,7 @@ static struct option tgt_options[] = {
 	{"program-cache", required_argument, NULL, OPTION_CACHE},
 	{"program-blobs", required_argument, NULL, OPTION_BLOBS},
 	{"programs-policy", required_argument, NULL, OPTION_POLICY},
+	{"rest-microseconds", required_argument, NULL, OPTION_REST},
 	{NULL, 0, NULL, 0},
 };
 
@@ -48,6 +60,22 @@ tgt_usage(void)
 	       "                           run programs that another machine has compiled, and compile none (up to twice)\n");
 	printf("     --programs-policy <isolated|verified>\n"
 	       "                           what workers run: all that they can hold, or what is proved (default isolated)\n");
+	printf("     --rest-microseconds <number>\n"
+	       "                           for which a reactor without work rests at a time, at most (default %d, 0: it spins)\n",
+	       REST_MICROSECONDS);
+}
+
+static int
+tgt_set_rest(const char *text)
+{
+	long long number = spdk_strtoll(text, 10);
+
+	if (*text == '\0' || number < 0 || number > REST_MICROSECONDS_MOST) {
+		fprintf(stderr, "csd_tgt: --rest-microseconds %s: a number from 0 to %d\n", text, REST_MICROSECONDS_MOST);
+		return -EINVAL;
+	}
+	g_tgt_rest_microseconds = (uint64_t)number;
+	return 0;
 }
 
 static int
@@ -68,6 +96,8 @@ tgt_parse_argument(int option, char *argument)
 		return csd_workers_set_blobs(argument);
 	case OPTION_POLICY:
 		return csd_policy_configure(argument);
+	case OPTION_REST:
+		return tgt_set_rest(argument);
 	default:
 		return -EINVAL;
 	}
@@ -99,6 +129,7 @@ main(int argc, char **argv)
 	if (csd_workers_check() != 0) {
 		return 1;
 	}
+	options.max_delay_us = g_tgt_rest_microseconds;
 	csd_nvmf_register();
 	rc = spdk_app_start(&options, tgt_started, NULL);
 	spdk_app_fini();

@@ -71,6 +71,11 @@ def test_several_cpus_are_a_list() -> None:
     assert words == ("--workers", str(BIN), "--worker-cpus", "1,3,4", *time, "--program-faults", "0")
 
 
+def test_reactors_that_never_rest_are_told_so() -> None:
+    assert "--rest-microseconds" not in Workers(BIN, (), 10000).arguments
+    assert Workers(BIN, (), 10000, rest_microseconds=0).arguments[-2:] == ("--rest-microseconds", "0")
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -90,6 +95,11 @@ def test_several_cpus_are_a_list() -> None:
             {"program_faults": 17},
             r"Asked: to deactivate a slot after 17 faults within a second\. Found: csd_tgt takes 0, which is never, to "
             r"16\. Do: correct csd_target_program_faults\.",
+        ),
+        (
+            {"rest_microseconds": 10_001},
+            r"Asked: reactors that rest for 10001 µs at a time, at most\. Found: csd_tgt takes 0, which is never, to "
+            r"10000\. Do: correct csd_target_rest_microseconds\.",
         ),
     ],
 )
