@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 # Makes several targets beside each other, with the target's name before each line: together.sh TARGET...
 # For what leaves each other room on two cores, and shares nothing but the docker daemon. The time of each target is
-# told, and kept in build/stages.txt. No target may take longer than HELLO_EBPF_STAGE_SECONDS.
+# told, and kept in build/stages.txt. No target may take longer than HELLO_EBPF_STAGE_SECONDS. The end of what a failed one
+# said is repeated last, where it is found.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 ceiling=${HELLO_EBPF_STAGE_SECONDS:-3600}
-mkdir -p build
+mkdir -p build/said
 
 stage() {
 	local begun=$SECONDS code=0
@@ -21,7 +22,7 @@ stage() {
 
 pids=() waited=() failed=()
 for target; do
-	stage "$target" > >(sed -u "s/^/$target | /") 2>&1 &
+	stage "$target" > >(tee "build/said/$target.txt" | sed -u "s/^/$target | /") 2>&1 &
 	pids+=($!)
 done
 # timeout passes it on to make, and each scenario puts its machines away.
@@ -39,4 +40,12 @@ for target; do
 	# A signal ends `wait`, not what is waited for.
 	[ -z "$interrupted" ] || { wait; exit 130; }
 done
-[ "${#failed[@]}" -eq 0 ] || { echo "FAILED: ${failed[*]}; see the lines that begin with that" >&2; exit 1; }
+# What the stages said is whole now.
+wait
+[ "${#failed[@]}" -gt 0 ] || exit 0
+for target in "${failed[@]}"; do
+	echo "The end of $target:"
+	tail -n 60 "build/said/$target.txt"
+done >&2
+echo "FAILED: ${failed[*]}; see the lines that begin with that" >&2
+exit 1
