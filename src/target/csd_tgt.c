@@ -26,7 +26,7 @@
 
 /*
  * A reactor without work rests for a hundredth of the time that it has had none, and no longer than this: who comes after
- * a pause waits no longer than that (roles/spdk/files/patches/*-reactor-without-work-rests.patch).
+ * a pause waits no longer than that (patch 0092 of roles/spdk).
  */
 #define REST_MICROSECONDS	1000
 #define REST_MICROSECONDS_MOST	10000
