@@ -9,7 +9,7 @@ from functools import partial
 
 from ..errors import LabError
 from ..plan import Step
-from .program import Program
+from .program import WRONG_DATA, Program
 
 RECORD_BYTES = 64
 
@@ -65,7 +65,7 @@ class DatasetState:
         if self._program.place.file_is_missing():
             return State(records, seed, zero=records)
         try:
-            found = self._program.verify()
+            found = self._program.run("verify", accept=(0, WRONG_DATA))
         except LabError as error:
             if not self._check:
                 raise
@@ -93,7 +93,9 @@ class DatasetState:
             )
         if self._check and self._written_by:
             return []
-        return [Step(f"{what} ({state.text})", partial(program.write, force=self._overwrite))]
+        # Without --force it is written only over zeros and data sets of ours.
+        force = ["--force"] if self._overwrite else []
+        return [Step(f"{what} ({state.text})", partial(program.run, "write", *force))]
 
     def predict(self, state: State) -> State:
         return State(self._program.records, self._program.seed, equal=True)

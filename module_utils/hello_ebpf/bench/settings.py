@@ -78,7 +78,7 @@ class Settings:
 
     def tune_words(self, way: str, selectivity: float) -> list[str]:
         """Arguments for the sweep of one way."""
-        words = setting_words(way, self.sizes[way], self.depths[way])
+        words = [*flags(ways=way), *setting_words(way, self.sizes[way], self.depths[way])]
         words += flags(repeats=self.tune_repeats, budget=self.tune_seconds, selectivity=selectivity)
         if way != "baseline":
             words += [*flags(program=f"threshold={self.programs.get('threshold', 0)}"), *self.drive_words()]
@@ -86,7 +86,7 @@ class Settings:
 
     def run_words(self, best: Mapping[str, Sequence[Mapping[str, int]]], only: Sequence[str] = ()) -> list[str]:
         """Arguments for the runs, with the settings of each way: one, or one for little and one for most."""
-        words = flags(selectivity=self.selectivities)
+        words = flags(ways=self.ways, selectivity=self.selectivities)
         for way, settings in best.items():
             sizes, depths = ([setting[name] for setting in settings] for name in ("io_bytes", "queue_depth"))
             words += setting_words(way, sizes, depths)
