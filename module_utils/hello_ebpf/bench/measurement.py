@@ -18,6 +18,7 @@ from .target import CpuSeconds, Target, is_ours
 # By way, the settings that were found to be the fastest: one, or one for little and one for most.
 Best = Mapping[str, Sequence[Mapping[str, int]]]
 
+WIRE_BYTES = ("wire_bytes_to_host", "wire_bytes_to_target", "wire_bytes_not_parsed")
 NAMES = {"baseline": "the baseline", "offload": "offload", "slm": "the standard flow"}
 
 
@@ -96,9 +97,9 @@ class Measurement:
             for way in settings.ways
         }
         best = {way: [sweep["best"] for sweep in found] for way, found in sweeps.items()}
-        measured, cpu = self._compare(best, settings.repeats, settings.warm_ups)
-        runs = report.runs_of(measured, cpu, **self._who)
+        measured, runs = self._compare(best, settings.repeats, settings.warm_ups)
         wire_source = self._count_wire(best, runs, measured)
+        left_out = self.left_out()
         result = {
             "label": self._label,
             "inputs": self.inputs(),
@@ -110,11 +111,11 @@ class Measurement:
             "settings": self._settings_of(sweeps),
             "programs": measured.get("programs", []),
             "wire_source": wire_source,
-            "left_out": self.left_out(),
+            "left_out": left_out,
             "runs": runs,
             "phases": self._phases(best) if settings.on_drive else None,
             "workers": self._workers(best) if settings.on_drive else None,
-            **self._engine(),
+            **({} if "engine" in left_out else self._costs()),
             "links": [] if shaper is None else [self._shaped(shaper, mbits, best) for mbits in settings.link_mbits],
         }
         report.check_runs(runs, answer["selectivities"])
@@ -135,15 +136,9 @@ class Measurement:
         return self._settings.as_dict() | {"chosen": first["best"], "sweep": first["sweep"], "ways_chosen": others}
 
     def _compare(
-        self,
-        best: Best,
-        repeats: int,
-        warm_ups: int,
-        *,
-        more: Sequence[str] = (),
-        only: Sequence[str] = (),
-    ) -> tuple[dict[str, Any], dict[report.RunKey, list[CpuSeconds]]]:
-        """The runs, and what each repeat cost the target."""
+        self, best: Best, repeats: int, warm_ups: int, *, more: Sequence[str] = (), only: Sequence[str] = ()
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What the program measured, and the report's runs: with what each repeat cost the target."""
         begun: dict[report.RunKey, CpuSeconds | None] = {}
         cpu: dict[report.RunKey, list[CpuSeconds]] = defaultdict(list)
 
@@ -155,14 +150,10 @@ class Measurement:
                 cpu[key].append(spent - before)
 
         words = [*self._settings.run_words(best, only), *flags(repeats=repeats, warm_ups=warm_ups), *more, "--step"]
-        return self._program.run("compare", *words, on_event=on_event), cpu
+        measured = self._program.run("compare", *words, on_event=on_event)
+        return measured, report.runs_of(measured, cpu, **self._who)
 
-    def _count_wire(
-        self,
-        best: Best,
-        runs: Sequence[dict[str, Any]],
-        measured: Mapping[str, Any],
-    ) -> dict[str, str]:
+    def _count_wire(self, best: Best, runs: Sequence[dict[str, Any]], measured: Mapping[str, Any]) -> dict[str, str]:
         """Bytes on the wire by nvme_tcp_trace, in a run of its own: what is timed is not slowed by the counting."""
         timed = {"source": measured.get("wire_source", "none"), "reason": measured.get("wire_reason", "")}
         if timed["source"] == "none":
@@ -170,20 +161,15 @@ class Measurement:
         trace = self._asked["trace"]
         if not Path(trace).exists():
             return timed | {"reason": f"there is no {trace}"}
-        counted, _ = self._compare(best, 1, 0, more=flags(trace=trace))
+        counted, counted_runs = self._compare(best, 1, 0, more=flags(trace=trace))
         if counted.get("wire_source") != "nvme_tcp_trace":
             return timed | {"reason": counted.get("wire_reason", "")}
-        samples = {report.key_of(run): run["samples"][0] for run in counted["runs"]}
+        samples = {report.key_of(run): run["samples"][0] for run in counted_runs}
         for run in runs:
             sample = samples[report.key_of(run)]
             if "wire_bytes_to_host" in sample:
-                run |= {
-                    "tcp_bytes_to_host": run["wire_bytes_to_host"],
-                    "tcp_bytes_to_target": run["wire_bytes_to_target"],
-                    "wire_bytes_to_host": sample["wire_bytes_to_host"],
-                    "wire_bytes_to_target": sample["wire_bytes_to_target"],
-                    "wire_bytes_not_parsed": sample["wire_bytes_not_parsed"],
-                }
+                run |= {f"tcp_bytes_{way}": run[f"wire_bytes_{way}"] for way in ("to_host", "to_target")}
+                run |= {name: sample[name] for name in WIRE_BYTES}
         return {"source": "nvme_tcp_trace", "reason": ""}
 
     def _phases(self, best: Best) -> dict[str, Any]:
@@ -210,12 +196,13 @@ class Measurement:
         words += flags(repeats=self._settings.repeats, warm_ups=1)
         return workers.section_of(self._program.run("workers", *words), cpus)
 
-    def _engine(self) -> dict[str, Any]:
-        """What programs cost, where the target is on this machine."""
-        if not self._settings.on_drive:
-            return {"engine": [], "compile": [], "memory": None}
-        program, address = Path(self._asked["program_bench"]), self._program.place.address
-        return engine.measure(program, self._settings.engine_megabytes, self._settings.repeats, address, self._who)
+    def _costs(self) -> dict[str, Any]:
+        """What programs cost, where any run in the drive."""
+        settings = self._settings
+        if not settings.on_drive:
+            return {}
+        program = Path(self._asked["program_bench"])
+        return engine.measure(program, settings.engine_megabytes, settings.repeats, self._who)
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""
@@ -231,8 +218,7 @@ class Measurement:
     def _shaped(self, shaper: link.Shaper, mbits: int, best: Best) -> dict[str, Any]:
         """The threshold runs again over a slower link."""
         with shaper.at(mbits):
-            measured, cpu = self._compare(best, self._settings.link_repeats, 0, only=["threshold"])
-        runs = report.runs_of(measured, cpu, **self._who)
+            _, runs = self._compare(best, self._settings.link_repeats, 0, only=["threshold"])
         shaped = {"mbits": mbits, "interface": shaper.interface, "shaper": shaper.kind}
         return self._who | shaped | {"runs": runs, "ratios": ratios.of_runs(runs)}
 

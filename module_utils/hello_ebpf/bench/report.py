@@ -31,14 +31,8 @@ def key_of(run: Mapping[str, Any]) -> RunKey:
 
 def dataset_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     """The report's section on the data set, from the known answer."""
-    return {
-        "records": answer["records"],
-        "record_bytes": answer["bytes"] // answer["records"],
-        "bytes": answer["bytes"],
-        "seed": answer["seed"],
-        "sha256": answer["sha256"],
-        "format": answer["format"],
-    }
+    known = {name: answer[name] for name in ("records", "bytes", "seed", "sha256", "format")}
+    return known | {"record_bytes": answer["bytes"] // answer["records"]}
 
 
 def runs_of(
@@ -100,12 +94,9 @@ def phases_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     """The report's section on the steps of the standard flow, each alone."""
     names = ("load_s", "verify_s", "activate_s", "copy_s", "execute_s", "program_s", "read_s", "unload_s")
     samples = measured["samples"]
+    what = ("program", "selectivity", "program_bytes", "chunk_bytes", "matched_bytes")
     return {
-        "program": measured["program"],
-        "selectivity": measured["selectivity"],
-        "program_bytes": measured["program_bytes"],
-        "chunk_bytes": measured["chunk_bytes"],
-        "matched_bytes": measured["matched_bytes"],
+        **{name: measured[name] for name in what},
         "repeats": len(samples),
         "seconds": {name.removesuffix("_s"): spread.of([sample[name] for sample in samples]) for name in names},
     }
