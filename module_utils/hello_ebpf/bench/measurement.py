@@ -35,7 +35,7 @@ class Measurement:
     def __init__(self, program: Program, asked: Mapping[str, Any]) -> None:
         self._program = program
         self._asked = asked
-        self._settings = settings_of(asked).for_place(program.place)
+        self._settings = settings_of(asked, program.place)
         # The pair of host and target, as each entry of a report has it, and its name there.
         self._who = {"host": asked["host_name"], "target": str(program.place)}
         self._label = report.label_of(self._who)
@@ -82,11 +82,11 @@ class Measurement:
         return self.inputs()
 
     def _measure(self) -> None:
-        program, settings = self._program, self._settings
+        program, asked, settings = self._program, self._asked, self._settings
         # What cannot be done is refused before anything is measured.
-        shaper = link.shaper_for(link.interface_to(program.place.address)) if settings.link_mbits else None
+        shaper = link.shaper_for(link.interface_to(program.place.address)) if asked["link_mbits"] else None
         answer = program.run("answer")
-        if (sha256 := self._asked["dataset_sha256"]) not in {"", answer["sha256"]}:
+        if (sha256 := asked["dataset_sha256"]) not in {"", answer["sha256"]}:
             raise LabError(
                 asked=f"a measurement on the data set with SHA-256 {sha256}",
                 found=f"{program.records} records from seed {program.seed} have SHA-256 {answer['sha256']}",
@@ -97,14 +97,14 @@ class Measurement:
             for way in settings.ways
         }
         best = {way: [sweep["best"] for sweep in found] for way, found in sweeps.items()}
-        measured, runs = self._compare(best, settings.repeats, settings.warm_ups)
+        measured, runs = self._compare(best, asked["repeats"], asked["warm_ups"])
         wire_source = self._count_wire(best, runs, measured)
         left_out = self.left_out()
         result = {
             "label": self._label,
             "inputs": self.inputs(),
             "host": host.facts(),
-            "spdk": host.spdk_build(Path(self._asked["spdk_stamp"])),
+            "spdk": host.spdk_build(Path(asked["spdk_stamp"])),
             "initiator": program.place.initiator,
             "dataset": report.dataset_of(answer),
             "known_answer": answer["selectivities"],
@@ -116,7 +116,7 @@ class Measurement:
             "phases": self._phases(best) if settings.on_drive else None,
             "workers": self._workers(best) if settings.on_drive else None,
             **({} if "engine" in left_out else self._costs()),
-            "links": [] if shaper is None else [self._shaped(shaper, mbits, best) for mbits in settings.link_mbits],
+            "links": [] if shaper is None else [self._shaped(shaper, mbits, best) for mbits in asked["link_mbits"]],
         }
         report.check_runs(runs, answer["selectivities"])
         self.result = result
@@ -179,7 +179,7 @@ class Measurement:
             return {"reason": f"{elf} is not on this host, which compiles for itself and is no target"}
         words = [*flags(selectivity=0.01, elf=elf), *self._settings.drive_words()]
         chunk = best["slm"][0]["io_bytes"] if "slm" in best else None
-        words += flags(chunk_size=chunk, repeats=self._settings.phase_repeats, warm_ups=1)
+        words += flags(chunk_size=chunk, repeats=self._asked["phase_repeats"], warm_ups=1)
         try:
             return report.phases_of(self._program.run("phases", *words))
         except UnavailableError as error:
@@ -193,16 +193,15 @@ class Measurement:
         cpus = self._target.worker_cpus()
         words = [*flags(selectivity=0.01, program=f"threshold={slot}"), *self._settings.drive_words()]
         words += setting_words("offload", [best["offload"][0]["io_bytes"]], workers.depths(cpus))
-        words += flags(repeats=self._settings.repeats, warm_ups=1)
+        words += flags(repeats=self._asked["repeats"], warm_ups=1)
         return workers.section_of(self._program.run("workers", *words), cpus)
 
     def _costs(self) -> dict[str, Any]:
         """What programs cost, where any run in the drive."""
-        settings = self._settings
-        if not settings.on_drive:
+        asked = self._asked
+        if not self._settings.on_drive:
             return {}
-        program = Path(self._asked["program_bench"])
-        return engine.measure(program, settings.engine_megabytes, settings.repeats, self._who)
+        return engine.measure(Path(asked["program_bench"]), asked["engine_megabytes"], asked["repeats"], self._who)
 
     def left_out(self) -> dict[str, str]:
         """What cannot be told from here, and why."""
@@ -218,7 +217,7 @@ class Measurement:
     def _shaped(self, shaper: link.Shaper, mbits: int, best: Best) -> dict[str, Any]:
         """The threshold runs again over a slower link."""
         with shaper.at(mbits):
-            _, runs = self._compare(best, self._settings.link_repeats, 0, only=["threshold"])
+            _, runs = self._compare(best, self._asked["link_repeats"], 0, only=["threshold"])
         shaped = {"mbits": mbits, "interface": shaper.interface, "shaper": shaper.kind}
         return self._who | shaped | {"runs": runs, "ratios": ratios.of_runs(runs)}
 
