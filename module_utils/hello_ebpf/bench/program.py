@@ -75,14 +75,8 @@ class Place:
         """What makes it this place, the same after a reboot: a block device's number is not part of it."""
         found: dict[str, str | int] = {"initiator": self.initiator}
         if self.subsystem_nqn:
-            found |= {
-                "subsystem_nqn": self.subsystem_nqn,
-                "address": self.address,
-                "service_id": self.service_id,
-                "host_nqn": self.host_nqn,
-                "nsid": self.nsid,
-                "uuid": self.uuid,
-            }
+            names = ("subsystem_nqn", "address", "service_id", "host_nqn", "nsid", "uuid")
+            found |= {name: getattr(self, name) for name in names}
         if self.initiator == "kernel" and not (self.subsystem_nqn and self.path.startswith("/dev/")):
             found["path"] = self.path
         return found

@@ -58,7 +58,8 @@ class Settings:
     def tuned_at(self, way: str) -> list[float]:
         """Selectivities at which a way's setting is chosen: what returns little and what returns most differ."""
         selectivities = self.asked["selectivities"]
-        little, most = 0.01 if 0.01 in selectivities else selectivities[0], max(selectivities)
+        little = 0.01 if 0.01 in selectivities else selectivities[0]
+        most = max(selectivities)
         return [little, most] if way != "baseline" and little < MOST <= most else [little]
 
     def tune_words(self, way: str, selectivity: float) -> list[str]:
