@@ -290,7 +290,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, errors_told, program_of
 from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, render
-from ansible.module_utils.hello_ebpf.bench.report import label_of
+from ansible.module_utils.hello_ebpf.bench.ratios import label_of
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 

@@ -12,6 +12,7 @@ from . import charts, summary, units
 from . import figures_costs as costs
 from . import figures_runs as runs
 from .headlines import on_loopback
+from .ratios import label_of
 from .tables import Cell, Entry, Section, cell, column, spread
 from .units import digest, percent, size
 from .units import rate as speed
@@ -76,7 +77,7 @@ def sections(report: Entry) -> list[Section]:
 
 def _of_pair(report: Entry, label: str) -> list[Section]:
     def of_label(name: str) -> list[Entry]:
-        return [one for one in report.get(name, []) if f"{one.get('host')} -> {one.get('target')}" == label]
+        return [one for one in report.get(name, []) if label_of(one) == label]
 
     measured = of_label("runs")
     found = [

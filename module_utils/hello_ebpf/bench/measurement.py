@@ -38,7 +38,7 @@ class Measurement:
         self._settings = settings_of(asked, program.place)
         # The pair of host and target, as each entry of a report has it, and its name there.
         self._who = {"host": asked["host_name"], "target": str(program.place)}
-        self._label = report.label_of(self._who)
+        self._label = ratios.label_of(self._who)
         self._recorded: Mapping[str, Any] = asked["measured_inputs"].get(self._label, {})
         self._force = asked["measure"]
         self._target = Target(asked["target_rpc_socket"], program.place.address)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .ratios import Run, by_way
+from .ratios import Run, by_way, label_of
 
 # What a row shows, where it was measured: little is selected, so the difference is plain.
 SHOWN = ("threshold", 0.01)
@@ -26,7 +26,7 @@ def pairs_of(
         unavailable: what csd_bench returned of pairs that could not be measured, by label.
         created: the time of this report.
     """
-    before = {f"{row['host']} -> {row['target']}": row for row in previous.get("pairs", [])}
+    before = {label_of(row): row for row in previous.get("pairs", [])}
     rows = []
     for label, source in sources.items():
         inputs, old = source["inputs"], {}

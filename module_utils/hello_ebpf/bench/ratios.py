@@ -11,6 +11,11 @@ from . import spread
 Run = Mapping[str, Any]
 
 
+def label_of(entry: Mapping[str, Any]) -> str:
+    """The label of the pair of host and target that an entry of a report belongs to."""
+    return f"{entry.get('host')} -> {entry.get('target')}"
+
+
 # What runs in several ways.
 WHAT = ("host", "target", "program", "selectivity")
 

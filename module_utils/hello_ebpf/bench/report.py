@@ -11,6 +11,7 @@ from ..errors import LabError
 from . import ratios, spread
 from .headlines import headlines
 from .pairs import pairs_of
+from .ratios import label_of
 from .target import CpuSeconds
 
 SCHEMA = 1
@@ -189,11 +190,6 @@ def assemble(
         # A figure of an earlier run stays only beside other rows of that run.
         "rpc": previous.get("rpc") if rpc is None and kept else rpc,
     }
-
-
-def label_of(entry: Mapping[str, Any]) -> str:
-    """The label of the pair of host and target that an entry belongs to."""
-    return f"{entry.get('host')} -> {entry.get('target')}"
 
 
 def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:

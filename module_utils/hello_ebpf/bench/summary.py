@@ -20,11 +20,10 @@ def summary(report: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Data set: {dataset['records']} records, {dataset['bytes'] / 1e6:.1f} MB, SHA-256 {dataset['sha256'][:16]}…"
     ]
-    pairs = list(dict.fromkeys((run["host"], run["target"]) for run in report["runs"]))
-    for host, target in pairs:
-        runs = [run for run in report["runs"] if (run["host"], run["target"]) == (host, target)]
-        emulated = report.get("hosts", {}).get(f"{host} -> {target}", {}).get("emulated", False)
-        lines.append(f"{host} -> {target}:" + (f" {EMULATED}" if emulated else ""))
+    for label in dict.fromkeys(map(ratios.label_of, report["runs"])):
+        runs = [run for run in report["runs"] if ratios.label_of(run) == label]
+        emulated = report.get("hosts", {}).get(label, {}).get("emulated", False)
+        lines.append(f"{label}:" + (f" {EMULATED}" if emulated else ""))
         lines += [_line(ways, runs, compared=not emulated) for ways in ratios.by_way(runs)]
     lines += _fleet(report.get("pairs", []))
     lines += [_headline(one) for one in report.get("headlines", [])]
@@ -38,11 +37,11 @@ def _fleet(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for row in rows:
         if row["unavailable"]:
-            lines.append(f"Not measured: {row['host']} -> {row['target']}")
+            lines.append(f"Not measured: {ratios.label_of(row)}")
         elif len(rows) > 1:
             agree = "digests agree" if row["digests_agree"] else "DIGESTS DIFFER"
             programs = ", ".join(row["programs"])
-            lines.append(f"Measured: {row['host']} -> {row['target']}: {programs}; {agree}")
+            lines.append(f"Measured: {ratios.label_of(row)}: {programs}; {agree}")
     return lines
 
 
