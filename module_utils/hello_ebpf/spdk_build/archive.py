@@ -20,24 +20,20 @@ def pack(root: Path, archive: Path, leave_out: Path) -> None:
     """Write the archive of a folder but for one file, and beside it its digest in sha256sum's form."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_name(f".{archive.name}.partial")
+
+    def nobodys(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        info.uid = info.gid = info.mtime = 0
+        info.uname = info.gname = "root"
+        info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+        return None if info.name == str(leave_out) else info
+
     with (
         partial.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=LEVEL) as compressed,
         tarfile.open(fileobj=compressed, mode="w|", format=tarfile.GNU_FORMAT) as tar,
     ):
-        for path in sorted(root.rglob("*")):
-            if path == root / leave_out:
-                continue
-            info = tar.gettarinfo(path, arcname=str(path.relative_to(root)))
-            info.uid = info.gid = 0
-            info.uname = info.gname = "root"
-            info.mtime = 0
-            info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
-            if info.isreg():
-                with path.open("rb") as content:
-                    tar.addfile(info, content)
-            else:
-                tar.addfile(info)
+        for path in sorted(root.iterdir()):
+            tar.add(path, arcname=path.name, filter=nobodys)
     write_whole(digest_file(archive), f"{sha256_of(partial)}  {archive.name}\n")
     partial.rename(archive)
 
