@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from . import tables
+from .dataset import RECORD_BYTES
+from .figures_runs import PARAMETERS, PROGRAM
 from .tables import Entry, Section, column, spread
 from .units import binary, duration, nanoseconds, percent, ratio, size
 from .units import rate as speed
 
-RECORD_BYTES = 64
-PROGRAM = column("program", "program")
 PHASES = {
     "load": "Load Program: bytes sent",
     "verify": "Load Program: verified and compiled",
@@ -117,7 +117,7 @@ def engine(engine: Sequence[Entry], memory: Entry | None) -> Section:
     )
     columns = [
         PROGRAM,
-        column("parameters", "parameters", absent="", wide=True),
+        PARAMETERS,
         column("ns", "ns_per_record", nanoseconds),
         column("least to most", "ns_per_record_spread", spread(nanoseconds)),
         column("native ns", "native_ns_per_record", nanoseconds),
