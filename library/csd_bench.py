@@ -286,13 +286,11 @@ measurement:
       type: dict
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.bench.arguments import check_dataset, errors_told, program_of
-from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject, render
-from ansible.module_utils.hello_ebpf.bench.settings import settings_of
+from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, render
+from ansible.module_utils.hello_ebpf.bench.ratios import label_of
 from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 
@@ -300,22 +298,14 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION, files=("measured_inputs",)), supports_check_mode=True)
     asked = module.params
-    subject = Subject(
-        program=program_of(asked),
-        host_name=asked["host_name"],
-        dataset_sha256=asked["dataset_sha256"],
-        rpc_socket=asked["target_rpc_socket"],
-        spdk_stamp=Path(asked["spdk_stamp"]),
-        trace=Path(asked["trace"]),
-        elf=Path(asked["phase_program"]),
-        program_bench=Path(asked["program_bench"]),
-    )
-    who = {"label": subject.label, "host": subject.host_name, "place": subject.program.place.identity()}
+    program = program_of(asked)
+    label = label_of({"host": asked["host_name"], "target": program.place})
+    who = {"label": label, "host": asked["host_name"], "place": program.place.identity()}
     if asked["unavailable"]:
         module.exit_json(changed=False, actions=[], measurement={}, unavailable=asked["unavailable"], **who)
     with errors_told(module, measurement={}, **who):
         check_dataset(asked)
-        work = Measurement(subject, settings_of(asked), asked["measured_inputs"], force=asked["measure"])
+        work = Measurement(program, asked)
         outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     exit_with(module, outcome, render, measurement=work.result, unavailable="", **who)
 

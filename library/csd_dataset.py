@@ -172,7 +172,7 @@ def main() -> None:
     with errors_told(module, sha256="", **size):
         check_dataset(asked)
         outcome = converge(state.read, state.plan, state.predict, check=module.check_mode)
-    exit_with(module, outcome, render, sha256=outcome.after.sha256, unavailable="", **size)
+    exit_with(module, outcome, render, sha256=outcome.after.get("sha256", ""), unavailable="", **size)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.bench.figures import page
 from ansible.module_utils.hello_ebpf.bench.report import assemble
-from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, Reports, render
+from ansible.module_utils.hello_ebpf.bench.store import LATEST, NAME, render, write
 from ansible.module_utils.hello_ebpf.bench.summary import summary
-from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
+from ansible.module_utils.hello_ebpf.plan import errors_told, exit_with
 
 
 def main() -> None:
@@ -97,9 +97,8 @@ def main() -> None:
         unavailable=unavailable,
         absent_hosts=asked["absent_hosts"],
     )
-    reports = Reports(folder, list(measured), make)
     with errors_told(module):
-        outcome = converge(reports.read, reports.plan, reports.predict, check=module.check_mode)
+        outcome = write(folder, list(measured), make, check=module.check_mode)
     lines = summary(outcome.after) if outcome.after else []
     # Of what the page shows, with its charts, the action plugin makes report.html.
     shown = {"page": page(outcome.after)} if outcome.changed and not module.check_mode else {}

@@ -7,7 +7,6 @@ cut off has left is removed before the next.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
@@ -97,18 +96,16 @@ def measure(path: str, rpc_py: str, *, address: str, service_id: str, repeats: i
             remove(path, asked)
     finally:
         remove(path, asked)
+    start, one, each = map(spread.of, (python_start, one_connection, process_per_rpc))
     return {
         "rpcs": len(commands),
         "bdev_megabytes": MEGABYTES,
         "repeats": repeats,
-        "one_connection_s": _spread(one_connection),
-        "process_per_rpc_s": _spread(process_per_rpc),
-        "python_start_s": _spread(python_start),
-        "ratio": round(statistics.median(process_per_rpc) / statistics.median(one_connection), 2),
-        "ratio_with_python_start": round(
-            statistics.median(process_per_rpc) / (statistics.median(one_connection) + statistics.median(python_start)),
-            2,
-        ),
+        "one_connection_s": _rounded(one),
+        "process_per_rpc_s": _rounded(each),
+        "python_start_s": _rounded(start),
+        "ratio": round(each["median"] / one["median"], 2),
+        "ratio_with_python_start": round(each["median"] / (one["median"] + start["median"]), 2),
     }
 
 
@@ -144,5 +141,5 @@ def _run(*commands: Sequence[str]) -> None:
             raise LabError(" ".join(command), reason, "mend the cause, then measure again")
 
 
-def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in spread.of(seconds).items()}
+def _rounded(seconds: spread.Spread) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in seconds.items()}

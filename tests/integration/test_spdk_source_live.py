@@ -161,7 +161,7 @@ def test_debug_information_is_there_where_it_is_asked_for(
     with (sources.folder / "lock").open("w") as lock:
         compiler = Compiler(build, Shell(build.log, lock.fileno()))
         compiler.configure()
-        compiler._make("build one library", ("lib/log",), ("log",))
+        compiler._make("build one library", {"lib/log": "log"})
     archive = tree / "build/lib/libspdk_log.a"
     sections = subprocess.run(["readelf", "--sections", "--wide", archive], capture_output=True, text=True, check=True)
     assert (".debug_info" in sections.stdout) is debug_info

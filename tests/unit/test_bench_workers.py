@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import csd_bench
 import pytest
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.bench import workers
 from ansible.module_utils.hello_ebpf.bench.headlines import headlines
-from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
+from ansible.module_utils.hello_ebpf.bench.measurement import Measurement
 from ansible.module_utils.hello_ebpf.bench.program import Place, Program
-from ansible.module_utils.hello_ebpf.bench.settings import Settings
 from ansible.module_utils.hello_ebpf.bench.target import Target
 
 SECONDS = {"min": 0.01, "median": 0.02, "max": 0.04}
@@ -75,20 +76,19 @@ def test_csd_bench_is_asked_for_the_declared_slot_and_the_targets_cpus(
 ) -> None:
     asked: list[Sequence[str]] = []
 
-    def answer(self: Program, words: Sequence[str]) -> dict[str, Any]:
+    def answer(self: Program, *words: str) -> dict[str, Any]:
         asked.append(words)
         return MEASURED
 
-    monkeypatch.setattr(Program, "workers", answer)
+    monkeypatch.setattr(Program, "run", answer)
     monkeypatch.setattr(Target, "worker_cpus", lambda _: [1, 2])
     program = Program(tmp_path / "p", Place("spdk", address="127.0.0.1"), 1000, 1)
-    subject = Subject(program, "here", "", "/socket", Path(), Path(), Path(), Path())
-    setting = {way: [1] for way in ("baseline", "offload", "slm")}
-    settings = Settings((0.01,), 5, 1, setting, setting, 1, 1, ways=("offload",), programs={"threshold": 4})
-    work = Measurement(subject, settings, {}, force=False)
+    defaults = {name: option.get("default") for name, option in arguments(csd_bench.DOCUMENTATION).items()}
+    options = {"host_name": "here", "target_rpc_socket": "/socket", "programs": {"threshold": 4}}
+    work = Measurement(program, defaults | options)
     found = work._workers({"offload": [{"io_bytes": 8388608, "queue_depth": 4}]})
     assert found == workers.section_of(MEASURED, [1, 2])
-    words = "--selectivity 0.01 --program threshold=4 --compute-nsid 3 --slm-nsid 2 --range-size 8388608"
-    assert asked == [f"{words} --range-depth 1,2 --repeats 5 --warm-ups 1".split()]
+    words = "workers --selectivity 0.01 --program threshold=4 --compute-nsid 3 --slm-nsid 2 --range-size 8388608"
+    assert asked == [tuple(f"{words} --range-depth 1,2 --repeats 5 --warm-ups 1".split())]
     assert work._workers({"slm": []}) is None
     assert work.inputs()["worker_cpus"] == [1, 2]

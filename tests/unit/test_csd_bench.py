@@ -13,11 +13,11 @@ from typing import Any
 import csd_bench
 import csd_dataset
 import pytest
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.bench import link
 from ansible.module_utils.hello_ebpf.bench.host import facts, spdk_build
-from ansible.module_utils.hello_ebpf.bench.measurement import Measurement, Subject
+from ansible.module_utils.hello_ebpf.bench.measurement import Measurement
 from ansible.module_utils.hello_ebpf.bench.program import Place, Program
-from ansible.module_utils.hello_ebpf.bench.settings import Settings
 from ansible.module_utils.hello_ebpf.bench.target import CpuSeconds, cpu_of, is_ours
 
 import record_reference as reference
@@ -340,23 +340,24 @@ def test_a_target_that_is_down_is_told_and_costs_no_other_its_figures(tmp_path: 
     assert "No such file" in run(tmp_path, program=str(tmp_path / "missing"))["msg"]
 
 
+def measurement(place: Place, **changes: Any) -> Measurement:
+    """On a target that runs the threshold, with the module's defaults but for these."""
+    defaults = {name: option.get("default") for name, option in arguments(csd_bench.DOCUMENTATION).items()}
+    asked = defaults | {"host_name": "here", "programs": {"threshold": 0}} | changes
+    return Measurement(Program(Path("p"), place, RECORDS, SEED), asked)
+
+
 def test_what_cannot_be_told_from_another_machine() -> None:
     place = Place("spdk", address="192.0.2.1", service_id="4420", subsystem_nqn="nqn.x", host_nqn="nqn.y")
-    subject = Subject(Program(Path("p"), place, RECORDS, SEED), "here", "", "", Path(), Path(), Path(), Path())
-    setting = {way: [1] for way in ("baseline", "offload", "slm")}
-    settings = Settings((0.01,), 1, 0, setting, setting, 1, 1, ways=("baseline", "offload"), programs={"threshold": 0})
-    found = Measurement(subject, settings, {}, force=False).left_out()
+    found = measurement(place).left_out()
     assert set(found) == {"target_cpu", "engine"}
     assert found["target_cpu"].startswith("the target is another machine (192.0.2.1)")
 
 
 def test_a_host_without_the_targets_programs_says_why_steps_are_not_measured(tmp_path: Path) -> None:
     """Without builders a host compiles what it needs, and that is not the target."""
-    elf = tmp_path / "threshold.bpf.o"
-    program = Program(tmp_path / "p", Place("spdk", address="192.0.2.1"), RECORDS, SEED)
-    subject = Subject(program, "here", "", "", Path(), Path(), elf, Path())
-    settings = Settings((0.01,), 1, 0, {}, {}, 1, 1, ways=("baseline", "offload"), programs={"threshold": 0})
-    assert Measurement(subject, settings, {}, force=False)._phases({}) == {
+    elf = str(tmp_path / "threshold.bpf.o")
+    assert measurement(Place("spdk", address="192.0.2.1"), phase_program=elf)._phases({}) == {
         "reason": f"{elf} is not on this host, which compiles for itself and is no target"
     }
 
@@ -375,15 +376,15 @@ def test_the_thresholds_are_measured_again_over_each_slower_link(
         shown = "qdisc noqueue 0: root refcnt 2\n" if words[1] == "show" else ""
         return subprocess.CompletedProcess(words, 0, shown, "")
 
-    shaper_for, compare = link.shaper_for, Program.compare
+    shaper_for, run_program = link.shaper_for, Program.run
 
-    def compared(program: Program, *words: Any) -> dict[str, Any]:
-        done.append("measure")
-        return compare(program, *words)
+    def measured(program: Program, command: str, *words: str, **how: Any) -> dict[str, Any]:
+        done.extend(["measure"] if command == "compare" else [])
+        return run_program(program, command, *words, **how)
 
     monkeypatch.setattr(link, "interface_to", lambda _: "eth7")
     monkeypatch.setattr(link, "shaper_for", lambda interface: shaper_for(interface, tc))
-    monkeypatch.setattr(Program, "compare", compared)
+    monkeypatch.setattr(Program, "run", measured)
     found = run(tmp_path, dataset_sha256=data, link_mbits=[10000, 1000], link_repeats=2)["measurement"]
 
     assert [(one["mbits"], one["interface"], one["shaper"]) for one in found["links"]] == [

@@ -49,17 +49,15 @@ def check_dataset(asked: Mapping[str, Any]) -> None:
     Raises:
         LabError: with the limit.
     """
-    if not 1 <= asked["records"] <= MAX_RECORDS:
-        raise LabError(f"records: {asked['records']}", f"possible are 1 to {MAX_RECORDS}", "correct the number")
-    if not 0 <= asked["seed"] <= MAX_SEED:
-        raise LabError(f"seed: {asked['seed']}", f"possible are 0 to {MAX_SEED}", "correct the number")
-    missing = [name for name in ("address", "subsystem_nqn", "host_nqn") if not asked[name]]
-    if asked["initiator"] == "spdk" and missing:
-        raise LabError(
-            asked="initiator: spdk", found=f"empty: {', '.join(missing)}", fix="say to what it connects, and as whom"
-        )
-    for name, rule in PLACE_RULES.items():
-        if asked["initiator"] == "spdk":
+    for name, least, most in (("records", 1, MAX_RECORDS), ("seed", 0, MAX_SEED)):
+        if not least <= asked[name] <= most:
+            raise LabError(f"{name}: {asked[name]}", f"possible are {least} to {most}", "correct the number")
+    if asked["initiator"] == "spdk":
+        missing = [name for name in ("address", "subsystem_nqn", "host_nqn") if not asked[name]]
+        if missing:
+            found, fix = f"empty: {', '.join(missing)}", "say to what it connects, and as whom"
+            raise LabError("initiator: spdk", found, fix)
+        for name, rule in PLACE_RULES.items():
             refuse(f"{name}: {asked[name]!r}", rule(asked[name]))
-    if asked["initiator"] == "kernel" and not asked["path"] and not asked["subsystem_nqn"]:
+    elif not asked["path"] and not asked["subsystem_nqn"]:
         raise LabError(asked="initiator: kernel", found="empty: path", fix="name a block device or a file")

@@ -139,14 +139,10 @@ def _dress(axes: Any, chart: Chart) -> None:
         axes.invert_yaxis()
     else:
         axes.set_xticks(places, chart.groups)
-    direction, set_scale, set_limit, set_name, draw_line = (
-        ("x", axes.set_xscale, axes.set_xlim, axes.set_xlabel, axes.axvline)
-        if chart.sideways
-        else ("y", axes.set_yscale, axes.set_ylim, axes.set_ylabel, axes.axhline)
-    )
+    direction, draw_line = ("x", axes.axvline) if chart.sideways else ("y", axes.axhline)
     axes.margins(**{direction: 0.12})
     axes.grid(axis=direction)
-    set_name(chart.axis)
+    axes.set(**{f"{direction}label": chart.axis})
     if chart.line is not None:
         draw_line(chart.line[0], color="black", linewidth=1, linestyle="--", label=chart.line[1])
     values = [spread["median"] for bars in chart.series for spread in bars.spreads if spread]
@@ -154,8 +150,8 @@ def _dress(axes: Any, chart: Chart) -> None:
     # What a clock was too coarse for has no bar on a logarithmic axis.
     values = [value for value in values if value > 0]
     if chart.logarithmic and values:
-        set_scale("log")
         # A bar on a logarithmic axis begins somewhere: at a whole decade, well below the least of them.
-        set_limit(10.0 ** math.floor(math.log10(min(values) / 2)))
+        least = 10.0 ** math.floor(math.log10(min(values) / 2))
+        axes.set(**{f"{direction}scale": "log", f"{direction}lim": (least, None)})
     if len(chart.series) > 1 or chart.line is not None:
         axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))

@@ -3,45 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from ..errors import LabError
 from ..plan import Step
-from .program import Program
+from .program import WRONG_DATA, Program
 
 RECORD_BYTES = 64
 
 
-@dataclass(frozen=True)
-class State:
-    """What lies on the device.
-
-    Attributes:
-        records: how many records were looked for.
-        seed: of which seed.
-        sha256: digest of what lies there; empty: not known.
-        equal: it is the data set.
-        zero, ours, foreign: records that differ: never written; of another data set of ours, or damaged; neither.
-        unknown: why it could not be read; only in check mode, where what it needs may come first.
-    """
-
-    records: int
-    seed: int
-    sha256: str = ""
-    equal: bool = False
-    zero: int = 0
-    ours: int = 0
-    foreign: int = 0
-    unknown: str = ""
-
-    @property
-    def text(self) -> str:
-        """In words, for messages."""
-        if self.unknown:
-            return f"it cannot be read yet: {self.unknown}"
-        return f"{self.zero} never written, {self.ours} of another data set or damaged, {self.foreign} somebody else's"
+# What csd_bench verify tells of a device. Records that differ are ``records_zero`` (never written), ``records_ours``
+# (of another data set of ours, or damaged) or ``records_foreign`` (neither). In check mode, where what reading needs
+# may come first, only ``unknown``: why it could not be read.
+State = Mapping[str, Any]
 
 
 class DatasetState:
@@ -61,48 +37,51 @@ class DatasetState:
         self._written_by = written_by
 
     def read(self) -> State:
-        records, seed = self._program.records, self._program.seed
         if self._program.place.file_is_missing():
-            return State(records, seed, zero=records)
+            none = {"equal": False, "records_ours": 0, "records_foreign": 0}
+            return none | {"records": self._program.records, "records_zero": self._program.records}
         try:
-            found = self._program.verify()
+            return self._program.run("verify", accept=(0, WRONG_DATA))
         except LabError as error:
             if not self._check:
                 raise
-            return State(records, seed, unknown=error.found)
-        return State(
-            records=records,
-            seed=seed,
-            sha256=found["sha256"],
-            equal=found["equal"],
-            zero=found["records_zero"],
-            ours=found["records_ours"],
-            foreign=found["records_foreign"],
-        )
+            return {"unknown": error.found}
 
     def plan(self, state: State) -> Sequence[Step]:
-        if state.equal:
+        if state.get("equal"):
             return []
         program = self._program
         what = f"write {program.records} records from seed {program.seed} to {program.place}"
-        if state.foreign and not self._overwrite:
+        if state.get("records_foreign") and not self._overwrite:
             raise LabError(
                 asked=what,
-                found=f"something else lies there: of {state.records} places {state.text}",
+                found=f"something else lies there: of {state['records']} places {_words(state)}",
                 fix="name the right device, or, if what lies there may be lost, set overwrite: true",
             )
         if self._check and self._written_by:
             return []
-        return [Step(f"{what} ({state.text})", partial(program.write, force=self._overwrite))]
+        # Without --force it is written only over zeros and data sets of ours.
+        force = ["--force"] if self._overwrite else []
+        return [Step(f"{what} ({_words(state)})", partial(program.run, "write", *force))]
 
     def predict(self, state: State) -> State:
-        return State(self._program.records, self._program.seed, equal=True)
+        return {"equal": True, "records": self._program.records, "seed": self._program.seed}
+
+
+def _words(state: State) -> str:
+    if "unknown" in state:
+        return f"it cannot be read yet: {state['unknown']}"
+    zero, ours, foreign = (state[f"records_{whose}"] for whose in ("zero", "ours", "foreign"))
+    return f"{zero} never written, {ours} of another data set or damaged, {foreign} somebody else's"
 
 
 def render(state: State) -> str:
     """A state as text, one fact a line."""
-    if state.unknown:
-        return f"unknown: {state.unknown}\n"
-    if state.equal:
-        return f"data set: {state.records} records from seed {state.seed}\n"
-    return f"never written: {state.zero}\nanother data set or damaged: {state.ours}\nsomebody else's: {state.foreign}\n"
+    if "unknown" in state:
+        return f"unknown: {state['unknown']}\n"
+    if state["equal"]:
+        return f"data set: {state['records']} records from seed {state['seed']}\n"
+    return (
+        f"never written: {state['records_zero']}\nanother data set or damaged: {state['records_ours']}\n"
+        f"somebody else's: {state['records_foreign']}\n"
+    )

@@ -42,21 +42,18 @@ def unavailable(program: Path, address: str) -> str:
     return ""
 
 
-def measure(program: Path, megabytes: int, repeats: int, address: str, who: Mapping[str, str]) -> dict[str, Any]:
+def measure(program: Path, megabytes: int, repeats: int, who: Mapping[str, str]) -> dict[str, Any]:
     """The report's sections ``engine`` and ``compile`` and, beside them, the memory-bound read.
 
     Args:
         program: csd_program_bench; the compiled programs lie in the folder ``programs`` beside its own.
         megabytes: memory to go through.
         repeats: timed passes of each way, at most 100; and compilations of each program, at most 3.
-        address: of the target; where it is not this machine's, nothing is measured.
         who: host and target, for each entry.
 
     Raises:
         LabError: the program failed.
     """
-    if unavailable(program, address):
-        return {"engine": [], "compile": [], "memory": None}
     # Away from the first core, on which the lab's target spins.
     core = max(os.sched_getaffinity(0))
     folder = program.parent.parent / "programs"

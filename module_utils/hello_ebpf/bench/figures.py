@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,8 @@ from . import charts, summary, units
 from . import figures_costs as costs
 from . import figures_runs as runs
 from .headlines import on_loopback
-from .tables import Cell, Column, Entry, Section, column, spread
+from .ratios import label_of
+from .tables import Cell, Entry, Section, cell, column, spread
 from .units import digest, percent, size
 from .units import rate as speed
 
@@ -59,14 +59,9 @@ def _shown(section: Section, *, draw: bool) -> dict[str, Any]:
         "title": section.title,
         "text": section.text,
         "chart": chart and {"svg": base64.b64encode(charts.draw(chart).encode()).decode(), "words": chart.words()},
-        "head": [column.head for column in section.columns],
-        "rows": [[_cell(column.cell(entry)) for column in section.columns] for entry in section.entries],
+        "head": [head for head, _ in section.columns],
+        "rows": [[cell_of(entry) for _, cell_of in section.columns] for entry in section.entries],
     }
-
-
-def _cell(cell: Cell) -> dict[str, Any]:
-    value = "" if cell.value is None else json.dumps(cell.value)
-    return {"shown": cell.shown, "value": value, "wide": cell.wide}
 
 
 def sections(report: Entry) -> list[Section]:
@@ -82,19 +77,21 @@ def sections(report: Entry) -> list[Section]:
 
 def _of_pair(report: Entry, label: str) -> list[Section]:
     def of_label(name: str) -> list[Entry]:
-        return [one for one in report.get(name, []) if f"{one.get('host')} -> {one.get('target')}" == label]
+        return [one for one in report.get(name, []) if label_of(one) == label]
 
     measured = of_label("runs")
-    return [
+    found = [
         *runs.thresholds([run for run in measured if run["program"] == "threshold"]),
-        *runs.programs([run for run in measured if run["program"] != "threshold"]),
+        runs.programs([run for run in measured if run["program"] != "threshold"]),
         *costs.phases(report.get("phases", {}).get(label)),
         *costs.workers(report.get("workers", {}).get(label)),
         *[runs.link(link) for link in of_label("links")],
-        *costs.engine(of_label("engine"), report.get("memory", {}).get(label)),
-        *costs.compiled(of_label("compile")),
-        *_headlines(of_label("headlines")),
+        costs.engine(of_label("engine"), report.get("memory", {}).get(label)),
+        costs.compiled(of_label("compile")),
+        _headlines(of_label("headlines")),
     ]
+    # A table of nothing was not measured.
+    return [section for section in found if section.entries or not section.columns]
 
 
 def _fleet(rows: Sequence[Entry]) -> list[Section]:
@@ -108,16 +105,16 @@ def _fleet(rows: Sequence[Entry]) -> list[Section]:
     )
     columns = [
         column("host", "host"),
-        Column("target", lambda row: Cell(_short_target(row), row["target"])),
+        ("target", lambda row: cell(_short_target(row), row["target"])),
         column("through", "initiator", lambda initiator: "kernel" if initiator == "kernel" else "SPDK"),
-        Column("program", _shown_program),
+        ("program", _shown_program),
         column("baseline", "baseline.scanned_bytes_per_s", speed),
         column("offload", "offload.scanned_bytes_per_s", speed),
         column("to the host, baseline", "baseline.wire_bytes_to_host", size),
         column("offload", "offload.wire_bytes_to_host", size),
         column("digests of all ways", "digests_agree", lambda agree: "agree" if agree else "differ"),
         column("SHA-256, offload", "offload.matches_sha256", digest),
-        Column("not told from here", _left_out),
+        ("not told from here", _left_out),
         column("measured", "measured", absent="never"),
     ]
     return [Section("pairs", "The fleet", text, columns, rows)]
@@ -130,26 +127,24 @@ def _short_target(row: Entry) -> str:
 
 def _shown_program(row: Entry) -> Cell:
     if "program" not in row:
-        return Cell("none")
-    return Cell(f"{row['program']} {percent(row['selectivity'])}", [row["program"], row["selectivity"]])
+        return cell("none")
+    return cell(f"{row['program']} {percent(row['selectivity'])}", [row["program"], row["selectivity"]])
 
 
 def _left_out(row: Entry) -> Cell:
     reason, again = row["unavailable"], " again" if "program" in row else ""
     words = [*row["left_out"], *([f"could not be measured{again}. {reason}"] if reason else [])]
-    return Cell("; ".join(words) or "nothing", row["left_out"], wide=True)
+    return cell("; ".join(words) or "nothing", row["left_out"], wide=True)
 
 
-def _headlines(headlines: Sequence[Entry]) -> list[Section]:
-    if not headlines:
-        return []
+def _headlines(headlines: Sequence[Entry]) -> Section:
     text = "The spread sets the slowest of one against the fastest of the other, and the other way round."
     columns = [
         column("figure", "figure"),
         column("median (least to most)", "found", spread(lambda value: f"{value:.3g}")),
         column("what it means", "meaning", wide=True),
     ]
-    return [Section("headlines", "The headline figures", text, columns, headlines)]
+    return Section("headlines", "The headline figures", text, columns, headlines)
 
 
 def _about(report: Entry) -> Section:

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from . import tables
+from .dataset import RECORD_BYTES
+from .figures_runs import PARAMETERS, PROGRAM
 from .tables import Entry, Section, column, spread
 from .units import binary, duration, nanoseconds, percent, ratio, size
 from .units import rate as speed
 
-RECORD_BYTES = 64
-PROGRAM = column("program", "program")
 PHASES = {
     "load": "Load Program: bytes sent",
     "verify": "Load Program: verified and compiled",
@@ -84,9 +84,7 @@ def workers(workers: Entry | None) -> list[Section]:
     ]
 
 
-def engine(engine: Sequence[Entry], memory: Entry | None) -> list[Section]:
-    if not engine:
-        return []
+def engine(engine: Sequence[Entry], memory: Entry | None) -> Section:
     text = (
         "The program alone, on data in memory, on one core of the target: the machine code that the drive makes of "
         "each, called as a worker calls it, beside its own source compiled natively, and beside only reading the "
@@ -119,7 +117,7 @@ def engine(engine: Sequence[Entry], memory: Entry | None) -> list[Section]:
     )
     columns = [
         PROGRAM,
-        column("parameters", "parameters", absent="", wide=True),
+        PARAMETERS,
         column("ns", "ns_per_record", nanoseconds),
         column("least to most", "ns_per_record_spread", spread(nanoseconds)),
         column("native ns", "native_ns_per_record", nanoseconds),
@@ -129,12 +127,10 @@ def engine(engine: Sequence[Entry], memory: Entry | None) -> list[Section]:
         column("plain C", "reference_ns_per_record", spread(nanoseconds)),
         column("reading memory", "memory_read_ns_per_record", spread(nanoseconds)),
     ]
-    return [Section("engine", "What a program costs", text, columns, engine, chart)]
+    return Section("engine", "What a program costs", text, columns, engine, chart)
 
 
-def compiled(compiled: Sequence[Entry]) -> list[Section]:
-    if not compiled:
-        return []
+def compiled(compiled: Sequence[Entry]) -> Section:
     text = "From clang's object to machine code, by csd_compile with nothing kept from before, as the drive does it."
     columns = [
         PROGRAM,
@@ -142,4 +138,4 @@ def compiled(compiled: Sequence[Entry]) -> list[Section]:
         column("CPU time of all its processes", "cpu_seconds", spread(duration)),
         column("machine code", "code_bytes", size),
     ]
-    return [Section("compile", "What compiling a program costs", text, columns, compiled)]
+    return Section("compile", "What compiling a program costs", text, columns, compiled)

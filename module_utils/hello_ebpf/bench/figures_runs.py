@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from . import tables
 from .spread import Spread, of, rate
-from .tables import Cell, Column, Entry, Section, Series, column, spread
+from .tables import Cell, Entry, Section, Series, cell, column, spread
 from .units import binary, digest, duration, number, percent, ratio, size
 from .units import rate as speed
 
@@ -23,6 +23,7 @@ THROUGHPUT = column("throughput", "scanned_bytes_per_s", speed)
 TOOK = column("a pass took (least to most)", "seconds", spread(duration))
 MATCHES = column("matches", "matches", number)
 SHA256 = column("SHA-256", "matches_sha256", digest)
+RESULT = column("result", "matched_bytes", size)
 TO_HOST = column("to the host", "wire_bytes_to_host", size)
 
 
@@ -49,15 +50,13 @@ def _gigabytes(run: Entry) -> Spread:
 
 
 def thresholds(runs: Sequence[Entry]) -> list[Section]:
-    if not runs:
-        return []
     throughput = Section(
         "throughput",
         "Throughput by selectivity",
         "The threshold filter over all records, from the first command sent to the last selected record in the host's "
         "memory, in order. Bars are medians, whiskers the fastest and slowest repeat. Each way at the fastest setting "
         "that a sweep found.",
-        [WAY, SELECTED, THROUGHPUT, TOOK, MATCHES, SHA256, Column("size by depth", _setting)],
+        [WAY, SELECTED, THROUGHPUT, TOOK, MATCHES, SHA256, ("size by depth", _setting)],
         runs,
         tables.chart(
             "throughput in GB/s by share of records selected",
@@ -86,7 +85,7 @@ def thresholds(runs: Sequence[Entry]) -> list[Section]:
             TO_HOST,
             column("to the target", "wire_bytes_to_target", size),
             column("selected bytes", "matched_bytes", size),
-            Column("to the host per selected byte", _per_matched),
+            ("to the host per selected byte", _per_matched),
         ],
         runs,
         wire_chart,
@@ -95,12 +94,12 @@ def thresholds(runs: Sequence[Entry]) -> list[Section]:
 
 
 def _setting(run: Entry) -> Cell:
-    return Cell(f"{binary(run['io_bytes'])} by {run['queue_depth']}", [run["io_bytes"], run["queue_depth"]])
+    return cell(f"{binary(run['io_bytes'])} by {run['queue_depth']}", [run["io_bytes"], run["queue_depth"]])
 
 
 def _per_matched(run: Entry) -> Cell:
     matched, count = run.get("matched_bytes"), run["wire_bytes_to_host"]
-    return Cell("none") if not matched or count is None else Cell(f"{count / matched:.3g}")
+    return cell("none") if not matched or count is None else cell(f"{count / matched:.3g}")
 
 
 def _cpu(runs: Sequence[Entry]) -> Section:
@@ -135,30 +134,23 @@ def _cpu(runs: Sequence[Entry]) -> Section:
     )
 
 
-def programs(runs: Sequence[Entry]) -> list[Section]:
-    if not runs:
-        return []
-    return [
-        Section(
-            "programs",
-            "The other programs",
-            "Search finds places at any byte; aggregate, histogram and top give one state; sample keeps each hundredth "
-            "record, which a host that has all data already takes without looking at the rest.",
-            [
-                PROGRAM, WAY, THROUGHPUT, TOOK, MATCHES, column("result", "matched_bytes", size), TO_HOST, SHA256,
-                PARAMETERS,
-            ],
+def programs(runs: Sequence[Entry]) -> Section:
+    return Section(
+        "programs",
+        "The other programs",
+        "Search finds places at any byte; aggregate, histogram and top give one state; sample keeps each hundredth "
+        "record, which a host that has all data already takes without looking at the rest.",
+        [PROGRAM, WAY, THROUGHPUT, TOOK, MATCHES, RESULT, TO_HOST, SHA256, PARAMETERS],
+        runs,
+        tables.chart(
+            "throughput in GB/s by program",
             runs,
-            tables.chart(
-                "throughput in GB/s by program",
-                runs,
-                lambda run: str(run["program"]),
-                _ways(_gigabytes),
-                "stored data gone through, GB/s",
-                label=ratio,
-            ),
-        )
-    ]  # fmt: skip
+            lambda run: str(run["program"]),
+            _ways(_gigabytes),
+            "stored data gone through, GB/s",
+            label=ratio,
+        ),
+    )
 
 
 def link(link: Entry) -> Section:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import spread
-from .ratios import best_baseline
+from .ratios import best_baseline, label_of
 
 Entry = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ def headlines(
     found = []
     for run in runs:
         if (run["name"], run["program"], run["selectivity"]) == ("offload", "threshold", 0.01):
-            found += _scan(run, best_baseline(runs, run), memory.get(f"{run['host']} -> {run['target']}"))
+            found += _scan(run, best_baseline(runs, run), memory.get(label_of(run)))
     for pair in dict.fromkeys((entry["host"], entry["target"]) for entry in engine):
         found += _programs(pair, [entry for entry in engine if (entry["host"], entry["target"]) == pair])
     for label, measured in workers.items():

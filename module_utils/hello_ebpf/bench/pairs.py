@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Run = Mapping[str, Any]
+from .ratios import Run, by_way, label_of
 
 # What a row shows, where it was measured: little is selected, so the difference is plain.
 SHOWN = ("threshold", 0.01)
@@ -26,7 +26,7 @@ def pairs_of(
         unavailable: what csd_bench returned of pairs that could not be measured, by label.
         created: the time of this report.
     """
-    before = {f"{row['host']} -> {row['target']}": row for row in previous.get("pairs", [])}
+    before = {label_of(row): row for row in previous.get("pairs", [])}
     rows = []
     for label, source in sources.items():
         inputs, old = source["inputs"], {}
@@ -57,14 +57,17 @@ def _pair(label: str, place: Mapping[str, Any], unavailable: Mapping[str, Any] |
 
 def _figures(runs: Sequence[Run]) -> dict[str, Any]:
     """Of the threshold at 1 %, else of the first program and selectivity that was measured."""
-    keys = [(run["program"], run["selectivity"]) for run in runs]
-    program, selectivity = SHOWN if SHOWN in keys else keys[0]
-    shown = {run["name"]: run for run in runs if (run["program"], run["selectivity"]) == (program, selectivity)}
+    found = by_way(runs)
+    # Whether every way gave the same result, for each program and selectivity.
+    agree = (len({(run["matches"], run["matches_sha256"]) for run in ways.values()}) == 1 for ways in found)
+    of_key = {(run["program"], run["selectivity"]): ways for ways in found for run in ways.values()}
+    program, selectivity = SHOWN if SHOWN in of_key else next(iter(of_key))
+    shown = of_key[program, selectivity]
     return {
         "program": program,
         "selectivity": selectivity,
-        "programs": list(dict.fromkeys(key[0] for key in keys)),
-        "digests_agree": _agree(runs),
+        "programs": list(dict.fromkeys(run["program"] for run in runs)),
+        "digests_agree": all(agree),
         "baseline": _figures_of(shown.get("baseline")),
         "offload": _figures_of(shown.get("offload")),
     }
@@ -73,11 +76,3 @@ def _figures(runs: Sequence[Run]) -> dict[str, Any]:
 def _figures_of(run: Run | None) -> dict[str, Any] | None:
     names = ("scanned_bytes_per_s", "wire_bytes_to_host", "wire_bytes_to_target", "matches", "matches_sha256")
     return None if run is None else {name: run[name] for name in names}
-
-
-def _agree(runs: Sequence[Run]) -> bool:
-    """Whether every way gave the same result, for each program and selectivity."""
-    found: dict[tuple[str, float | None], set[tuple[int, str]]] = {}
-    for run in runs:
-        found.setdefault((run["program"], run["selectivity"]), set()).add((run["matches"], run["matches_sha256"]))
-    return all(len(results) == 1 for results in found.values())

@@ -29,10 +29,6 @@ def is_unavailable(error: LabError) -> bool:
     return isinstance(error, UnavailableError) or isinstance(error.__cause__, UnavailableError)
 
 
-class WrongDataError(LabError):
-    """What was read is not what it should be."""
-
-
 def flags(**values: Any) -> list[str]:
     """``io_size=[512, 4096]`` as the program takes it: ``--io-size 512,4096``; what is None or empty is left out."""
     words = []
@@ -79,14 +75,8 @@ class Place:
         """What makes it this place, the same after a reboot: a block device's number is not part of it."""
         found: dict[str, str | int] = {"initiator": self.initiator}
         if self.subsystem_nqn:
-            found |= {
-                "subsystem_nqn": self.subsystem_nqn,
-                "address": self.address,
-                "service_id": self.service_id,
-                "host_nqn": self.host_nqn,
-                "nsid": self.nsid,
-                "uuid": self.uuid,
-            }
+            names = ("subsystem_nqn", "address", "service_id", "host_nqn", "nsid", "uuid")
+            found |= {name: getattr(self, name) for name in names}
         if self.initiator == "kernel" and not (self.subsystem_nqn and self.path.startswith("/dev/")):
             found["path"] = self.path
         return found
@@ -137,52 +127,24 @@ class Program:
     seed: int
     timeout: float = 3600.0
 
-    def answer(self) -> dict[str, Any]:
-        """The known answer, from the generator alone."""
-        return self._converse(["answer", *self._dataset()])
-
-    def verify(self) -> dict[str, Any]:
-        """What lies there, counted by record; ``equal`` says whether it is the data set."""
-        return self._converse(["verify", *self._dataset(), *self.place.arguments()], accept=(0, WRONG_DATA))
-
-    def write(self, *, force: bool) -> dict[str, Any]:
-        """Write the data set; without ``force`` only over zeros and data sets of ours."""
-        words = ["write", *self._dataset(), *self.place.arguments()]
-        return self._converse(words + (["--force"] if force else []))
-
-    def tune(self, way: str, arguments: Sequence[str]) -> dict[str, Any]:
-        """Sweep the settings of one way."""
-        return self._converse(["tune", *self._dataset(), *self.place.arguments(), *flags(ways=way), *arguments])
-
-    def compare(
-        self, ways: Sequence[str], arguments: Sequence[str], on_event: Callable[[Mapping[str, Any]], None]
-    ) -> dict[str, Any]:
-        """Measure. ``on_event`` is called around every timed repeat, while the program waits.
-
-        An event has ``event`` (``begin``, ``end``) and the run's ``name``, ``program`` and ``selectivity``.
-        """
-        words = ["compare", *self._dataset(), *self.place.arguments(), *flags(ways=ways), *arguments, "--step"]
-        return self._converse(words, on_event=on_event)
-
-    def phases(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """What loading, verifying, executing and reading the result take."""
-        return self._converse(["phases", *self._dataset(), *self.place.arguments(), *arguments])
-
-    def workers(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """What Execute Program takes with its worker awake and asleep, and scans by how many are under way."""
-        return self._converse(["workers", *self._dataset(), *self.place.arguments(), *arguments])
-
-    def _dataset(self) -> list[str]:
-        return flags(records=self.records, seed=self.seed)
-
-    def _converse(
+    def run(
         self,
-        words: Sequence[str],
-        *,
+        command: str,
+        *arguments: str,
         accept: tuple[int, ...] = (0,),
         on_event: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Run it; answer its events; return its last line of JSON."""
+        """Run one of its commands; its last line of JSON. ``csd_bench help`` tells of all.
+
+        Args:
+            command: ``answer``, which needs no device, or one that works at the place.
+            arguments: further ones.
+            accept: exit codes that are no failure.
+            on_event: called around every timed repeat of ``compare --step``, while the program waits. An event has
+                ``event`` (``begin``, ``end``) and the run's ``name``, ``program`` and ``selectivity``.
+        """
+        where = [] if command == "answer" else self.place.arguments()
+        words = [command, *flags(records=self.records, seed=self.seed), *where, *arguments]
         with tempfile.TemporaryFile("w+") as complaints:
             process = self._start(words, complaints)
             killer = threading.Timer(self.timeout, process.kill)
@@ -197,12 +159,12 @@ class Program:
             text = complaints.read()
         if timed_out:
             raise LabError(
-                asked=f"csd_bench {words[0]} on {self.place}",
+                asked=f"csd_bench {command} on {self.place}",
                 found=f"no end after {self.timeout:g} s; it was stopped",
                 fix="look at the target and the connection, ask for fewer records, or allow more time (timeout)",
             )
         if code not in accept or result is None:
-            raise error_of(words[0], code, text)
+            raise error_of(command, code, text)
         return result
 
     def _start(self, words: Sequence[str], complaints: IO[str]) -> subprocess.Popen[str]:
@@ -249,7 +211,7 @@ def error_of(command: str, code: int, text: str) -> LabError:
     """The error that the program printed, as one of ours."""
     said = dict(line.partition(": ")[::2] for line in text.splitlines() if ": " in line)
     if {"asked", "found", "do"} <= said.keys():
-        kind = {UNAVAILABLE: UnavailableError, WRONG_DATA: WrongDataError}.get(code, LabError)
+        kind = UnavailableError if code == UNAVAILABLE else LabError
         return kind(said["asked"], said["found"], said["do"])
     how = f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code} and no explanation"
     last = text.strip().splitlines()[-1:] or ["nothing printed"]

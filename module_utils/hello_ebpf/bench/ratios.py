@@ -11,22 +11,32 @@ from . import spread
 Run = Mapping[str, Any]
 
 
+def label_of(entry: Mapping[str, Any]) -> str:
+    """The label of the pair of host and target that an entry of a report belongs to."""
+    return f"{entry.get('host')} -> {entry.get('target')}"
+
+
+# What runs in several ways.
+WHAT = ("host", "target", "program", "selectivity")
+
+
+def by_way(runs: Sequence[Run]) -> list[dict[str, Run]]:
+    """The runs of the same host, target, program and selectivity together, by way."""
+    found: dict[tuple[Any, ...], dict[str, Run]] = {}
+    for run in runs:
+        found.setdefault(tuple(run[name] for name in WHAT), {})[run["name"]] = run
+    return list(found.values())
+
+
 def of_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Offload, and the standard flow, against the baseline."""
-    found = []
-    for offload in runs:
-        baseline, slm = _beside(runs, offload, "baseline"), _beside(runs, offload, "slm")
-        if offload["name"] != "offload" or baseline is None:
-            continue
-        what = {name: offload[name] for name in ("host", "target", "program", "selectivity")}
-        slm_ratio = None if slm is None else _ratio(slm, baseline)
-        found.append({**what, **_ratio(offload, baseline), "slm": slm_ratio})
-    return found
-
-
-def _beside(runs: Sequence[Run], run: Run, name: str) -> Run | None:
-    what = ("host", "target", "program", "selectivity")
-    return next((one for one in runs if one["name"] == name and all(one[key] == run[key] for key in what)), None)
+    return [
+        {name: ways["offload"][name] for name in WHAT}
+        | _ratio(ways["offload"], ways["baseline"])
+        | {"slm": _ratio(ways["slm"], ways["baseline"]) if "slm" in ways else None}
+        for ways in by_way(runs)
+        if {"baseline", "offload"} <= ways.keys()
+    ]
 
 
 def _ratio(run: Run, baseline: Run) -> dict[str, Any]:

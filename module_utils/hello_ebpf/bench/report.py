@@ -11,6 +11,7 @@ from ..errors import LabError
 from . import ratios, spread
 from .headlines import headlines
 from .pairs import pairs_of
+from .ratios import label_of
 from .target import CpuSeconds
 
 SCHEMA = 1
@@ -31,14 +32,8 @@ def key_of(run: Mapping[str, Any]) -> RunKey:
 
 def dataset_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     """The report's section on the data set, from the known answer."""
-    return {
-        "records": answer["records"],
-        "record_bytes": answer["bytes"] // answer["records"],
-        "bytes": answer["bytes"],
-        "seed": answer["seed"],
-        "sha256": answer["sha256"],
-        "format": answer["format"],
-    }
+    known = {name: answer[name] for name in ("records", "bytes", "seed", "sha256", "format")}
+    return known | {"record_bytes": answer["bytes"] // answer["records"]}
 
 
 def runs_of(
@@ -100,12 +95,9 @@ def phases_of(measured: Mapping[str, Any]) -> dict[str, Any]:
     """The report's section on the steps of the standard flow, each alone."""
     names = ("load_s", "verify_s", "activate_s", "copy_s", "execute_s", "program_s", "read_s", "unload_s")
     samples = measured["samples"]
+    what = ("program", "selectivity", "program_bytes", "chunk_bytes", "matched_bytes")
     return {
-        "program": measured["program"],
-        "selectivity": measured["selectivity"],
-        "program_bytes": measured["program_bytes"],
-        "chunk_bytes": measured["chunk_bytes"],
-        "matched_bytes": measured["matched_bytes"],
+        **{name: measured[name] for name in what},
         "repeats": len(samples),
         "seconds": {name.removesuffix("_s"): spread.of([sample[name] for sample in samples]) for name in names},
     }
@@ -198,11 +190,6 @@ def assemble(
         # A figure of an earlier run stays only beside other rows of that run.
         "rpc": previous.get("rpc") if rpc is None and kept else rpc,
     }
-
-
-def label_of(entry: Mapping[str, Any]) -> str:
-    """The label of the pair of host and target that an entry belongs to."""
-    return f"{entry.get('host')} -> {entry.get('target')}"
 
 
 def _kept(previous: Mapping[str, Any], label: str) -> dict[str, Any]:

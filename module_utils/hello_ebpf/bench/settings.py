@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import LabError
@@ -16,77 +16,64 @@ PROGRAMS = ("threshold", "search", "aggregate", "histogram", "sample", "top")
 MOST = 0.5
 # By way, whose size and whose depth its setting is: --io-size and --queue-depth, io_sizes and queue_depths.
 SETTING = {"baseline": ("io", "queue"), "offload": ("range", "range"), "slm": ("chunk", "chunk")}
-# What matters only where something runs in the drive.
+# The options that a figure depends on; and those that matter only where something runs in the drive.
+ALWAYS = ("selectivities", "repeats", "warm_ups", "tune_repeats", "tune_seconds", "link_mbits")
 ON_DRIVE = ("compute_nsid", "slm_nsid", "phase_repeats", "engine_megabytes", "link_repeats")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How it is measured: the options of the module csd_bench, which documents them, and
+    """How it is measured.
 
     Attributes:
-        sizes, depths: by way, the settings that are tried; the fastest is used.
+        asked: the options of the module csd_bench, which documents them.
+        ways: that can be measured there.
         programs: slots by name; empty: the target runs none.
     """
 
-    selectivities: Sequence[float]
-    repeats: int
-    warm_ups: int
-    sizes: Mapping[str, Sequence[int]]
-    depths: Mapping[str, Sequence[int]]
-    tune_repeats: int
-    tune_seconds: int
-    ways: Sequence[str] = ("baseline",)
-    programs: Mapping[str, int] = field(default_factory=dict)
-    compute_nsid: int = 3
-    slm_nsid: int = 2
-    phase_repeats: int = 5
-    engine_megabytes: int = 128
-    link_mbits: Sequence[int] = ()
-    link_repeats: int = 2
+    asked: Mapping[str, Any]
+    ways: Sequence[str]
+    programs: Mapping[str, int]
 
     @property
     def on_drive(self) -> bool:
         """Whether anything runs in the drive."""
         return any(way != "baseline" for way in self.ways)
 
-    def for_place(self, place: Place) -> Settings:
-        """What can be measured there: programs run on a namespace, not on a file on its file system."""
-        on_namespace = place.initiator == "spdk" or is_block_device(place.path)
-        if self.programs and on_namespace:
-            return self
-        return replace(self, ways=["baseline"], programs={})
-
     def as_dict(self) -> dict[str, Any]:
         """What a figure depends on, as the report has it."""
-        found = asdict(self)
-        sizes, depths = found.pop("sizes"), found.pop("depths")
+        found = {name: self.asked[name] for name in (*ALWAYS, *(ON_DRIVE if self.on_drive else ()))}
         for way, (size, depth) in SETTING.items():
             if way == "baseline" or self.on_drive:
-                found |= {f"{size}_bytes": sizes[way], f"{depth}_depths": depths[way]}
-        return {name: value for name, value in found.items() if self.on_drive or name not in ON_DRIVE}
+                found |= {
+                    f"{size}_bytes": self.asked[f"{size}_sizes"],
+                    f"{depth}_depths": self.asked[f"{depth}_depths"],
+                }
+        return found | {"ways": self.ways, "programs": self.programs}
 
     def drive_words(self) -> list[str]:
         """Where the programs are."""
-        return flags(compute_nsid=self.compute_nsid, slm_nsid=self.slm_nsid)
+        return flags(compute_nsid=self.asked["compute_nsid"], slm_nsid=self.asked["slm_nsid"])
 
     def tuned_at(self, way: str) -> list[float]:
         """Selectivities at which a way's setting is chosen: what returns little and what returns most differ."""
-        little = 0.01 if 0.01 in self.selectivities else self.selectivities[0]
-        most = max(self.selectivities)
+        selectivities = self.asked["selectivities"]
+        little = 0.01 if 0.01 in selectivities else selectivities[0]
+        most = max(selectivities)
         return [little, most] if way != "baseline" and little < MOST <= most else [little]
 
     def tune_words(self, way: str, selectivity: float) -> list[str]:
         """Arguments for the sweep of one way."""
-        words = setting_words(way, self.sizes[way], self.depths[way])
-        words += flags(repeats=self.tune_repeats, budget=self.tune_seconds, selectivity=selectivity)
+        asked, (size, depth) = self.asked, SETTING[way]
+        words = [*flags(ways=way), *setting_words(way, asked[f"{size}_sizes"], asked[f"{depth}_depths"])]
+        words += flags(repeats=asked["tune_repeats"], budget=asked["tune_seconds"], selectivity=selectivity)
         if way != "baseline":
             words += [*flags(program=f"threshold={self.programs.get('threshold', 0)}"), *self.drive_words()]
         return words
 
     def run_words(self, best: Mapping[str, Sequence[Mapping[str, int]]], only: Sequence[str] = ()) -> list[str]:
         """Arguments for the runs, with the settings of each way: one, or one for little and one for most."""
-        words = flags(selectivity=self.selectivities)
+        words = flags(ways=self.ways, selectivity=self.asked["selectivities"])
         for way, settings in best.items():
             sizes, depths = ([setting[name] for setting in settings] for name in ("io_bytes", "queue_depth"))
             words += setting_words(way, sizes, depths)
@@ -100,19 +87,16 @@ def setting_words(way: str, sizes: Sequence[int], depths: Sequence[int]) -> list
     return flags(**{f"{size}_size": sizes, f"{depth}_depth": depths})
 
 
-def settings_of(asked: Mapping[str, Any]) -> Settings:
-    """From the arguments of the module csd_bench.
+def settings_of(asked: Mapping[str, Any], place: Place) -> Settings:
+    """What can be measured at a place: programs run on a namespace, not on a file on its file system.
 
     Raises:
         LabError: it cannot be measured so.
     """
-    same = {one.name: asked[one.name] for one in fields(Settings) if one.name not in {"sizes", "depths", "programs"}}
-    return Settings(
-        sizes={way: asked[f"{size}_sizes"] for way, (size, _) in SETTING.items()},
-        depths={way: asked[f"{depth}_depths"] for way, (_, depth) in SETTING.items()},
-        programs=slots_of(asked["programs"]),
-        **same,
-    )
+    programs = slots_of(asked["programs"])
+    if programs and (place.initiator == "spdk" or is_block_device(place.path)):
+        return Settings(asked, asked["ways"], programs)
+    return Settings(asked, ["baseline"], {})
 
 
 def slots_of(asked: Mapping[str, Any]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import LabError
 from ..files import link_to
-from ..plan import Step
+from ..plan import Outcome, Step, converge
 from .summary import summary
 
 LATEST = "latest"
@@ -38,44 +38,35 @@ def load(folder: Path) -> dict[str, Any]:
     return found
 
 
-class Reports:
-    """``read``, ``plan`` and ``predict`` for ``converge``: measurements that no report holds make a new one.
+def write(
+    folder: Path, measured: Sequence[str], make: Callable[..., dict[str, Any]], *, check: bool
+) -> Outcome[dict[str, Any]]:
+    """Bring measurements that no report holds into a new one.
 
     Args:
         folder: of the reports.
         measured: labels of the pairs of host and target that were measured now.
         make: makes a report of what was measured and of the previous report, empty where there is none.
+        check: write nothing.
     """
+    now = time.time_ns()
+    second = time.gmtime(now // 10**9)
+    # Milliseconds keep two reports of one second apart.
+    name = time.strftime("%Y%m%dT%H%M%S", second) + f".{now // 10**6 % 1000:03d}Z"
 
-    def __init__(self, folder: Path, measured: Sequence[str], make: Callable[..., dict[str, Any]]) -> None:
-        self._folder = folder
-        self._measured = measured
-        self._make = make
-        self._written = False
-
-    def read(self) -> dict[str, Any]:
-        return load(self._folder)
-
-    def plan(self, state: Mapping[str, Any]) -> Sequence[Step]:
-        if not self._measured or self._written:
+    def plan(_: object) -> Sequence[Step]:
+        if not measured or (folder / name).exists():
             return []
-        return [Step(f"write a report of {', '.join(self._measured)} into {self._folder}", self._write)]
+        return [Step(f"write a report of {', '.join(measured)} into {folder}", apply)]
 
-    def predict(self, state: dict[str, Any]) -> dict[str, Any]:
-        return state
-
-    def _write(self) -> None:
+    def apply() -> None:
         """All or nothing: the report is whole before anything points to it."""
-        now = time.time_ns()
-        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
-        made = self._make(self.read(), created=created)
-        # Milliseconds keep two reports of one second apart.
-        name = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now // 10**6 % 1000:03d}Z"
-        folder = self._folder / name
-        folder.mkdir(parents=True)
-        (folder / NAME).write_text(json.dumps(made, indent=1) + "\n")
-        link_to(self._folder / LATEST, name)
-        self._written = True
+        made = make(load(folder), created=time.strftime("%Y-%m-%dT%H:%M:%SZ", second))
+        (folder / name).mkdir(parents=True)
+        (folder / name / NAME).write_text(json.dumps(made, indent=1) + "\n")
+        link_to(folder / LATEST, name)
+
+    return converge(lambda: load(folder), plan, lambda state: state, check=check)
 
 
 def render(state: Mapping[str, Any]) -> str:

@@ -20,14 +20,11 @@ def summary(report: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Data set: {dataset['records']} records, {dataset['bytes'] / 1e6:.1f} MB, SHA-256 {dataset['sha256'][:16]}…"
     ]
-    pairs = list(dict.fromkeys((run["host"], run["target"]) for run in report["runs"]))
-    for host, target in pairs:
-        runs = [run for run in report["runs"] if (run["host"], run["target"]) == (host, target)]
-        emulated = report.get("hosts", {}).get(f"{host} -> {target}", {}).get("emulated", False)
-        lines.append(f"{host} -> {target}:" + (f" {EMULATED}" if emulated else ""))
-        keys = dict.fromkeys((run["program"], run["selectivity"]) for run in runs)
-        of_key = [[run for run in runs if (run["program"], run["selectivity"]) == key] for key in keys]
-        lines += [_line(same, runs, compared=not emulated) for same in of_key]
+    for label in dict.fromkeys(map(ratios.label_of, report["runs"])):
+        runs = [run for run in report["runs"] if ratios.label_of(run) == label]
+        emulated = report.get("hosts", {}).get(label, {}).get("emulated", False)
+        lines.append(f"{label}:" + (f" {EMULATED}" if emulated else ""))
+        lines += [_line(ways, runs, compared=not emulated) for ways in ratios.by_way(runs)]
     lines += _fleet(report.get("pairs", []))
     lines += [_headline(one) for one in report.get("headlines", [])]
     if report.get("rpc"):
@@ -40,11 +37,11 @@ def _fleet(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for row in rows:
         if row["unavailable"]:
-            lines.append(f"Not measured: {row['host']} -> {row['target']}")
+            lines.append(f"Not measured: {ratios.label_of(row)}")
         elif len(rows) > 1:
             agree = "digests agree" if row["digests_agree"] else "DIGESTS DIFFER"
             programs = ", ".join(row["programs"])
-            lines.append(f"Measured: {row['host']} -> {row['target']}: {programs}; {agree}")
+            lines.append(f"Measured: {ratios.label_of(row)}: {programs}; {agree}")
     return lines
 
 
@@ -55,16 +52,15 @@ def _headline(headline: Mapping[str, Any]) -> str:
     return f"{figure[0].upper()}{figure[1:]}: {shown}. {headline['meaning']}"
 
 
-def _line(runs: Sequence[Run], others: Sequence[Run], *, compared: bool) -> str:
-    """One program and selectivity, in all ways that were measured; `others`: all runs of the same pair."""
-    by_way = {run["name"]: run for run in runs}
-    speed = {way: rate(run["scanned_bytes_per_s"]) for way, run in by_way.items()}
-    program, selectivity = runs[0]["program"], runs[0]["selectivity"]
-    name = program if selectivity is None else f"{program} {percent(selectivity)}"
-    if not compared or not {"baseline", "offload"} <= by_way.keys():
-        return f"  {name}: {', '.join(_alone(run) for run in runs)}; matches equal the known answer"
-    baseline, offload = by_way["baseline"], by_way["offload"]
-    best = ratios.best_baseline(others, offload) or baseline["scanned_bytes_per_s"]
+def _line(ways: Mapping[str, Run], runs: Sequence[Run], *, compared: bool) -> str:
+    """One program and selectivity, in all ways that were measured; `runs`: all of the same pair."""
+    speed = {way: rate(run["scanned_bytes_per_s"]) for way, run in ways.items()}
+    first = next(iter(ways.values()))
+    name = first["program"] if first["selectivity"] is None else f"{first['program']} {percent(first['selectivity'])}"
+    if not compared or not {"baseline", "offload"} <= ways.keys():
+        return f"  {name}: {', '.join(_alone(run) for run in ways.values())}; matches equal the known answer"
+    baseline, offload = ways["baseline"], ways["offload"]
+    best = ratios.best_baseline(runs, offload) or baseline["scanned_bytes_per_s"]
     times = offload["scanned_bytes_per_s"] / best
     parts = [f"offload {speed['offload']}, baseline {speed['baseline']} (at best {rate(best)}): {times:.1f}x the best"]
     here, there = offload["wire_bytes_to_host"], baseline["wire_bytes_to_host"]

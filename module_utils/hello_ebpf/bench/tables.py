@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,33 +15,26 @@ Entry = Mapping[str, Any]
 Show = Callable[[Any], str]
 
 
-@dataclass(frozen=True)
-class Cell:
+Cell = Mapping[str, Any]
+# A column of a table: its head, and what it makes of an entry of the report.
+Column = tuple[str, Callable[[Entry], Cell]]
+
+
+def cell(shown: str, value: Any = None, *, wide: bool = False) -> Cell:
     """What a table's cell shows, and the report's value behind it; ``wide``: words rather than a number."""
-
-    shown: str
-    value: Any = None
-    wide: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its head, and what it makes of an entry of the report."""
-
-    head: str
-    cell: Callable[[Entry], Cell]
+    return {"shown": shown, "value": "" if value is None else json.dumps(value), "wide": wide}
 
 
 def column(head: str, path: str, show: Show = str, *, absent: str = "none", wide: bool = False) -> Column:
     """What an entry has at a path (``offload.matches``), as ``show`` writes it; ``absent`` where it has nothing."""
 
-    def cell(entry: Entry) -> Cell:
+    def cell_of(entry: Entry) -> Cell:
         value: Any = entry
         for name in path.split("."):
             value = None if value is None else value.get(name)
-        return Cell(absent, None, wide) if value is None else Cell(show(value), value, wide)
+        return cell(absent if value is None else show(value), value, wide=wide)
 
-    return Column(head, cell)
+    return head, cell_of
 
 
 def spread(show: Show) -> Show:
@@ -60,7 +54,7 @@ class Section:
     title: str
     text: str = ""
     columns: Sequence[Column] = ()
-    entries: Iterable[Entry] = ()
+    entries: Sequence[Entry] = ()
     chart: Chart | None = None
 
 

@@ -18,8 +18,7 @@ def depths(cpus: Sequence[int] | None) -> list[int]:
     Each scan takes a worker, and workers are put on the CPUs by turns.
     """
     most = min(max(1, len(cpus or [])), MOST_DEPTH)
-    found = [1 << power for power in range(most.bit_length()) if 1 << power < most]
-    return [*found, most]
+    return sorted({most, *(1 << power for power in range(most.bit_length()))})
 
 
 def reason(cpus: Sequence[int] | None) -> str:

@@ -22,6 +22,7 @@ from ..errors import LabError
 from ..release import os_release
 from ..removal import remove
 from . import manifest
+from .archive import unreadable_told
 from .request import Request
 from .shell import Shell, fetch_environment
 
@@ -227,21 +228,16 @@ def take(archive: Path, names: Mapping[str, str], dest: Path) -> None:
     """
     dest.mkdir()
     inside = False
-    try:
-        with tarfile.open(archive, "r|*") as tar:
-            for member in tar:
-                match = IN_CEPH.fullmatch(member.name)
-                if inside and not match:
-                    break
-                inside = bool(match)
-                if not match or ".." in member.name.split("/"):
-                    continue
-                path = dest / match["name"]
-                (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
-                if match["name"] in names and member.isreg() and (content := tar.extractfile(member)):
-                    path.write_bytes(data := content.read())
-                    path.chmod(0o755 if data.startswith(b"#!") else 0o644)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise LabError(asked="ceph's archive", found=f"it is no tar archive ({error})", fix=FIX) from error
+    with unreadable_told("ceph's archive", "it is no tar archive ({})", FIX), tarfile.open(archive, "r|*") as tar:
+        for member in tar:
+            match = IN_CEPH.fullmatch(member.name)
+            if inside and not match:
+                break
+            inside = bool(match)
+            if not match or ".." in member.name.split("/"):
+                continue
+            path = dest / match["name"]
+            (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+            if match["name"] in names and member.isreg() and (content := tar.extractfile(member)):
+                path.write_bytes(data := content.read())
+                path.chmod(0o755 if data.startswith(b"#!") else 0o644)

@@ -12,7 +12,7 @@ from ..removal import remove
 from . import recipe
 from .layout import STAMP
 from .request import Request
-from .shell import BUILD_ENVIRONMENT, Shell
+from .shell import Shell
 
 # Static libraries do not depend on each other's files, so make may build their folders in any order.
 MAKE_FOLDERS = """\
@@ -86,9 +86,9 @@ class Compiler:
         if not (self._dpdk_build / "build.ninja").is_file():
             # There was a plain build when this one was configured.
             self._configure_dpdk()
-        self._run(
-            ["ninja", f"-j{self._request.jobs}", "-C", self._dpdk_build, *recipe.dpdk_archives()], asked="build DPDK"
-        )
+        archives = [f"lib/librte_{name}.a" for name in recipe.DPDK_LIBS]
+        archives += [f"drivers/librte_{name}.a" for name in recipe.DPDK_DRIVERS]
+        self._run(["ninja", f"-j{self._request.jobs}", "-C", self._dpdk_build, *archives], asked="build DPDK")
         remove(self._dpdk / "build")
         installed = json.loads((self._dpdk_build / "meson-info" / "intro-installed.json").read_text())
         for source, dest in installed.items():
@@ -105,10 +105,10 @@ class Compiler:
             shutil.copyfile(path, build / "lib" / path.name)
 
     def lib(self) -> None:
-        self._make("build SPDK's libraries", recipe.spdk_folders(), recipe.SPDK_LIBS)
+        self._make("build SPDK's libraries", {f"lib/{name}": name for name in recipe.SPDK_LIBS})
 
     def module(self) -> None:
-        self._make("build SPDK's modules", recipe.module_folders(), tuple(recipe.SPDK_MODULES.values()))
+        self._make("build SPDK's modules", {f"module/{folder}": name for folder, name in recipe.SPDK_MODULES.items()})
 
     def app(self) -> None:
         """nvmf_tgt, linked with what was built instead of with everything that there could be."""
@@ -126,9 +126,10 @@ class Compiler:
             asked="build nvmf_tgt",
         )
 
-    def _make(self, asked: str, folders: tuple[str, ...], libs: tuple[str, ...]) -> None:
-        archives = [self._src / "build" / "lib" / f"libspdk_{name}.a" for name in libs]
-        _drop_halves([self._src / folder for folder in folders], archives)
+    def _make(self, asked: str, libs: dict[str, str]) -> None:
+        """Libraries by their folders."""
+        archives = [self._src / "build" / "lib" / f"libspdk_{name}.a" for name in libs.values()]
+        _drop_halves([self._src / folder for folder in libs], archives)
         makefile = self._request.tree / "folders.mk"
         makefile.write_text(MAKE_FOLDERS)
         self._run(
@@ -138,21 +139,14 @@ class Compiler:
                 "--output-sync=target",
                 "-f",
                 makefile,
-                f"FOLDERS={' '.join(folders)}",
+                f"FOLDERS={' '.join(libs)}",
                 *self._make_options,
             ],
             asked=asked,
         )
 
-    def _run(
-        self,
-        argv: list[str | Path],
-        *,
-        asked: str,
-        cwd: Path | None = None,
-        env: dict[str, str] = BUILD_ENVIRONMENT,
-    ) -> None:
-        self._shell.run(argv, asked=asked, fix=FIX, cwd=cwd or self._src, env=env)
+    def _run(self, argv: list[str | Path], *, asked: str, cwd: Path | None = None) -> None:
+        self._shell.run(argv, asked=asked, fix=FIX, cwd=cwd or self._src)
 
 
 def _is_installed(source: Path, dpdk: Path) -> bool:

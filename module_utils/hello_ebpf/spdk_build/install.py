@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import LabError
 from ..files import link_to, sha256_of
+from ..folders import swap
 from ..removal import claim, foreign, remove, strangers, unclaim
 from . import archive
 from .fetch import verify
@@ -79,11 +80,8 @@ def install(request: Request) -> None:
     (new / ORIGIN).write_text(f"{sha256}\n")
     unclaim(new)
     final = request.prefix / name
-    if final.exists():
-        final.rename(old)
-    new.rename(final)
+    swap(new, final, old)
     link_to(request.link, name)
-    remove(old)
 
 
 def halves(prefix: Path) -> tuple[Path, Path]:

@@ -14,6 +14,19 @@ from .request import Request
 STAMP = Path("share/hello_ebpf/stamp.json")
 PROGRAM = Path("bin/nvmf_tgt")
 SCHEMA = 1
+# pkg-config's name -> what it is, libraries of SPDK, those of the system.
+PC_FILES = {
+    "hello_spdk": (
+        "SPDK's NVMe initiator over TCP and PCIe, with its environment",
+        recipe.INITIATOR_LIBS,
+        recipe.INITIATOR_SYSTEM_LIBS,
+    ),
+    "hello_spdk_target": (
+        "SPDK's NVMe-oF target: event framework, bdevs, subsystems, JSON-RPC",
+        recipe.TARGET_LIBS,
+        recipe.TARGET_SYSTEM_LIBS,
+    ),
+}
 
 
 def assemble(request: Request, root: Path, compiler: str) -> None:
@@ -50,26 +63,10 @@ def pkg_config_files(request: Request) -> dict[str, str]:
     SPDK's transports, modules and RPC methods register themselves in constructors that nothing refers to, so
     whole archives are linked. They are one linker option: pkg-config may reorder what is several.
     """
-    initiator = _pc_text(
-        request,
-        name="hello_spdk",
-        description="SPDK's NVMe initiator over TCP and PCIe, with its environment",
-        libs=recipe.INITIATOR_LIBS,
-        system_libs=recipe.INITIATOR_SYSTEM_LIBS,
-    )
-    target = _pc_text(
-        request,
-        name="hello_spdk_target",
-        description="SPDK's NVMe-oF target: event framework, bdevs, subsystems, JSON-RPC",
-        libs=recipe.TARGET_LIBS,
-        system_libs=recipe.TARGET_SYSTEM_LIBS,
-    )
-    return {"hello_spdk.pc": initiator, "hello_spdk_target.pc": target}
+    return {f"{name}.pc": _pc_text(request, name, *parts) for name, parts in PC_FILES.items()}
 
 
-def _pc_text(
-    request: Request, *, name: str, description: str, libs: tuple[str, ...], system_libs: tuple[str, ...]
-) -> str:
+def _pc_text(request: Request, name: str, description: str, libs: tuple[str, ...], system_libs: tuple[str, ...]) -> str:
     archives = [f"libspdk_{lib}.a" for lib in libs]
     archives += [f"librte_{lib}.a" for lib in (*recipe.DPDK_LIBS, *recipe.DPDK_DRIVERS)]
     whole = ",".join(f"${{libdir}}/{archive}" for archive in archives)

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import LabError
@@ -29,7 +29,16 @@ def locked(path: Path, what: str, seconds: float) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _acquire(handle, path, what, seconds)
+        end = time.monotonic() + seconds
+        while not _take(handle):
+            if time.monotonic() >= end:
+                holder = os.pread(handle, 200, 0).decode().strip() or "another process"
+                raise LabError(
+                    asked=f"{what}, alone in {path.parent}",
+                    found=f"{path} was held for {seconds:.0f} seconds by {holder}, or by what that started",
+                    fix="wait for the other run, or end it",
+                )
+            time.sleep(POLL_SECONDS)
         os.truncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()}: {what}\n".encode(), 0)
         yield handle
@@ -37,19 +46,8 @@ def locked(path: Path, what: str, seconds: float) -> Iterator[int]:
         os.close(handle)
 
 
-def _acquire(handle: int, path: Path, what: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < end:
-                time.sleep(POLL_SECONDS)
-                continue
-            holder = os.pread(handle, 200, 0).decode().strip() or "another process"
-            raise LabError(
-                asked=f"{what}, alone in {path.parent}",
-                found=f"{path} was held for {seconds:.0f} seconds by {holder}, or by what that started",
-                fix="wait for the other run, or end it",
-            ) from None
-        return
+def _take(handle: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

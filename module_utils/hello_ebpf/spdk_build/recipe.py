@@ -72,24 +72,6 @@ SANITIZE_LIBS = "-fsanitize=address,undefined"
 DPDK_CFLAGS = "-fPIC -Wno-error -Wno-stringop-overflow -fcommon"
 
 
-def spdk_folders() -> tuple[str, ...]:
-    """The source folders of the libraries, for make."""
-    return tuple(f"lib/{name}" for name in SPDK_LIBS)
-
-
-def module_folders() -> tuple[str, ...]:
-    """The source folders of the modules, for make."""
-    return tuple(f"module/{name}" for name in SPDK_MODULES)
-
-
-def dpdk_archives() -> tuple[str, ...]:
-    """DPDK's static libraries, as ninja names them below its build folder."""
-    return (
-        *(f"lib/librte_{name}.a" for name in DPDK_LIBS),
-        *(f"drivers/librte_{name}.a" for name in DPDK_DRIVERS),
-    )
-
-
 def configuration(cpu: str, *, sanitize: bool) -> dict[str, str]:
     """SPDK's options, without ``CONFIG_``: name -> value."""
     return CONFIGURATION | {"ARCH": cpu} | (SANITIZE_CONFIGURATION if sanitize else {})

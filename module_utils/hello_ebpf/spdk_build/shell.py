@@ -7,17 +7,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..building import telling_lines
+from ..building import ENVIRONMENT, telling_lines
 from ..errors import LabError
 
 # Neither the caller's make variables nor hand-installed compilers take part in a build, nor does a git repository
 # that the build folder happens to lie in (SPDK would put its commit into the version).
-BUILD_ENVIRONMENT = {
-    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-    "LC_ALL": "C",
-    "HOME": "/nonexistent",
-    "GIT_DIR": "/nonexistent",
-}
+BUILD_ENVIRONMENT = ENVIRONMENT | {"GIT_DIR": "/nonexistent"}
 
 
 def fetch_environment() -> dict[str, str]:

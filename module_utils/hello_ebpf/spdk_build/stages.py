@@ -98,7 +98,6 @@ class SpdkBuild:
         if state.missing:
             check_claim(request.cache, own=BEFORE)
             Made().check(OWNER, request.log)
-        if state.missing:
             preflight.check_space(self._space(state))
 
     def _space(self, state: State) -> dict[Path, int]:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import LabError
 from ..removal import remove
 from . import manifest
+from .archive import take, unreadable_told
 from .fetch import AGAIN, verify
 from .request import Request
 from .shell import Shell
@@ -80,21 +81,14 @@ def version_of(header: str) -> str:
 
 def _extract(request: Request, dest: Path) -> None:
     """Unpack SPDK's folder, which need not be all that is in the archive."""
-    try:
+    words = ("{}", "use a tar archive, compressed with gzip, bzip2 or xz, or not at all")
+    with unreadable_told(f"the archive {request.download}, unpacked", *words):
         top = _top_of(request)
         with tarfile.open(request.download) as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if name.is_relative_to(top):
-                    _take(archive, member, name.relative_to(top), dest)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise LabError(
-            asked=f"the archive {request.download}, unpacked",
-            found=str(error) or type(error).__name__,
-            fix="use a tar archive, compressed with gzip, bzip2 or xz, or not at all",
-        ) from error
+                    take(archive, member, name.relative_to(top), dest)
 
 
 def _top_of(request: Request) -> PurePosixPath:
@@ -108,27 +102,3 @@ def _top_of(request: Request) -> PurePosixPath:
         found=f"{request.archive} has no {VERSION_HEADER}",
         fix="correct spdk_archive",
     )
-
-
-def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, name: PurePosixPath, dest: Path) -> None:
-    """Unpack one member. Own code, because Debian 12's tarfile has no safe filter yet."""
-    if ".." in name.parts or name.is_absolute():
-        raise LabError(asked="an archive of files", found=f"a member named {member.name}", fix="do not trust it")
-    path = dest / name
-    if member.isdir():
-        path.mkdir(parents=True, exist_ok=True)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if member.issym():
-            _link(path, member.linkname, dest)
-        elif content := archive.extractfile(member) if member.isreg() else None:
-            with path.open("xb") as file:
-                shutil.copyfileobj(content, file)
-            if member.mode & 0o100:
-                path.chmod(0o755)
-
-
-def _link(path: Path, target: str, dest: Path) -> None:
-    if not (path.parent / target).resolve().is_relative_to(dest.resolve()):
-        raise LabError(asked="an archive of files", found=f"{path} would point to {target}", fix="do not trust it")
-    path.symlink_to(target)
