@@ -21,10 +21,9 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .errors import LabError
@@ -92,7 +91,7 @@ class RpcError(LabError):
         )
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """A connection to one target.
 
     Args:
@@ -112,15 +111,7 @@ class Client:
         self._received = b""
         self._socket = self._connect(wait)
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
     @property

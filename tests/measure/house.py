@@ -47,9 +47,8 @@ HOPS = (
     ("module_utils/hello_ebpf/spdk_target/reconcile.py", "plan"),
     ("module_utils/hello_ebpf/spdk_target/goal.py", "goal"),
     ("module_utils/hello_ebpf/spdk_target/changes.py", "changes"),
-    ("module_utils/hello_ebpf/spdk_target/changes.py", "_create_subsystem"),
+    ("module_utils/hello_ebpf/spdk_target/changes.py", "_subsystem"),
     ("module_utils/hello_ebpf/spdk_target/reconcile.py", "write"),
-    ("module_utils/hello_ebpf/jsonrpc.py", "call"),
     ("module_utils/hello_ebpf/jsonrpc.py", "batch"),
 )
 #: Verbs whose time is told, and what is run for each.

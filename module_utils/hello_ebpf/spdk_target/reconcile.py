@@ -130,12 +130,12 @@ class Reconciler:
                 if not any(overlap(listener, other) for other in leaving):
                     check_listener(listener, nqn)
 
-    def _send(self, *calls: Call) -> None:
-        for call in calls:
-            write(self._connected(), call)
+    def _send(self, call: Call) -> None:
+        write(self._connected(), call)
 
     def _take_back(self, change: Change) -> None:
-        self._send(*change.undo)
+        for call in change.undo:
+            self._send(call)
         if change.left:
             raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
 
@@ -198,7 +198,7 @@ def _listeners(tree: Tree) -> set[Listener]:
 def write(client: Client, call: Call) -> Any:
     """Send an RPC that writes; a refusal gets the remedy that SPDK does not name."""
     try:
-        result = client.call(call.method, call.params)
+        [result] = client.batch([call])
     except RpcError as error:
         raise LabError(error.asked, error.found, _remedy(call, error)) from error
     refuse_false(call, result)
