@@ -36,7 +36,6 @@ HOPS = (
     ("roles/csd_target/defaults/main.yml", "csd_target_subsystems"),
     ("roles/csd_target/meta/argument_specs.yml", "csd_target_subsystems"),
     ("plugins/action/check_variables.py", "wrong_values"),
-    ("plugins/variable_names.py", "wrong_names"),
     ("roles/csd_target/tasks/objects.yml", "csd_target_subsystems"),
     ("module_utils/hello_ebpf/arguments.py", "arguments"),
     ("library/spdk_target.py", "run"),
