@@ -11,10 +11,10 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import text_in
-from .kernel_options import read_options
 from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
+from .release import read_options
 
 MACHINE = "x86_64"
 TRACING = "/sys/kernel/tracing"

@@ -22,7 +22,7 @@ from .plan import Step
 from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
-from .services import Service
+from .service_unit import Service
 from .spdk_target.model import Tree
 from .supervisors import Supervisor, stop_process
 from .target_blobs import OWN, Blobs, forget
