@@ -368,10 +368,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
-from ansible.module_utils.hello_ebpf.spdk_target.model import as_data
 from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler, connect
+from ansible.module_utils.hello_ebpf.spdk_target.tree import as_data, declared
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
 from .service_unit import Service
-from .spdk_target.model import Tree
+from .spdk_target.tree import Tree
 from .supervisors import Supervisor, stop_process
 from .target_blobs import OWN, Blobs, forget
 from .target_memory import Memory, check_memory

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from .jsonrpc import Call
 from .spdk_target import saved
+from .spdk_target.bdevs import CREATES, MEMORY_TYPES, OWN_MEMORY_TYPES, Bdev
 from .spdk_target.changes import bdev
 from .spdk_target.goal import Options, bdevs_to_reach
-from .spdk_target.model import MEMORY_TYPES, OWN_MEMORY_TYPES, Bdev, Tree
-from .spdk_target.reading import CREATES
+from .spdk_target.tree import Tree
 from .target_memory import Memory
 
 

@@ -25,7 +25,7 @@ from ansible.module_utils.hello_ebpf.fstab import Fstab, Line
 from ansible.module_utils.hello_ebpf.nvme_boot import unit_text
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, validated
 from ansible.module_utils.hello_ebpf.service_unit import Service, unit
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
+from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.systemd_names import unit_of_path, units, words
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,7 +29,8 @@ from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.service_unit import Service
-from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
+from ansible.module_utils.hello_ebpf.spdk_target.bdevs import Bdev
+from ansible.module_utils.hello_ebpf.spdk_target.tree import Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
 from ansible.module_utils.hello_ebpf.target_memory import Memory

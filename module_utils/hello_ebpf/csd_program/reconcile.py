@@ -20,7 +20,7 @@ from ..errors import LabError
 from ..jsonrpc import Client, RpcError
 from ..plan import Step
 from ..spdk_target import saved
-from ..spdk_target.reading import read_tree
+from ..spdk_target.tree import read_tree
 from .model import GEOMETRY, Drive, Place, Program, Slot
 from .reading import NoCsdError, drive_from_saved, read_drive, refusal, with_loads
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..jsonrpc import Call
-from .model import CSD_TYPES, FIXED, LOAD, LOST, MIB, RUN, Bdev, Subsystem, Tree, to_spdk
+from .bdevs import CSD_TYPES, LOST, MIB, Bdev
+from .subsystems import FIXED, LOAD, RUN, Subsystem, to_spdk
+from .tree import Tree
 
 
 @dataclass(frozen=True)

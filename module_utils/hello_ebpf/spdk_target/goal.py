@@ -13,20 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import (
-    FIXED,
-    IDENTIFIERS,
-    LOST,
-    SCRATCH_BDEV,
-    SCRATCH_NQN,
-    TYPES,
-    Bdev,
-    Namespace,
-    Subsystem,
-    Tree,
-    differences,
-)
+from .bdevs import LOST, TYPES, Bdev
+from .subsystems import FIXED, IDENTIFIERS, Namespace, Subsystem
+from .tree import Tree
 
+# Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
+SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
+SCRATCH_BDEV = "rpc_bench_data"
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
 _NAMESPACE_FIELDS = ("bdev", *IDENTIFIERS)
 # What a bdev of this type was in labs of before, whose teardown takes it too.
@@ -136,7 +129,7 @@ def _bdev(found: Tree, asked: Bdev, options: Options) -> Bdev:
     there = found.bdevs.get(asked.name)
     if there is None:
         return asked
-    wrong = differences(asked, there, *_BDEV_FIELDS)
+    wrong = _differences(asked, there, *_BDEV_FIELDS)
     if asked.type == there.type:
         told = asked.options.items()
         wrong += [(name, value, there.options.get(name)) for name, value in told if value != there.options.get(name)]
@@ -158,7 +151,7 @@ def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Option
     if there is None:
         empty = Subsystem(asked.nqn, hosts=(), namespaces=(), listeners=())
         return _completed(asked, empty, asked.namespaces or (), purge=False)
-    wrong = differences(asked, there, *FIXED)
+    wrong = _differences(asked, there, *FIXED)
     if wrong:
         _permit(
             options,
@@ -184,7 +177,7 @@ def _namespace(
     found = there.get(asked.nsid)
     if found is None:
         return asked
-    wrong = differences(asked, found, *_NAMESPACE_FIELDS)
+    wrong = _differences(asked, found, *_NAMESPACE_FIELDS)
     if wrong:
         _permit(
             options,
@@ -271,6 +264,12 @@ def _check_removed_bdevs(found: Tree, tree: Tree, asked: Tree, renewed: set[str]
                 "remove it with spdk_rpc and the method of its type",
             )
         _check_claim(found, asked_text, name)
+
+
+def _differences(asked: object, found: object, *names: str) -> list[tuple[str, Any, Any]]:
+    """The named fields that were told and are otherwise: (name, asked, found)."""
+    pairs = [(name, getattr(asked, name), getattr(found, name)) for name in names]
+    return [(name, wanted, real) for name, wanted, real in pairs if wanted is not None and wanted != real]
 
 
 def _in_use(found: Tree, name: str) -> str:

@@ -16,11 +16,12 @@ from ..errors import LabError
 from ..jsonrpc import Call, Client, NoTargetError, RpcError
 from ..plan import Step
 from . import saved
+from .bdevs import OWN_MEMORY_TYPES
 from .changes import Change, changes
 from .goal import Options, goal
-from .model import OWN_MEMORY_TYPES, Listener, Tree, render
 from .ports import check_listener, overlap
-from .reading import read_rights, read_tree
+from .subsystems import Listener
+from .tree import Tree, read_rights, read_tree, render
 
 
 @dataclass(frozen=True)
