@@ -151,9 +151,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.csd_program.declare import declared
-from ansible.module_utils.hello_ebpf.csd_program.model import Drive
+from ansible.module_utils.hello_ebpf.csd_program.programs import declared
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
+from ansible.module_utils.hello_ebpf.csd_program.slots import Drive
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.spdk_target.reconcile import connect
 

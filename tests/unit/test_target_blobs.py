@@ -13,7 +13,7 @@ from typing import Any
 
 import csd_target_service
 import pytest
-from ansible.module_utils.hello_ebpf.csd_program.model import Place
+from ansible.module_utils.hello_ebpf.csd_program.programs import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.service_unit import Service
 from ansible.module_utils.hello_ebpf.supervisors import Daemon

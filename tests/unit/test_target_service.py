@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf import supervisors, target_service
-from ansible.module_utils.hello_ebpf.csd_program.model import Place
+from ansible.module_utils.hello_ebpf.csd_program.programs import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.hugepages_pool import SYS
 from ansible.module_utils.hello_ebpf.made import Made

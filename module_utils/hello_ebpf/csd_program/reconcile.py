@@ -21,8 +21,8 @@ from ..jsonrpc import Client, RpcError
 from ..plan import Step
 from ..spdk_target import saved
 from ..spdk_target.tree import read_tree
-from .model import GEOMETRY, Drive, Place, Program, Slot
-from .reading import NoCsdError, drive_from_saved, read_drive, refusal, with_loads
+from .programs import GEOMETRY, Place, Program
+from .slots import Drive, NoCsdError, Slot, drive_from_saved, read_drive, refusal, with_loads
 
 # A command that runs a program holds it until it ends. csd_tgt logs each refusal.
 BUSY_PATIENCE_S = 10.0

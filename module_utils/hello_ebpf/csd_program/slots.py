@@ -8,13 +8,13 @@ import binascii
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import LabError
 from ..jsonrpc import Client, RpcError
 from ..spdk_target.saved import Config
-from .model import Drive, Place, Slot
+from .programs import Place
 
 METHOD_NOT_FOUND = -32601
 VERIFYING_PATIENCE_S = 10.0
@@ -22,6 +22,40 @@ _VERIFYING_RETRY_S = 0.02
 # What csd_get_programs tells beside state, digest and size; how runs ended is no fact about a slot.
 _NO_SAVED_FACTS = frozenset({"name", "pind", "program", "offset", "size"})
 _NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason", "deactivated", "faults", "last_fault"})
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot that is not empty.
+
+    Attributes:
+        state: loaded or active; loading or verifying while somebody loads it.
+        sha256: digest of the program's bytes.
+        size: their number.
+        facts: program_type, pid and geometry, as far as known; engine and what else the target tells.
+        loads: parameters of the RPCs that load the same again, piece by piece; none where the target does not tell.
+    """
+
+    state: str
+    sha256: str = ""
+    size: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    loads: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds a program, and not the first pieces of one."""
+        return self.state in {"loaded", "active"}
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The compute namespaces of a target by the names of their bdevs, with their limits as far as they are known, and
+    their slots that are not empty.
+    """
+
+    computes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slots: Mapping[Place, Slot] = field(default_factory=dict)
 
 
 def read_drive(client: Client) -> Drive:
