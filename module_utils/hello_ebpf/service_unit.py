@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .systemd_names import command, value, words
+from .systemd_names import HEADER, command, value, words
 
 STOP_SECONDS = 20
 # Whatever it runs as. What is not here: MemoryDenyWriteExecute (programs become memory that is then made executable),
@@ -56,9 +56,6 @@ SystemCallFilter=seccomp landlock_create_ruleset landlock_add_rule landlock_rest
 STARTS_AS_ROOT = """\
 SystemCallFilter=capset
 """
-
-# What tells a unit of ours from one of somebody else.
-HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ HOPS = (
     ("plugins/action/check_variables.py", "wrong_values"),
     ("roles/csd_target/tasks/objects.yml", "csd_target_subsystems"),
     ("module_utils/hello_ebpf/arguments.py", "arguments"),
-    ("library/spdk_target.py", "run"),
+    ("library/spdk_target.py", "main"),
     ("module_utils/hello_ebpf/spdk_target/tree.py", "declared"),
     ("module_utils/hello_ebpf/spdk_target/subsystems.py", "Subsystem"),
     ("module_utils/hello_ebpf/plan.py", "converge"),

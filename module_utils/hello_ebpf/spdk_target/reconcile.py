@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -179,17 +179,19 @@ class Reconciler:
         return ["config_file:", f"  {self.config_file}: {said}", *details]
 
 
-def connect(module: AnsibleModule, stack: ExitStack, *, absent: bool = False) -> Client | None:
+@contextmanager
+def connected(module: AnsibleModule, *, absent: bool = False) -> Iterator[Client | None]:
     """The target that a module's arguments name. None where it need not run: in check mode, or to remove something."""
-    asked = module.params
+    asked, client = module.params, None
     try:
-        return stack.enter_context(Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"]))
+        client = Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"])
     except NoTargetError as error:
         if not (module.check_mode or absent):
             raise
         if not absent:
             module.warn(f"{error.found} at {asked['socket']}: planned for the target as it will start")
-        return None
+    with client or nullcontext():
+        yield client
 
 
 def _listeners(tree: Tree) -> set[Listener]:
