@@ -210,7 +210,6 @@ from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
-from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
     SHARED_MEMORY_ID,
     Target,
@@ -219,6 +218,7 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
+from ansible.module_utils.hello_ebpf.target_start import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
 

@@ -26,8 +26,7 @@ from .service_unit import Service
 from .spdk_target.tree import Tree
 from .supervisors import Supervisor, stop_process
 from .target_blobs import OWN, Blobs, forget
-from .target_memory import Memory, check_memory
-from .target_start import Start, start
+from .target_start import Memory, Start, check_memory, start
 from .target_workers import CACHE_FILES, CACHES, Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'

@@ -33,8 +33,8 @@ from ansible.module_utils.hello_ebpf.spdk_target.bdevs import Bdev
 from ansible.module_utils.hello_ebpf.spdk_target.tree import Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
-from ansible.module_utils.hello_ebpf.target_memory import Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
+from ansible.module_utils.hello_ebpf.target_start import Memory
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, VERIFIED, Workers
 
 from hugepages_machine import Machine
