@@ -62,7 +62,7 @@ from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.fstab import Fstab
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.nvme_boot import connections_of_units
-from ansible.module_utils.hello_ebpf.nvme_sysfs import normal_address
+from ansible.module_utils.hello_ebpf.nvme_host import normal_address
 from ansible.module_utils.hello_ebpf.nvme_tcp import OWNER
 
 KEY = ("subsystem_nqn", "address", "service_id", "host_nqn")

@@ -11,8 +11,7 @@ from . import nvme_kernel
 from .errors import LabError
 from .nvme_boot import Boot, Files
 from .nvme_connection import PROGRAM, Connection, WantedNamespace, host_id_of, refusal
-from .nvme_host import Host
-from .nvme_sysfs import OFF, Controller, Namespace
+from .nvme_host import OFF, Controller, Host, Namespace
 from .plan import Step
 
 POLL_SECONDS = 0.1
@@ -52,7 +51,7 @@ class NvmeTcp:
         return Found(controllers, self.boot.found(), self.host.made.of(OWNER).get(self.note))
 
     def _controllers(self) -> tuple[Controller, ...]:
-        found = self.host.sysfs.controllers()
+        found = self.host.controllers()
         return tuple(one for one in found if one.transport == "tcp" and one.key == self.asked.key)
 
     def _settled(self, controllers: Sequence[Controller]) -> bool:
@@ -209,7 +208,7 @@ class NvmeTcp:
 
     def _set(self, controller: str, name: str, value: int) -> None:
         try:
-            self.host.sysfs.write(controller, name, value)
+            self.host.set_attribute(controller, name, value)
         except OSError as error:
             raise LabError(
                 asked=f"set {name} of {controller} to {_seconds(value)}",
@@ -249,7 +248,7 @@ class NvmeTcp:
         leaving = self.asked.unmounted_before if self.check else ()
         for controller in found.controllers:
             for namespace in controller.namespaces:
-                users = self.host.sysfs.users(namespace.block, leaving) if namespace.block else []
+                users = self.host.users(namespace.block, leaving) if namespace.block else []
                 if users:
                     raise LabError(
                         asked=f"take down {self.asked} ({controller.name})",
