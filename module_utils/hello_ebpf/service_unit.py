@@ -36,26 +36,6 @@ RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 """
-# SPDK's own nvmf_tgt keeps its pages in hugetlbfs, which is root's, and its shared files in /run/dpdk.
-OF_ROOT = "CAP_DAC_OVERRIDE CAP_IPC_LOCK"
-# Devices of its own: their registers, their physical addresses (pagemap), their drivers in /sys.
-OF_PCI = f"{OF_ROOT} CAP_SYS_ADMIN CAP_SYS_RAWIO"
-CLOSED = """\
-ProtectKernelTunables=yes
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @keyring
-"""
-PCI = """\
-SystemCallFilter=@system-service @raw-io
-"""
-# What the processes that it starts shut themselves in with: newer systemds have these in @system-service.
-STARTS = """\
-SystemCallFilter=seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
-"""
-# Of root, capabilities are given up by a call.
-STARTS_AS_ROOT = """\
-SystemCallFilter=capset
-"""
 
 
 @dataclass(frozen=True)
@@ -130,7 +110,7 @@ LimitCORE=0
 LimitNOFILE=65536
 LogRateLimitIntervalSec=30s
 LogRateLimitBurst=2000
-{_tasks(service)}{"CPUSchedulingPolicy=idle" + chr(10) if service.idle else ""}{COMMON}{_own(service)}{_data(service)}
+{_limits(service)}{COMMON}{_own(service)}{_data(service)}
 [Install]
 WantedBy=multi-user.target
 """
@@ -143,15 +123,29 @@ def _run_folders(service: Service) -> list[str]:
 
 
 def _own(service: Service) -> str:
-    root = service.user == "root"
-    capabilities = OF_PCI if service.pci else OF_ROOT if root else ""
-    starts = (STARTS + (STARTS_AS_ROOT if root and not service.pci else "")) if service.starts else ""
-    return f"CapabilityBoundingSet={capabilities}\nAmbientCapabilities=\n{PCI if service.pci else CLOSED}{starts}"
+    """What its user, and what it does, leave open."""
+    root, pci = service.user == "root", service.pci
+    # SPDK's own nvmf_tgt keeps its pages in hugetlbfs, which is root's, and its shared files in /run/dpdk.
+    capabilities = ["CAP_DAC_OVERRIDE", "CAP_IPC_LOCK"] if root or pci else []
+    # Devices of its own: their registers, their physical addresses (pagemap), their drivers in /sys.
+    capabilities += ["CAP_SYS_ADMIN", "CAP_SYS_RAWIO"] if pci else []
+    calls = ["@system-service @raw-io"] if pci else ["@system-service", "~@privileged @keyring"]
+    if service.starts:
+        # What the processes that it starts shut themselves in with: newer systemds have these in @system-service.
+        calls.append("seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self")
+        # Of root, capabilities are given up by a call.
+        calls += ["capset"] if root and not pci else []
+    lines = [f"CapabilityBoundingSet={' '.join(capabilities)}", "AmbientCapabilities="]
+    lines += [] if pci else ["ProtectKernelTunables=yes"]
+    return "\n".join([*lines, *(f"SystemCallFilter={names}" for names in calls), ""])
 
 
-def _tasks(service: Service) -> str:
-    """Of what it starts: how many; it ends them itself; and one that takes too much memory is not the service's end."""
-    return f"TasksMax={service.tasks}\nKillMode=mixed\nOOMPolicy=continue\n" if service.starts else ""
+def _limits(service: Service) -> str:
+    lines = ["CPUSchedulingPolicy=idle"] if service.idle else []
+    if service.starts:
+        # Of what it starts: how many; it ends them itself; and one that takes too much memory is not the service's end.
+        lines = [f"TasksMax={service.tasks}", "KillMode=mixed", "OOMPolicy=continue", *lines]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _data(service: Service) -> str:
