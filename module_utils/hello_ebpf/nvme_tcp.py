@@ -187,7 +187,11 @@ class NvmeTcp:
         for name in ("reconnect_delay", "ctrl_loss_tmo"):
             now, then = getattr(controller, name), getattr(wanted, name)
             if now is not None and now != then:
-                yield self._adjustment(controller.name, name, now, then)
+                yield Step(
+                    f"set {name} of {controller.name} from {_seconds(now)} to {_seconds(then)}",
+                    partial(self._set, controller.name, name, then),
+                    partial(self._set, controller.name, name, now),
+                )
 
     def _adjusted(self, controller: Controller) -> Controller:
         """With the settings as asked. The kernel rounds the loss time up to whole reconnect delays."""
@@ -198,13 +202,6 @@ class NvmeTcp:
         elif delay:
             loss = OFF if loss < 0 else -(-loss // delay) * delay
         return replace(controller, reconnect_delay=delay, ctrl_loss_tmo=loss)
-
-    def _adjustment(self, controller: str, name: str, found: int, wanted: int) -> Step:
-        return Step(
-            f"set {name} of {controller} from {_seconds(found)} to {_seconds(wanted)}",
-            lambda: self._set(controller, name, wanted),
-            lambda: self._set(controller, name, found),
-        )
 
     def _set(self, controller: str, name: str, value: int) -> None:
         try:

@@ -90,10 +90,13 @@ class Programs:
         # What makes room comes first: a slot that is emptied, a program that is no longer active.
         for program in sorted(changing, key=lambda one: one.state != "absent" and not _idles(one, drive)):
             steps += self._bring(program, drive.slots.get(program.place))
-        if self.config_file and self._file_is_due(found, bool(steps)):
+        path = self.config_file
+        stale = found.file and found.running is not None and not saved.is_current(found.file, found.running)
+        if path and (steps or stale):
             if self.client is not None and steps and not self.check:
-                saved.check_folder(self.config_file)
-            steps.append(Step(f"save the target's configuration to {self.config_file}", self._save))
+                saved.check_folder(path)
+            save = f"save the target's configuration to {path}"
+            steps.append(Step(save, lambda: saved.save(self._connected(), path)))
         return steps
 
     def predict(self, found: Found) -> Found:
@@ -262,17 +265,6 @@ class Programs:
         if self.client is None:
             raise LabError("a change to the target's programs", "it does not run", "start it")
         return self.client
-
-    # ---- the file
-
-    def _file_is_due(self, found: Found, changing: bool) -> bool:
-        if found.file is None or found.running is None:
-            return changing
-        return changing or not saved.is_current(found.file, found.running)
-
-    def _save(self) -> None:
-        if self.config_file is not None:
-            saved.save(self._connected(), self.config_file)
 
 
 def _coming(file: saved.SavedFile | None) -> Drive:

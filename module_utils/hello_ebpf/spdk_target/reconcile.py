@@ -90,10 +90,12 @@ class Reconciler:
         self._check_methods(needed)
         if not self.planned:
             self.planned = [change.call for change in needed]
-        if self.config_file and self._file_is_due(found, bool(needed)):
+        path = self.config_file
+        if path and self._file_is_due(found, bool(needed)):
             if self.client is not None and steps:
-                saved.check_folder(self.config_file)
-            steps.append(Step(f"save the target's configuration to {self.config_file}", self._save))
+                saved.check_folder(path)
+            save = f"save the target's configuration to {path}"
+            steps.append(Step(save, lambda: saved.save(self._connected(), path)))
         return steps
 
     def predict(self, found: Found) -> Found:
@@ -153,10 +155,6 @@ class Reconciler:
         if found.running is None or changing:
             return changing or not found.file.exists
         return not saved.is_current(found.file, found.running)
-
-    def _save(self) -> None:
-        if self.config_file is not None:
-            saved.save(self._connected(), self.config_file)
 
     def _render_file(self, found: Found) -> list[str]:
         if found.file is None:
