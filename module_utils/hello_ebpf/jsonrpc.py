@@ -29,6 +29,7 @@ from typing import Any
 from .errors import LabError
 
 MAX_REQUEST_BYTES = 32 * 1024
+METHOD_NOT_FOUND = -32601
 _SECRET = re.compile(r"psk|secret|password|passwd|token|(^|_)key($|_)", re.IGNORECASE)
 _CONNECT_RETRY_S = 0.05
 _READABLE_CHARACTERS = 300

@@ -104,9 +104,7 @@ class Programs:
         slots = {place: slot for place, slot in found.drive.slots.items() if place not in self._purged(found.drive)}
         for program in self.asked:
             there = slots.pop(program.place, None)
-            if _holds(program, there) and there is not None:
-                slots[program.place] = there
-            elif program.state != "absent":
+            if program.state != "absent":
                 slots[program.place] = _predicted(program, there)
         return Found(Drive(found.drive.computes, slots), found.running, found.file)
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import LabError
-from ..jsonrpc import Client, RpcError
+from ..jsonrpc import METHOD_NOT_FOUND, Client, RpcError
 from ..spdk_target.saved import Config
 from .programs import Place
 
-METHOD_NOT_FOUND = -32601
 VERIFYING_PATIENCE_S = 10.0
 _VERIFYING_RETRY_S = 0.02
 # What csd_get_programs tells beside state, digest and size; how runs ended is no fact about a slot.

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from ..jsonrpc import Call, Client, RpcError
+from ..jsonrpc import METHOD_NOT_FOUND, Call, Client, RpcError
 from .bdevs import CREATES, Bdev, declared_bdev, reported_bdev, saved_bdev
 from .subsystems import IDENTIFIERS, Namespace, Subsystem, declared_rights, no_duplicate
 
 READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_subsystems"))
-_METHOD_NOT_FOUND = -32601
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def read_rights(client: Client) -> dict[str, dict[str, str]]:
     try:
         rules = client.call("csd_get_host_rights")
     except RpcError as error:
-        if error.code == _METHOD_NOT_FOUND:
+        if error.code == METHOD_NOT_FOUND:
             return {}
         raise
     rights: dict[str, dict[str, str]] = {}
