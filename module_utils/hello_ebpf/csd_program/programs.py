@@ -31,20 +31,13 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """What is declared for a slot.
+    """What is declared for a slot."""
 
-    Attributes:
-        place: the slot.
-        state: present (loaded, not active), active, or absent.
-        name: what messages call it.
-        content: its bytes; None where they are not known yet (check mode) or not needed (absent).
-        options: further parameters of the load that were told: program_type, pid, and a bare stream's geometry.
-    """
-
-    place: Place
-    state: str
-    name: str = ""
-    content: bytes | None = None
+    place: Place  # the slot
+    state: str  # present (loaded, not active), active, or absent
+    name: str = ""  # what messages call it
+    content: bytes | None = None  # its bytes; None where they are not known yet (check mode) or not needed (absent)
+    # further parameters of the load that were told: program_type, pid, and a bare stream's geometry
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -33,36 +33,23 @@ PIECE_BYTES = 16 * 1024
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, or is predicted.
+    """What was found, or is predicted."""
 
-    Attributes:
-        drive: the slots.
-        running: the target's configuration as it would be saved; None where it does not run or has none of ours.
-        file: the saved file; None where none was asked for.
-    """
-
-    drive: Drive
+    drive: Drive  # the slots
+    # the target's configuration as it would be saved; None where it does not run or has none of ours
     running: saved.Config | None = None
-    file: saved.SavedFile | None = None
+    file: saved.SavedFile | None = None  # the saved file; None where none was asked for
 
 
 @dataclass
 class Programs:
-    """The three functions that ``converge`` takes, for one target.
+    """The three functions that ``converge`` takes, for one target."""
 
-    Args:
-        client: the connection; None for a target that does not run (in check mode, or to remove from).
-        asked: the declared programs.
-        purge: empty the slots that are not declared, in every compute namespace of the target.
-        config_file: where the target's configuration is kept; None for nowhere.
-        check: nothing will be sent that writes.
-    """
-
-    client: Client | None
-    asked: Sequence[Program]
-    purge: bool = False
-    config_file: str | None = None
-    check: bool = False
+    client: Client | None  # the connection; None for a target that does not run (in check mode)
+    asked: Sequence[Program]  # the declared programs
+    purge: bool = False  # empty the slots that are not declared, in every compute namespace of the target
+    config_file: str | None = None  # where the target's configuration is kept; None for nowhere
+    check: bool = False  # nothing will be sent that writes
 
     def read(self) -> Found:
         """The state, from the target itself; of one that does not run, from what it will start with."""

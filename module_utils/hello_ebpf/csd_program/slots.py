@@ -25,20 +25,14 @@ _NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason", "deactivate
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot that is not empty.
+    """A slot that is not empty."""
 
-    Attributes:
-        state: loaded or active; loading or verifying while somebody loads it.
-        sha256: digest of the program's bytes.
-        size: their number.
-        facts: program_type, pid and geometry, as far as known; engine and what else the target tells.
-        loads: parameters of the RPCs that load the same again, piece by piece; none where the target does not tell.
-    """
-
-    state: str
-    sha256: str = ""
-    size: int | None = None
+    state: str  # loaded or active; loading or verifying while somebody loads it
+    sha256: str = ""  # digest of the program's bytes
+    size: int | None = None  # their number
+    # program_type, pid and geometry, as far as known; engine and what else the target tells
     facts: Mapping[str, Any] = field(default_factory=dict)
+    # parameters of the RPCs that load the same again, piece by piece; none where the target does not tell
     loads: tuple[Mapping[str, Any], ...] = ()
 
     @property

@@ -20,19 +20,13 @@ from .tree import Tree
 
 @dataclass(frozen=True)
 class Change:
-    """One RPC that writes.
+    """One RPC that writes."""
 
-    Attributes:
-        summary: the change in words.
-        call: the RPC.
-        undo: the RPCs that take it back; none where SPDK has none (a transport, which is idle without listeners).
-        left: what remains nevertheless when it was taken back; empty where nothing does.
-    """
-
-    summary: str
+    summary: str  # the change in words
     call: Call
+    # the RPCs that take it back; none where SPDK has none (a transport, which is idle without listeners)
     undo: tuple[Call, ...] = ()
-    left: str = ""
+    left: str = ""  # what remains nevertheless when it was taken back; empty where nothing does
 
 
 class Pair(NamedTuple):

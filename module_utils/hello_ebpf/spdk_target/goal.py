@@ -28,17 +28,11 @@ _BEFORE = {"csd_ram": "malloc"}
 
 @dataclass(frozen=True)
 class Options:
-    """How far a run may go.
+    """How far a run may go."""
 
-    Attributes:
-        absent: remove the declared objects instead.
-        purge: remove what is not declared.
-        recreate: what cannot be altered may be made anew: ``never``, where no data is lost (``keep_data``), or in
-            any case (``lose_data``).
-    """
-
-    absent: bool = False
-    purge: bool = False
+    absent: bool = False  # remove the declared objects instead
+    purge: bool = False  # remove what is not declared
+    # what cannot be altered may be made anew: ``never``, where no data is lost (``keep_data``), always (``lose_data``)
     recreate: str = "never"
 
 

@@ -26,38 +26,24 @@ from .tree import Tree, read_rights, read_tree, render
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, or is predicted.
+    """What was found, or is predicted."""
 
-    Attributes:
-        tree: the target's objects; of a target that does not run, those that it will start with.
-        running: the target's configuration as it would be saved; None where no file was asked for, or it does not run.
-        file: the saved file; None where none was asked for.
-        predicted: it is what the steps lead to.
-    """
-
-    tree: Tree
+    tree: Tree  # the target's objects; of a target that does not run, those that it will start with
+    # the target's configuration as it would be saved; None where no file was asked for, or it does not run
     running: saved.Config | None = None
-    file: saved.SavedFile | None = None
-    predicted: bool = False
+    file: saved.SavedFile | None = None  # the saved file; None where none was asked for
+    predicted: bool = False  # it is what the steps lead to
 
 
 @dataclass
 class Reconciler:
-    """The three functions that ``converge`` takes, for one target.
+    """The three functions that ``converge`` takes, for one target."""
 
-    Args:
-        client: the connection; None for a target that does not run (in check mode, or to remove from).
-        asked: the declared tree.
-        options: how far this run may go.
-        config_file: where to keep what the target comes back with; None for nowhere.
-        check: nothing will be sent that writes.
-    """
-
-    client: Client | None
-    asked: Tree
-    options: Options
-    config_file: str | None = None
-    check: bool = False
+    client: Client | None  # the connection; None for a target that does not run (in check mode, or to remove from)
+    asked: Tree  # the declared tree
+    options: Options  # how far this run may go
+    config_file: str | None = None  # where to keep what the target comes back with; None for nowhere
+    check: bool = False  # nothing will be sent that writes
     planned: list[Call] = field(default_factory=list)
 
     def read(self) -> Found:

@@ -22,16 +22,12 @@ READS = (Call("nvmf_get_transports"), Call("bdev_get_bdevs"), Call("nvmf_get_sub
 
 @dataclass(frozen=True)
 class Tree:
-    """A target's objects, by their names.
+    """A target's objects, by their names."""
 
-    Attributes:
-        transports: type -> options.
-        rights: subsystem -> host, "" for all others -> LOAD or RUN.
-    """
-
-    transports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    transports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # type -> options
     bdevs: Mapping[str, Bdev] = field(default_factory=dict)
     subsystems: Mapping[str, Subsystem] = field(default_factory=dict)
+    # subsystem -> host, "" for all others -> LOAD or RUN
     rights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
