@@ -100,16 +100,12 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
 
 @dataclass
 class TargetService:
-    """Reads, plans and predicts for ``plan.converge``.
-
-    Args:
-        replaced: in check mode, the program's file would be another one by now.
-    """
+    """Reads, plans and predicts for ``plan.converge``."""
 
     target: Target
     supervisor: Supervisor
     check: bool
-    replaced: bool = False
+    replaced: bool = False  # in check mode, the program's file would be another one by now
     proc: Path = PROC
     sys: Path = SYS
     made: Made = field(default_factory=Made)
