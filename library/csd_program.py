@@ -146,32 +146,26 @@ target_running:
   type: bool
 """
 
-from contextlib import ExitStack
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
-from ansible.module_utils.hello_ebpf.csd_program.declare import declared
-from ansible.module_utils.hello_ebpf.csd_program.model import Drive
+from ansible.module_utils.hello_ebpf.csd_program.programs import declared
 from ansible.module_utils.hello_ebpf.csd_program.reconcile import Programs
+from ansible.module_utils.hello_ebpf.csd_program.slots import Drive
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-from ansible.module_utils.hello_ebpf.spdk_target.reconcile import connect
+from ansible.module_utils.hello_ebpf.spdk_target.reconcile import connected
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION, files=("built",)), supports_check_mode=True)
-    with errors_told(module), ExitStack() as connection:
-        run(module, connection)
-
-
-def run(module: AnsibleModule, connection: ExitStack) -> None:
-    """Bring the slots to their declaration, and end the module."""
     params = module.params
-    asked = declared(params["programs"], params["built"], check=module.check_mode)
-    client = connect(module, connection)
-    work = Programs(client, asked, params["purge"], params["config_file"], module.check_mode)
-    outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+    with errors_told(module):
+        asked = declared(params["programs"], params["built"], check=module.check_mode)
+        with connected(module) as client:
+            work = Programs(client, asked, params["purge"], params["config_file"], module.check_mode)
+            outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     exit_with(module, outcome, work.render, programs=listed(outcome.after.drive), target_running=client is not None)
 
 

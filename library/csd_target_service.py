@@ -212,12 +212,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-from ansible.module_utils.hello_ebpf.services import Service
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
+from ansible.module_utils.hello_ebpf.service_unit import Service
 from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
+from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
-from ansible.module_utils.hello_ebpf.target_memory import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_service import (
     SHARED_MEMORY_ID,
     Target,
@@ -226,6 +225,7 @@ from ansible.module_utils.hello_ebpf.target_service import (
     parse_core_mask,
     render,
 )
+from ansible.module_utils.hello_ebpf.target_start import Memory, other_pools
 from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
 

@@ -158,42 +158,17 @@ boot_unit:
   type: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, WantedNamespace, validated
 from ansible.module_utils.hello_ebpf.nvme_host import Host
 from ansible.module_utils.hello_ebpf.nvme_tcp import NvmeTcp
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "subsystem_nqn": {"type": "str", "required": True},
-    "address": {"type": "str", "required": True},
-    "service_id": {"type": "str", "default": "4420"},
-    "host_nqn": {"type": "str", "required": True},
-    "host_id": {"type": "str"},
-    "reconnect_delay": {"type": "int"},
-    "ctrl_loss_tmo": {"type": "int"},
-    "keep_alive_tmo": {"type": "int"},
-    "nr_io_queues": {"type": "int"},
-    "queue_size": {"type": "int"},
-    "namespaces": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"nsid": {"type": "int"}, "uuid": {"type": "str"}},
-    },
-    "wait_seconds": {"type": "int", "default": 30},
-    "boot": {"type": "bool", "default": False},
-    "boot_after": {"type": "list", "elements": "str", "default": []},
-    "unmounted_before": {"type": "list", "elements": "str", "default": []},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = dict(module.params)
     asked["namespaces"] = tuple(WantedNamespace(item["nsid"], item["uuid"]) for item in asked["namespaces"])
     asked["boot_after"] = tuple(asked["boot_after"])

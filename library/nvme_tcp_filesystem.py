@@ -94,31 +94,19 @@ filesystem_uuid:
   type: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.nvme_connection import WantedNamespace, validated_namespace
 from ansible.module_utils.hello_ebpf.nvme_filesystem import NOT_SAID, Filesystem, NvmeFilesystem
 from ansible.module_utils.hello_ebpf.nvme_host import Host
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 
-ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "mount": {"type": "str", "required": True},
-    "subsystem_nqn": {"type": "str"},
-    "host_nqn": {"type": "str"},
-    "nsid": {"type": "int"},
-    "uuid": {"type": "str"},
-    "type": {"type": "str", "choices": ["ext4", "xfs"], "default": "ext4"},
-    "options": {"type": "str", "default": "defaults"},
-    "format": {"type": "str", "choices": ["if_empty", "never", "replace"], "default": "if_empty"},
-    "after": {"type": "list", "elements": "str", "default": []},
-}
-
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("subsystem_nqn",))])
+    module = AnsibleModule(
+        arguments(DOCUMENTATION), supports_check_mode=True, required_if=[("state", "present", ("subsystem_nqn",))]
+    )
     asked = dict(module.params)
     namespace = WantedNamespace(asked.pop("nsid"), asked.pop("uuid"))
     asked["after"] = tuple(asked["after"])

@@ -58,10 +58,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.fstab import Fstab
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.nvme_boot import connections_of_units
-from ansible.module_utils.hello_ebpf.nvme_sysfs import normal_address
+from ansible.module_utils.hello_ebpf.nvme_host import normal_address
 from ansible.module_utils.hello_ebpf.nvme_tcp import OWNER
 
 KEY = ("subsystem_nqn", "address", "service_id", "host_nqn")
@@ -84,13 +85,7 @@ def left(
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        {
-            "connections": {"type": "list", "elements": "dict", "default": []},
-            "mounts": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     module.exit_json(changed=False, **left(module.params["connections"], module.params["mounts"], Made()))
 
 

@@ -362,35 +362,28 @@ target_running:
   type: bool
 """
 
-from contextlib import ExitStack
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, foreign
-from ansible.module_utils.hello_ebpf.spdk_target.model import as_data
-from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler, connect
+from ansible.module_utils.hello_ebpf.spdk_target.reconcile import Reconciler, connected
+from ansible.module_utils.hello_ebpf.spdk_target.tree import as_data, declared
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
-    with errors_told(module), ExitStack() as connection:
-        run(module, connection)
-
-
-def run(module: AnsibleModule, connection: ExitStack) -> None:
-    """Reconcile, and end the module."""
     params = module.params
     options = Options(params["state"] == "absent", params["purge"], params["recreate"])
-    if options.absent and options.purge:
-        raise LabError("state: absent with purge: true", "two contrary requests", "for an empty target use purge alone")
-    asked = declared(params, check=module.check_mode)
-    client = connect(module, connection, absent=options.absent)
-    work = Reconciler(client, asked, options, params["config_file"], module.check_mode)
-    outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
+    with errors_told(module):
+        if options.absent and options.purge:
+            fix = "for an empty target use purge alone"
+            raise LabError("state: absent with purge: true", "two contrary requests", fix)
+        asked = declared(params, check=module.check_mode)
+        with connected(module, absent=options.absent) as client:
+            work = Reconciler(client, asked, options, params["config_file"], module.check_mode)
+            outcome = converge(work.read, work.plan, work.predict, check=module.check_mode)
     exit_with(
         module,
         outcome,

@@ -4,6 +4,10 @@
 Managed hosts need not have a YAML parser. This one knows what the options of our modules are written in: mappings by
 their indentation, and scalars and lists on the line of their key. tests/unit/test_argument_specs.py holds it against
 PyYAML, for every module.
+
+An argument that carries whole files has a type of its own, which leaves only their size in the managed host's log.
+AnsibleModule writes each argument to syslog as ``str()`` gives it. ``no_log`` would keep them out of there too, but it
+takes every string in them for a secret, file names and digests included, and blots those out of all that a module says.
 """
 
 from __future__ import annotations
@@ -12,11 +16,43 @@ import ast
 from collections.abc import Collection
 from typing import Any
 
-from . import contents
+from ansible.module_utils.common.validation import check_type_dict, check_type_str
 
 Arguments = dict[str, dict[str, Any]]
+
+
+class _Files(dict[str, Any]):
+    """A mapping that is written as its size."""
+
+    def __repr__(self) -> str:
+        return f"({len(self)} entries, {len(dict.__repr__(self))} characters)"
+
+
+class _Text(str):
+    """A text that is written as its size. Only within a list or a mapping: AnsibleModule logs a bare one as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"({len(self)} characters)"
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """``type:`` of an argument, or ``elements:`` of a list, that is a mapping with files' contents in it.
+
+    Raises:
+        TypeError: it is no mapping.
+    """
+    return _Files(check_type_dict(value))
+
+
+def text(value: Any) -> str:
+    """``type:`` of a suboption that is a file's content."""
+    return _Text(check_type_str(value))
+
+
 # The type of an option that carries whole files, by the documented one.
-FILES = {"dict": contents.mapping, "str": contents.text}
+FILES = {"dict": mapping, "str": text}
 
 
 def arguments(documentation: str, *, files: Collection[str] = ()) -> Arguments:

@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -38,20 +38,14 @@ class Found:
     owner: str
 
 
+@dataclass(frozen=True)
 class BackingFile:
-    """Reads, plans and predicts for ``plan.converge``. The state is what is found of the file; None: no file.
+    """Reads, plans and predicts for ``plan.converge``. The state is what is found of the file; None: no file."""
 
-    Args:
-        path: where it lies.
-        size: its size in bytes.
-        owner: who reads and writes it; None: whoever has it.
-    """
-
-    def __init__(self, path: Path, size: int, owner: str | None = None) -> None:
-        self.path = path
-        self.size = size
-        self.owner = owner
-        self.made = Made()
+    path: Path  # where it lies
+    size: int  # its size in bytes
+    owner: str | None = None  # who reads and writes it; None: whoever has it
+    made: Made = field(default_factory=Made)
 
     def read(self) -> Found | None:
         """The file.
@@ -152,18 +146,15 @@ class BackingFile:
         _give_back(self.path, self.made)
 
 
+@dataclass(frozen=True)
 class BackingFilesGone:
     """Nothing that the lab made is left, declared still or not: ``read``, ``plan`` and ``predict`` for ``converge``.
 
     The state is what there is: path -> what it is. A file with data counts only where data is to go.
-
-    Args:
-        remove_data: also files that something was written to.
     """
 
-    def __init__(self, *, remove_data: bool) -> None:
-        self.remove_data = remove_data
-        self.made = Made()
+    remove_data: bool  # also files that something was written to
+    made: Made = field(default_factory=Made)
 
     def read(self) -> dict[Path, str]:
         notes = self.made.of(OWNER).items()

@@ -8,6 +8,7 @@ import secrets
 import select
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
@@ -21,36 +22,20 @@ RETRY_S = 0.05
 CHUNK = 65536
 
 
+@dataclass(frozen=True)
 class Hello:
-    """One run of the program.
+    """One run of the program."""
 
-    Args:
-        run: runs a command.
-        program: path of ``minimal``.
-        tracing: where tracefs is mounted.
-        proc: where /proc is.
-        patience: seconds to wait for the line.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        program: Path,
-        *,
-        tracing: Path = Path("/sys/kernel/tracing"),
-        proc: Path = Path("/proc"),
-        patience: float = PATIENCE_S,
-    ) -> None:
-        self._run = run
-        self._program = program
-        self._tracing = tracing
-        self._proc = proc
-        self._patience = patience
+    run: Run  # runs a command
+    program: Path  # path of ``minimal``
+    tracing: Path = Path("/sys/kernel/tracing")  # where tracefs is mounted
+    proc: Path = Path("/proc")
+    patience: float = PATIENCE_S  # seconds to wait for the line
 
     @property
     def missing(self) -> list[str]:
         """What is not there yet; in check mode it will be by then."""
-        needed = {str(self._program): self._program, f"tracefs on {self._tracing}": self._tracing / "trace_pipe"}
+        needed = {str(self.program): self.program, f"tracefs on {self.tracing}": self.tracing / "trace_pipe"}
         return [name for name, path in needed.items() if not path.exists()]
 
     def say(self, token: str | None = None) -> str:
@@ -64,18 +49,18 @@ class Hello:
         """
         if self.missing:
             raise LabError(
-                asked=f"{self._program} run, and its line from the trace pipe",
+                asked=f"{self.program} run, and its line from the trace pipe",
                 found=f"not there: {', '.join(self.missing)}",
                 fix="run the roles ebpf_toolchain (mounts tracefs) and ebpf_examples (builds the program) first",
             )
-        if (self._tracing / "tracing_on").read_text().strip() == "0":
+        if (self.tracing / "tracing_on").read_text().strip() == "0":
             raise LabError(
-                asked=f"a line from {self._tracing}/trace_pipe",
-                found=f"somebody switched tracing off ({self._tracing}/tracing_on is 0)",
-                fix=f"switch it on when they are done: echo 1 > {self._tracing}/tracing_on",
+                asked=f"a line from {self.tracing}/trace_pipe",
+                found=f"somebody switched tracing off ({self.tracing}/tracing_on is 0)",
+                fix=f"switch it on when they are done: echo 1 > {self.tracing}/tracing_on",
             )
         token = token or secrets.token_hex(8)
-        give_up = time.monotonic() + self._patience
+        give_up = time.monotonic() + self.patience
         pipe = self._open(give_up)
         try:
             return self._read_line(pipe, token, give_up)
@@ -85,10 +70,10 @@ class Hello:
     def _read_line(self, pipe: int, token: str, give_up: float) -> str:
         said = ""
         while (left := give_up - time.monotonic()) > 0:
-            code, said, errors = self._run([str(self._program), "--token", token])
+            code, said, errors = self.run([str(self.program), "--token", token])
             if code:
                 raise LabError(
-                    asked=f"{self._program} run",
+                    asked=f"{self.program} run",
                     found=f"it ended with {code}: {' '.join((errors or said).split())}",
                     fix="run it by hand as root; the role ebpf_toolchain names what the kernel lacks",
                 )
@@ -96,14 +81,14 @@ class Hello:
             if line is not None:
                 return line
         raise LabError(
-            asked=f"the line with token {token} from {self._tracing}/trace_pipe within {self._patience:g} s",
+            asked=f"the line with token {token} from {self.tracing}/trace_pipe within {self.patience:g} s",
             found=f"it did not come, although the program says: {said.strip()}{self._readers()}",
             fix="end other readers of the trace pipe, which take lines away from each other, and run again",
         )
 
     def _open(self, give_up: float) -> int:
         """Open the pipe, when it is free: containers of one kernel share it, and newer kernels let in one at a time."""
-        pipe = self._tracing / "trace_pipe"
+        pipe = self.tracing / "trace_pipe"
         while True:
             try:
                 return os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -113,13 +98,13 @@ class Hello:
             if time.monotonic() > give_up:
                 raise LabError(
                     asked=f"a line from {pipe}",
-                    found=f"the pipe has one reader at a time, and has one for {self._patience:g} s{self._readers()}",
+                    found=f"the pipe has one reader at a time, and has one for {self.patience:g} s{self._readers()}",
                     fix="end that reader and run again",
                 )
             time.sleep(RETRY_S)
 
     def _readers(self) -> str:
-        holders = users_of(str(self._tracing / "trace_pipe"), self._proc)
+        holders = users_of(str(self.tracing / "trace_pipe"), self.proc)
         others = [f"{pid} ({name})" for pid, name in holders if pid != os.getpid()]
         return f"; also read by pid {', '.join(others)}" if others else ""
 

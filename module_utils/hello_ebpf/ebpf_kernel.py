@@ -11,10 +11,10 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import text_in
-from .kernel_options import read_options
 from .mounts import mounted_at, mounts
 from .packages import Run
 from .plan import Step
+from .release import read_options
 
 MACHINE = "x86_64"
 TRACING = "/sys/kernel/tracing"
@@ -62,41 +62,32 @@ TO_RUN = (
 )
 
 
+@dataclass(frozen=True)
 class EbpfKernel:
-    """The kernel's verdict, and tracefs mounted: ``read``, ``plan``/``plan_absent`` and ``predict`` for ``converge``.
+    """The kernel's verdict, and tracefs mounted: ``read``, ``plan`` (``plan_absent``), ``predict`` for ``converge``."""
 
-    Args:
-        run: runs a command.
-        run_programs: eBPF programs are to run here; otherwise they are only built.
-        root: the machine's root folder.
-        probe: asks bpf(2), and returns the errno.
-    """
-
-    def __init__(
-        self, run: Run, *, run_programs: bool, root: Path = Path("/"), probe: Callable[[], int] | None = None
-    ) -> None:
-        self._run = run
-        self._run_programs = run_programs
-        self._root = root
-        self._probe = probe or bpf_errno
+    run: Run  # runs a command
+    run_programs: bool  # eBPF programs are to run here; otherwise they are only built
+    root: Path = Path("/")  # the machine's root folder
+    probe: Callable[[], int] | None = None  # asks bpf(2), and returns the errno; None: really
 
     def read(self) -> Kernel:
         uname = os.uname()
-        tracefs = mounted_at(TRACING, [mount for mount in mounts(self._root) if mount.filesystem == "tracefs"])
+        tracefs = mounted_at(TRACING, [mount for mount in mounts(self.root) if mount.filesystem == "tracefs"])
         return Kernel(
             release=uname.release,
             machine=uname.machine,
-            bpf_errno=self._probe(),
-            btf_bytes=_size(self._root / "sys/kernel/btf/vmlinux"),
-            has_tracefs="tracefs" in (self._root / "proc/filesystems").read_text().split(),
+            bpf_errno=(self.probe or bpf_errno)(),
+            btf_bytes=_size(self.root / "sys/kernel/btf/vmlinux"),
+            has_tracefs="tracefs" in (self.root / "proc/filesystems").read_text().split(),
             tracefs_source=tracefs.source if tracefs else None,
-            lockdown=parse_lockdown(text_in(self._root / "sys/kernel/security/lockdown")),
-            options=read_options(self._root, uname.release),
+            lockdown=parse_lockdown(text_in(self.root / "sys/kernel/security/lockdown")),
+            options=read_options(self.root, uname.release),
         )
 
     def plan(self, kernel: Kernel) -> list[Step]:
-        refuse(kernel, run_programs=self._run_programs)
-        if kernel.tracefs_source is not None or not self._run_programs:
+        refuse(kernel, run_programs=self.run_programs)
+        if kernel.tracefs_source is not None or not self.run_programs:
             return []
         return [Step(f"mount tracefs on {TRACING}", self._mount, self._unmount)]
 
@@ -113,7 +104,7 @@ class EbpfKernel:
 
     def _mount(self) -> None:
         options = "nosuid,nodev,noexec"
-        code, _, errors = self._run(["mount", "-t", "tracefs", "-o", options, MOUNTED_BY_US, TRACING])
+        code, _, errors = self.run(["mount", "-t", "tracefs", "-o", options, MOUNTED_BY_US, TRACING])
         if code:
             raise LabError(
                 asked=f"tracefs on {TRACING}, where eBPF programs print",
@@ -123,7 +114,7 @@ class EbpfKernel:
             )
 
     def _unmount(self) -> None:
-        code, _, errors = self._run(["umount", TRACING])
+        code, _, errors = self.run(["umount", TRACING])
         if code:
             raise LabError(
                 asked=f"unmount the tracefs that the lab mounted on {TRACING}",

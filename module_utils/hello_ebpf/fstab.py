@@ -43,17 +43,12 @@ class Line:
         return MARK in self.fields[3].split(",")
 
 
+@dataclass(frozen=True)
 class Fstab:
-    """The file. It is written whole under another name first: a run that is cut off leaves it as it was.
+    """The file. It is written whole under another name first: a run that is cut off leaves it as it was."""
 
-    Args:
-        path: where it is.
-        key: the field by which a line is found.
-    """
-
-    def __init__(self, path: Path, key: int = MOUNT) -> None:
-        self.path = path
-        self.key = key
+    path: Path  # where it is
+    key: int = MOUNT  # the field by which a line is found
 
     def line(self, value: str) -> Line | None:
         """The line with this value in the key's field."""

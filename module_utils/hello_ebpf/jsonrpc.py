@@ -21,15 +21,15 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .errors import LabError
 
 MAX_REQUEST_BYTES = 32 * 1024
+METHOD_NOT_FOUND = -32601
 _SECRET = re.compile(r"psk|secret|password|passwd|token|(^|_)key($|_)", re.IGNORECASE)
 _CONNECT_RETRY_S = 0.05
 _READABLE_CHARACTERS = 300
@@ -92,7 +92,7 @@ class RpcError(LabError):
         )
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """A connection to one target.
 
     Args:
@@ -112,15 +112,7 @@ class Client:
         self._received = b""
         self._socket = self._connect(wait)
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
     @property

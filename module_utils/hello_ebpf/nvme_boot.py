@@ -15,9 +15,8 @@ from .files import LEADS_TO, content_of, put, text_in
 from .nvme_connection import Connection
 from .nvme_host import Host
 from .nvme_kernel import MODULE
-from .systemd_names import command, units, value
+from .systemd_names import HEADER, command, units, value
 
-HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
 PREFIX = "hello_ebpf-nvme-"
 RETRY_SECONDS = 5
 # Ends with 1, which to ExecCondition= means to go no further, where the connection is there already.

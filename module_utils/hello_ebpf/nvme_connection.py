@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from . import names
 from .errors import LabError, refuse
+from .nvme_host import Namespace, normal_address
 from .nvme_kernel import MODULE
-from .nvme_sysfs import Namespace, normal_address
 
 # Ansible's own namespace for names turned into UUIDs (its filter to_uuid).
 UUID_NAMESPACE = uuid.UUID("361e6d51-faec-444a-9079-341386da8e2e")

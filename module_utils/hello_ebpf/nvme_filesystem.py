@@ -13,8 +13,7 @@ from .errors import LabError, refuse
 from .fstab import Fstab, Line
 from .mounts import mounted_at, mounts
 from .nvme_connection import UUID_NAMESPACE, WantedNamespace
-from .nvme_host import Host
-from .nvme_sysfs import Namespace
+from .nvme_host import Host, Namespace
 from .plan import Step
 from .processes import users_of
 from .systemd_names import unit_of_path
@@ -112,7 +111,7 @@ class NvmeFilesystem:
         )
 
     def _namespace(self) -> Namespace | None:
-        for controller in self.host.sysfs.controllers():
+        for controller in self.host.controllers():
             if controller.subsystem_nqn != self.asked.subsystem_nqn:
                 continue
             if self.asked.host_nqn not in (None, controller.host_nqn):
@@ -224,7 +223,7 @@ class NvmeFilesystem:
             LabError: there is data and it was not said that it may go; or there is none and it may not be made.
         """
         what = f"{self.asked.type} on {found.device or f'{self.asked}'}"
-        users = self.host.sysfs.users(Path(found.device).name) if found.device else []
+        users = self.host.users(Path(found.device).name) if found.device else []
         if self.asked.format == "never" and found.device:
             raise LabError(
                 asked=f"{what}, as it is",

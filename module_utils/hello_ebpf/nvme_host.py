@@ -1,18 +1,77 @@
-"""The machine that connects: its commands, its kernel's log, its sysfs. Tests give it a tree of their own."""
+"""The machine that connects: its commands, its kernel's log, and its NVMe controllers as sysfs tells them.
+
+Tests give it a tree of their own.
+
+A device's number is not its namespace id: everything here goes from the attributes (subsysnqn, nsid, uuid) to the
+name. With native multipath (nvme_core.multipath=Y) a controller holds hidden paths (nvme0c0n1) and the device
+(nvme0n1) stands beside the controllers, in the subsystem; without it the controller holds the device itself.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import commands, nvme_kernel
 from .files import text_in
 from .made import RECORD, Made
-from .nvme_sysfs import Sysfs
+from .mounts import mounts
 
 Run = Callable[[list[str]], tuple[int, str, str]]
+
+OFF = -1
+SECTOR = 512
+NAMESPACE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One namespace of a controller."""
+
+    nsid: int  # its id
+    # uuid, nguid, eui64: its identifiers, as far as it has them
+    uuid: str | None
+    nguid: str | None
+    eui64: str | None
+    block: str | None  # kernel name of the block device; None for a namespace of another command set, which has none
+    generic: str | None  # kernel name of the generic character device (passthrough)
+    size_bytes: int  # its size
+
+    def device(self) -> str | None:
+        return f"/dev/{self.block}" if self.block else None
+
+    def generic_device(self) -> str | None:
+        return f"/dev/{self.generic}" if self.generic else None
+
+
+@dataclass(frozen=True)
+class Controller:
+    """One connection to a subsystem. None stands for what this kernel does not tell."""
+
+    name: str
+    transport: str
+    address: str
+    service_id: str
+    subsystem_nqn: str
+    host_nqn: str
+    host_id: str | None
+    state: str
+    reconnect_delay: int | None
+    ctrl_loss_tmo: int | None
+    keep_alive_tmo: int | None
+    nr_io_queues: int | None
+    queue_size: int | None
+    namespaces: tuple[Namespace, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells a connection from all others."""
+        return self.subsystem_nqn, self.address, self.service_id, self.host_nqn
 
 
 class Host:
@@ -22,7 +81,7 @@ class Host:
         self.run_command = run
         self.root = root
         self.release = release
-        self.sysfs = Sysfs(root)
+        self.classes = root / "sys/class"
         self.made = Made(root / RECORD.relative_to("/") if root != Path("/") else None)
 
     def boot_id(self) -> str:
@@ -62,6 +121,78 @@ class Host:
         finally:
             os.close(log)
 
+    def controllers(self) -> Iterator[Controller]:
+        """All NVMe over Fabrics controllers. One that goes away while it is read is left out."""
+        for path in sorted(self.classes.glob("nvme/nvme*")):
+            transport = _attribute(path, "transport")
+            subsystem = _attribute(path, "subsysnqn")
+            state = _attribute(path, "state")
+            if not (transport and subsystem and state):
+                continue
+            address = _address(_attribute(path, "address") or "")
+            yield Controller(
+                name=path.name,
+                transport=transport,
+                address=normal_address(address.get("traddr", "")),
+                service_id=address.get("trsvcid", ""),
+                subsystem_nqn=subsystem,
+                host_nqn=_attribute(path, "hostnqn") or "",
+                host_id=_attribute(path, "hostid"),
+                state=state,
+                reconnect_delay=_number(path, "reconnect_delay"),
+                ctrl_loss_tmo=_number(path, "ctrl_loss_tmo"),
+                keep_alive_tmo=_number(path, "kato"),
+                nr_io_queues=_number(path, "queue_count", -1),
+                queue_size=_number(path, "sqsize", 1),
+                namespaces=tuple(sorted(self._namespaces(path), key=lambda namespace: namespace.nsid)),
+            )
+
+    def _namespaces(self, controller: Path) -> Iterator[Namespace]:
+        for path in controller.iterdir():
+            name = NAMESPACE.fullmatch(path.name)
+            nsid = _number(path, "nsid")
+            if not name or nsid is None:
+                continue
+            shown = f"nvme{name[1]}n{name[2]}"
+            generic = f"ng{name[1]}n{name[2]}"
+            block = self.classes / "block" / shown
+            has_block = block.exists() and _attribute(block, "hidden") != "1"
+            yield Namespace(
+                nsid=nsid,
+                uuid=_attribute(path, "uuid"),
+                nguid=_attribute(path, "nguid"),
+                eui64=_attribute(path, "eui"),
+                block=shown if has_block else None,
+                generic=generic if (self.classes / "nvme-generic" / generic).exists() else None,
+                size_bytes=(_number(block if has_block else path, "size") or 0) * SECTOR,
+            )
+
+    def set_attribute(self, controller: str, attribute: str, value: int) -> None:
+        """Set an attribute of a controller."""
+        (self.classes / "nvme" / controller / attribute).write_text(f"{value}\n")
+
+    def users(self, block: str, but_mounts: Collection[str] = ()) -> list[str]:
+        """Who holds a block device or a partition of it, in words: mounts, swap, devices built on top.
+
+        Args:
+            block: kernel name of the device.
+            but_mounts: mount points that do not count.
+        """
+        users = []
+        for device in self._with_partitions(block):
+            number = _attribute(device, "dev")
+            there = [mount.path for mount in mounts(self.root) if mount.device == number]
+            users += [f"mounted on {mount}" for mount in there if mount not in but_mounts]
+            users += [f"held by {holder.name}" for holder in sorted(device.glob("holders/*"))]
+            if re.search(rf"^/dev/{device.name}\s", text_in(self.root / "proc/swaps"), re.MULTILINE):
+                users.append("used as swap")
+        return users
+
+    def _with_partitions(self, block: str) -> Iterator[Path]:
+        device = self.classes / "block" / block
+        yield device
+        yield from (path for path in sorted(device.glob(f"{block}p*")) if (path / "partition").exists())
+
 
 def _nvme_lines(log: int) -> Iterator[str]:
     """The records of /dev/kmsg that are not read yet; a record overrun is skipped."""
@@ -77,3 +208,32 @@ def _nvme_lines(log: int) -> Iterator[str]:
             return
         if message.startswith("nvme"):
             yield message
+
+
+def normal_address(address: str) -> str:
+    """An IP address in its one usual spelling; anything else as it is."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
+
+
+def _address(text: str) -> dict[str, str]:
+    """``traddr=127.0.0.1,trsvcid=4420,src_addr=127.0.0.1`` as a dict."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+
+
+def _attribute(path: Path, name: str) -> str | None:
+    """An attribute's value; None where it is not there, empty, or its owner just went away."""
+    return text_in(path / name).strip() or None
+
+
+def _number(path: Path, name: str, more: int = 0) -> int | None:
+    """A number, and ``more``; ``off`` is -1."""
+    value = _attribute(path, name)
+    if value == "off":
+        return OFF
+    try:
+        return int(value or "") + more
+    except ValueError:
+        return None

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .files import text_in
-from .kernel_options import read_options
 from .packages import READ_ONLY, parse_candidates
-from .release import platform_name
+from .release import platform_name, read_options
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 

@@ -11,8 +11,7 @@ from . import nvme_kernel
 from .errors import LabError
 from .nvme_boot import Boot, Files
 from .nvme_connection import PROGRAM, Connection, WantedNamespace, host_id_of, refusal
-from .nvme_host import Host
-from .nvme_sysfs import OFF, Controller, Namespace
+from .nvme_host import OFF, Controller, Host, Namespace
 from .plan import Step
 
 POLL_SECONDS = 0.1
@@ -52,7 +51,7 @@ class NvmeTcp:
         return Found(controllers, self.boot.found(), self.host.made.of(OWNER).get(self.note))
 
     def _controllers(self) -> tuple[Controller, ...]:
-        found = self.host.sysfs.controllers()
+        found = self.host.controllers()
         return tuple(one for one in found if one.transport == "tcp" and one.key == self.asked.key)
 
     def _settled(self, controllers: Sequence[Controller]) -> bool:
@@ -188,7 +187,11 @@ class NvmeTcp:
         for name in ("reconnect_delay", "ctrl_loss_tmo"):
             now, then = getattr(controller, name), getattr(wanted, name)
             if now is not None and now != then:
-                yield self._adjustment(controller.name, name, now, then)
+                yield Step(
+                    f"set {name} of {controller.name} from {_seconds(now)} to {_seconds(then)}",
+                    partial(self._set, controller.name, name, then),
+                    partial(self._set, controller.name, name, now),
+                )
 
     def _adjusted(self, controller: Controller) -> Controller:
         """With the settings as asked. The kernel rounds the loss time up to whole reconnect delays."""
@@ -200,16 +203,9 @@ class NvmeTcp:
             loss = OFF if loss < 0 else -(-loss // delay) * delay
         return replace(controller, reconnect_delay=delay, ctrl_loss_tmo=loss)
 
-    def _adjustment(self, controller: str, name: str, found: int, wanted: int) -> Step:
-        return Step(
-            f"set {name} of {controller} from {_seconds(found)} to {_seconds(wanted)}",
-            lambda: self._set(controller, name, wanted),
-            lambda: self._set(controller, name, found),
-        )
-
     def _set(self, controller: str, name: str, value: int) -> None:
         try:
-            self.host.sysfs.write(controller, name, value)
+            self.host.set_attribute(controller, name, value)
         except OSError as error:
             raise LabError(
                 asked=f"set {name} of {controller} to {_seconds(value)}",
@@ -249,7 +245,7 @@ class NvmeTcp:
         leaving = self.asked.unmounted_before if self.check else ()
         for controller in found.controllers:
             for namespace in controller.namespaces:
-                users = self.host.sysfs.users(namespace.block, leaving) if namespace.block else []
+                users = self.host.users(namespace.block, leaving) if namespace.block else []
                 if users:
                     raise LabError(
                         asked=f"take down {self.asked} ({controller.name})",

@@ -21,16 +21,11 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Step:
-    """One change.
+    """One change."""
 
-    Attributes:
-        summary: the change in words, as ``--diff`` and the result's ``actions`` show it.
-        apply: makes the change.
-        undo: takes it back; None where nothing is left behind or nothing can be taken back.
-    """
-
-    summary: str
-    apply: Callable[[], object]
+    summary: str  # the change in words, as ``--diff`` and the result's ``actions`` show it
+    apply: Callable[[], object]  # makes the change
+    # takes it back; None where nothing is left behind or nothing can be taken back
     undo: Callable[[], object] | None = None
 
 

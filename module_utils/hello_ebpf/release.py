@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
-"""What a machine is: the distribution's release, those that the lab runs on, and the level of the CPU."""
+"""What a machine is: the distribution's release, those that the lab runs on, the level of the CPU, and the
+kernel's options.
+"""
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 from .errors import LabError
+from .files import text_in
 
 # The releases that the lab runs on, by platform_name, and what people call them.
 SUPPORTED = {"debian-12": "Debian 12", "debian-13": "Debian 13", "ubuntu-24.04": "Ubuntu 24.04"}
@@ -62,3 +68,11 @@ def missing_flags(level: str, cpuinfo: str) -> list[str]:
         if name == level:
             break
     return sorted(wanted - flags)
+
+
+def read_options(root: Path, release: str) -> dict[str, str]:
+    """The options that a kernel was built with, from itself or from /boot; empty where neither has them."""
+    packed, plain = root / "proc/config.gz", root / f"boot/config-{release}"
+    text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else text_in(plain)
+    lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
+    return {name: value for name, _, value in lines}

@@ -18,9 +18,11 @@ from .bench import spread
 from .errors import LabError
 from .jsonrpc import Client
 from .plan import Outcome, converge
-from .spdk_target.goal import Options
-from .spdk_target.model import SCRATCH_BDEV, SCRATCH_NQN, Bdev, Listener, Namespace, Subsystem, Tree
+from .spdk_target.bdevs import Bdev
+from .spdk_target.goal import SCRATCH_BDEV, SCRATCH_NQN, Options
 from .spdk_target.reconcile import Found, Reconciler
+from .spdk_target.subsystems import Listener, Namespace, Subsystem
+from .spdk_target.tree import Tree
 
 HOST = "nqn.2026-11.io.hello-ebpf:rpc-bench-host"
 SERIAL = "RPCBENCH"

@@ -12,8 +12,7 @@ from pathlib import Path
 from .errors import LabError
 from .processes import PROC, Process, credentials
 from .reach import Account
-from .service_unit import hidden
-from .services import Service
+from .service_unit import Service, hidden
 
 
 def group_number(name: str) -> int:

@@ -18,8 +18,8 @@ from .commands import run
 from .errors import LabError
 from .files import text_in
 from .processes import Process, credentials, find, running
-from .service_unit import HEADER, unit
-from .services import STOP_SECONDS, Service
+from .service_unit import STOP_SECONDS, Service, unit
+from .systemd_names import HEADER
 
 LAST_LINES = 40  # a target that ends says much after what it died of
 LOG_KEPT = 1 << 20  # bytes of an old log that a new start leaves

@@ -10,6 +10,9 @@ from pathlib import Path
 from .errors import refuse
 from .names import line, unit
 
+# What tells a file of ours from one of somebody else.
+HEADER = "# Written by hello_eBPF; changes are overwritten by the next run.\n"
+
 
 def unit_of_path(path: str, suffix: str) -> str:
     r"""``/mnt/csd 0`` and ``mount`` give ``mnt-csd\x200.mount``, as systemd-escape(1) --path does."""

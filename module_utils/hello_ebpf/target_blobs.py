@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .csd_program.model import Place
-from .csd_program.reading import drive_from_saved
+from .csd_program.programs import Place
+from .csd_program.slots import drive_from_saved
 from .errors import LabError
 from .spdk_target import saved
 

@@ -22,12 +22,11 @@ from .plan import Step
 from .processes import PROC, Process, link_of, lock_holder, reactors, running
 from .removal import remove_named, rmdir, tidy
 from .service_access import check_access, group_number, missing_layers
-from .services import Service
-from .spdk_target.model import Tree
+from .service_unit import Service
+from .spdk_target.tree import Tree
 from .supervisors import Supervisor, stop_process
 from .target_blobs import OWN, Blobs, forget
-from .target_memory import Memory, check_memory
-from .target_start import Start, start
+from .target_start import Memory, Start, check_memory, start
 from .target_workers import CACHE_FILES, CACHES, Workers
 
 EMPTY_CONFIG = '{"subsystems": []}\n'
@@ -101,16 +100,12 @@ def parse_core_mask(mask: str, online: frozenset[int]) -> tuple[int, ...]:
 
 @dataclass
 class TargetService:
-    """Reads, plans and predicts for ``plan.converge``.
-
-    Args:
-        replaced: in check mode, the program's file would be another one by now.
-    """
+    """Reads, plans and predicts for ``plan.converge``."""
 
     target: Target
     supervisor: Supervisor
     check: bool
-    replaced: bool = False
+    replaced: bool = False  # in check mode, the program's file would be another one by now
     proc: Path = PROC
     sys: Path = SYS
     made: Made = field(default_factory=Made)

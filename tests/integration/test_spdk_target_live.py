@@ -24,9 +24,8 @@ import yaml
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Call, Client, NoTargetError, RpcError
 from ansible.module_utils.hello_ebpf.spdk_target import reconcile, saved
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
-from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree
+from ansible.module_utils.hello_ebpf.spdk_target.tree import declared, read_tree
 from ansible.module_utils.hello_ebpf.target_start import start
 from spdk.rpc.client import JSONRPCClient, JSONRPCException  # type: ignore[import-untyped]
 

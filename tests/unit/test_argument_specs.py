@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from ansible.module_utils.hello_ebpf import contents
-from ansible.module_utils.hello_ebpf.arguments import arguments
+from ansible.module_utils.hello_ebpf.arguments import arguments, mapping, text
 from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 
 from conftest import ROOT
@@ -20,7 +19,7 @@ script = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(script)
 LIBRARY = sorted((ROOT / "library").glob("*.py"))
 # Files' contents, which the log does not get.
-CONTENTS = {contents.mapping: "dict", contents.text: "str"}
+CONTENTS = {mapping: "dict", text: "str"}
 STALE = "run .venv/bin/python scripts/argument_specs.py"
 
 
@@ -49,7 +48,7 @@ options:
 """
     three = {"type": "float", "default": 0.5, "choices": [0.5, 1, True, "word", "null"]}
     assert arguments(options, files=("one",)) == {
-        "one": {"type": contents.text, "default": "4420"},
+        "one": {"type": text, "default": "4420"},
         "two": {"type": "list", "elements": "dict", "default": [], "options": {"three": three}},
     }
 

@@ -19,8 +19,8 @@ from ansible.module_utils.hello_ebpf.ebpf_kernel import (
     render,
 )
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.kernel_options import read_options
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
+from ansible.module_utils.hello_ebpf.release import read_options
 
 GOOD = Kernel(
     release="6.1.0-44-amd64",

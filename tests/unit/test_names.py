@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import re
@@ -23,9 +24,8 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.fstab import Fstab, Line
 from ansible.module_utils.hello_ebpf.nvme_boot import unit_text
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, validated
-from ansible.module_utils.hello_ebpf.service_unit import unit
-from ansible.module_utils.hello_ebpf.services import Service
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
+from ansible.module_utils.hello_ebpf.service_unit import Service, unit
+from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.systemd_names import unit_of_path, units, words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def loaded(path: str) -> ModuleType:
     return module
 
 
-variable_names = loaded("plugins/variable_names.py")
+check_variables = loaded("plugins/action/check_variables.py")
 
 
 def texts(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -81,6 +81,7 @@ def texts(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from texts(option["options"], f"{prefix}{name}.")
 
 
+@functools.cache
 def specifications() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
@@ -93,33 +94,45 @@ VARIABLES = sorted(texts(specifications()))
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_every_text_of_every_role_has_a_rule(variable: str) -> None:
-    assert variable_names.rule_of(variable), f"give {variable} a rule in plugins/variable_names.py"
+    assert check_variables.rule_of(variable), f"give {variable} a rule in plugins/action/check_variables.py"
 
 
 def test_every_rule_is_for_a_variable_that_there_is() -> None:
     options = specifications()
-    for name in variable_names.RULES:
+    for name in check_variables.RULES:
         top, _, rest = name.partition(".")
         assert top in options, name
         if "options" in options[top] and rest != "*":
             assert name in VARIABLES, name
 
 
-@pytest.mark.parametrize("variable", sorted(variable_names.RULES))
+# What has a form besides, test_role_variables.py holds.
+@pytest.mark.parametrize("variable", sorted(check_variables.RULES.keys() - check_variables.FORMS.keys()))
 def test_no_name_holds_what_cannot_be_seen(variable: str) -> None:
     top = variable.partition(".")[0]
     for good in ("/srv/a", f"{NQN}a", "fe80::1%eth0", "a.service", "a"):
         for bad in ("\n", "\r", "\0", "\x1b", "\u2028", "\u200b"):
-            [said] = variable_names.wrong_names(top, nested(variable, f"{good}{bad}b"))
+            [said] = wrong_names(top, nested(variable, f"{good}{bad}b"))
             assert re.fullmatch(rf"Asked: {top}\S*: '.*'\. Found: .+\. Do: .+\.", said)
+
+
+def wrong_names(variable: str, value: Any) -> list[str]:
+    return list(check_variables.wrong_shapes(variable, value, specifications()[variable]))
 
 
 def nested(variable: str, text: str) -> Any:
     """A value of the variable's whole that holds the text where the rule's name says."""
-    value: Any = text
-    for key in reversed(variable.split(".")[1:]):
-        value = [{key: value}] if key != "*" else {"any": value}
-    return value
+    top, *path = variable.split(".")
+
+    def inside(option: Mapping[str, Any], path: list[str]) -> Any:
+        value: Any = text
+        if path:
+            options = option.get("options", {"any": {}})
+            key = next(iter(options)) if path[0] == "*" else path[0]
+            value = {key: inside(options[key], path[1:])}
+        return [value] if option.get("type") == "list" else value
+
+    return inside(specifications()[top], path)
 
 
 def accepted(rule: names.Rule, begin: str, end: str = "b") -> list[str]:
@@ -337,9 +350,9 @@ def test_target_host_and_preflight_agree_on_an_nqn(text: str) -> None:
     assert refused(lambda: validated(Connection("present", f"{NQN}s", "127.0.0.1", "4420", text))) == by_target
     measured = {"initiator": "spdk", "records": 1, "seed": 1, "path": "", "address": "127.0.0.1", "service_id": "4420"}
     assert refused(lambda: check_dataset({**measured, "subsystem_nqn": text, "host_nqn": f"{NQN}h"})) == by_target
-    said = list(variable_names.wrong_names("csd_target_subsystems", [subsystem]))
+    said = wrong_names("csd_target_subsystems", [subsystem])
     assert len(said) == (by_target is not None)
-    assert list(variable_names.wrong_names("nvme_tcp_connections", [{"host_nqn": text}])) == [
+    assert wrong_names("nvme_tcp_connections", [{"host_nqn": text}]) == [
         one.replace("csd_target_subsystems[0].nqn", "nvme_tcp_connections[0].host_nqn") for one in said
     ]
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.nvme_connection import Connection, WantedNamespace, host_id_of, refusal, validated
-from ansible.module_utils.hello_ebpf.nvme_sysfs import Sysfs
 from ansible.module_utils.hello_ebpf.nvme_tcp import Found, NvmeTcp
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from nvme_tcp_left import left
@@ -354,7 +353,7 @@ def test_taken_down_once_and_only_that_one(tmp_path: Path) -> None:
     assert run(machine, state="absent").actions == predicted
     assert predicted[0] == f"disconnect nvme0 from {NQN}"
     assert machine.ran("nvme")[-1] == ["/usr/sbin/nvme", "disconnect", "--device=nvme0"]
-    assert [controller.name for controller in Sysfs(tmp_path).controllers()] == ["nvme1"]
+    assert [controller.name for controller in machine.host().controllers()] == ["nvme1"]
     assert (tmp_path / "etc/modules-load.d/hello_ebpf-nvme_tcp.conf").exists()  # the other needs it
     assert run(machine, state="absent").actions == run(machine, state="absent", check=True).actions == []
     run(machine, state="absent", host_nqn=f"{HOST_NQN}1")

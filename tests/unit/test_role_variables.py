@@ -33,6 +33,12 @@ ROLES: dict[str, dict[str, dict[str, Any]]] = CHECK.specifications(ROOT / "roles
 VARIABLES = {name: option for options in ROLES.values() for name, option in options.items()}
 
 
+@pytest.fixture(autouse=True)
+def any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a text is a text; what a name may be, test_names.py holds."""
+    monkeypatch.setattr(CHECK, "RULES", {})
+
+
 class Place(NamedTuple):
     """An option somewhere inside a variable: the keys that lead there, and what is declared of it."""
 
@@ -166,7 +172,7 @@ def test_a_variable_without_a_value_is_refused_unless_it_can_be_null(name: str) 
         assert found == [f"Asked: {name}: None. Found: it has no value. Do: give it one, or leave it out."]
 
 
-@pytest.mark.parametrize("mask", [15, 1, [0, 1], "0-3", "[0,1]", "15", "0x", "0x0", "", True, {"0xF": None}])
+@pytest.mark.parametrize("mask", [15, 1, [0, 1], "0-3", "[0,1]", "15", "0x", "0x0", "0x1\n", "", True, {"0xF": None}])
 def test_a_core_mask_that_yaml_or_spdk_reads_otherwise_is_refused(mask: Any) -> None:
     """Without quotes 0xF is 15, which SPDK takes for 0x15: cores 0, 2 and 4."""
     [found] = CHECK.wrong_values("csd_target_core_mask", mask, VARIABLES["csd_target_core_mask"])

@@ -17,8 +17,7 @@ import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.processes import Process
 from ansible.module_utils.hello_ebpf.service_access import check_access, missing_layers
-from ansible.module_utils.hello_ebpf.service_unit import unit
-from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.service_unit import Service, unit
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
 
 SERVICE = Service(

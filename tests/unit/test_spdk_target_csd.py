@@ -9,12 +9,11 @@ import pytest
 import spdk_target
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.jsonrpc import Client
+from ansible.module_utils.hello_ebpf.spdk_target.bdevs import Bdev
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
-from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree, as_data, render
 from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
-from ansible.module_utils.hello_ebpf.spdk_target.reading import read_tree, tree_from_saved
+from ansible.module_utils.hello_ebpf.spdk_target.tree import Tree, as_data, declared, read_tree, render, tree_from_saved
 
 from module_run import run_module
 from rpc_doubles import Exchange, ReplayServer

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.spdk_target.model import Listener
 from ansible.module_utils.hello_ebpf.spdk_target.ports import check_listener, overlap, owner
+from ansible.module_utils.hello_ebpf.spdk_target.subsystems import Listener
 
 
 def listener(address: str, port: int) -> Listener:

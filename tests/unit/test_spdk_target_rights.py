@@ -10,10 +10,8 @@ import spdk_target
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
-from ansible.module_utils.hello_ebpf.spdk_target.model import Tree, as_data, render
-from ansible.module_utils.hello_ebpf.spdk_target.reading import tree_from_saved
+from ansible.module_utils.hello_ebpf.spdk_target.tree import Tree, as_data, declared, render, tree_from_saved
 
 NQN = "nqn.2026-11.io.hello-ebpf:csd0"
 BOSS = "nqn.2026-11.io.hello-ebpf:boss"

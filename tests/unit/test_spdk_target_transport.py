@@ -8,9 +8,8 @@ import spdk_target
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.spdk_target.changes import changes
-from ansible.module_utils.hello_ebpf.spdk_target.declare import declared
 from ansible.module_utils.hello_ebpf.spdk_target.goal import Options, goal
-from ansible.module_utils.hello_ebpf.spdk_target.model import Tree
+from ansible.module_utils.hello_ebpf.spdk_target.tree import Tree, declared
 
 LIMITS = {
     "association_timeout": 120_000,

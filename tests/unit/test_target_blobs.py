@@ -13,9 +13,9 @@ from typing import Any
 
 import csd_target_service
 import pytest
-from ansible.module_utils.hello_ebpf.csd_program.model import Place
+from ansible.module_utils.hello_ebpf.csd_program.programs import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.service_unit import Service
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared, blobs_of, forget
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, Workers

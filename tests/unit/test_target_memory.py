@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.processes import Process
-from ansible.module_utils.hello_ebpf.service_unit import unit
-from ansible.module_utils.hello_ebpf.services import Service
-from ansible.module_utils.hello_ebpf.target_memory import Memory, check_memory, other_pools
+from ansible.module_utils.hello_ebpf.service_unit import Service, unit
+from ansible.module_utils.hello_ebpf.target_start import Memory, check_memory, other_pools
 
 from hugepages_machine import Machine
 

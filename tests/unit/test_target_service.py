@@ -22,18 +22,19 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.hello_ebpf import supervisors, target_service
-from ansible.module_utils.hello_ebpf.csd_program.model import Place
+from ansible.module_utils.hello_ebpf.csd_program.programs import Place
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.hugepages_pool import SYS
 from ansible.module_utils.hello_ebpf.made import Made
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.processes import Process
-from ansible.module_utils.hello_ebpf.services import Service
-from ansible.module_utils.hello_ebpf.spdk_target.model import Bdev, Tree
+from ansible.module_utils.hello_ebpf.service_unit import Service
+from ansible.module_utils.hello_ebpf.spdk_target.bdevs import Bdev
+from ansible.module_utils.hello_ebpf.spdk_target.tree import Tree
 from ansible.module_utils.hello_ebpf.supervisors import Daemon, Systemd, choose
 from ansible.module_utils.hello_ebpf.target_blobs import Blobs, Declared
-from ansible.module_utils.hello_ebpf.target_memory import Memory
 from ansible.module_utils.hello_ebpf.target_service import Found, Target, TargetService, parse_core_mask, render
+from ansible.module_utils.hello_ebpf.target_start import Memory
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, VERIFIED, Workers
 
 from hugepages_machine import Machine

@@ -11,7 +11,7 @@ import csd_target_service
 import pytest
 from ansible.module_utils.hello_ebpf import target_workers
 from ansible.module_utils.hello_ebpf.errors import LabError
-from ansible.module_utils.hello_ebpf.services import Service
+from ansible.module_utils.hello_ebpf.service_unit import Service
 from ansible.module_utils.hello_ebpf.supervisors import Daemon
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, Workers
 

@@ -32,17 +32,11 @@ TOOLS = {"clang": "", "llvm-strip": " (package llvm)"}
 
 @dataclass(frozen=True)
 class Unit:
-    """One program to compile.
+    """One program to compile."""
 
-    Attributes:
-        source: the name under which it was asked for.
-        folder: the folder of the controller that it lies in.
-        name: its file name.
-    """
-
-    source: str
-    folder: str
-    name: str
+    source: str  # the name under which it was asked for
+    folder: str  # the folder of the controller that it lies in
+    name: str  # its file name
 
 
 @dataclass(frozen=True)

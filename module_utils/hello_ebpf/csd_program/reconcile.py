@@ -20,9 +20,9 @@ from ..errors import LabError
 from ..jsonrpc import Client, RpcError
 from ..plan import Step
 from ..spdk_target import saved
-from ..spdk_target.reading import read_tree
-from .model import GEOMETRY, Drive, Place, Program, Slot
-from .reading import NoCsdError, drive_from_saved, read_drive, refusal, with_loads
+from ..spdk_target.tree import read_tree
+from .programs import GEOMETRY, Place, Program
+from .slots import Drive, NoCsdError, Slot, drive_from_saved, read_drive, refusal, with_loads
 
 # A command that runs a program holds it until it ends. csd_tgt logs each refusal.
 BUSY_PATIENCE_S = 10.0
@@ -33,36 +33,23 @@ PIECE_BYTES = 16 * 1024
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, or is predicted.
+    """What was found, or is predicted."""
 
-    Attributes:
-        drive: the slots.
-        running: the target's configuration as it would be saved; None where it does not run or has none of ours.
-        file: the saved file; None where none was asked for.
-    """
-
-    drive: Drive
+    drive: Drive  # the slots
+    # the target's configuration as it would be saved; None where it does not run or has none of ours
     running: saved.Config | None = None
-    file: saved.SavedFile | None = None
+    file: saved.SavedFile | None = None  # the saved file; None where none was asked for
 
 
 @dataclass
 class Programs:
-    """The three functions that ``converge`` takes, for one target.
+    """The three functions that ``converge`` takes, for one target."""
 
-    Args:
-        client: the connection; None for a target that does not run (in check mode, or to remove from).
-        asked: the declared programs.
-        purge: empty the slots that are not declared, in every compute namespace of the target.
-        config_file: where the target's configuration is kept; None for nowhere.
-        check: nothing will be sent that writes.
-    """
-
-    client: Client | None
-    asked: Sequence[Program]
-    purge: bool = False
-    config_file: str | None = None
-    check: bool = False
+    client: Client | None  # the connection; None for a target that does not run (in check mode)
+    asked: Sequence[Program]  # the declared programs
+    purge: bool = False  # empty the slots that are not declared, in every compute namespace of the target
+    config_file: str | None = None  # where the target's configuration is kept; None for nowhere
+    check: bool = False  # nothing will be sent that writes
 
     def read(self) -> Found:
         """The state, from the target itself; of one that does not run, from what it will start with."""
@@ -90,10 +77,13 @@ class Programs:
         # What makes room comes first: a slot that is emptied, a program that is no longer active.
         for program in sorted(changing, key=lambda one: one.state != "absent" and not _idles(one, drive)):
             steps += self._bring(program, drive.slots.get(program.place))
-        if self.config_file and self._file_is_due(found, bool(steps)):
+        path = self.config_file
+        stale = found.file and found.running is not None and not saved.is_current(found.file, found.running)
+        if path and (steps or stale):
             if self.client is not None and steps and not self.check:
-                saved.check_folder(self.config_file)
-            steps.append(Step(f"save the target's configuration to {self.config_file}", self._save))
+                saved.check_folder(path)
+            save = f"save the target's configuration to {path}"
+            steps.append(Step(save, lambda: saved.save(self._connected(), path)))
         return steps
 
     def predict(self, found: Found) -> Found:
@@ -101,9 +91,7 @@ class Programs:
         slots = {place: slot for place, slot in found.drive.slots.items() if place not in self._purged(found.drive)}
         for program in self.asked:
             there = slots.pop(program.place, None)
-            if _holds(program, there) and there is not None:
-                slots[program.place] = there
-            elif program.state != "absent":
+            if program.state != "absent":
                 slots[program.place] = _predicted(program, there)
         return Found(Drive(found.drive.computes, slots), found.running, found.file)
 
@@ -262,17 +250,6 @@ class Programs:
         if self.client is None:
             raise LabError("a change to the target's programs", "it does not run", "start it")
         return self.client
-
-    # ---- the file
-
-    def _file_is_due(self, found: Found, changing: bool) -> bool:
-        if found.file is None or found.running is None:
-            return changing
-        return changing or not saved.is_current(found.file, found.running)
-
-    def _save(self) -> None:
-        if self.config_file is not None:
-            saved.save(self._connected(), self.config_file)
 
 
 def _coming(file: saved.SavedFile | None) -> Drive:

@@ -13,20 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LabError
-from .model import (
-    FIXED,
-    IDENTIFIERS,
-    LOST,
-    SCRATCH_BDEV,
-    SCRATCH_NQN,
-    TYPES,
-    Bdev,
-    Namespace,
-    Subsystem,
-    Tree,
-    differences,
-)
+from .bdevs import LOST, TYPES, Bdev
+from .subsystems import FIXED, IDENTIFIERS, Namespace, Subsystem
+from .tree import Tree
 
+# Reserved for the lab's own measurements (rpc_bench), which one that was cut off may have left behind.
+SCRATCH_NQN = "nqn.2026-11.io.hello-ebpf:rpc-bench"
+SCRATCH_BDEV = "rpc_bench_data"
 _BDEV_FIELDS = ("type", "block_size", "num_blocks", "uuid", "filename")
 _NAMESPACE_FIELDS = ("bdev", *IDENTIFIERS)
 # What a bdev of this type was in labs of before, whose teardown takes it too.
@@ -35,17 +28,11 @@ _BEFORE = {"csd_ram": "malloc"}
 
 @dataclass(frozen=True)
 class Options:
-    """How far a run may go.
+    """How far a run may go."""
 
-    Attributes:
-        absent: remove the declared objects instead.
-        purge: remove what is not declared.
-        recreate: what cannot be altered may be made anew: ``never``, where no data is lost (``keep_data``), or in
-            any case (``lose_data``).
-    """
-
-    absent: bool = False
-    purge: bool = False
+    absent: bool = False  # remove the declared objects instead
+    purge: bool = False  # remove what is not declared
+    # what cannot be altered may be made anew: ``never``, where no data is lost (``keep_data``), always (``lose_data``)
     recreate: str = "never"
 
 
@@ -136,16 +123,16 @@ def _bdev(found: Tree, asked: Bdev, options: Options) -> Bdev:
     there = found.bdevs.get(asked.name)
     if there is None:
         return asked
-    wrong = differences(asked, there, *_BDEV_FIELDS)
+    wanted, real = _differences(asked, there, *_BDEV_FIELDS)
     if asked.type == there.type:
-        told = asked.options.items()
-        wrong += [(name, value, there.options.get(name)) for name, value in told if value != there.options.get(name)]
-    if not wrong:
+        told = {name: value for name, value in asked.options.items() if value != there.options.get(name)}
+        wanted, real = wanted | told, real | {name: there.options.get(name) for name in told}
+    if not wanted:
         return there
     _permit(
         options,
-        asked=f"bdev {asked.name}: {_wanted(wrong, asked.size)}",
-        found=f"{there.type} bdev {asked.name} has {_real(wrong, there.size)}{_in_use(found, asked.name)}",
+        asked=f"bdev {asked.name}: {_listed(wanted, asked.size)}",
+        found=f"{there.type} bdev {asked.name} has {_listed(real, there.size)}{_in_use(found, asked.name)}",
         loses=LOST.get(there.type, ""),
         possible=there.type in TYPES,
     )
@@ -158,18 +145,18 @@ def _subsystem(found: Tree, asked: Subsystem, renewed: set[str], options: Option
     if there is None:
         empty = Subsystem(asked.nqn, hosts=(), namespaces=(), listeners=())
         return _completed(asked, empty, asked.namespaces or (), purge=False)
-    wrong = differences(asked, there, *FIXED)
-    if wrong:
+    wanted, real = _differences(asked, there, *FIXED)
+    if wanted:
         _permit(
             options,
-            asked=f"subsystem {asked.nqn}: {_wanted(wrong)}",
-            found=f"it has {_real(wrong)}, which SPDK cannot alter",
+            asked=f"subsystem {asked.nqn}: {_listed(wanted)}",
+            found=f"it has {_listed(real)}, which SPDK cannot alter",
         )
     namespaces = {one.nsid: one for one in there.namespaces or ()}
-    wanted = {one.nsid: _namespace(asked.nqn, one, namespaces, renewed, options) for one in asked.namespaces or ()}
+    by_id = {one.nsid: _namespace(asked.nqn, one, namespaces, renewed, options) for one in asked.namespaces or ()}
     if not options.purge:
-        wanted = {**namespaces, **wanted}
-    return _completed(asked, there, [wanted[nsid] for nsid in sorted(wanted)], purge=options.purge)
+        by_id = {**namespaces, **by_id}
+    return _completed(asked, there, [by_id[nsid] for nsid in sorted(by_id)], purge=options.purge)
 
 
 def _completed(asked: Subsystem, there: Subsystem, namespaces: Iterable[Namespace], *, purge: bool) -> Subsystem:
@@ -184,14 +171,14 @@ def _namespace(
     found = there.get(asked.nsid)
     if found is None:
         return asked
-    wrong = differences(asked, found, *_NAMESPACE_FIELDS)
-    if wrong:
+    wanted, real = _differences(asked, found, *_NAMESPACE_FIELDS)
+    if wanted:
         _permit(
             options,
-            asked=f"namespace {asked.nsid} of {nqn}: {_wanted(wrong)}",
-            found=f"it has {_real(wrong)}, and hosts that use it would lose it",
+            asked=f"namespace {asked.nsid} of {nqn}: {_listed(wanted)}",
+            found=f"it has {_listed(real)}, and hosts that use it would lose it",
         )
-    if wrong or asked.bdev in renewed:
+    if wanted or asked.bdev in renewed:
         # What was not told identified other data: SPDK is to choose it anew.
         return asked
     return found
@@ -273,6 +260,12 @@ def _check_removed_bdevs(found: Tree, tree: Tree, asked: Tree, renewed: set[str]
         _check_claim(found, asked_text, name)
 
 
+def _differences(asked: object, found: object, *names: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The named fields that were told and are otherwise: as asked, and as found."""
+    wanted = {name: getattr(asked, name) for name in names if getattr(asked, name) not in {None, getattr(found, name)}}
+    return wanted, {name: getattr(found, name) for name in wanted}
+
+
 def _in_use(found: Tree, name: str) -> str:
     users = found.users(name)
     return f"; it is {_names(users)}" if users else ""
@@ -282,18 +275,10 @@ def _names(users: Sequence[tuple[str, Namespace]]) -> str:
     return " and ".join(f"namespace {one.nsid} of {nqn}" for nqn, one in users)
 
 
-def _wanted(wrong: Sequence[tuple[str, Any, Any]], size: str = "") -> str:
-    return _listed([(name, wanted) for name, wanted, _ in wrong], size)
-
-
-def _real(wrong: Sequence[tuple[str, Any, Any]], size: str = "") -> str:
-    return _listed([(name, real) for name, _, real in wrong], size)
-
-
-def _listed(pairs: Sequence[tuple[str, Any]], size: str) -> str:
+def _listed(told: Mapping[str, Any], size: str = "") -> str:
     """Fields in words; a size is clearer than its two factors."""
-    by_size = bool(size) and any(name in {"block_size", "num_blocks"} for name, _ in pairs)
-    words = [f"{name} {_word(value)}" for name, value in pairs if name not in {"block_size", "num_blocks"}]
+    by_size = size and told.keys() & {"block_size", "num_blocks"}
+    words = [f"{name} {_word(value)}" for name, value in told.items() if name not in {"block_size", "num_blocks"}]
     return ", ".join([size, *words] if by_size else words)
 
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ..errors import LabError
 from ..processes import PROC, open_files, running
-from .model import Listener
+from .subsystems import Listener
 
 _LISTENING = "0A"
 

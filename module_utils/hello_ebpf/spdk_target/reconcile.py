@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,47 +16,34 @@ from ..errors import LabError
 from ..jsonrpc import Call, Client, NoTargetError, RpcError
 from ..plan import Step
 from . import saved
+from .bdevs import OWN_MEMORY_TYPES
 from .changes import Change, changes
 from .goal import Options, goal
-from .model import OWN_MEMORY_TYPES, Listener, Tree, render
 from .ports import check_listener, overlap
-from .reading import read_rights, read_tree
+from .subsystems import Listener
+from .tree import Tree, read_rights, read_tree, render
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, or is predicted.
+    """What was found, or is predicted."""
 
-    Attributes:
-        tree: the target's objects; of a target that does not run, those that it will start with.
-        running: the target's configuration as it would be saved; None where no file was asked for, or it does not run.
-        file: the saved file; None where none was asked for.
-        predicted: it is what the steps lead to.
-    """
-
-    tree: Tree
+    tree: Tree  # the target's objects; of a target that does not run, those that it will start with
+    # the target's configuration as it would be saved; None where no file was asked for, or it does not run
     running: saved.Config | None = None
-    file: saved.SavedFile | None = None
-    predicted: bool = False
+    file: saved.SavedFile | None = None  # the saved file; None where none was asked for
+    predicted: bool = False  # it is what the steps lead to
 
 
 @dataclass
 class Reconciler:
-    """The three functions that ``converge`` takes, for one target.
+    """The three functions that ``converge`` takes, for one target."""
 
-    Args:
-        client: the connection; None for a target that does not run (in check mode, or to remove from).
-        asked: the declared tree.
-        options: how far this run may go.
-        config_file: where to keep what the target comes back with; None for nowhere.
-        check: nothing will be sent that writes.
-    """
-
-    client: Client | None
-    asked: Tree
-    options: Options
-    config_file: str | None = None
-    check: bool = False
+    client: Client | None  # the connection; None for a target that does not run (in check mode, or to remove from)
+    asked: Tree  # the declared tree
+    options: Options  # how far this run may go
+    config_file: str | None = None  # where to keep what the target comes back with; None for nowhere
+    check: bool = False  # nothing will be sent that writes
     planned: list[Call] = field(default_factory=list)
 
     def read(self) -> Found:
@@ -89,10 +76,12 @@ class Reconciler:
         self._check_methods(needed)
         if not self.planned:
             self.planned = [change.call for change in needed]
-        if self.config_file and self._file_is_due(found, bool(needed)):
+        path = self.config_file
+        if path and self._file_is_due(found, bool(needed)):
             if self.client is not None and steps:
-                saved.check_folder(self.config_file)
-            steps.append(Step(f"save the target's configuration to {self.config_file}", self._save))
+                saved.check_folder(path)
+            save = f"save the target's configuration to {path}"
+            steps.append(Step(save, lambda: saved.save(self._connected(), path)))
         return steps
 
     def predict(self, found: Found) -> Found:
@@ -130,12 +119,12 @@ class Reconciler:
                 if not any(overlap(listener, other) for other in leaving):
                     check_listener(listener, nqn)
 
-    def _send(self, *calls: Call) -> None:
-        for call in calls:
-            write(self._connected(), call)
+    def _send(self, call: Call) -> None:
+        write(self._connected(), call)
 
     def _take_back(self, change: Change) -> None:
-        self._send(*change.undo)
+        for call in change.undo:
+            self._send(call)
         if change.left:
             raise LabError(f"undo: {change.summary}", change.left, "nothing more can be done")
 
@@ -152,10 +141,6 @@ class Reconciler:
         if found.running is None or changing:
             return changing or not found.file.exists
         return not saved.is_current(found.file, found.running)
-
-    def _save(self) -> None:
-        if self.config_file is not None:
-            saved.save(self._connected(), self.config_file)
 
     def _render_file(self, found: Found) -> list[str]:
         if found.file is None:
@@ -178,17 +163,19 @@ class Reconciler:
         return ["config_file:", f"  {self.config_file}: {said}", *details]
 
 
-def connect(module: AnsibleModule, stack: ExitStack, *, absent: bool = False) -> Client | None:
+@contextmanager
+def connected(module: AnsibleModule, *, absent: bool = False) -> Iterator[Client | None]:
     """The target that a module's arguments name. None where it need not run: in check mode, or to remove something."""
-    asked = module.params
+    asked, client = module.params, None
     try:
-        return stack.enter_context(Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"]))
+        client = Client(asked["socket"], timeout=asked["timeout"], wait=asked["wait"])
     except NoTargetError as error:
         if not (module.check_mode or absent):
             raise
         if not absent:
             module.warn(f"{error.found} at {asked['socket']}: planned for the target as it will start")
-        return None
+    with client or nullcontext():
+        yield client
 
 
 def _listeners(tree: Tree) -> set[Listener]:
@@ -198,7 +185,7 @@ def _listeners(tree: Tree) -> set[Listener]:
 def write(client: Client, call: Call) -> Any:
     """Send an RPC that writes; a refusal gets the remedy that SPDK does not name."""
     try:
-        result = client.call(call.method, call.params)
+        [result] = client.batch([call])
     except RpcError as error:
         raise LabError(error.asked, error.found, _remedy(call, error)) from error
     refuse_false(call, result)

@@ -20,8 +20,7 @@ from typing import Any
 from ..errors import LabError
 from ..files import write_whole
 from ..jsonrpc import Call, Client
-from .model import Tree
-from .reading import read_tree, tree_from_saved
+from .tree import Tree, read_tree, tree_from_saved
 
 MODE = 0o600
 GROUP_MODE = 0o640  # of a group that is not root's own: the one that may command the target

@@ -8,20 +8,47 @@ import binascii
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import LabError
-from ..jsonrpc import Client, RpcError
+from ..jsonrpc import METHOD_NOT_FOUND, Client, RpcError
 from ..spdk_target.saved import Config
-from .model import Drive, Place, Slot
+from .programs import Place
 
-METHOD_NOT_FOUND = -32601
 VERIFYING_PATIENCE_S = 10.0
 _VERIFYING_RETRY_S = 0.02
 # What csd_get_programs tells beside state, digest and size; how runs ended is no fact about a slot.
 _NO_SAVED_FACTS = frozenset({"name", "pind", "program", "offset", "size"})
 _NO_FACTS = frozenset({"pind", "state", "bytes", "sha256", "reason", "deactivated", "faults", "last_fault"})
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot that is not empty."""
+
+    state: str  # loaded or active; loading or verifying while somebody loads it
+    sha256: str = ""  # digest of the program's bytes
+    size: int | None = None  # their number
+    # program_type, pid and geometry, as far as known; engine and what else the target tells
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    # parameters of the RPCs that load the same again, piece by piece; none where the target does not tell
+    loads: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds a program, and not the first pieces of one."""
+        return self.state in {"loaded", "active"}
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The compute namespaces of a target by the names of their bdevs, with their limits as far as they are known, and
+    their slots that are not empty.
+    """
+
+    computes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slots: Mapping[Place, Slot] = field(default_factory=dict)
 
 
 def read_drive(client: Client) -> Drive:

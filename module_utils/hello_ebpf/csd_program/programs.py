@@ -5,16 +5,45 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import LabError
-from .model import GEOMETRY, Place, Program
 
+GEOMETRY = ("record_bytes", "stride_bytes", "state_bytes", "emit")
 OPTIONS = ("program_type", "pid", *GEOMETRY)
 _ELF = b"\x7fELF"
+
+
+class Place(NamedTuple):
+    """A slot of a compute namespace, by the name of its bdev and the program index."""
+
+    compute: str
+    slot: int
+
+    def __str__(self) -> str:
+        return f"slot {self.slot} of {self.compute}"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is declared for a slot."""
+
+    place: Place  # the slot
+    state: str  # present (loaded, not active), active, or absent
+    name: str = ""  # what messages call it
+    content: bytes | None = None  # its bytes; None where they are not known yet (check mode) or not needed (absent)
+    # further parameters of the load that were told: program_type, pid, and a bare stream's geometry
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its bytes; empty where they are not known."""
+        return "" if self.content is None else hashlib.sha256(self.content).hexdigest()
 
 
 def declared(items: Sequence[Mapping[str, Any]], built: Mapping[str, Any], *, check: bool) -> tuple[Program, ...]:
