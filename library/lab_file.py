@@ -10,10 +10,12 @@ short_description: A file or link of the lab in a folder that others use too
 description:
   - Makes a link or a small text file where nothing is, and keeps it as asked. What is there and was not made by the
     lab is refused, in check mode too, and never replaced or removed.
-  - What is made is noted in C(/var/lib/hello_ebpf/made.json), with what tells it from another file.
+  - What is made is noted in C(/var/lib/hello_ebpf/made.json), with what tells it from another file. So are
+    the folders that had to be made on the way to it.
 options:
   owner:
-    description: Who makes it. O(state=absent) removes all that was made for this owner, declared still or not.
+    description: Who makes it. O(state=absent) removes all that was made for this owner, declared still or not; of
+      the folders made on the way those that are empty.
     type: str
     required: true
   path:

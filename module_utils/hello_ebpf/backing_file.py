@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import half
-from .made import Made, drop_half, identity
+from .made import FOLDER, Made, drop_half, identity
 from .plan import Step
 from .processes import user_name
 from .reach import Account
@@ -27,7 +27,6 @@ OWNER = "backing_file"
 LENT = "backing_file_lent"
 REPLACED = "gone, or replaced by somebody else"
 KEPT = "kept"  # the target's user goes, and its number may become another's
-FOLDER = "folder"  # a folder's detail; a file's is its identity
 
 
 @dataclass(frozen=True)
@@ -121,9 +120,7 @@ class BackingFile:
 
     def _make(self) -> None:
         """Under a temporary name first: a file of the right name always has the right size."""
-        for folder in reversed([folder for folder in self.path.parents if not folder.exists()]):
-            self.made.note(OWNER, folder, FOLDER)
-            folder.mkdir(exist_ok=True)
+        self.made.make_parents(OWNER, self.path)
         part = half(self.path)
         with part.open("wb") as file:
             part.chmod(0o600)

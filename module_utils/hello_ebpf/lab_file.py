@@ -10,9 +10,9 @@ from pathlib import Path
 
 from .errors import LabError
 from .files import LEADS_TO, content_of, half
-from .made import Made, drop_half, identity
+from .made import FOLDER, Made, drop_half, identity
 from .plan import Step
-from .removal import tidy
+from .removal import rmdir, tidy
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Found:
     ours: bool  # the lab made it
     noted: tuple[Path, ...] = ()  # all that the owner made and that is as it was made
     replaced: tuple[Path, ...] = ()  # what it made and somebody else has removed, or put something in its place
+    folders: tuple[Path, ...] = ()  # what the owner made on the way to them, the deepest first
 
 
 class LabFile:
@@ -48,11 +49,12 @@ class LabFile:
     def read(self) -> Found:
         notes = self._made.of(self._owner)
         noted = tuple(Path(name) for name, made in notes.items() if made and identity(Path(name)) == made)
-        replaced = tuple(path for path in map(Path, notes) if path not in noted)
+        folders = tuple(Path(name) for name in sorted(notes, reverse=True) if notes[name] == FOLDER)
+        replaced = tuple(path for path in map(Path, notes) if path not in {*noted, *folders})
         text = content_of(self._path) if self._path else None
         # A link into the lab's own folders has no other maker, though its note be lost.
         linked = text == self._text and self._text.startswith(LEADS_TO)
-        return Found(text, self._path in noted or linked, noted, replaced)
+        return Found(text, self._path in noted or linked, noted, replaced, folders)
 
     def plan(self, found: Found) -> Sequence[Step]:
         """Make it, or bring it up to date.
@@ -82,6 +84,7 @@ class LabFile:
         return [
             *(Step(f"remove {path}", partial(self._remove, path)) for path in gone),
             *(Step(f"forget {path}", partial(self._forget, path)) for path in forgotten),
+            *(Step(f"remove {path} if it is empty", partial(self._leave, path)) for path in found.folders),
         ]
 
     def predict(self, _found: Found) -> Found:
@@ -98,7 +101,7 @@ class LabFile:
 
     def _write(self, path: Path) -> None:
         """Under another name first: noted before it has its own, and there whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._made.make_parents(self._owner, path)
         part = half(path)
         part.unlink(missing_ok=True)
         if self._text.startswith(LEADS_TO):
@@ -112,6 +115,10 @@ class LabFile:
     def _remove(self, path: Path) -> None:
         tidy(path)
         self._forget(path)
+
+    def _leave(self, folder: Path) -> None:
+        rmdir(folder)
+        self._made.forget(self._owner, folder)
 
     def _forget(self, path: Path) -> None:
         drop_half(path, self._made.of(self._owner).get(str(path), ""))

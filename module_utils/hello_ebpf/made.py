@@ -20,6 +20,7 @@ from .files import half, write_whole
 from .removal import rmdir
 
 RECORD = Path("/var/lib/hello_ebpf/made.json")
+FOLDER = "folder"  # a folder's detail; a file's is its identity
 
 Notes = dict[str, dict[str, str]]
 
@@ -70,6 +71,12 @@ class Made:
                 found="it is there, and the lab did not make it",
                 fix="move it away, or name another path",
             )
+
+    def make_parents(self, owner: str, path: Path) -> None:
+        """Make the folders that a path needs and that are missing, each noted before it is made."""
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            self.note(owner, folder, FOLDER)
+            folder.mkdir(exist_ok=True)
 
     def forget(self, owner: str, name: object) -> None:
         """It is gone, or was never made."""

@@ -11,6 +11,10 @@ import pytest
 from module_run import run_module
 
 
+def cut_off(*_asked: object) -> None:
+    raise KeyboardInterrupt
+
+
 def run(path: Path | None, *, check: bool = False, **asked: Any) -> dict[str, Any]:
     return run_module(lab_file.main, {"owner": "tool", **({"path": str(path)} if path else {}), **asked}, check=check)
 
@@ -25,11 +29,35 @@ def test_made_once_and_removed_once(tmp_path: Path, notes: Path, asked: dict[str
     assert predicted["diff"] == done["diff"]
     assert (path.is_symlink(), path.is_file()) == (("target" in asked), ("content" in asked))
     assert run(path, **asked)["actions"] == run(path, check=True, **asked)["actions"] == []
-    assert run(path, state="absent", check=True, **asked)["actions"] == [f"remove {path}"]
-    assert run(path, state="absent", **asked)["actions"] == [f"remove {path}"]
+    gone = [f"remove {path}", f"remove {path.parent} if it is empty"]
+    assert run(path, state="absent", check=True, **asked)["actions"] == gone
+    assert run(path, state="absent", **asked)["actions"] == gone
     assert run(path, state="absent", **asked)["actions"] == []
-    assert list((tmp_path / "bin").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     assert not notes.exists()
+
+
+def test_folders_of_others_stay(tmp_path: Path, notes: Path) -> None:
+    """Those that were there before, and those that somebody else has put something into since."""
+    (tmp_path / "before").mkdir()
+    run(tmp_path / "before/one/two/tool", target="/opt/tool")
+    run(tmp_path / "before/one/three/tool", target="/opt/tool")
+    run(tmp_path / "four/five/tool", target="/opt/tool")
+    (tmp_path / "four/theirs").touch()
+    run(None, state="absent")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / name for name in ("before", "four", "four/theirs")]
+    assert not notes.exists()
+
+
+def test_folders_that_a_run_made_before_it_was_cut_off_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as cut:
+        cut.setattr(Path, "symlink_to", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "one/two/tool", target="/opt/tool")
+    assert (tmp_path / "one/two").is_dir()
+    predicted = run(None, state="absent", check=True)
+    assert run(None, state="absent")["actions"] == predicted["actions"] != []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_made_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -75,13 +103,13 @@ def test_what_others_have_put_in_its_place_stays(tmp_path: Path, notes: Path) ->
 
 
 def test_what_a_run_that_was_cut_off_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut_off(part: Path, to: Path) -> Path:
+    def cut_off_in_place(part: Path, to: Path) -> Path:
         if to.parent == tmp_path:
             raise KeyboardInterrupt
         return part.rename(to)
 
     with monkeypatch.context() as cut:
-        cut.setattr(Path, "replace", cut_off)
+        cut.setattr(Path, "replace", cut_off_in_place)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "tool", target="/opt/tool")
     assert [path.name for path in tmp_path.iterdir()] == [".tool.part"]
