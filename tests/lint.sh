@@ -23,7 +23,7 @@ check() {
 		MYPYPATH=molecule/fleet/tests mypy molecule
 		;;
 	yamllint) yamllint --strict . ;;
-	shellcheck) git ls-files '*.sh' .ci/run | xargs shellcheck ;;
+	shellcheck) git ls-files '*.sh' '*.bash' .ci/run | xargs shellcheck ;;
 	syntax) ansible-playbook --syntax-check site.yml playbooks/*.yml ;;
 	ansible-lint) ansible-lint ;;
 	*)

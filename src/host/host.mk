@@ -18,6 +18,8 @@ $(BUILD)/csd_nvme: $(CSD_HOST_SPDK) $(addprefix $(BUILD)/common/,csd_error.o csd
 
 install_csd_host: csd_host
 	install -D -m 755 host/csd $(call into,csd_host)/bin/csd
+	install -D -m 644 host/csd.1 $(call into,csd_host)/share/man/man1/csd.1
+	install -D -m 644 host/csd.bash $(call into,csd_host)/share/bash-completion/completions/csd
 	for module in $(CSD_HOST_MODULES); do \
 		install -D -m 644 python/$$module $(call into,csd_host)/lib/$$module || exit 1; \
 	done

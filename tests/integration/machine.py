@@ -20,6 +20,8 @@ TRACES = [
     "/run/hello_ebpf",
     "/etc/systemd/system/csd_target.service",
     "/usr/local/bin/csd",
+    "/usr/local/share/man/man1/csd.1",
+    "/usr/local/share/bash-completion/completions/csd",
 ]
 
 # Where dpkg lists what each package brought.

@@ -25,7 +25,7 @@ def run(folder: Path, database: dict[str, str], *words: str, state: str = "prese
         "csd_host_bridge": False,
         "csd_host_spdk": str(folder / "no SPDK"),
         "csd_host_prefix": str(folder / "csd_host"),
-        "csd_host_link": str(folder / "csd"),
+        "csd_host_link": str(folder / "usr/bin/csd"),
     }
     play = {"hosts": "all", "gather_facts": False, "module_defaults": {"debian_build": below}, "roles": [role]}
     book = folder / "play.yml"
@@ -53,12 +53,18 @@ def test_without_the_bridge_nothing_is_compiled_and_the_way_through_spdk_is_name
     assert [path.name for path in (tmp_path / "csd_host/bin").iterdir()] == ["csd"]
     assert python_files(tmp_path / "csd_host/lib/csd") == python_files(ROOT / "src/python/csd")
 
+    # Beside the link, where man and bash look.
+    found = {"man/man1/csd.1": "csd.1", "bash-completion/completions/csd": "csd.bash"}
+    for name, source in found.items():
+        assert (tmp_path / "usr/share" / name).read_bytes() == (ROOT / "src/host" / source).read_bytes()
+
     # What the role told the tool of its drive would take it to SPDK's initiator.
-    said = subprocess.run([tmp_path / "csd", "list"], capture_output=True, text=True, check=False)
+    said = subprocess.run([tmp_path / "usr/bin/csd", "list"], capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert f"asked: SPDK's initiator, {tmp_path}/csd_host/bin/csd_nvme\n" in said.stderr
     assert "do:    install it (role csd_host with csd_host_bridge: true)" in said.stderr
 
-    assert run(tmp_path, database, state="absent") > 0
-    assert not (tmp_path / "csd").is_symlink()
+    predicted = run(tmp_path, database, "--check", state="absent")
+    assert run(tmp_path, database, state="absent") == predicted == 2
+    assert not (tmp_path / "usr").exists()
     assert not (tmp_path / "csd_host").exists()

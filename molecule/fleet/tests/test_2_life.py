@@ -38,6 +38,7 @@ NOBODY = "198.18.44.99"
 GROUP_VARS = ROOT / "inventory/fleet.example/group_vars"
 TRACES = ["/opt/hello_ebpf", "/etc/hello_ebpf", "/var/cache/hello_ebpf", "/var/lib/hello_ebpf", "/var/log/hello_ebpf"]
 TRACES += ["/run/hello_ebpf", "/etc/systemd/system/csd_target.service", "/usr/local/bin/csd"]
+TRACES += ["/usr/local/share/man/man1/csd.1", "/usr/local/share/bash-completion/completions/csd"]
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,8 @@ def test_the_configuration_is_for_root_and_the_group(host: Host) -> None:
         ("/etc/systemd/system/csd_target.service", 0o644),
         ("/opt/hello_ebpf/csd_target/bin/csd_tgt", 0o755),
         ("/usr/local/bin/csd", None),
+        ("/usr/local/share/man/man1/csd.1", None),
+        ("/usr/local/share/bash-completion/completions/csd", None),
     ],
 )
 def test_modes(host: Host, path: str, mode: int | None) -> None:
