@@ -20,9 +20,7 @@ attributes:
   check_mode:
     support: full
     description: What tasks before it would remove is still there, so nothing is predicted.
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -95,7 +93,6 @@ def render(found: Empty) -> str:
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     work = Folders([Path(path) for path in module.params["paths"]])
     with errors_told(module):
