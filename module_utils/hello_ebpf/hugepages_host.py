@@ -17,8 +17,7 @@ from .fstab import SOURCE, Fstab, Line
 from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
 from .hugepages_mapped import mapped_pages
 from .hugepages_pool import Pool
-from .hugepages_share import Share
-from .hugepages_state import OurMount, Record, State
+from .hugepages_state import OurMount, Record, Share, State
 from .mounts import mounts
 from .processes import running, text_of
 from .removal import rmdir
