@@ -7,7 +7,6 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from .errors import LabError
@@ -124,11 +123,11 @@ class Hello:
         return f"; also read by pid {', '.join(others)}" if others else ""
 
 
-def find_line(pipe: int, token: str, patience: float, now: Callable[[], float] = time.monotonic) -> str | None:
+def find_line(pipe: int, token: str, patience: float) -> str | None:
     """The first whole line with the token from a non-blocking pipe; None when it does not come in time."""
-    give_up = now() + patience
+    give_up = time.monotonic() + patience
     rest = b""
-    while (left := give_up - now()) > 0:
+    while (left := give_up - time.monotonic()) > 0:
         try:
             chunk = os.read(pipe, CHUNK)
         except BlockingIOError:

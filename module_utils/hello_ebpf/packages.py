@@ -231,16 +231,14 @@ class Packages:
             raise self._refused(names, errors)
 
     def _names(self, items: Sequence[str], available: dict[str, str]) -> list[str]:
-        unknown = [item for item in items if not any(name in available for name in _alternatives(item))]
-        if unknown:
+        if unknown := _unknown(items, available):
             raise self._apt.unknown(unknown)
         return [_choose(item, available) for item in items]
 
     def _install(self, state: State) -> None:
         available = state.available
         fresh = False
-        unknown = any(not any(name in available for name in _alternatives(item)) for item in state.missing)
-        if unknown or self._host.lists_are_old():
+        if _unknown(state.missing, available) or self._host.lists_are_old():
             self._apt.refresh()
             fresh = True
             available = self._available(state.missing)
@@ -295,6 +293,10 @@ def apt_errors(errors: str) -> str:
 
 def _alternatives(item: str) -> list[str]:
     return [name.strip() for name in item.split("|")]
+
+
+def _unknown(items: Sequence[str], available: dict[str, str]) -> list[str]:
+    return [item for item in items if not any(name in available for name in _alternatives(item))]
 
 
 def _choose(item: str, available: dict[str, str]) -> str:
