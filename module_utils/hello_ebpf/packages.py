@@ -180,7 +180,6 @@ class Packages:
     ) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
         self._apt = Apt(run, host)
-        self._host = host
         self._check = check
         self._predicted = dict.fromkeys(predicted if check else (), "newest")
 
@@ -223,7 +222,7 @@ class Packages:
 
     def _refuse_in_check_mode(self, state: State) -> None:
         """Refuse what the real run would refuse, as far as that can be known without refreshing the lists."""
-        if not self._host.has_lists() or self._host.lists_are_old() or state.unfinished:
+        if not self._apt.fresh() or state.unfinished:
             return
         names = self._names(state.missing, state.available)
         code, _, errors = self._apt.command([*INSTALL, "--simulate", *READ_ONLY, *names])
@@ -238,7 +237,7 @@ class Packages:
     def _install(self, state: State) -> None:
         available = state.available
         fresh = False
-        if _unknown(state.missing, available) or self._host.lists_are_old():
+        if _unknown(state.missing, available) or not self._apt.fresh():
             self._apt.refresh()
             fresh = True
             available = self._available(state.missing)
@@ -253,7 +252,7 @@ class Packages:
 
     def _refused(self, names: Sequence[str], errors: str) -> LabError:
         return LabError(
-            asked=f"install {' '.join(names)} on {self._host.release()}",
+            asked=f"install {' '.join(names)} on {self._apt.host.release()}",
             found=f"apt says: {apt_errors(errors)}",
             fix="mend what apt names (space, network, a held package, another apt that runs), then run again",
         )
