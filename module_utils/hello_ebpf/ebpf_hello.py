@@ -7,6 +7,7 @@ import os
 import secrets
 import select
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import LabError
@@ -123,11 +124,11 @@ class Hello:
         return f"; also read by pid {', '.join(others)}" if others else ""
 
 
-def find_line(pipe: int, token: str, patience: float) -> str | None:
+def find_line(pipe: int, token: str, patience: float, now: Callable[[], float] = time.monotonic) -> str | None:
     """The first whole line with the token from a non-blocking pipe; None when it does not come in time."""
-    give_up = time.monotonic() + patience
+    give_up = now() + patience
     rest = b""
-    while (left := give_up - time.monotonic()) > 0:
+    while (left := give_up - now()) > 0:
         try:
             chunk = os.read(pipe, CHUNK)
         except BlockingIOError:

@@ -72,35 +72,25 @@ class Host:
 
 @dataclass(frozen=True)
 class State:
-    """The asked items (``clang``, or ``linux-tools-generic|bpftool``) and what stands for each.
+    """The asked items (``clang``, or ``linux-tools-generic|bpftool``) and what stands for each."""
 
-    Attributes:
-        present: item -> (package, version).
-        missing: items for which no package is installed.
-        unfinished: a dpkg run was cut off and left packages half done (only looked at when items are missing).
-        available: package -> version that apt would install (only looked at when items are missing).
-    """
-
-    present: dict[str, tuple[str, str]]
-    missing: tuple[str, ...]
+    present: dict[str, tuple[str, str]]  # item -> (package, version)
+    missing: tuple[str, ...]  # items for which no package is installed
+    # only looked at when items are missing: whether a dpkg run was cut off and left packages half done, and
+    # package -> version that apt would install
     unfinished: bool = False
     available: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Apt:
-    """apt and dpkg on one machine: asked in English, and waited for while another apt holds a lock.
+    """apt and dpkg on one machine: asked in English, and waited for while another apt holds a lock."""
 
-    Args:
-        run: runs a command.
-        host: the machine's files.
-    """
-
-    def __init__(self, run: Run, host: Host) -> None:
-        self._run = run
-        self.host = host
+    run: Run
+    host: Host
 
     def command(self, args: list[str]) -> tuple[int, str, str]:
-        return self._run(args, environ_update=ENVIRONMENT)
+        return self.run(args, environ_update=ENVIRONMENT)
 
     def patiently(self, args: list[str]) -> tuple[int, str, str]:
         """Run; wait while another apt or dpkg holds a lock (apt itself waits for only one of its three)."""
