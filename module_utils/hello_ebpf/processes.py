@@ -36,11 +36,11 @@ def running(proc: Path = PROC) -> Iterator[Process]:
                 yield process
 
 
-def open_files(pid: int, proc: Path = PROC) -> set[str]:
+def open_files(pid: int) -> set[str]:
     """What a process has open; empty where it has ended meanwhile, or belongs to somebody whom we may not look at."""
     found = set()
     with contextlib.suppress(OSError):
-        for entry in (proc / str(pid) / "fd").iterdir():
+        for entry in (PROC / str(pid) / "fd").iterdir():
             with contextlib.suppress(OSError):
                 found.add(str(entry.readlink()))
     return found
