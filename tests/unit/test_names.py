@@ -254,7 +254,7 @@ def test_what_cannot_stand_in_a_unit_is_refused_there_too(bad: str) -> None:
 
 
 def connection(nqn: str, host_nqn: str, address: str) -> Connection:
-    return validated(Connection("present", nqn, address, "4420", host_nqn, boot_after=("a.service",)))
+    return validated(Connection(nqn, address, "4420", host_nqn, boot_after=("a.service",)))
 
 
 @pytest.mark.parametrize("nqn", accepted(names.nqn, f"{NQN}a"))
@@ -346,8 +346,8 @@ def test_target_host_and_preflight_agree_on_an_nqn(text: str) -> None:
     host = {"nqn": f"{NQN}s", "hosts": [text], "allow_any_host": False}
     by_target = refused(lambda: declared({"subsystems": [subsystem]}, check=True))
     assert refused(lambda: declared({"subsystems": [host]}, check=True)) == by_target
-    assert refused(lambda: validated(Connection("present", text, "127.0.0.1", "4420", f"{NQN}h"))) == by_target
-    assert refused(lambda: validated(Connection("present", f"{NQN}s", "127.0.0.1", "4420", text))) == by_target
+    assert refused(lambda: validated(Connection(text, "127.0.0.1", "4420", f"{NQN}h"))) == by_target
+    assert refused(lambda: validated(Connection(f"{NQN}s", "127.0.0.1", "4420", text))) == by_target
     measured = {"initiator": "spdk", "records": 1, "seed": 1, "path": "", "address": "127.0.0.1", "service_id": "4420"}
     assert refused(lambda: check_dataset({**measured, "subsystem_nqn": text, "host_nqn": f"{NQN}h"})) == by_target
     said = wrong_names("csd_target_subsystems", [subsystem])
