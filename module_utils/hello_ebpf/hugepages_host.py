@@ -16,11 +16,10 @@ from .errors import LabError
 from .files import content_of, put, text_in
 from .fstab import SOURCE, Fstab, Line
 from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
-from .hugepages_mapped import mapped_pages
 from .hugepages_pool import Pool
 from .hugepages_state import OurMount, Record, Share, State
 from .mounts import mounts
-from .processes import running, text_of
+from .processes import mapped_pages, running, text_of
 from .removal import rmdir
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
