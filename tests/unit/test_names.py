@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import re
 import shlex
@@ -13,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,7 +26,8 @@ from ansible.module_utils.hello_ebpf.service_unit import Service, unit
 from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.systemd_names import unit_of_path, units, words
 
-ROOT = Path(__file__).resolve().parents[2]
+from conftest import ROOT, loaded
+
 NQN = "nqn.2026-11.io.hello-ebpf:"
 # What units, shells, templates, fstab or C take for something else than a character of a name.
 NASTY = (
@@ -57,15 +56,6 @@ NASTY = (
     *(",", "=", "(", "~", "!", "é", "\u2028", "\u200b", ":"),
 )
 TEXTS = {"str", "path", "raw"}
-
-
-def loaded(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 check_variables = loaded("plugins/action/check_variables.py")
