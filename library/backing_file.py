@@ -68,7 +68,6 @@ from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_wit
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(
         arguments(DOCUMENTATION), supports_check_mode=True, required_if=[("state", "present", ("path", "megabytes"))]
     )

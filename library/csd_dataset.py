@@ -97,12 +97,8 @@ options:
     type: str
     default: ''
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -162,7 +158,6 @@ from ansible.module_utils.hello_ebpf.plan import converge, exit_with
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     state = DatasetState(

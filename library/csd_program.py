@@ -85,12 +85,8 @@ options:
     type: float
     default: 0
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 

@@ -76,9 +76,7 @@ options:
     type: dict
     default: {}
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -129,7 +127,6 @@ from ansible.module_utils.hello_ebpf.plan import errors_told
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION, files=("texts", "contents")), supports_check_mode=True)
     asked = module.params
     units = [Unit(**unit) for unit in asked["units"]]

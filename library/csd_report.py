@@ -34,12 +34,8 @@ options:
     description: What M(spdk_rpc_bench) returned as C(rpc), where that was measured.
     type: dict
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -82,7 +78,6 @@ from ansible.module_utils.hello_ebpf.plan import errors_told, exit_with
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION, files=("results", "rpc")), supports_check_mode=True)
     asked = module.params
     folder = Path(asked["folder"])

@@ -36,9 +36,7 @@ attributes:
   check_mode:
     support: full
     description: Nothing is written. Where there are package lists, apt simulates, so an unknown name fails.
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -77,10 +75,7 @@ from ansible.module_utils.hello_ebpf.release import SUPPORTED
 
 
 def main() -> None:
-    module = AnsibleModule(
-        arguments(DOCUMENTATION),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     packages = Packages(
         module.params["name"],
         module.run_command,

@@ -70,12 +70,8 @@ options:
     choices: [present, fetched, absent]
     default: present
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -136,10 +132,7 @@ def told(apt: Apt, file: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        arguments(DOCUMENTATION),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     apt = Apt(module.run_command, Host())
     if asked["state"] == "fetched":

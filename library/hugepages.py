@@ -120,10 +120,7 @@ from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_wit
 
 
 def main() -> None:
-    module = AnsibleModule(
-        arguments(DOCUMENTATION),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     host = Host(module.run_command)
     with errors_told(module):
         hugepages = Hugepages(Request.of(module.params), host)

@@ -33,12 +33,8 @@ options:
     default: present
     type: str
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -71,7 +67,6 @@ from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_wit
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(
         arguments(DOCUMENTATION),
         supports_check_mode=True,

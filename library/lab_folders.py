@@ -20,9 +20,7 @@ attributes:
   check_mode:
     support: full
     description: What tasks before it would remove is still there, so nothing is predicted.
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 
@@ -47,6 +45,7 @@ left:
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -58,14 +57,14 @@ from ansible.module_utils.hello_ebpf.removal import rmdir
 Empty = tuple[Path, ...]
 
 
+@dataclass(frozen=True)
 class Folders:
     """``read``, ``plan`` and ``predict`` for ``converge``; the state is the folders with no file at any depth."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
+    paths: Sequence[Path]
 
     def read(self) -> Empty:
-        tops = (path for path in self._paths if path.is_dir() and not path.is_symlink())
+        tops = (path for path in self.paths if path.is_dir() and not path.is_symlink())
         found = (Path(folder) for top in tops for folder, _, _ in os.walk(top, topdown=False) if not top.is_mount())
         return tuple(folder for folder in found if not files_in(folder))
 
@@ -77,7 +76,7 @@ class Folders:
 
     def left(self) -> list[str]:
         """What is still there."""
-        return sorted(name for path in self._paths for name in files_in(path))
+        return sorted(name for path in self.paths for name in files_in(path))
 
 
 def files_in(folder: Path) -> list[str]:
@@ -95,7 +94,6 @@ def render(found: Empty) -> str:
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     work = Folders([Path(path) for path in module.params["paths"]])
     with errors_told(module):

@@ -96,9 +96,7 @@ attributes:
   check_mode:
     support: full
     description: Nothing is connected, so the names of new devices are not known yet.
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 

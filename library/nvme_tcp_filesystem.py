@@ -62,9 +62,7 @@ attributes:
   check_mode:
     support: full
     description: A namespace that is not connected yet is taken for empty.
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 

@@ -13,9 +13,7 @@ description:
   - In a container the modules are the host's, so what counts there is that one is loaded and that its control device
     can be reached.
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
   diff_mode:
     description: It changes nothing.
     support: N/A
@@ -65,7 +63,6 @@ from ansible.module_utils.hello_ebpf.nvme_kernel import probe
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule({}, supports_check_mode=True)
     module.exit_json(changed=False, **asdict(probe(module.run_command)))
 

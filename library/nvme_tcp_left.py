@@ -22,9 +22,7 @@ options:
     elements: str
     default: []
 attributes:
-  check_mode:
-    description: Tells what would be changed, and changes nothing.
-    support: full
+  check_mode: {support: full, description: "Tells what would be changed, and changes nothing."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 

@@ -132,9 +132,7 @@ attributes:
   check_mode:
     support: full
     description: Nothing is written; a stage that is not done counts as a change.
-  diff_mode:
-    description: Shows what is before and after, as text.
-    support: full
+  diff_mode: {support: full, description: "Shows what is before and after, as text."}
 author: the hello_eBPF authors (!UNKNOWN)
 """
 

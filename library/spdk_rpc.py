@@ -81,7 +81,6 @@ from ansible.module_utils.hello_ebpf.spdk_target.reconcile import refuse_false
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     call, changes = Call(asked["method"], asked["params"]), asked["changes"]

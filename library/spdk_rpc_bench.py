@@ -98,7 +98,6 @@ from ansible.module_utils.hello_ebpf.plan import Outcome, errors_told
 
 
 def main() -> None:
-    """Entry point."""
     module = AnsibleModule(arguments(DOCUMENTATION), supports_check_mode=True)
     asked = module.params
     figures, actions = None, []

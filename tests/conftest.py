@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 import pytest
@@ -13,6 +15,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 sys.path[:0] = [str(ROOT / "library"), str(ROOT / "src/python")]
+
+
+def loaded(path: str) -> Any:
+    """The module of a file by its path in the project: a script, or an action plugin, which has a module's name."""
+    spec = importlib.util.spec_from_file_location(f"{Path(path).stem}_by_path", ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 # Wherever tests run: one that passes has asserted something.
 pytest_plugins = ["machines.assertions"]

@@ -12,7 +12,6 @@ import socket
 import struct
 import uuid
 from dataclasses import dataclass
-from types import TracebackType
 
 ICREQ, ICRESP, H2C_TERM, C2H_TERM, COMMAND, RESPONSE, H2C_DATA, C2H_DATA, R2T = 0, 1, 2, 3, 4, 5, 6, 7, 9
 DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
@@ -204,9 +203,7 @@ class Wire:
     def __enter__(self) -> Wire:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # ---- bytes and PDUs

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.hello_ebpf.bench.figures import page
 
-_PLUGIN = Path(__file__).resolve().parents[1] / "plugins/action/csd_report.py"
-_spec = importlib.util.spec_from_file_location("csd_report_action", _PLUGIN)
-assert _spec is not None
-assert _spec.loader is not None
-action = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(action)
+from conftest import loaded
+
+action = loaded("plugins/action/csd_report.py")
 TEMPLATE: Path = action.TEMPLATE
 
 

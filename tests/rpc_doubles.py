@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 Exchange = dict[str, Any]
@@ -50,9 +49,7 @@ class _Server:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # shutdown wakes the thread out of accept; close alone does not.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=5)

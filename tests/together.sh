@@ -42,10 +42,11 @@ for target; do
 done
 # What the stages said is whole now.
 wait
-[ "${#failed[@]}" -gt 0 ] || exit 0
-for target in "${failed[@]}"; do
-	echo "The end of $target:"
-	tail -n 60 "build/said/$target.txt"
-done >&2
-echo "FAILED: ${failed[*]}; see the lines that begin with that" >&2
-exit 1
+[ "${#failed[@]}" -eq 0 ] || {
+	for target in "${failed[@]}"; do
+		echo "The end of $target:"
+		tail -n 60 "build/said/$target.txt"
+	done
+	echo "FAILED: ${failed[*]}; see the lines that begin with that"
+	exit 1
+} >&2

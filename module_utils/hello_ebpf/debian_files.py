@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,16 +75,15 @@ def field_of(apt: Apt, file: Path, field: str) -> str:
     return apt.command(["dpkg-deb", "--field", str(file), field])[1].strip()
 
 
-def refuse_strangers(apt: Apt, package: str, file: Path) -> None:
-    """Refuse a .deb that would replace a file that no package has brought; dpkg itself would not ask.
+def refuse_strangers(apt: Apt, package: str, file: Path, ours: Callable[[Path], bool] = lambda _: False) -> None:
+    """Refuse a .deb that would replace a file neither of its package nor ``ours``; dpkg itself would not ask.
 
     Raises:
         LabError: there are such files.
     """
-    ours = owned(apt, package)
-    others = (Path(path) for path in paths_in(apt, file) if path not in ours)
-    theirs = [path for path in others if path.exists() or path.is_symlink()]
-    if theirs:
+    known = owned(apt, package)
+    others = (Path(path) for path in paths_in(apt, file) if path not in known)
+    if theirs := [path for path in others if os.path.lexists(path) and not ours(path)]:
         raise foreign(theirs[0].parent, package, [path.name for path in theirs])
 
 

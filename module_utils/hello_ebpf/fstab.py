@@ -23,12 +23,9 @@ class Line:
 
     @property
     def fields(self) -> list[str]:
-        return self.text.split()
-
-    @property
-    def tells(self) -> bool:
-        """Whether it is about a mount, and no comment."""
-        return len(self.fields) >= 4 and not self.fields[0].startswith("#")
+        """What it tells of a mount; nothing where it is a comment, or too short."""
+        fields = self.text.split()
+        return fields if len(fields) >= 4 and not fields[0].startswith("#") else []
 
     @property
     def source(self) -> str:
@@ -40,7 +37,7 @@ class Line:
 
     @property
     def ours(self) -> bool:
-        return MARK in self.fields[3].split(",")
+        return bool(self.fields) and MARK in self.fields[3].split(",")
 
 
 @dataclass(frozen=True)
@@ -52,11 +49,11 @@ class Fstab:
 
     def line(self, value: str) -> Line | None:
         """The line with this value in the key's field."""
-        return next((line for line in self._lines() if line.tells and line.fields[self.key] == value), None)
+        return next((line for line in self._lines() if line.fields[self.key : self.key + 1] == [value]), None)
 
     def mounts(self) -> list[str]:
         """The mount points of the lines with our mark."""
-        return [line.mount for line in self._lines() if line.tells and line.ours]
+        return [line.mount for line in self._lines() if line.ours]
 
     def set(self, value: str, line: Line | None) -> None:
         """Put a line in the place of the present one with this value, at the end if there is none; None removes it."""

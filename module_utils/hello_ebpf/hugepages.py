@@ -1,7 +1,7 @@
 """Hugepages: what was asked, held against what there is, as the fewest steps from one to the other.
 
 The kernel's pool has many users and one number. How the lab's pages are told from those of others stands in
-hugepages_share.py, what survives a reboot in hugepages_boot.py, the mount in hugepages_mount.py.
+hugepages_state.py, what survives a reboot in hugepages_boot.py.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from .errors import LabError
 from .hugepages_boot import LINK, RECORD, SCRIPT, UNIT_NAME, files, foreign
-from .hugepages_host import FSTAB, Host
-from .hugepages_mount import mount_goal
+from .hugepages_host import FSTAB, FSTAB_SOURCE, Host
 from .hugepages_request import Request, check_boot, check_free, check_machine, check_pools
-from .hugepages_share import Share, balance, held, kept, with_share
-from .hugepages_state import Record, State
+from .hugepages_state import OurMount, Record, Share, State, balance, held, kept, with_share
+from .mounts import Mount
 from .plan import Step
+
+# systemd mounts this one by itself at boot, with pages of the default size.
+SYSTEMD_MOUNT = "/dev/hugepages"
 
 
 class Hugepages:
@@ -39,7 +42,7 @@ class Hugepages:
         request, host = self.request, self.host
         if request.present:
             check_machine(request, state, host)
-        goal = mount_goal(state, request, host)
+        goal = self._mount_goal(state)
         if request.present and not request.manage:
             check_free(request, state, host)
         else:
@@ -49,6 +52,51 @@ class Hugepages:
             check_pools(request, state, goal, host)
             goal = replace(goal, boot=self._boot(state))
         return replace(goal, record=self._record(state, goal))
+
+    def _mount_goal(self, state: State) -> State:
+        """The state with the mount as asked. One that should go and is in use stays.
+
+        Raises:
+            LabError: something else is at its path, or another one of ours cannot go.
+        """
+        request, host = self.request, self.host
+        path, kilobytes = request.mount if request.present else None, request.kilobytes
+        ours, mounts = state.ours, list(state.mounts)
+        if ours and ours.path != path:
+            if users := ", ".join(host.mount_users(ours.path)):
+                if path is None:
+                    return state
+                raise LabError(
+                    asked=f"hugetlbfs at {path} in place of {ours.path}",
+                    found=f"{ours.path} is in use by {users}",
+                    fix="end that use, or leave hugepages_mount as it was",
+                )
+            mounts = [mount for mount in mounts if mount.path != ours.path]
+            ours = None
+        if path is None:
+            return replace(state, mounts=mounts, ours=None, fstab="")
+        there = state.mounted(path)
+        if there and (there.filesystem, there.page_kilobytes) != ("hugetlbfs", kilobytes):
+            size = f" of {there.page_kilobytes} kB pages" if there.page_kilobytes else ""
+            raise LabError(
+                asked=f"a hugetlbfs of {kilobytes} kB pages at {path}",
+                found=f"{there.filesystem}{size} is mounted there",
+                fix="set hugepages_mount to another folder",
+            )
+        options = f"nosuid,nodev,pagesize={kilobytes}K"
+        if not there:
+            folder = host.mount_point(path)
+            if folder == "full":
+                raise LabError(
+                    asked=f"mount hugetlbfs at {path}",
+                    found="that is no empty folder, and the mount would hide what is there",
+                    fix="set hugepages_mount to an empty folder, or to one that does not exist yet",
+                )
+            ours = OurMount(path, made_folder=folder == "missing" or bool(ours and ours.made_folder))
+            mounts.append(Mount("", path, "hugetlbfs", options=options))
+        by_itself = path == SYSTEMD_MOUNT and kilobytes == host.default_kilobytes()
+        fstab = f"{FSTAB_SOURCE} {path} hugetlbfs {options} 0 0" if ours and not by_itself else ""
+        return replace(state, mounts=mounts, ours=ours, fstab=fstab)
 
     def _shares(self, state: State) -> dict[int, Share]:
         """The lab's share of each pool that it has or wants pages of."""

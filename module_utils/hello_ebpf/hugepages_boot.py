@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from .files import LEADS_TO
 from .hugepages_pool import Pool, evenly
-from .hugepages_share import Share
+from .hugepages_state import Share
 
 UNIT_NAME = "hello_ebpf-hugepages.service"
 SCRIPT = "/etc/hello_ebpf/hugepages-at-boot"

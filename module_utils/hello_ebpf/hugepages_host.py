@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import hugepages_pool
@@ -15,12 +16,10 @@ from .errors import LabError
 from .files import content_of, put, text_in
 from .fstab import SOURCE, Fstab, Line
 from .hugepages_boot import BOOT_FILES, NOTE, RECORD, SCRIPT, UNIT, UNIT_NAME, shares_in
-from .hugepages_mapped import mapped_pages
 from .hugepages_pool import Pool
-from .hugepages_share import Share
-from .hugepages_state import OurMount, Record, State
+from .hugepages_state import OurMount, Record, Share, State
 from .mounts import mounts
-from .processes import running, text_of
+from .processes import mapped_pages, running, text_of
 from .removal import rmdir
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
@@ -35,21 +34,14 @@ SYSCTL_FOLDERS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr
 PREFIX = "/opt/hello_ebpf/"
 
 
+@dataclass
 class Host:
-    """One machine.
+    """One machine."""
 
-    Args:
-        run: runs a command, as AnsibleModule.run_command does.
-        root: where its file tree begins; tests put one of their own there.
-        write: writes a kernel file; tests put a kernel there that grants less than asked.
-    """
-
-    def __init__(
-        self, run: RunCommand, root: Path = Path("/"), write: Callable[[Path, str], object] = Path.write_text
-    ) -> None:
-        self.run = run
-        self.root = root
-        self.write = write
+    run: RunCommand  # runs a command, as AnsibleModule.run_command does
+    root: Path = Path("/")  # where its file tree begins; tests put one of their own there
+    # writes a kernel file; tests put a kernel there that grants less than asked
+    write: Callable[[Path, str], object] = Path.write_text
 
     def path(self, path: str) -> Path:
         return self.root / path.lstrip("/")

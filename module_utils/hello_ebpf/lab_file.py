@@ -26,35 +26,28 @@ class Found:
     folders: tuple[Path, ...] = ()  # what the owner made on the way to them, the deepest first
 
 
+@dataclass(frozen=True)
 class LabFile:
-    """``read``, ``plan`` (or ``plan_absent``) and ``predict`` for ``converge``.
+    """``read``, ``plan`` (or ``plan_absent``) and ``predict`` for ``converge``."""
 
-    Args:
-        made: the notes.
-        owner: who makes it; with it, all that is noted of it is removed.
-        path: where; None: nothing is asked for, at removal.
-        text: a plain file's content, for everybody to read; of a link, where it leads to behind ``LEADS_TO``.
-    """
-
-    def __init__(self, made: Made, owner: str, path: Path | None, text: str) -> None:
-        self._made = made
-        self._owner = owner
-        self._path = path
-        self._text = text
+    made: Made  # the notes
+    owner: str  # who makes it; with it, all that is noted of it is removed
+    path: Path | None  # where; None: nothing is asked for, at removal
+    text: str  # a plain file's content, for everybody to read; of a link, where it leads to behind ``LEADS_TO``
 
     def __str__(self) -> str:
-        link = self._text.startswith(LEADS_TO)
-        return f"a link {self._path} to {self._text.removeprefix(LEADS_TO)}" if link else f"the file {self._path}"
+        link = self.text.startswith(LEADS_TO)
+        return f"a link {self.path} to {self.text.removeprefix(LEADS_TO)}" if link else f"the file {self.path}"
 
     def read(self) -> Found:
-        notes = self._made.of(self._owner)
+        notes = self.made.of(self.owner)
         noted = tuple(Path(name) for name, made in notes.items() if made and identity(Path(name)) == made)
         folders = tuple(Path(name) for name in sorted(notes, reverse=True) if notes[name] == FOLDER)
         replaced = tuple(path for path in map(Path, notes) if path not in {*noted, *folders})
-        text = content_of(self._path) if self._path else None
+        text = content_of(self.path) if self.path else None
         # A link into the lab's own folders has no other maker, though its note be lost.
-        linked = text == self._text and self._text.startswith(LEADS_TO)
-        return Found(text, self._path in noted or linked, noted, replaced, folders)
+        linked = text == self.text and self.text.startswith(LEADS_TO)
+        return Found(text, self.path in noted or linked, noted, replaced, folders)
 
     def plan(self, found: Found) -> Sequence[Step]:
         """Make it, or bring it up to date.
@@ -62,8 +55,8 @@ class LabFile:
         Raises:
             LabError: something is there that the lab did not make.
         """
-        path = self._path
-        if path is None or found.text == self._text:
+        path = self.path
+        if path is None or found.text == self.text:
             return []
         if found.text is not None and not found.ours:
             link = found.text.startswith(LEADS_TO)
@@ -78,48 +71,48 @@ class LabFile:
 
     def plan_absent(self, found: Found) -> Sequence[Step]:
         """What the owner made goes, declared still or not; what lies in its place stays."""
-        linked = [self._path] if self._path and found.ours else []
+        linked = [self.path] if self.path and found.ours else []
         gone = dict.fromkeys([*found.noted, *linked])
         forgotten = [path for path in found.replaced if path not in gone]
         return [
             *(Step(f"remove {path}", partial(self._remove, path)) for path in gone),
             *(Step(f"forget {path}", partial(self._forget, path)) for path in forgotten),
-            *(Step(f"remove {path} if it is empty", partial(self._leave, path)) for path in found.folders),
+            *(Step(f"remove {path} if it is empty", partial(self._remove_folder, path)) for path in found.folders),
         ]
 
     def predict(self, _found: Found) -> Found:
-        return Found(self._text, ours=True)
+        return Found(self.text, ours=True)
 
     def predict_absent(self, found: Found) -> Found:
         return Found(None if found.ours else found.text, ours=False)
 
     def render(self, found: Found) -> str:
         """The state as text for ``--diff``."""
-        if self._path is None:
+        if self.path is None:
             return "".join(f"{path}\n" for path in found.noted) or "absent\n"
-        return f"{self._path}: {'absent' if found.text is None else found.text.rstrip()}\n"
+        return f"{self.path}: {'absent' if found.text is None else found.text.rstrip()}\n"
 
     def _write(self, path: Path) -> None:
         """Under another name first: noted before it has its own, and there whole or not at all."""
-        self._made.make_parents(self._owner, path)
+        self.made.make_parents(self.owner, path)
         part = half(path)
         part.unlink(missing_ok=True)
-        if self._text.startswith(LEADS_TO):
-            part.symlink_to(self._text.removeprefix(LEADS_TO))
+        if self.text.startswith(LEADS_TO):
+            part.symlink_to(self.text.removeprefix(LEADS_TO))
         else:
-            part.write_text(self._text)
+            part.write_text(self.text)
             part.chmod(0o644)
-        self._made.note(self._owner, path, identity(part))
+        self.made.note(self.owner, path, identity(part))
         part.replace(path)
 
     def _remove(self, path: Path) -> None:
         tidy(path)
         self._forget(path)
 
-    def _leave(self, folder: Path) -> None:
+    def _remove_folder(self, folder: Path) -> None:
         rmdir(folder)
-        self._made.forget(self._owner, folder)
+        self.made.forget(self.owner, folder)
 
     def _forget(self, path: Path) -> None:
-        drop_half(path, self._made.of(self._owner).get(str(path), ""))
-        self._made.forget(self._owner, path)
+        drop_half(path, self.made.of(self.owner).get(str(path), ""))
+        self.made.forget(self.owner, path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from . import names
 from .errors import LabError, refuse
-from .nvme_host import Namespace, normal_address
+from .nvme_host import Namespace, Settings, normal_address
 from .nvme_kernel import MODULE
 
 # Ansible's own namespace for names turned into UUIDs (its filter to_uuid).
@@ -34,20 +34,10 @@ class WantedNamespace:
 
 
 @dataclass(frozen=True)
-class Connection:
+class Connection(Settings):
     """What is asked of a connection. None: not asked, the kernel's default or what is there will do."""
 
-    state: str
-    subsystem_nqn: str
-    address: str
-    service_id: str
-    host_nqn: str
-    host_id: str | None = None
-    reconnect_delay: int | None = None
-    ctrl_loss_tmo: int | None = None
-    keep_alive_tmo: int | None = None
-    nr_io_queues: int | None = None
-    queue_size: int | None = None
+    state: str = "present"
     namespaces: tuple[WantedNamespace, ...] = ()
     wait_seconds: int = 30
     boot: bool = False
@@ -56,11 +46,6 @@ class Connection:
 
     def __str__(self) -> str:
         return f"the connection to {self.subsystem_nqn} at {self.address}:{self.service_id} as {self.host_nqn}"
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What tells it from all others."""
-        return self.subsystem_nqn, self.address, self.service_id, self.host_nqn
 
     def command(self) -> tuple[str, ...]:
         """The nvme connect that makes it.

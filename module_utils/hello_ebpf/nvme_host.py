@@ -50,28 +50,34 @@ class Namespace:
 
 
 @dataclass(frozen=True)
-class Controller:
-    """One connection to a subsystem. None stands for what this kernel does not tell."""
+class Settings:
+    """A connection, asked for or there. None stands for what is not asked, or what this kernel does not tell."""
 
-    name: str
-    transport: str
+    subsystem_nqn: str
     address: str
     service_id: str
-    subsystem_nqn: str
     host_nqn: str
-    host_id: str | None
-    state: str
-    reconnect_delay: int | None
-    ctrl_loss_tmo: int | None
-    keep_alive_tmo: int | None
-    nr_io_queues: int | None
-    queue_size: int | None
-    namespaces: tuple[Namespace, ...]
+    host_id: str | None = None
+    reconnect_delay: int | None = None
+    ctrl_loss_tmo: int | None = None
+    keep_alive_tmo: int | None = None
+    nr_io_queues: int | None = None
+    queue_size: int | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells a connection from all others."""
+        """What tells it from all others."""
         return self.subsystem_nqn, self.address, self.service_id, self.host_nqn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controller(Settings):
+    """A connection that is there."""
+
+    name: str
+    transport: str
+    state: str
+    namespaces: tuple[Namespace, ...]
 
 
 class Host:

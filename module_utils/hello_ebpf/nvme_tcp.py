@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from . import nvme_kernel
 from .errors import LabError
 from .nvme_boot import Boot, Files
-from .nvme_connection import PROGRAM, Connection, WantedNamespace, host_id_of, refusal
-from .nvme_host import OFF, Controller, Host, Namespace
+from .nvme_connection import PROGRAM, Connection, WantedNamespace, refusal
+from .nvme_host import OFF, Controller, Host, Namespace, Settings
 from .plan import Step
 
 POLL_SECONDS = 0.1
@@ -290,25 +290,11 @@ class NvmeTcp:
         return Found(tuple(map(self._adjusted, found.controllers or [self._new()])), boot)
 
     def _new(self) -> Controller:
-        asked = self.asked
-        return Controller(
-            name=NEW,
-            transport="tcp",
-            address=asked.address,
-            service_id=asked.service_id,
-            subsystem_nqn=asked.subsystem_nqn,
-            host_nqn=asked.host_nqn,
-            host_id=asked.host_id or host_id_of(asked.host_nqn),
-            state="live",
-            reconnect_delay=asked.reconnect_delay,
-            ctrl_loss_tmo=asked.ctrl_loss_tmo,
-            keep_alive_tmo=asked.keep_alive_tmo,
-            nr_io_queues=asked.nr_io_queues,
-            queue_size=asked.queue_size,
-            namespaces=tuple(
-                Namespace(wanted.nsid or 0, wanted.uuid, None, None, None, None, 0) for wanted in asked.namespaces
-            ),
+        spaces = (
+            Namespace(wanted.nsid or 0, wanted.uuid, None, None, None, None, 0) for wanted in self.asked.namespaces
         )
+        settings = {field.name: getattr(self.asked, field.name) for field in fields(Settings)}
+        return Controller(name=NEW, transport="tcp", state="live", namespaces=tuple(spaces), **settings)
 
     def render(self, found: Found) -> str:
         """The state as text for ``--diff``."""

@@ -72,35 +72,25 @@ class Host:
 
 @dataclass(frozen=True)
 class State:
-    """The asked items (``clang``, or ``linux-tools-generic|bpftool``) and what stands for each.
+    """The asked items (``clang``, or ``linux-tools-generic|bpftool``) and what stands for each."""
 
-    Attributes:
-        present: item -> (package, version).
-        missing: items for which no package is installed.
-        unfinished: a dpkg run was cut off and left packages half done (only looked at when items are missing).
-        available: package -> version that apt would install (only looked at when items are missing).
-    """
-
-    present: dict[str, tuple[str, str]]
-    missing: tuple[str, ...]
+    present: dict[str, tuple[str, str]]  # item -> (package, version)
+    missing: tuple[str, ...]  # items for which no package is installed
+    # only looked at when items are missing: whether a dpkg run was cut off and left packages half done, and
+    # package -> version that apt would install
     unfinished: bool = False
     available: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Apt:
-    """apt and dpkg on one machine: asked in English, and waited for while another apt holds a lock.
+    """apt and dpkg on one machine: asked in English, and waited for while another apt holds a lock."""
 
-    Args:
-        run: runs a command.
-        host: the machine's files.
-    """
-
-    def __init__(self, run: Run, host: Host) -> None:
-        self._run = run
-        self.host = host
+    run: Run
+    host: Host
 
     def command(self, args: list[str]) -> tuple[int, str, str]:
-        return self._run(args, environ_update=ENVIRONMENT)
+        return self.run(args, environ_update=ENVIRONMENT)
 
     def patiently(self, args: list[str]) -> tuple[int, str, str]:
         """Run; wait while another apt or dpkg holds a lock (apt itself waits for only one of its three)."""
@@ -180,7 +170,6 @@ class Packages:
     ) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
         self._apt = Apt(run, host)
-        self._host = host
         self._check = check
         self._predicted = dict.fromkeys(predicted if check else (), "newest")
 
@@ -223,7 +212,7 @@ class Packages:
 
     def _refuse_in_check_mode(self, state: State) -> None:
         """Refuse what the real run would refuse, as far as that can be known without refreshing the lists."""
-        if not self._host.has_lists() or self._host.lists_are_old() or state.unfinished:
+        if not self._apt.fresh() or state.unfinished:
             return
         names = self._names(state.missing, state.available)
         code, _, errors = self._apt.command([*INSTALL, "--simulate", *READ_ONLY, *names])
@@ -231,16 +220,14 @@ class Packages:
             raise self._refused(names, errors)
 
     def _names(self, items: Sequence[str], available: dict[str, str]) -> list[str]:
-        unknown = [item for item in items if not any(name in available for name in _alternatives(item))]
-        if unknown:
+        if unknown := _unknown(items, available):
             raise self._apt.unknown(unknown)
         return [_choose(item, available) for item in items]
 
     def _install(self, state: State) -> None:
         available = state.available
         fresh = False
-        unknown = any(not any(name in available for name in _alternatives(item)) for item in state.missing)
-        if unknown or self._host.lists_are_old():
+        if _unknown(state.missing, available) or not self._apt.fresh():
             self._apt.refresh()
             fresh = True
             available = self._available(state.missing)
@@ -255,7 +242,7 @@ class Packages:
 
     def _refused(self, names: Sequence[str], errors: str) -> LabError:
         return LabError(
-            asked=f"install {' '.join(names)} on {self._host.release()}",
+            asked=f"install {' '.join(names)} on {self._apt.host.release()}",
             found=f"apt says: {apt_errors(errors)}",
             fix="mend what apt names (space, network, a held package, another apt that runs), then run again",
         )
@@ -295,6 +282,10 @@ def apt_errors(errors: str) -> str:
 
 def _alternatives(item: str) -> list[str]:
     return [name.strip() for name in item.split("|")]
+
+
+def _unknown(items: Sequence[str], available: dict[str, str]) -> list[str]:
+    return [item for item in items if not any(name in available for name in _alternatives(item))]
 
 
 def _choose(item: str, available: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: who runs, with which arguments, on which core, holding which lock."""
+"""Processes as /proc shows them: who runs, with which arguments, on which core, holding which lock or hugepages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import os
 import pwd
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+# Begin, end, offset, device and inode of a mapping, then the size of its pages.
+MAPPING = re.compile(
+    r"^([0-9a-f]+)-([0-9a-f]+) \S+ (\S+) (\S+) (\d+)\b.*\n(?:\w+:.*\n)*?KernelPageSize: +(\d+) kB$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,11 @@ def running(proc: Path = PROC) -> Iterator[Process]:
                 yield process
 
 
-def open_files(pid: int, proc: Path = PROC) -> set[str]:
+def open_files(pid: int) -> set[str]:
     """What a process has open; empty where it has ended meanwhile, or belongs to somebody whom we may not look at."""
     found = set()
     with contextlib.suppress(OSError):
-        for entry in (proc / str(pid) / "fd").iterdir():
+        for entry in (PROC / str(pid) / "fd").iterdir():
             with contextlib.suppress(OSError):
                 found.add(str(entry.readlink()))
     return found
@@ -93,6 +97,23 @@ def users_of(path: str, proc: Path = PROC) -> Iterator[tuple[int, str]]:
                 if link.readlink().is_relative_to(path):
                     yield int(process.name), (process / "comm").read_text().strip()
                     break
+
+
+def mapped_pages(processes: Iterable[Process], kilobytes: int, proc: Path = PROC) -> int:
+    """Hugepages of a size that these processes have mapped; 0 for a process that ended meanwhile.
+
+    Touched or not: the kernel has reserved those that are not. What lies in a file (a memfd of the target's, which its
+    workers map too) counts once, however often it is mapped.
+    """
+    pages: dict[object, int] = {}
+    for process in processes:
+        with contextlib.suppress(OSError):
+            for begin, end, offset, device, inode, size in MAPPING.findall(text_of(proc / str(process.pid) / "smaps")):
+                if int(size) == kilobytes:
+                    where = (device, inode, offset) if inode != "0" else (process.pid, begin)
+                    here = (int(end, 16) - int(begin, 16)) // (kilobytes * 1024)
+                    pages[where] = max(pages.get(where, 0), here)
+    return sum(pages.values())
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from .errors import LabError
 PROJECT_FOLDER = "hello_ebpf"
 MARK = ".hello_ebpf.json"
 # What lists a folder's files, {"files": [...] or {name: ...}}; the first one that is there counts.
-STAMPS = (MARK, ".make_install.json", ".debian_package_files.json", "share/hello_ebpf/stamp.json")
+STAMPS = (MARK, ".make_install.json", "share/hello_ebpf/stamp.json")
 # What is written after SPDK's stamp.
 BESIDE = "share/hello_ebpf/build_archive.sha256"
 # What leads to one of several builds, each in a folder with a stamp of its own.

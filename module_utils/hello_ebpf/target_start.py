@@ -20,10 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import LabError
-from .hugepages_mapped import mapped_pages
 from .hugepages_pool import SYS, Pool, pools
 from .jsonrpc import Call
-from .processes import PROC, Process
+from .processes import PROC, Process, mapped_pages
 from .spdk_target import saved
 from .spdk_target.bdevs import CREATES, MEMORY_TYPES, OWN_MEMORY_TYPES, Bdev
 from .spdk_target.changes import bdev

@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
-from types import TracebackType
 from typing import Any
 
 import csd_program
@@ -146,9 +145,7 @@ class BusyHost:
         self.wait_for(0)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self._host.close()

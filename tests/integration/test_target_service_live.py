@@ -41,8 +41,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 import conftest  # noqa
-from ansible.module_utils.hello_ebpf.processes import PROC, credentials, find
-from ansible.module_utils.hello_ebpf.hugepages_mapped import mapped_pages
+from ansible.module_utils.hello_ebpf.processes import PROC, credentials, find, mapped_pages
 pid = int(sys.argv[1])
 try:
     Path(f"/proc/{pid}/exe").readlink()

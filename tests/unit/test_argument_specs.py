@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,13 +10,9 @@ import pytest
 from ansible.module_utils.hello_ebpf.arguments import arguments, mapping, text
 from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 
-from conftest import ROOT
+from conftest import ROOT, loaded
 
-_spec = importlib.util.spec_from_file_location("argument_specs", ROOT / "scripts/argument_specs.py")
-assert _spec is not None
-assert _spec.loader is not None
-script = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(script)
+script = loaded("scripts/argument_specs.py")
 LIBRARY = sorted((ROOT / "library").glob("*.py"))
 # Files' contents, which the log does not get.
 CONTENTS = {mapping: "dict", text: "str"}

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-PLUGIN = Path(__file__).resolve().parents[2] / "plugins/action/check_inventory.py"
+from conftest import loaded
+
+plugin = loaded("plugins/action/check_inventory.py")
 
 
 def wrong_groups(groups: dict[str, list[str]]) -> str | None:
-    spec = importlib.util.spec_from_file_location("check_inventory_action", PLUGIN)
-    assert spec is not None
-    assert spec.loader is not None
-    plugin = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(plugin)
     everyone = sorted({host for hosts in groups.values() for host in hosts})
     found: str | None = plugin.wrong_groups({"all": everyone, "ungrouped": []} | groups)
     return found

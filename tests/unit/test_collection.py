@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -15,13 +14,9 @@ import pytest
 import yaml
 
 import foreign_playbook
-from conftest import ROOT
+from conftest import ROOT, loaded
 
-_spec = importlib.util.spec_from_file_location("collection", ROOT / "scripts/collection.py")
-assert _spec is not None
-assert _spec.loader is not None
-collection = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(collection)
+collection = loaded("scripts/collection.py")
 
 NAME = "hello_ebpf.lab"
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))

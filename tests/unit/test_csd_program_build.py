@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -16,7 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.csd_program import compile as compiler
 
-from conftest import ROOT
+from conftest import ROOT, loaded
 from module_run import run_module
 
 SHIPPED = ROOT / "src/programs"
@@ -34,11 +33,7 @@ int hot(const struct reading *reading)
 }
 """
 
-_spec = importlib.util.spec_from_file_location("action", ROOT / "plugins/action/csd_program_build.py")
-assert _spec is not None
-assert _spec.loader is not None
-action = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(action)
+action = loaded("plugins/action/csd_program_build.py")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,15 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, loaded
 
 ROLE = ROOT / "roles/csd_target"
 
-_spec = importlib.util.spec_from_file_location("action", ROOT / "plugins/action/csd_program_build.py")
-assert _spec is not None
-assert _spec.loader is not None
-action = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(action)
+action = loaded("plugins/action/csd_program_build.py")
 
 MINE = """\
 #include "csd_bpf.h"

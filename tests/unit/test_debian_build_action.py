@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
 
-PLUGIN = Path(__file__).resolve().parents[2] / "plugins" / "action" / "debian_build.py"
+from conftest import loaded
+
+read_sources = loaded("plugins/action/debian_build.py").read_sources
 
 
-ReadSources = Callable[[Path, list[str]], dict[str, str]]
-
-
-@pytest.fixture
-def read_sources() -> ReadSources:
-    # The plugin has the module's name, which tests import already.
-    spec = importlib.util.spec_from_file_location("debian_build_action", PLUGIN)
-    assert spec is not None
-    assert spec.loader is not None
-    plugin = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(plugin)
-    found: ReadSources = plugin.read_sources
-    return found
-
-
-def test_sources_are_the_text_of_the_rooms_without_what_a_build_leaves(
-    read_sources: ReadSources, tmp_path: Path
-) -> None:
+def test_sources_are_the_text_of_the_rooms_without_what_a_build_leaves(tmp_path: Path) -> None:
     ours = ["Makefile", "host/main.c", "host/parts/part.c"]
     others = ["build/main.o", "host/build/part.o", "host/.hidden", ".git/config", "bench/main.c"]
     for name in [*ours, *others]:
@@ -38,14 +21,14 @@ def test_sources_are_the_text_of_the_rooms_without_what_a_build_leaves(
     assert read_sources(tmp_path, ["host"]) == {name: name for name in ours}
 
 
-def test_a_file_that_is_a_link_is_read(read_sources: ReadSources, tmp_path: Path) -> None:
+def test_a_file_that_is_a_link_is_read(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.py").write_text("pass")
     (tmp_path / "src/python").mkdir(parents=True)
     (tmp_path / "src/python/names.py").symlink_to("../../elsewhere.py")
     assert read_sources(tmp_path / "src", ["python"]) == {"python/names.py": "pass"}
 
 
-def test_a_room_that_is_nowhere(read_sources: ReadSources, tmp_path: Path) -> None:
+def test_a_room_that_is_nowhere(tmp_path: Path) -> None:
     for room in ("host", "bench"):
         (tmp_path / room).mkdir()
     with pytest.raises(AnsibleActionFail) as error:
@@ -56,7 +39,7 @@ def test_a_room_that_is_nowhere(read_sources: ReadSources, tmp_path: Path) -> No
     )
 
 
-def test_a_file_that_is_no_text(read_sources: ReadSources, tmp_path: Path) -> None:
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "host").mkdir()
     (tmp_path / "host/main.o").write_bytes(b"\x7fELF\xff")
     with pytest.raises(AnsibleActionFail) as error:

@@ -7,13 +7,12 @@ Builder and node are this machine: a package is installed in a dpkg database of 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import distribution
@@ -26,7 +25,7 @@ from ansible.module_utils.hello_ebpf.packages import Apt, Host
 from ansible.module_utils.hello_ebpf.release import platform_name
 from ansible.module_utils.hello_ebpf.removal import claim, seal
 
-from conftest import ROOT
+from conftest import ROOT, loaded
 from dpkg_database import dpkg_database
 from module_run import run_module
 
@@ -35,17 +34,7 @@ V2 = "flags\t\t: fpu cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3\n"
 SPDK, TARGET = "hello-ebpf-spdk", "hello-ebpf-target"
 
 
-def plugin() -> ModuleType:
-    """The plugin, which has the module's name, so that it cannot be imported by it."""
-    spec = importlib.util.spec_from_file_location("distribution_action", ROOT / "plugins/action/distribution.py")
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-ACTION = plugin()
+ACTION = loaded("plugins/action/distribution.py")
 
 
 class Controller(ACTION.ActionModule):  # type: ignore[misc,name-defined]

@@ -22,6 +22,8 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.plan import Outcome, converge
 from ansible.module_utils.hello_ebpf.release import read_options
 
+from refusals import refusal
+
 GOOD = Kernel(
     release="6.1.0-44-amd64",
     machine="x86_64",
@@ -130,9 +132,7 @@ def test_absent_asks_nothing_of_the_kernel(machine: Machine) -> None:
 
 def test_a_mount_that_is_not_allowed(machine: Machine) -> None:
     machine.refuses = "permission denied"
-    with pytest.raises(LabError) as error:
-        machine.converge()
-    assert str(error.value) == (
+    assert refusal(machine.converge) == (
         f"Asked: tracefs on {TRACING}, where eBPF programs print. "
         f"Found: mount says: mount: {TRACING}: permission denied. "
         "Do: run as root; in a container allow CAP_SYS_ADMIN or mount the host's tracefs into it, or set "
@@ -143,9 +143,7 @@ def test_a_mount_that_is_not_allowed(machine: Machine) -> None:
 def test_a_mount_that_is_in_use(machine: Machine) -> None:
     machine.converge()
     machine.refuses = "target is busy"
-    with pytest.raises(LabError) as error:
-        machine.converge(absent=True)
-    assert str(error.value) == (
+    assert refusal(machine.converge, absent=True) == (
         f"Asked: unmount the tracefs that the lab mounted on {TRACING}. "
         f"Found: umount says: umount: {TRACING}: target is busy. "
         f"Do: end what uses it (fuser -vm {TRACING} names it), then run again."
@@ -177,18 +175,14 @@ def test_a_machine_that_only_builds_needs_types_and_nothing_else(machine: Machin
     ],
 )
 def test_the_missing_option_is_named(kernel: Kernel, found: str, option: str) -> None:
-    with pytest.raises(LabError) as error:
-        refuse(kernel, run_programs=True)
-    assert str(error.value) == (
+    assert refusal(refuse, kernel, run_programs=True) == (
         f"Asked: build and run eBPF programs on kernel 6.1.0-44-amd64. Found: {found} (kernel option {option}). "
         f"Do: boot a kernel that has {option} (the distribution's own has)."
     )
 
 
 def test_all_missing_options_are_named_at_once() -> None:
-    with pytest.raises(LabError) as error:
-        refuse(replace(GOOD, btf_bytes=0, has_tracefs=False), run_programs=True)
-    assert str(error.value) == (
+    assert refusal(refuse, replace(GOOD, btf_bytes=0, has_tracefs=False), run_programs=True) == (
         "Asked: build and run eBPF programs on kernel 6.1.0-44-amd64. "
         "Found: no type information at /sys/kernel/btf/vmlinux (kernel option CONFIG_DEBUG_INFO_BTF); "
         "no tracefs (kernel option CONFIG_FTRACE). "
@@ -197,18 +191,14 @@ def test_all_missing_options_are_named_at_once() -> None:
 
 
 def test_another_machine_is_refused() -> None:
-    with pytest.raises(LabError) as error:
-        refuse(replace(GOOD, machine="aarch64"), run_programs=True)
-    assert str(error.value) == (
+    assert refusal(refuse, replace(GOOD, machine="aarch64"), run_programs=True) == (
         "Asked: build and run eBPF programs on kernel 6.1.0-44-amd64. Found: the machine is aarch64. "
         "Do: use an x86_64 machine: it is the only one that the lab is built and tested on."
     )
 
 
 def test_a_container_without_the_permission_is_told_what_to_do() -> None:
-    with pytest.raises(LabError) as error:
-        refuse(replace(GOOD, bpf_errno=errno.EPERM), run_programs=True)
-    assert str(error.value) == (
+    assert refusal(refuse, replace(GOOD, bpf_errno=errno.EPERM), run_programs=True) == (
         "Asked: build and run eBPF programs on kernel 6.1.0-44-amd64. "
         "Found: bpf(2) answers 'Operation not permitted'. "
         "Do: run as root; in a container allow CAP_SYS_ADMIN and the bpf system call, "
@@ -217,9 +207,7 @@ def test_a_container_without_the_permission_is_told_what_to_do() -> None:
 
 
 def test_lockdown_is_told() -> None:
-    with pytest.raises(LabError) as error:
-        refuse(replace(GOOD, lockdown="confidentiality"), run_programs=True)
-    assert str(error.value) == (
+    assert refusal(refuse, replace(GOOD, lockdown="confidentiality"), run_programs=True) == (
         "Asked: build and run eBPF programs on kernel 6.1.0-44-amd64. "
         "Found: kernel lockdown is 'confidentiality', which forbids tracing. "
         "Do: boot with lockdown=integrity or without lockdown, or set ebpf_toolchain_run_programs to false."

@@ -9,15 +9,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hugepages as library
 import pytest
 from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.hugepages_boot import LINK, NOTE, RECORD, SCRIPT, UNIT, UNIT_TEXT
 from ansible.module_utils.hello_ebpf.hugepages_host import FSTAB, Host
-from ansible.module_utils.testing import patch_module_args
 
 from hugepages_machine import MOUNTS, Killed, Machine
+from module_run import run_module
+from refusals import refusal
 
 LAB: dict[str, Any] = {"count": 768}
 ABSENT: dict[str, Any] = {"state": "absent"}
@@ -366,9 +368,7 @@ def test_node_without_memory_gets_none_of_a_sum(tmp_path: Path) -> None:
 def test_a_node_that_grants_only_a_part_leaves_both_as_they_were(numa: Machine) -> None:
     numa.nodes[1].grantable = 299
     before = numa.files()
-    with pytest.raises(LabError) as error:
-        numa.converge(**NODES)
-    assert str(error.value) == (
+    assert refusal(numa.converge, **NODES) == (
         "Asked: 300 more pages of 2048 kB on node 1, 600 MiB (pool: 50 -> 350). "
         "Found: the kernel granted 299 of 300, also after compacting memory once; 8192 MiB of memory were left then; "
         "the pool is back at 50 (2 earlier step(s) were undone). "
@@ -386,9 +386,7 @@ def test_a_node_that_grants_only_a_part_leaves_both_as_they_were(numa: Machine) 
 def test_pages_granted_only_in_part(machine: Machine) -> None:
     machine.nodes[0].grantable = 500
     before = machine.files()
-    with pytest.raises(LabError) as error:
-        machine.converge(**LAB)
-    assert str(error.value) == (
+    assert refusal(machine.converge, **LAB) == (
         "Asked: 768 more pages of 2048 kB, 1536 MiB (pool: 3072 -> 3840). "
         "Found: the kernel granted 500 of 768, also after compacting memory once; 8192 MiB of memory were left then; "
         "the pool is back at 3072 (1 earlier step(s) were undone). "
@@ -976,41 +974,35 @@ def test_result_tells_pools(numa: Machine) -> None:
 # ---- the module itself
 
 
-def run_module(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **args: Any
-) -> Any:
+def answer(machine: Machine, *, check: bool = False, **asked: Any) -> dict[str, Any]:
     """What library/hugepages.py answers, with the machine of files in place of the real one."""
-    monkeypatch.setattr(library, "Host", lambda _run: Host(machine.run, machine.root, machine.write))
-    with patch_module_args(args), pytest.raises(SystemExit):
-        library.main()
-    return json.loads(capsys.readouterr().out)
+    with mock.patch.object(library, "Host", return_value=Host(machine.run, machine.root, machine.write)):
+        return run_module(library.main, asked, check=check)
 
 
-def test_module_answers(plain: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    predicted = run_module(plain, monkeypatch, capsys, count=768, _ansible_check_mode=True)
-    done = run_module(plain, monkeypatch, capsys, count=768)
+def test_module_answers(plain: Machine) -> None:
+    predicted = answer(plain, check=True, count=768)
+    done = answer(plain, count=768)
     assert predicted["changed"]
     assert predicted["diff"] == done["diff"]
     assert predicted["pools"] == done["pools"]
     assert done["pools"] == [{"size_kilobytes": 2048, "pages": 3840, "lab_pages": 768, "nodes": {"0": 3840}}]
     assert (done["mount"], done["survives_reboot"]) == ("/dev/hugepages", False)
-    again = run_module(plain, monkeypatch, capsys, count=768)
+    again = answer(plain, count=768)
     assert (again["changed"], again["actions"]) == (False, [])
-    gone = run_module(plain, monkeypatch, capsys, state="absent")
+    gone = answer(plain, state="absent")
     assert gone["diff"] == {"before": done["diff"]["after"], "after": done["diff"]["before"]}
     assert (gone["pools"][0]["pages"], gone["mount"]) == (3072, "")
 
 
-def test_module_refuses(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    told = run_module(machine, monkeypatch, capsys, size_kilobytes=4, count=1)
+def test_module_refuses(machine: Machine) -> None:
+    told = answer(machine, size_kilobytes=4, count=1)
     assert told["failed"]
     assert told["msg"].startswith("Asked: hugepages of 4 kB. Found: ")
 
 
-def test_module_says_that_a_reboot_would_bring_the_pages_back(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_module(machine, monkeypatch, capsys, megabytes=16)["survives_reboot"]
+def test_module_says_that_a_reboot_would_bring_the_pages_back(machine: Machine) -> None:
+    assert answer(machine, megabytes=16)["survives_reboot"]
 
 
 @pytest.mark.parametrize("path", [SCRIPT, UNIT])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import re
 import shlex
@@ -13,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,7 +26,8 @@ from ansible.module_utils.hello_ebpf.service_unit import Service, unit
 from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.systemd_names import unit_of_path, units, words
 
-ROOT = Path(__file__).resolve().parents[2]
+from conftest import ROOT, loaded
+
 NQN = "nqn.2026-11.io.hello-ebpf:"
 # What units, shells, templates, fstab or C take for something else than a character of a name.
 NASTY = (
@@ -57,15 +56,6 @@ NASTY = (
     *(",", "=", "(", "~", "!", "é", "\u2028", "\u200b", ":"),
 )
 TEXTS = {"str", "path", "raw"}
-
-
-def loaded(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 check_variables = loaded("plugins/action/check_variables.py")
@@ -254,7 +244,7 @@ def test_what_cannot_stand_in_a_unit_is_refused_there_too(bad: str) -> None:
 
 
 def connection(nqn: str, host_nqn: str, address: str) -> Connection:
-    return validated(Connection("present", nqn, address, "4420", host_nqn, boot_after=("a.service",)))
+    return validated(Connection(nqn, address, "4420", host_nqn, boot_after=("a.service",)))
 
 
 @pytest.mark.parametrize("nqn", accepted(names.nqn, f"{NQN}a"))
@@ -346,8 +336,8 @@ def test_target_host_and_preflight_agree_on_an_nqn(text: str) -> None:
     host = {"nqn": f"{NQN}s", "hosts": [text], "allow_any_host": False}
     by_target = refused(lambda: declared({"subsystems": [subsystem]}, check=True))
     assert refused(lambda: declared({"subsystems": [host]}, check=True)) == by_target
-    assert refused(lambda: validated(Connection("present", text, "127.0.0.1", "4420", f"{NQN}h"))) == by_target
-    assert refused(lambda: validated(Connection("present", f"{NQN}s", "127.0.0.1", "4420", text))) == by_target
+    assert refused(lambda: validated(Connection(text, "127.0.0.1", "4420", f"{NQN}h"))) == by_target
+    assert refused(lambda: validated(Connection(f"{NQN}s", "127.0.0.1", "4420", text))) == by_target
     measured = {"initiator": "spdk", "records": 1, "seed": 1, "path": "", "address": "127.0.0.1", "service_id": "4420"}
     assert refused(lambda: check_dataset({**measured, "subsystem_nqn": text, "host_nqn": f"{NQN}h"})) == by_target
     said = wrong_names("csd_target_subsystems", [subsystem])

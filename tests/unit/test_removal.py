@@ -16,6 +16,7 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.made import Made, identity
 from ansible.module_utils.hello_ebpf.removal import MARK, claim, remove, remove_named, seal, strangers, tidy
 
+from refusals import refusal
 from waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,9 +82,7 @@ def test_work_that_was_cut_off_goes_whole_but_for_what_was_there(tmp_path: Path)
 
 def test_a_folder_of_others_is_refused_for_work_and_for_removal(tmp_path: Path) -> None:
     (tmp_path / "theirs").touch()
-    with pytest.raises(LabError) as refused:
-        claim(tmp_path)
-    assert str(refused.value) == (
+    assert refusal(claim, tmp_path) == (
         f"Asked: {tmp_path} for the lab's work alone. Found: there is what the lab did not put there (theirs). "
         "Do: move it away, or name another folder."
     )
@@ -141,9 +140,7 @@ def test_what_was_noted_is_ours_and_what_was_there_is_not(tmp_path: Path) -> Non
     made = Made(tmp_path / "notes/made.json")
     there = tmp_path / "there"
     there.touch()
-    with pytest.raises(LabError) as refused:
-        made.take("csd_target", there)
-    assert str(refused.value) == (
+    assert refusal(made.take, "csd_target", there) == (
         f"Asked: {there} for csd_target of hello_eBPF. Found: it is there, and the lab did not make it. "
         "Do: move it away, or name another path."
     )

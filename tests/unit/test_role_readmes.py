@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, loaded
 
-_spec = importlib.util.spec_from_file_location("role_readmes", ROOT / "scripts/role_readmes.py")
-assert _spec is not None
-assert _spec.loader is not None
-readmes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(readmes)
+readmes = loaded("scripts/role_readmes.py")
 
 PAGES: dict[Path, str] = readmes.pages(ROOT)
 WRITES = ".venv/bin/python scripts/role_readmes.py"

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from ansible.module_utils.hello_ebpf.bench.settings import PROGRAMS
 
-ROOT = Path(__file__).resolve().parents[2]
+from conftest import ROOT, loaded
+
 # Their keys are the user's own: numbers of NUMA nodes.
 OPEN = {"hugepages_nodes"}
 
 
-def plugin(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{name}_action", ROOT / "plugins/action" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-CHECK = plugin("check_variables")
+CHECK = loaded("plugins/action/check_variables.py")
 ROLES: dict[str, dict[str, dict[str, Any]]] = CHECK.specifications(ROOT / "roles")
 VARIABLES = {name: option for options in ROLES.values() for name, option in options.items()}
 

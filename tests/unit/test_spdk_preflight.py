@@ -11,6 +11,8 @@ from ansible.module_utils.hello_ebpf.errors import LabError
 from ansible.module_utils.hello_ebpf.spdk_build import preflight
 from ansible.module_utils.hello_ebpf.spdk_build.request import Request
 
+from refusals import refusal
+
 V2 = "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
 V3 = f"{V2} avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
 
@@ -32,9 +34,7 @@ def test_supported_releases(platform: str) -> None:
     ],
 )
 def test_other_releases_and_machines_are_refused(platform: str, machine: str, found: str) -> None:
-    with pytest.raises(LabError) as error:
-        preflight.check_platform(platform, machine)
-    assert str(error.value) == (
+    assert refusal(preflight.check_platform, platform, machine) == (
         f"Asked: SPDK on this machine. Found: it runs {found}. Do: use Debian 12, Debian 13, Ubuntu 24.04 on x86_64."
     )
 
@@ -48,18 +48,14 @@ def test_a_cpu_that_reaches_the_level(level: str, flags: str) -> None:
 
 
 def test_a_cpu_below_the_level_is_refused() -> None:
-    with pytest.raises(LabError) as error:
-        preflight.check_cpu("x86-64-v3", f"flags\t\t: {V3.replace(' avx2', '').replace(' fma', '')}\n")
-    assert str(error.value) == (
+    assert refusal(preflight.check_cpu, "x86-64-v3", f"flags\t\t: {V3.replace(' avx2', '').replace(' fma', '')}\n") == (
         "Asked: SPDK built for x86-64-v3 (spdk_cpu). Found: this machine's CPU lacks avx2, fma. "
         "Do: choose a lower level, or let the virtual machine have the host's CPU model."
     )
 
 
 def test_an_archive_without_a_digest_is_refused() -> None:
-    with pytest.raises(LabError) as error:
-        preflight.check_source(Request("20.07", "archive", archive="/tmp/spdk.tar.gz"))
-    assert str(error.value) == (
+    assert refusal(preflight.check_source, Request("20.07", "archive", archive="/tmp/spdk.tar.gz")) == (
         "Asked: SPDK from archive spdk.tar.gz. "
         "Found: spdk_archive_sha256 is '', no SHA-256 of 64 hexadecimal digits. "
         "Do: set spdk_archive_sha256 to what sha256sum says of an archive that you trust."
@@ -67,9 +63,9 @@ def test_an_archive_without_a_digest_is_refused() -> None:
 
 
 def test_an_archive_without_a_name_is_refused() -> None:
-    with pytest.raises(LabError) as error:
-        preflight.check_source(Request("20.07", "archive", sha256="0" * 64))
-    assert str(error.value) == "Asked: SPDK from archive. Found: spdk_archive is empty. Do: set spdk_archive."
+    assert refusal(preflight.check_source, Request("20.07", "archive", sha256="0" * 64)) == (
+        "Asked: SPDK from archive. Found: spdk_archive is empty. Do: set spdk_archive."
+    )
 
 
 def test_a_whole_digest_is_accepted() -> None:
@@ -83,9 +79,7 @@ def test_a_whole_digest_is_accepted() -> None:
     ("text", "found"), [("", "it is empty"), (f"{'0a' * 32}  a\n{'0a' * 32} b\n", f"it has the line '{'0a' * 32} b'")]
 )
 def test_a_manifest_that_is_none_is_refused(text: str, found: str) -> None:
-    with pytest.raises(LabError) as error:
-        preflight.check_source(Request("20.07", "ceph", manifest=text))
-    assert str(error.value) == (
+    assert refusal(preflight.check_source, Request("20.07", "ceph", manifest=text)) == (
         f"Asked: SPDK from ceph, each file as in the manifest (spdk_manifest). Found: {found}. "
         "Do: use what scripts/spdk_manifest.py prints: SHA-256, two spaces, a path in SPDK's tree."
     )
@@ -94,9 +88,7 @@ def test_a_manifest_that_is_none_is_refused(text: str, found: str) -> None:
 @pytest.mark.parametrize("word", ["trixie main", "", "trixie\n", "a\ndeb http://other.example sid"])
 def test_a_suite_that_is_not_one_word_is_refused(word: str) -> None:
     request = Request("20.07", "ceph", manifest=f"{'0a' * 32}  LICENSE\n")
-    with pytest.raises(LabError) as error:
-        preflight.check_source(replace(request, debian_suites=("sid", word)))
-    assert str(error.value) == (
+    assert refusal(preflight.check_source, replace(request, debian_suites=("sid", word))) == (
         f"Asked: SPDK from ceph, spdk_debian_suites with {word!r}. Found: it is not one word. "
         "Do: correct spdk_debian_suites: a suite is a word such as trixie, a mirror a URL."
     )
@@ -124,9 +116,7 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     above = tmp_path / "hello_ebpf"
     above.mkdir()
     above.chmod(0o777)
-    with pytest.raises(LabError) as error:
-        preflight.check_owner(above / "spdk", "hello_ebpf")
-    assert str(error.value) == (
+    assert refusal(preflight.check_owner, above / "spdk", "hello_ebpf") == (
         f"Asked: {above}/spdk for files that root runs. "
         f"Found: {above} has mode 0777: others than its owner may write there. "
         f"Do: chown root: {above} && chmod 0755 {above}, if its content can be trusted; or name another folder."
@@ -152,9 +142,7 @@ def test_too_little_space_is_refused_with_numbers(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "statvfs", lambda path: status)
     prefix, cache = tmp_path / "prefix", tmp_path / "cache"
     preflight.check_space({prefix: size * 30000, cache: size * 35000})
-    with pytest.raises(LabError) as error:
-        preflight.check_space({prefix: size * 131072, cache: size * 65536})
-    assert str(error.value) == (
+    assert refusal(preflight.check_space, {prefix: size * 131072, cache: size * 65536}) == (
         f"Asked: 0.75 GiB of disk space in {prefix} and {cache}. Found: 0.25 GiB are free there. "
         "Do: free 0.50 GiB more, or set spdk_cache and spdk_prefix to another disk."
     )

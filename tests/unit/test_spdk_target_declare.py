@@ -22,7 +22,6 @@ def null(**changes: Any) -> dict[str, Any]:
 
 NAMESPACE = {"nsid": 1, "bdev": "csd0_data"}
 SECOND = {"nqn": f"{NQN}-2"}
-OTHER_UUID = UUID[:-1] + "2"
 
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "duplicate NQN": (

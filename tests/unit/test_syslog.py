@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -14,10 +11,10 @@ import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 
+from conftest import ROOT, loaded
 from module_run import run_module
 from report_sample import report
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 # Characters: what rsyslog takes as one message.
 LINE = 8000
@@ -81,21 +78,11 @@ def test_every_mapping_is_of_few_words_or_is_kept_out_of_the_log(module: str) ->
     assert found == {(owner, name) for owner, name in FEW_WORDS if owner == module}
 
 
-def action(name: str) -> ModuleType:
-    """An action plugin, which has a module's name, so that it cannot be imported by it."""
-    spec = importlib.util.spec_from_file_location(f"{name}_action", ROOT / "plugins/action" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
 @pytest.mark.parametrize("role", ["csd_bench", "csd_host", "csd_target", "ebpf_examples"])
 def test_the_sources_that_a_role_builds(role: str) -> None:
     tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/build.yml").read_text())
     [rooms] = [task["debian_build"]["rooms"] for task in tasks if "debian_build" in task]
-    sources = action("debian_build").read_sources(ROOT / "src", rooms)
+    sources = loaded("plugins/action/debian_build.py").read_sources(ROOT / "src", rooms)
     said = line("debian_build", {"name": role, "package": "x", "rooms": rooms, "sources": sources, "dest": "/opt/x"})
     assert f"sources=({len(sources)} entries, " in said
     assert len(said) < LINE
@@ -103,7 +90,7 @@ def test_the_sources_that_a_role_builds(role: str) -> None:
 
 def test_the_programs_that_are_compiled() -> None:
     sources = sorted(path.name for path in (ROOT / "src/programs").glob("*.bpf.c"))
-    asked = action("csd_program_build").gather(sources, [])
+    asked = loaded("plugins/action/csd_program_build.py").gather(sources, [])
     asked["contents"] = {"own.o": "f0VMRg" * 10000}
     assert len(line("csd_program_build", {"sources": sources, **asked})) < LINE
 

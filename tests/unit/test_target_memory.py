@@ -11,6 +11,7 @@ from ansible.module_utils.hello_ebpf.service_unit import Service, unit
 from ansible.module_utils.hello_ebpf.target_start import Memory, check_memory, other_pools
 
 from hugepages_machine import Machine
+from refusals import refusal
 
 SMALL, LARGE = 2048, 1048576
 
@@ -26,9 +27,7 @@ def test_pages_of_the_asked_size_count_whatever_the_default_is(tmp_path: Path) -
         check(machine, Memory(1024, SMALL))
         machine.reserved = 1
         machine.show()
-        with pytest.raises(LabError) as error:
-            check(machine, Memory(1024, SMALL))
-        assert str(error.value) == (
+        assert refusal(check, machine, Memory(1024, SMALL)) == (
             "Asked: 1024 MiB of hugepages (512 pages of 2048 kB). Found: 511 of 512 pages of that size are free. "
             "Do: raise hugepages_megabytes, lower csd_target_memory_megabytes, or stop what holds the pages."
         )
@@ -85,9 +84,7 @@ def test_bdevs_with_memory_of_their_own_take_pages_beside_those_of_the_start(tmp
     own = (("csd_ram bdev csd0_data", 512 << 20), ("csd_slm bdev csd0_memory", (62 << 20) + 4096))
     check(machine, Memory(448, SMALL, own))
     machine.use(1)
-    with pytest.raises(LabError) as error:
-        check(machine, Memory(448, SMALL, own))
-    assert str(error.value) == (
+    assert refusal(check, machine, Memory(448, SMALL, own)) == (
         "Asked: 1024 MiB of hugepages (512 pages of 2048 kB): 448 for the start (csd_target_memory_megabytes), "
         "512 for csd_ram bdev csd0_data, 64 for csd_slm bdev csd0_memory. Found: 511 of 512 pages of that size are "
         "free. Do: raise hugepages_megabytes, lower csd_target_memory_megabytes, make those bdevs smaller, or stop "
@@ -103,9 +100,7 @@ def test_free_pages_of_another_size_stay_others(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "small", nodes=2, others=1)
     machine.set_pool(512)
     check(machine, Memory(1024, SMALL))
-    with pytest.raises(LabError) as error:
-        check(machine, Memory(1024, SMALL), hides=False)
-    assert str(error.value) == (
+    assert refusal(check, machine, Memory(1024, SMALL), hides=False) == (
         "Asked: 1024 MiB of hugepages (512 pages of 2048 kB). Found: 1 pages of 1048576 kB are free too, and DPDK "
         "would take of those, the largest first. Do: run it under systemd, whose unit hides them from it; or have "
         "whoever reserved them give them back; or, where they are for the lab, set hugepages_size_kilobytes and "

@@ -38,6 +38,7 @@ from ansible.module_utils.hello_ebpf.target_start import Memory
 from ansible.module_utils.hello_ebpf.target_workers import PROGRAMS, VERIFIED, Workers
 
 from hugepages_machine import Machine
+from refusals import refusal
 from waiting import until
 
 # Serves SPDK's RPC for two methods: enough to be a process with a socket that answers, and holds a program.
@@ -336,9 +337,7 @@ def test_a_folder_of_others_is_no_cache(cached: Bench) -> None:
     cache.mkdir(parents=True)
     (cache / "identity").touch()
     for check in (True, False):
-        with pytest.raises(LabError) as refused:
-            cached.run(check=check)
-        assert str(refused.value) == (
+        assert refusal(cached.run, check=check) == (
             f"Asked: {cache} for csd_test. Found: it is there, and the lab did not make it. Do: move it away."
         )
     assert cached.run("absent").actions == []
@@ -449,9 +448,7 @@ def test_what_a_start_may_not_bring_back_otherwise_is_refused_while_the_data_are
     bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "-s", "448"))
     for recreate in ("never", "keep_data"):
         for check in (True, False):
-            with pytest.raises(LabError) as refused:
-                bench.run(check=check, bdevs=[RAM], recreate=recreate)
-            assert str(refused.value) == (
+            assert refusal(bench.run, check=check, bdevs=[RAM], recreate=recreate) == (
                 "Asked: bdev csd0_data: type 'csd_ram'. "
                 f"Found: malloc bdev csd0_data has type 'malloc'; it is namespace 1 of {NAMESPACE['nqn']}. "
                 "Do: declare what is there, choose another name, or let it be made anew with "
@@ -493,9 +490,7 @@ def test_a_start_counts_the_pages_of_bdevs_that_are_to_come(bench: Bench, tmp_pa
     more = {**asked, "bdevs": [replace(RAM, num_blocks=1 << 30)]}
     assert bench.run(**more).actions == []
     bench.supervisor.service = replace(bench.supervisor.service, argv=(*bench.argv, "--new"))
-    with pytest.raises(LabError) as refused:
-        bench.run(**asked)
-    assert str(refused.value) == (
+    assert refusal(bench.run, **asked) == (
         "Asked: 34 MiB of hugepages (17 pages of 2048 kB): 0 for the start (csd_target_memory_megabytes), "
         "2 for csd_slm bdev drive, 32 for csd_ram bdev csd0_data. Found: 16 of 16 pages of that size are free. "
         "Do: raise hugepages_megabytes, lower csd_target_memory_megabytes, make those bdevs smaller, or stop what "
@@ -566,9 +561,7 @@ def test_deaths_as_daemon_tells_them(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_core_mask_is_refused(mask: str, text: str) -> None:
-    with pytest.raises(LabError) as error:
-        parse_core_mask(mask, frozenset({0, 1}))
-    assert text in str(error.value)
+    assert text in refusal(parse_core_mask, mask, frozenset({0, 1}))
 
 
 def test_core_masks() -> None:
@@ -610,9 +603,7 @@ def test_a_socket_in_a_folder_of_others_is_refused_and_the_folder_left_as_it_was
     (shared / "theirs").touch()
     before = shared.stat()
     for check in (True, False):
-        with pytest.raises(LabError) as refused:
-            bench.run(check=check)
-        assert str(refused.value) == (
+        assert refusal(bench.run, check=check) == (
             f"Asked: the RPC socket {bench.socket}. Found: the folder {shared} is not the lab's, and that of the "
             "socket is closed to all but root and the group root. Do: set csd_target_rpc_socket to a path in a folder "
             "of its own, like /run/hello_ebpf/spdk.sock; SPDK's rpc.py takes it with -s."
@@ -627,9 +618,7 @@ def test_a_file_of_others_in_a_place_of_ours_is_refused_and_stays(bench: Bench, 
     """Case A8: what an administrator wrote."""
     (bench.folder / name).write_text('{"subsystems": []}')
     for check in (True, False):
-        with pytest.raises(LabError) as refused:
-            bench.run(check=check)
-        assert str(refused.value) == (
+        assert refusal(bench.run, check=check) == (
             f"Asked: {bench.folder / name} for csd_test. Found: it is there, and the lab did not make it. "
             "Do: move it away, or set csd_target_config_file and csd_target_log to other paths."
         )
@@ -713,9 +702,7 @@ def test_a_unit_of_somebody_else_is_refused_and_stays(tmp_path: Path, monkeypatc
         target = Target(bench.socket, bench.config, (), memory, ready_seconds=5, share_cores=False, state=state)
         work = TargetService(target, systemd, check=False)
         if state == "started":
-            with pytest.raises(LabError) as refused:
-                converge(work.read, work.plan, work.predict, check=False)
-            assert str(refused.value) == (
+            assert refusal(converge, work.read, work.plan, work.predict, check=False) == (
                 f"Asked: the unit {unit}. Found: there is one that the lab did not write. "
                 "Do: rename it, or set csd_target_manage_service: false where it runs the target."
             )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, loaded
 
 SRC = ROOT / "src"
 PAGE = (ROOT / "docs/architecture.md").read_text()
@@ -130,13 +129,8 @@ def rooms_of(product: str) -> list[str]:
 
 
 def read_sources(src: Path, rooms: list[str]) -> dict[str, str]:
-    """As the action plugin does, which has the module's name."""
-    spec = importlib.util.spec_from_file_location("debian_build_action", ROOT / "plugins/action/debian_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    plugin = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(plugin)
-    found: dict[str, str] = plugin.read_sources(src, rooms)
+    """As the action plugin does."""
+    found: dict[str, str] = loaded("plugins/action/debian_build.py").read_sources(src, rooms)
     return found
 
 

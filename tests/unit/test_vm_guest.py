@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import subprocess
@@ -10,24 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from machines.console import ROOT, MachineError
+from conftest import loaded
+from machines.console import MachineError
 from waiting import until
 
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("vm_guest", ROOT / "molecule/vm/guest.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-vm = load()
+vm = loaded("molecule/vm/guest.py")
 
 
 @pytest.fixture

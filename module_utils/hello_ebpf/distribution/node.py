@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..debian_files import Installed, field_of, install, installed, owned, paths_in, purge
+from ..debian_files import Installed, field_of, install, installed, owned, paths_in, purge, refuse_strangers
 from ..errors import LabError
 from ..packages import Apt
 from ..plan import Step
 from ..release import missing_flags
-from ..removal import claim_of, foreign, remove, remove_named, rmdir, tidy
+from ..removal import claim_of, remove, remove_named, rmdir, tidy
 from .folder import WRITTEN, digest_of, package_of
 
 # The .deb files that were brought here: the installed ones, and those that were installed before them.
@@ -183,11 +183,9 @@ class Node:
                 found=f"it has its files elsewhere ({', '.join(map(str, paths[:1]))})",
                 fix="let spdk_prefix, csd_target_prefix and the like be the same on the builder (group_vars/all.yml)",
             )
-        theirs = [path for path in paths if os.path.lexists(path) and not self._ours(path, state)]
-        if theirs:
-            raise foreign(theirs[0].parent, name, [path.name for path in theirs])
+        refuse_strangers(self._apt, name, file, partial(self._ours, state))
 
-    def _ours(self, path: Path, state: State) -> bool:
+    def _ours(self, state: State, path: Path) -> bool:
         claims = ((folder, claim_of(folder)) for folder in state.old if path.is_relative_to(folder))
         return str(path) in state.owned or any(one and one.has(str(path.relative_to(at))) for at, one in claims)
 
