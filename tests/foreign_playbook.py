@@ -93,7 +93,10 @@ def playbook(folder: Path, name: str) -> Path:
         },
         {
             "name": "A module without one",
-            f"{name}.lab_file": {"owner": "mine", "path": "{{ drive }}.txt", "content": "{{ drive_port }}\n"},
+            f"{name}.lab_file": {
+                "owner": "mine",
+                "files": [{"path": "{{ drive }}.txt", "content": "{{ drive_port }}\n"}],
+            },
             "register": "text",
         },
         {

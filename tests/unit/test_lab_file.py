@@ -1,4 +1,4 @@
-"""The module lab_file over {run, check, diff, run again}, with what others have beside and in its place."""
+"""The module lab_file over {run, check, diff, run again}, with what others have beside and in its files' places."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def cut_off(*_asked: object) -> None:
     raise KeyboardInterrupt
 
 
-def run(path: Path | None, *, check: bool = False, **asked: Any) -> dict[str, Any]:
-    return run_module(lab_file.main, {"owner": "tool", **({"path": str(path)} if path else {}), **asked}, check=check)
+def run(path: Path | None, *, check: bool = False, state: str = "present", **asked: str) -> dict[str, Any]:
+    files = [{"path": str(path), **asked}] if path else []
+    return run_module(lab_file.main, {"owner": "tool", "files": files, "state": state}, check=check)
 
 
 @pytest.mark.parametrize("asked", [{"target": "/opt/tool/bin/tool"}, {"content": "text\n"}])
@@ -132,3 +133,37 @@ def test_what_is_no_longer_declared_goes_too(tmp_path: Path) -> None:
         f"remove {tmp_path / 'two'}",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_are_made_together_or_none(tmp_path: Path, notes: Path) -> None:
+    """Those of others are looked for before the first is made."""
+    files: list[dict[str, str]] = [
+        {"path": str(tmp_path / "bin/tool"), "target": "/opt/tool"},
+        {"path": str(tmp_path / "tool.json"), "content": "{}\n"},
+    ]
+    asked = {"owner": "tool", "files": files}
+    (tmp_path / "tool.json").write_text("theirs")
+    assert "of somebody else is there" in run_module(lab_file.main, asked)["msg"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "tool.json"]
+    (tmp_path / "tool.json").unlink()
+    done = run_module(lab_file.main, asked)
+    assert done["actions"] == [f"write a link {tmp_path}/bin/tool to /opt/tool", f"write the file {tmp_path}/tool.json"]
+    assert done["diff"]["after"] == f"{tmp_path}/bin/tool: -> /opt/tool\n{tmp_path}/tool.json: {{}}\n"
+    assert not run_module(lab_file.main, asked)["changed"]
+    gone = run_module(lab_file.main, {**asked, "state": "absent"})["actions"]
+    assert gone == [
+        *(f"remove {tmp_path / name}" for name in ("bin/tool", "tool.json")),
+        f"remove {tmp_path}/bin if it is empty",
+    ]
+    assert list(tmp_path.iterdir()) == []
+    assert not notes.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [({}, "neither target nor content is"), ({"target": "/a", "content": "b"}, "both target and content are")],
+)
+def test_a_file_is_a_link_or_a_text(tmp_path: Path, asked: dict[str, str], found: str) -> None:
+    assert run(tmp_path / "tool", **asked)["msg"] == (
+        f"Asked: {tmp_path / 'tool'} for tool. Found: {found} given. Do: give one of them."
+    )

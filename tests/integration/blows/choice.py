@@ -116,8 +116,10 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/csd_target")),
     ("csd_target", "Keep the target running"): (HALF, Moment(runs=("daemon",))),
     ("csd_host", "The tool is built and installed"): (Moment(runs=("cc1",)),),
-    ("csd_host", "The tool knows its drive"): (Moment(places="/csd_host.json"),),
-    ("csd_host", "The tool is found by its name"): (Moment(places="/csd"),),
+    ("csd_host", "The tool is found by its name, and knows its drive"): (
+        Moment(places="/csd"),
+        Moment(places="/csd_host.json"),
+    ),
     ("csd_bench", "The program is built and installed"): (Moment(runs=("cc1",)),),
     ("csd_bench", "The data set is on the device, verified"): (Moment(runs=("csd_bench", "write")),),
     ("csd_bench", "Baseline, offload and standard flow are measured"): (Moment(runs=("csd_bench",)),),
