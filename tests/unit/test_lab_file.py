@@ -164,6 +164,7 @@ def test_several_are_made_together_or_none(tmp_path: Path, notes: Path) -> None:
     [({}, "neither target nor content is"), ({"target": "/a", "content": "b"}, "both target and content are")],
 )
 def test_a_file_is_a_link_or_a_text(tmp_path: Path, asked: dict[str, str], found: str) -> None:
-    assert run(tmp_path / "tool", **asked)["msg"] == (
+    files = [{"path": str(tmp_path / "tool"), **asked}]
+    assert run_module(lab_file.main, {"owner": "tool", "files": files})["msg"] == (
         f"Asked: {tmp_path / 'tool'} for tool. Found: {found} given. Do: give one of them."
     )
