@@ -196,7 +196,7 @@ def machine(acceleration: str, image: Path) -> list[str]:
 
 
 def go_first(pid: int) -> None:
-    """Before what else this machine does: each of a process's threads, and its session where the kernel weighs these."""
+    """Before what else this machine does: a process's threads, and its session where the kernel weighs sessions."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.setpriority(os.PRIO_PROCESS, int(thread.name), NICENESS)
     session = Path(f"/proc/{pid}/autogroup")

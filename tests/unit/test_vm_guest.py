@@ -110,3 +110,14 @@ def test_the_processor_is_a_named_one_with_kvm_too(tmp_path: Path) -> None:
         words = vm.machine(acceleration, tmp_path)
         assert words[words.index("-cpu") + 1] == "Nehalem"
         assert words[words.index("-accel") + 1] == acceleration
+
+
+def test_the_guest_goes_before_the_rest_of_the_machine() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        vm.go_first(process.pid)
+        try:
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == vm.NICENESS < 0
+            session = Path(f"/proc/{process.pid}/autogroup")
+            assert not session.exists() or session.read_text().endswith(f" nice {vm.NICENESS}\n")
+        finally:
+            process.kill()
