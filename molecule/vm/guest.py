@@ -42,7 +42,7 @@ PROBE_SECONDS = 15
 #: The kernel's last words before it hands over to the initramfs.
 BOOTED = b"Run /init as init process"
 TERMINATE_SECONDS = 10
-#: What it waits for a CPU of this machine counts to the guest as CPU time, and a compiler in it may take 5 s of that.
+#: What it waits for a CPU of this machine counts to the guest as CPU time, and a compiler in it has 10 s of that.
 NICENESS = -10
 
 

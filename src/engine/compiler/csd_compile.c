@@ -44,8 +44,8 @@ static const char compile_usage[] =
 	"       csd_compile [OPTIONS] <PROGRAM.bpf.o >PROGRAM.csd\n"
 	"       csd_compile --layers       what holds it and gcc here\n"
 	"       csd_compile --identity     what a blob depends on besides its program\n"
-	"  --cpu-seconds N            of gcc -O3 (5)\n"
-	"  --fallback-cpu-seconds N   of gcc -O1 afterwards, and of each of binutils (5)\n"
+	"  --cpu-seconds N            of gcc -O3 (10)\n"
+	"  --fallback-cpu-seconds N   of gcc -O1 afterwards, and of each of binutils (10)\n"
 	"  --seconds N                of everything, on the clock (60)\n"
 	"  --memory-megabytes N       of each process (512)\n"
 	"  --output-megabytes N       of each file that one writes (128)\n"
@@ -95,7 +95,7 @@ compile_arguments(int argc, char **argv, struct compile *compile)
 	int option, which, length;
 
 	*limits = (struct compile_limits) {
-		.cpu_seconds = 5, .fallback_cpu_seconds = 5, .seconds = 60, .memory_megabytes = 512, .output_megabytes = 128,
+		.cpu_seconds = 10, .fallback_cpu_seconds = 10, .seconds = 60, .memory_megabytes = 512, .output_megabytes = 128,
 		.blob_megabytes = 104,
 	};
 	compile->options.path = TOOLS;

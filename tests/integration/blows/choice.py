@@ -114,6 +114,9 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("csd_target", "Compile the programs on the builder"): (Moment(runs=("clang",)),),
     ("csd_target", "Install the supervisor"): (Moment(runs=("dpkg", "--unpack")),),
     ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/csd_target")),
+    # Ansible's own modules, which take their one step at once.
+    ("csd_target", "Make the system user"): (),
+    ("csd_target", "Make the system group"): (),
     ("csd_target", "Keep the target running"): (HALF, Moment(runs=("daemon",))),
     ("csd_host", "The tool is built and installed"): (Moment(runs=("cc1",)),),
     ("csd_host", "The tool is found by its name, and knows its drive"): (
