@@ -113,7 +113,7 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("spdk", "Install it"): (Moment(places="/spdk/20"),),
     ("csd_target", "Compile the programs on the builder"): (Moment(runs=("clang",)),),
     ("csd_target", "Install the supervisor"): (Moment(runs=("dpkg", "--unpack")),),
-    ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/csd_target")),
+    ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/hello-ebpf-target_")),
     # Ansible's own modules, which take their one step at once.
     ("csd_target", "Make the system user"): (),
     ("csd_target", "Make the system group"): (),
