@@ -17,15 +17,13 @@ from functools import partial
 from pathlib import Path
 
 from .building import ENVIRONMENT, telling_lines
-from .debian_files import Installed, install, installed, purge, refuse_strangers
+from .debian_files import INGREDIENTS, Installed, install, installed, purge, refuse_strangers
 from .errors import LabError
 from .made import Made
 from .packages import Apt
 from .plan import Step
 from .removal import MARK, check_claim, claim, claim_of, foreign, remove, seal, tidy
 
-#: What a package was made of, beside what it installs.
-INGREDIENTS = "ingredients.json"
 #: The stamp of the release before, which installed without dpkg; also the owner of its log.
 OLD_STAMP, OLD_OWNER = ".make_install.json", "make_install"
 

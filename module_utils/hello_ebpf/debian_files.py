@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
 from .packages import INSTALL, Apt, apt_errors
-from .removal import foreign
+from .removal import PROJECT_FOLDER, foreign
 
+# Each package has it right below its prefix.
+INGREDIENTS = "ingredients.json"
 # A .deb is installed whatever version was there before: the newest of ours is the one that is asked for.
 INSTALL_FILES = [*INSTALL, "--reinstall", "--allow-downgrades"]
 
@@ -113,11 +116,25 @@ def install(apt: Apt, files: Sequence[Path]) -> None:
 
 
 def purge(apt: Apt, package: str) -> None:
-    """Remove a package with all that it brought.
+    """Remove a package with all that it brought, and nothing else.
 
     Raises:
         LabError: dpkg's own words.
     """
+    above = _folders_above(owned(apt, package))
     code, _, errors = apt.patiently(["dpkg", "--purge", package])
+    # dpkg takes a folder such as /opt along when it is empty then.
+    for folder, was in above.items():
+        if not folder.exists():
+            folder.mkdir()
+            os.chown(folder, was.st_uid, was.st_gid)
+            folder.chmod(stat.S_IMODE(was.st_mode))
     if code:
         raise LabError(f"remove {package}", f"dpkg says: {apt_errors(errors)}", "mend what dpkg names, then run again")
+
+
+def _folders_above(paths: Iterable[str]) -> dict[Path, os.stat_result]:
+    """The folders above a package's prefix that are not the project's own, from the root downwards."""
+    prefixes = [Path(path).parent for path in paths if Path(path).name == INGREDIENTS]
+    above = [folder for prefix in prefixes for folder in reversed(prefix.parents)]
+    return {folder: folder.stat() for folder in above if PROJECT_FOLDER not in folder.parts and folder.is_dir()}

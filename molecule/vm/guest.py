@@ -43,7 +43,7 @@ PROBE_SECONDS = 15
 BOOTED = b"Run /init as init process"
 TERMINATE_SECONDS = 10
 #: What it waits for a CPU of this machine counts to the guest as CPU time, and a compiler in it has 10 s of that.
-NICENESS = -10
+NICENESS = -5
 
 
 class Guest:

@@ -12,7 +12,8 @@ from typing import Any
 import debian_build
 import pytest
 from ansible.module_utils.hello_ebpf.building import telling_lines
-from ansible.module_utils.hello_ebpf.debian_build import INGREDIENTS, OLD_OWNER, OLD_STAMP
+from ansible.module_utils.hello_ebpf.debian_build import OLD_OWNER, OLD_STAMP
+from ansible.module_utils.hello_ebpf.debian_files import INGREDIENTS
 from ansible.module_utils.hello_ebpf.made import Made
 
 from conftest import ROOT
@@ -348,6 +349,19 @@ def test_absent_takes_everything_away_once(folder: Folder) -> None:
     assert not folder.root.exists()
     assert subprocess.run(["dpkg-query", "-W", PACKAGE], capture_output=True, check=False).returncode == 1
     assert folder.install("absent")["actions"] == folder.install("absent", check=True)["actions"] == []
+
+
+def test_an_empty_folder_that_was_there_before_stays(folder: Folder, tmp_path: Path) -> None:
+    """Such as /opt, which belongs to no package of Debian's: dpkg would take it along."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o751)
+    os.chown(theirs, 0, 7)
+    folder.more["dest"] = str(theirs / "hello")
+    folder.install()
+    assert (theirs / "hello" / INGREDIENTS).is_file()
+    folder.install("absent")
+    assert list(theirs.iterdir()) == []
+    assert (theirs.stat().st_mode & 0o777, theirs.stat().st_gid) == (0o751, 7)
 
 
 def test_what_others_have_put_beside_and_inside_stays(folder: Folder) -> None:
