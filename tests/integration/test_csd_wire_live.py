@@ -550,12 +550,12 @@ def test_a_program_that_becomes_dear_holds_nobody_up(world: World, memory_disk: 
     cheap = 64 + 256 + 1024 + 4096 + 16384 + 30 * 65536
     load(world.admin, 6, compiled(DEAR, world.folder))
     assert world.io.call(command(FILL, world.io.cid(), SLM, dw12=4 * MIB))[0].status == (0, 0)
-    for at in range(cheap, cheap + 4 * MOST, MOST):
+    for at in range(cheap, cheap + 8 * MOST, MOST):
         written = command(SLM_WRITE, world.io.cid(), SLM, sgl=sgl(MOST), dw10=at, dw12=MOST)
         assert world.io.call(written, b"\1" * MOST)[0].status == (0, 0)
     admin, io = world.connect(world.host("waits"))
     with admin, io:
-        cid, run = execute(world.io, 6, length=cheap + 4 * MOST)
+        cid, run = execute(world.io, 6, length=cheap + 8 * MOST)
         world.io.send(run)
         # A second of it is far more than the cheap ones take.
         until("the dear ones", lambda: sum(workers_seconds(world)) > 1)
