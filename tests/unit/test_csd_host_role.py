@@ -17,7 +17,10 @@ RECAP = re.compile(r"changed=(\d+) .*failed=(\d+)")
 
 
 def run(folder: Path, database: dict[str, str], *words: str, state: str = "present") -> int:
-    """Run the role with everything below a folder and a dpkg database of its own; how many tasks changed something."""
+    """Run the role with everything below a folder and a dpkg database of its own; how many tasks changed something.
+
+    Its notes lie below the folder too: at removal an owner's files all go, those of a run beside this one as well.
+    """
     below = {"cache": str(folder / "cache"), "packages": str(folder / "packages"), "log": str(folder / "log")}
     role = {
         "role": "csd_host",
@@ -34,7 +37,12 @@ def run(folder: Path, database: dict[str, str], *words: str, state: str = "prese
     environment = os.environ | {"LAB_RUN_FILE": str(folder / "run.jsonl"), "ANSIBLE_ROLES_PATH": str(ROOT / "roles")}
     environment |= database
     command += ["-e", f"ansible_python_interpreter={sys.executable}", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    library = folder / "var/lib"
+    library.mkdir(parents=True, exist_ok=True)
+    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", 'mount --bind "$0" /var/lib && exec "$@"']
+    done = subprocess.run(
+        [*unshare, str(library), *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     recap = RECAP.search(done.stdout)
     assert recap
@@ -68,3 +76,4 @@ def test_without_the_bridge_nothing_is_compiled_and_the_way_through_spdk_is_name
     assert run(tmp_path, database, state="absent") == predicted == 2
     assert not (tmp_path / "usr").exists()
     assert not (tmp_path / "csd_host").exists()
+    assert list((tmp_path / "var/lib").iterdir()) == []
