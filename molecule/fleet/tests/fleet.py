@@ -32,6 +32,11 @@ PROGRAMS = {
     **{name: {0: "threshold", 1: "search", 2: "sample"} for name in ARCHIVE},
 }
 
+# What the lab makes on a machine.
+TRACES = ["/opt/hello_ebpf", "/etc/hello_ebpf", "/var/cache/hello_ebpf", "/var/lib/hello_ebpf", "/var/log/hello_ebpf"]
+TRACES += ["/run/hello_ebpf", "/etc/systemd/system/csd_target.service", "/usr/local/bin/csd"]
+TRACES += ["/usr/local/share/man/man1/csd.1", "/usr/local/share/bash-completion/completions/csd"]
+
 #: SPDK's build of the scenario default, where that ran before (prepare.yml).
 HANDED = ROOT / "build/spdk/debian12/archives"
 
