@@ -263,6 +263,15 @@ def test_a_target_that_does_not_come_back_gets_the_packages_of_before_and_ends_t
     ) in ran.end
 
 
+def test_an_upgrade_from_an_archive_compiles_nothing(fleet: Fleet) -> None:
+    ran = fleet.run("upgrade.yml", groups(["b"], TARGETS, ["h1"]), "-e", "distribution_archive=/srv/given")
+    assert ran.code == 0, ran.output
+    assert ran.taken == dict.fromkeys([*TARGETS, "h1"], ("/srv/given", ""))
+    assert ran.order("spdk", "It runs") == []
+    # On a builder it would be what compiles.
+    assert ran.order("csd_target", "It ran") == TARGETS
+
+
 def test_a_builder_that_fails_ends_the_upgrade_before_any_node_is_touched(fleet: Fleet) -> None:
     ran = fleet.run("upgrade.yml", groups(["b"], TARGETS, ["h1"]), spdk=["b"])
     assert ran.code != 0
