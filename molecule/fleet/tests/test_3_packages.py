@@ -104,7 +104,7 @@ def first_megabyte() -> str:
 
 
 def test_another_version_goes_to_one_node_after_the_other(tmp_path: Path, kept: list[str]) -> None:
-    """It comes from an archive; the hosts follow. Programs are as before."""
+    """Another version from an archive goes to one node after the other, then to the hosts; programs are as before."""
     before = {name: (target(name), loaded(name)) for name in TARGETS}
     other = archive(tmp_path / "other", "1")
     run = play(tmp_path, "playbooks/upgrade.yml", *kept, *other.asked).succeeded()
@@ -118,7 +118,7 @@ def test_another_version_goes_to_one_node_after_the_other(tmp_path: Path, kept: 
 
 
 def test_a_node_whose_target_does_not_come_back_gets_the_packages_of_before(tmp_path: Path, kept: list[str]) -> None:
-    """With its programs and data; the other nodes notice nothing."""
+    """A node whose target does not come back gets the packages of before, and keeps programs and data."""
     first = machine(FIRST)
     first.check_output("dd if=/dev/urandom of=%s bs=64k count=16 conv=notrunc,fsync status=none", FILE)
     data = first.check_output("sha256sum < %s", FILE)
