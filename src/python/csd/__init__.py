@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from .device import Device
 
 
-def open(device: str) -> Device:
-    """A drive that the kernel has connected: ``open("/dev/nvme0").table(...)``. Close it when done."""
-    from .device import Device
-    from .kernel import KernelTransport
+def open(device: str | None = None) -> Device:
+    """A drive, to be closed when done: ``/dev/nvme0`` or any node of it; None: the one that the tool csd would take."""
+    from .tool.arguments import parser
+    from .tool.connect import connect
+    from .tool.main import ROLE_CONFIGURATION
 
-    return Device(KernelTransport(device))
+    named = [] if device is None else ["--device", device]
+    return connect(parser().parse_args([*named, "list"]), ROLE_CONFIGURATION)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import csd
 from csd.commands import Command
 from csd.device import Device
 from csd.errors import LabError
 from csd.questions import elf
-from csd.questions.record import Record, record
+from csd.questions.grammar import MAX_CONSTANTS
+from csd.questions.program import MAX_INSTRUCTIONS
+from csd.questions.record import MAX_RECORD_BYTES, Record, record
 from csd.questions.table import Table, compiled
+from csd.tool import connect
 from csd.transport import Completion
 from csd_double import PROGRAM, DriveDouble, result
 
@@ -310,8 +316,10 @@ def test_a_count_brings_no_record() -> None:
     drive = Slots()
     drive.scans = [result(0, 4096, 4096, matches=17)]
     assert asked(drive).count("temperature >= 70000 and device == 3") == 17
-    # The second constant goes through the drive's memory.
-    assert bytes(drive.memory[0xF000:0xF008]) == struct.pack("<Q", 3)
+    # The second constant goes through the drive's memory: slot 2 has a page of its own, in front of other scans' two.
+    assert bytes(drive.memory[0xB000:0xB008]) == struct.pack("<Q", 3)
+    create = next(one for one in drive.sent if one.opcode == 0x89)
+    assert struct.unpack("<IIQ16x", create.data) == (2, 8, 0xB000)
     load = next(one for one in drive.sent if one.opcode == 0x85)
     assert struct.pack("<8I", 1, 64, 64, 0, elf.EMIT_NOTHING, 0, 0, 0) in load.data
 
@@ -371,6 +379,28 @@ def test_without_memory_a_question_has_one_constant() -> None:
         asked(drive).count("device in (1, 2)")
 
 
+def test_a_slot_without_a_page_in_the_drives_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("csd_double.SLM_BYTES", 4 * 4096)
+    with pytest.raises(LabError) as refused:
+        asked(Slots()).count("device in (1, 2)")
+    assert str(refused.value) == (
+        "Asked: the constants of a question in slot 2. Found: SLM namespace 2 has 16384 bytes: its page would begin "
+        "4096 before it. Do: ask with one constant, or give the drive more SLM."
+    )
+
+
+def test_open_takes_the_named_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[str] = []
+
+    def connected(path: str, timeout_seconds: int) -> DriveDouble:
+        asked_for.append(path)
+        return DriveDouble()
+
+    monkeypatch.setattr(connect, "KernelTransport", connected)
+    assert csd.open("/dev/nvme7").namespace(4).nsid == 3
+    assert asked_for == ["/dev/nvme7"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -389,6 +419,47 @@ def test_what_no_scan_can_return_is_refused(options: dict[str, object], words: s
 def test_a_range_that_is_none_is_refused() -> None:
     with pytest.raises(LabError, match=r"Asked: 64 bytes at -64. Found: a range begins at 0 or later"):
         asked(Slots(), start=-64, length=64)
+
+
+# ---- docs/questions.md
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs/questions.md").read_text()
+READING = record([("device", "<u4", 16), ("temperature", "<i4", 20)], 64)
+
+
+def test_the_pages_example_prints_what_the_page_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the records of test_csd_tool_live.py, of which those that match are 437, 964, 1419 and 1473 at first."""
+    drive = Slots()
+    found = b"".join(struct.pack("<16xIi40x", number % 7, number * 389 % 1000) for number in (437, 964, 1419))
+    drive.scans = [result(1, 1473 * 64, 4 << 20, matches=3, data=found), result(0, 4 << 20, 4 << 20, matches=655)]
+    monkeypatch.setattr(csd, "open", {"/dev/nvme0": Device(drive)}.__getitem__)
+    [example, shown] = re.findall(r"^```(?:python)?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[:2]
+    exec(compile(example, "docs/questions.md", "exec"), {})
+    assert capsys.readouterr().out == shown
+    assert drive.closed
+
+
+def test_the_page_shows_a_refusal_as_it_is() -> None:
+    with pytest.raises(LabError) as refused:
+        compiled("temperature / 2 > 500", READING)
+    error = refused.value
+    assert f"```\nasked: {error.asked}\nfound: {error.found}\ndo:    {error.fix}\n```" in PAGE
+
+
+def test_what_the_page_calls_refused_is_refused_for_that_reason() -> None:
+    rows = re.findall(r"^\| `(.*)` \| ([a-z/].*) \|$", PAGE[PAGE.index("| question | found |") :], re.MULTILINE)
+    assert len(rows) == 9
+    for text, found in rows:
+        with pytest.raises(LabError) as refused:
+            compiled(text, READING)
+        assert refused.value.found.endswith(f": {found}"), text
+
+
+def test_the_page_says_how_large_a_question_may_be() -> None:
+    assert f"more than {MAX_CONSTANTS} constants, more than {MAX_INSTRUCTIONS} instructions" in PAGE
+    assert f"has up to {MAX_RECORD_BYTES} bytes" in PAGE
 
 
 def test_a_record_may_be_made_once() -> None:

@@ -22,6 +22,7 @@ from .record import Record
 if TYPE_CHECKING:
     from typing import Any
 
+_OTHERS_PAGES = 2
 _PROGRAM_IN_USE = 0x199  # how a drive refuses to load into a slot that has a program
 
 
@@ -152,6 +153,7 @@ class Table:
                 self.length // self.record.bytes * self.record.bytes,
                 cparam1=program.cparam1,
                 parameters=program.parameters,
+                memory_at=self._parameters_at(slot) if program.parameters else None,
                 most=most,
             )
             outcome = flows.scan(self.device, job, kept.extend)
@@ -169,6 +171,22 @@ class Table:
             self.record,
             columns,
         )
+
+    def _parameters_at(self, slot: int) -> int | None:
+        """A page of SLM for each slot: whose program is in the slot has the page, whatever other questions run.
+
+        They lie in front of the last two pages, which other scans take (``flows``).
+        """
+        if self.memory is None:
+            return None  # flows says so
+        at = (self.memory.bytes // flows.PAGE - _OTHERS_PAGES - 1 - slot) * flows.PAGE
+        if at < 0:
+            raise LabError(
+                f"the constants of a question in slot {slot}",
+                f"SLM namespace {self.memory.nsid} has {self.memory.bytes} bytes: its page would begin {-at} before it",
+                "ask with one constant, or give the drive more SLM",
+            )
+        return at
 
 
 @contextmanager
