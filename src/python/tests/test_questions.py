@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 """Questions: what their programs are, what a drive is sent for them, and what is refused, in which words."""
 
 from __future__ import annotations

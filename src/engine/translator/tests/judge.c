@@ -3,7 +3,7 @@
  * judge SOURCE LIBRARY COMPILER: csd/record programs, and records to run them on, come on stdin; for each one line says the
  * verifier's verdict, and then for each record 1 (kept) or 0. Every program runs in the interpreter of RFC 9669; and translated,
  * all of them in one C file, SOURCE, which the compiler (a shell's words) makes a LIBRARY. A difference between the two ends it.
- * Without a compiler only the interpreter runs. src/python/tests/test_questions_engine.py asks it.
+ * Without a compiler only the interpreter runs. tests/unit/test_questions_engine.py asks it.
  *
  * A program: struct judge_head, then the object's bytes, its parameters and the records.
  */
