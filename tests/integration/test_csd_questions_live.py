@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from csd.device import Device
 from csd.errors import LabError
 from csd.questions.record import record
 from csd.questions.table import compiled
-from csd_live import CsdTarget
+from csd_live import CsdTarget, Subsystem
 
 PORT = 24190
 COMPUTE = 3
@@ -74,11 +75,15 @@ QUESTIONS: list[tuple[str, Callable[[Any], Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+def subsystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subsystem]:
     with CsdTarget(tmp_path_factory.mktemp("questions"), PORT) as target:
-        subsystem = target.add_subsystem("questions", DATA, slm_megabytes=2)
-        with subsystem.device() as device:
-            yield device
+        yield target.add_subsystem("questions", DATA, slm_megabytes=2)
+
+
+@pytest.fixture(scope="module")
+def drive(subsystem: Subsystem) -> Iterator[Device]:
+    with subsystem.device() as device:
+        yield device
 
 
 def states(drive: Device) -> set[str]:
@@ -145,6 +150,23 @@ def test_the_drive_proves_every_one_of_these_programs(drive: Device) -> None:
         drive.load(COMPUTE, 3, compiled(where, record(DTYPE)).content)
         assert drive.program(COMPUTE, 3).verdict == "proved", where
         drive.unload(COMPUTE, 3)
+
+
+def test_hosts_that_ask_at_a_time_get_their_own_answers(drive: Device, subsystem: Subsystem) -> None:
+    """The same program with other constants, which lie in the drive's memory: each slot has a place of its own there."""
+
+    def ask(device: Device, devices: tuple[int, int]) -> list[int]:
+        where = f"temperature >= 50000 and device in {devices}"
+        return [device.table(DTYPE).count(where) for _ in range(30)]
+
+    pairs = [(1, 2), (5, 6)]
+    wanted = [int(np.count_nonzero((ROWS["temperature"] >= 50000) & np.isin(ROWS["device"], pair))) for pair in pairs]
+    assert wanted[0] != wanted[1]
+    with subsystem.device() as other, ThreadPoolExecutor() as pool:
+        asked = [pool.submit(ask, device, pair) for device, pair in zip((drive, other), pairs, strict=True)]
+        assert [one.result() for one in asked] == [[count] * 30 for count in wanted]
+    assert states(drive) == {"empty"}
+    assert drive.range_sets(COMPUTE) == []
 
 
 def test_without_an_empty_slot_a_question_is_refused(drive: Device) -> None:
