@@ -153,7 +153,7 @@ def test_the_drive_proves_every_one_of_these_programs(drive: Device) -> None:
 
 
 def test_hosts_that_ask_at_a_time_get_their_own_answers(drive: Device, subsystem: Subsystem) -> None:
-    """The same program with other constants, which lie in the drive's memory: each slot has a place of its own there."""
+    """The same program with other constants, which lie in the drive's memory: each slot has a page of its own."""
 
     def ask(device: Device, devices: tuple[int, int]) -> list[int]:
         where = f"temperature >= 50000 and device in {devices}"
