@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import csd
-from csd.commands import Command
 from csd.device import Device
 from csd.errors import LabError
 from csd.questions import elf
@@ -20,8 +19,7 @@ from csd.questions.program import MAX_INSTRUCTIONS
 from csd.questions.record import MAX_RECORD_BYTES, Record, record
 from csd.questions.table import Table, compiled
 from csd.tool import connect
-from csd.transport import Completion
-from csd_double import PROGRAM, DriveDouble, result
+from csd_double import DriveDouble, Slots, result
 
 LIST = [
     ("device", "<u2", 4),
@@ -254,33 +252,6 @@ def test_other_types_of_numpy_may_be_in_a_record_and_not_in_a_question() -> None
 
 
 # ---- asking a drive
-
-
-class Slots(DriveDouble):
-    """A drive whose slots 0 and 1 are active and loaded, and 2 and 3 empty."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        entries = [
-            PROGRAM.pack(slot, 0xC0, state, 100, 0, 64, 64, 0, 0, 1, 0, 0, bytes(32), b"engine", 0, 1, 0)
-            for slot, state in enumerate((3, 2, 0, 0))
-        ]
-        self.logs[0xC0] = struct.pack("<IIQ", 4, PROGRAM.size, 1) + b"".join(entries)
-        self.taken: set[int] = set()
-
-    def admin(self, command: Command) -> Completion:
-        if command.opcode == 0x85 and not command.cdw10 >> 24 & 1 and command.cdw10 & 0xFFFF in self.taken:
-            self.sent.append(command)
-            return Completion(0x199, 0, b"")
-        return super().admin(command)
-
-    def slots(self) -> list[tuple[int, int]]:
-        """Opcode and slot of what changes or runs a program."""
-        return [
-            (one.opcode, (one.cdw2 if one.opcode == 0x82 else one.cdw10) & 0xFFFF)
-            for one in self.sent
-            if one.opcode in {0x82, 0x85, 0x88}
-        ]
 
 
 def matching(*temperatures: int) -> bytes:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +82,23 @@ def record(description: Any, size: int | None = None) -> Record:
             f"a record of {whole} bytes", f"1 to {MAX_RECORD_BYTES} are possible", "ask about smaller records"
         )
     return Record(fields, whole, dtype)
+
+
+def values(of: Record, content: bytes) -> dict[str, int | float | str]:
+    """The fields of one record as JSON can have them: bytes, infinities and NaN are texts."""
+    return {
+        field.name: _value(field, content[field.offset : field.offset + field.bytes]) for field in of.fields.values()
+    }
+
+
+def _value(field: Field, content: bytes) -> int | float | str:
+    if field.kind == "f":
+        form = (">" if field.big_endian else "<") + ("f" if field.bytes == 4 else "d")
+        number: float = struct.unpack(form, content)[0]
+        return number if math.isfinite(number) else str(number)
+    if field.kind == "S":
+        return content.rstrip(b"\0").decode("utf-8", "backslashreplace")
+    return int.from_bytes(content, "big" if field.big_endian else "little", signed=field.kind == "i")
 
 
 def _listed(description: Any) -> dict[str, Field]:

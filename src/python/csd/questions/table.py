@@ -143,7 +143,7 @@ class Table:
         program = compiled(where, self.record, emit)
         kept = bytearray()
         most = None if limit is None else limit * self.record.bytes
-        with _loaded(self.device, self.compute.nsid, program) as slot:
+        with loaded(self.device, self.compute.nsid, program) as slot:
             job = flows.Job(
                 self.compute,
                 self.memory,
@@ -153,7 +153,7 @@ class Table:
                 self.length // self.record.bytes * self.record.bytes,
                 cparam1=program.cparam1,
                 parameters=program.parameters,
-                memory_at=self._parameters_at(slot) if program.parameters else None,
+                memory_at=parameters_at(self.memory, program, slot),
                 most=most,
             )
             outcome = flows.scan(self.device, job, kept.extend)
@@ -172,25 +172,26 @@ class Table:
             columns,
         )
 
-    def _parameters_at(self, slot: int) -> int | None:
-        """A page of SLM for each slot: whose program is in the slot has the page, whatever other questions run.
 
-        They lie in front of the last two pages, which other scans take (``flows``).
-        """
-        if self.memory is None:
-            return None  # flows says so
-        at = (self.memory.bytes // flows.PAGE - _OTHERS_PAGES - 1 - slot) * flows.PAGE
-        if at < 0:
-            raise LabError(
-                f"the constants of a question in slot {slot}",
-                f"SLM namespace {self.memory.nsid} has {self.memory.bytes} bytes: its page would begin {-at} before it",
-                "ask with one constant, or give the drive more SLM",
-            )
-        return at
+def parameters_at(memory: Namespace | None, program: Program, slot: int) -> int | None:
+    """A page of SLM for each slot: whose program is in the slot has the page, whatever other questions run.
+
+    They lie in front of the last two pages, which other scans take (``flows``). None: it needs none, or has no SLM.
+    """
+    if memory is None or not program.parameters:
+        return None
+    at = (memory.bytes // flows.PAGE - _OTHERS_PAGES - 1 - slot) * flows.PAGE
+    if at < 0:
+        raise LabError(
+            f"the constants of a question in slot {slot}",
+            f"SLM namespace {memory.nsid} has {memory.bytes} bytes: its page would begin {-at} before it",
+            "ask with one constant, or give the drive more SLM",
+        )
+    return at
 
 
 @contextmanager
-def _loaded(device: Device, nsid: int, program: Program) -> Iterator[int]:
+def loaded(device: Device, nsid: int, program: Program) -> Iterator[int]:
     """A slot with the program, for as long as it is needed: the first empty one that nobody else takes."""
     empty = [one.pind for one in device.programs(nsid) if one.state == "empty"]
     slot = next((pind for pind in empty if _load(device, nsid, pind, program)), None)
