@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Each of these tests starts pytest, ansible-playbook or a compiler.
-long=(tests/unit/test_{assertions,blows,csd_bench,csd_program_build}.py)
+long=(tests/unit/test_{assertions,blows,csd_bench,csd_program_build,questions_engine}.py)
 
 # Not those about molecule (test_machines.py), and about the tests themselves (test_blows.py).
 playbooks() {

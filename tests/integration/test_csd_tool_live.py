@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from csd_live import CsdTarget, Subsystem, program
+from csd_live import ROOT, CsdTarget, Subsystem, program
 
 CSD = os.environ.get("HELLO_EBPF_CSD", "/opt/hello_ebpf/csd_host/bin/csd")
 PORT = 24136
@@ -140,6 +142,22 @@ def test_ranges_of_bytes_and_blocks(host: Host) -> None:
     )
     wanted = b"".join(piece for piece in RECORDS[193:321] if temperature(piece) >= 990)
     assert part["kept_bytes"] == len(wanted)
+
+
+def test_a_question_is_answered_as_the_page_shows(host: Host) -> None:
+    """docs/questions.md: without a program of one's own, whose slot is given back."""
+    page = (ROOT / "docs/questions.md").read_text()
+    [line, shown, first] = re.findall(r"^\$ csd (scan .*)\n(.*)\n\[\.\.\.\]\n(first [^`]*)```$", page, re.MULTILINE)[0]
+    said = host.csd(*shlex.split(line))
+    assert f"{shown}\n" in said
+    assert f"\n{first}" in said
+    out = host.folder / "asked"
+    told = host.json(*shlex.split(line), "--output", str(out))
+    wanted = [piece for piece in RECORDS if temperature(piece) >= 990 and piece[16] in {3, 5}]
+    assert out.read_bytes() == b"".join(wanted)
+    assert (told["records"], told["matches"]) == (len(RECORDS), len(wanted))
+    [compute] = host.json("list")["compute"]
+    assert [one["pind"] for one in compute["programs"]] == [0, 1, 2, 3, 4]
 
 
 def test_state_and_offsets(host: Host) -> None:

@@ -121,6 +121,11 @@ $(addprefix $(BUILD)/translator/,test_elf test_refusals test_source fuzz_transla
 		$(BUILD)/translator/%: $(TRANSLATOR_TESTED)/%.o $(TRANSLATOR_CHECKED)
 	$(CC) $(SANITIZE) $^ -o $@
 
+# What the tests of the package csd ask about programs that it makes; not under sanitizers, for they ask about thousands.
+$(BUILD)/judge: $(addprefix $(BUILD)/$(TRANSLATOR)/,tests/judge.o tests/rfc9669.o csd_proof.o csd_verify.o csd_flow.o csd_value.o) \
+		$(TRANSLATOR_OBJECTS)
+	$(CC) $(CFLAGS) $^ -ldl -o $@
+
 TRANSLATOR_SEEDS := $(foreach cpu,$(TRANSLATED_CPUS),$(TRANSLATED_NAMES:%=$(BUILD)/translator/$(cpu)/%.bpf.o))
 
 # Lines of C: clang -g writes them.

@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from . import commands, results
 from .commands import CSI_COMPUTE, CSI_NVM, CSI_SLM, Command, MemoryRange
 from .errors import LabError
 from .statuses import INVALID_PROGRAM_DATA, OPERATION_DENIED, describe, fix_for
 from .transport import Completion, Transport
+
+if TYPE_CHECKING:
+    from .questions.table import Table
 
 KINDS = {CSI_NVM: "NVM", CSI_SLM: "SLM", CSI_COMPUTE: "compute"}
 # Where a controller says that it has no limit.
@@ -61,6 +65,41 @@ class Device:
 
     def close(self) -> None:
         self.transport.close()
+
+    def table(
+        self,
+        record: object,
+        *,
+        start: int = 0,
+        length: int | None = None,
+        size: int | None = None,
+        compute: int | None = None,
+        memory: int | None = None,
+        data: int | None = None,
+    ) -> Table:
+        """Records of a data namespace, to be asked about.
+
+        Args:
+            record: numpy's structured dtype, or a list of (name, type, offset): ``[("device", "<u4", 16)]``.
+            start: byte of the namespace.
+            length: bytes; None: up to the namespace's end.
+            size: bytes of a record, with a list; None: it ends with its last field.
+            compute: the namespace, where the drive has several of its kind.
+            memory: the same.
+            data: the same.
+        """
+        from .questions.record import record as described
+        from .questions.table import table
+
+        return table(
+            self,
+            described(record, size),
+            start=start,
+            length=length,
+            compute=compute,
+            memory=memory,
+            data=data,
+        )
 
     def admin(self, command: Command, asked: str) -> Completion:
         """Send an admin command; StatusError where it did not succeed."""

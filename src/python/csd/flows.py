@@ -32,6 +32,7 @@ class Job:
         parameters: program data, of any length up to 1000 bytes.
         memory_at: where in SLM the work begins; None: a scan takes the end, the standard flow the beginning.
         room: bytes for the result, of the standard flow.
+        most: bytes that a scan has to keep: it ends with the command that brings them; None: it ends with its range.
     """
 
     compute: Namespace
@@ -45,6 +46,7 @@ class Job:
     parameters: bytes = b""
     memory_at: int | None = None
     room: int = 1 << 20
+    most: int | None = None
 
 
 @dataclass
@@ -95,7 +97,7 @@ def scan(device: Device, job: Job, keep: Callable[[bytes], object]) -> Outcome:
                 job.data.nsid,
                 start,
                 length,
-                room=device.max_transfer,
+                room=_scan_room(device, job, outcome),
                 cparam1=job.cparam1,
                 rsid=rsid,
                 resume=resume and carries_state,
@@ -105,13 +107,21 @@ def scan(device: Device, job: Job, keep: Callable[[bytes], object]) -> Outcome:
             result = _result(device.io(command, asked).data, asked)
             outcome.add(result)
             keep(_absolute(result.data, start) if outcome.program.emit == "offset" else result.data)
-            if result.end != results.END_FULL:
+            if result.end != results.END_FULL or (job.most is not None and outcome.data_bytes >= job.most):
                 break
             if not 0 < result.next < length:
                 raise LabError(asked, f"the drive says to go on at {result.next}", "report this: it would never end")
             start, length, resume = start + result.next, length - result.next, True
     outcome.seconds["scan"] = time.monotonic() - began
     return outcome
+
+
+def _scan_room(device: Device, job: Job, outcome: Outcome) -> int:
+    """Bytes for the next result: a drive stops where what it keeps has no more room."""
+    if job.most is None:
+        return device.max_transfer
+    wanted = results.RESULT_BYTES + outcome.program.state_bytes + job.most - outcome.data_bytes
+    return min(device.max_transfer, _up(wanted, GRANULARITY))
 
 
 @contextmanager

@@ -105,6 +105,33 @@ class DriveDouble:
         return logs[lid][command.cdw12 :][: command.room].ljust(command.room, b"\0")
 
 
+class Slots(DriveDouble):
+    """A drive whose slots 0 and 1 are active and loaded, and 2 and 3 empty."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        entries = [
+            PROGRAM.pack(slot, 0xC0, state, 100, 0, 64, 64, 0, 0, 1, 0, 0, bytes(32), b"engine", 0, 1, 0)
+            for slot, state in enumerate((3, 2, 0, 0))
+        ]
+        self.logs[0xC0] = struct.pack("<IIQ", 4, PROGRAM.size, 1) + b"".join(entries)
+        self.taken: set[int] = set()
+
+    def admin(self, command: Command) -> Completion:
+        if command.opcode == 0x85 and not command.cdw10 >> 24 & 1 and command.cdw10 & 0xFFFF in self.taken:
+            self.sent.append(command)
+            return Completion(0x199, 0, b"")
+        return super().admin(command)
+
+    def slots(self) -> list[tuple[int, int]]:
+        """Opcode and slot of what changes or runs a program."""
+        return [
+            (one.opcode, (one.cdw2 if one.opcode == 0x82 else one.cdw10) & 0xFFFF)
+            for one in self.sent
+            if one.opcode in {0x82, 0x85, 0x88}
+        ]
+
+
 def result(end: int, following: int, asked: int, *, matches: int = 0, state: bytes = b"", data: bytes = b"") -> bytes:
     """What a scan's buffer begins with."""
     head = struct.pack("<IHHQQQQIIQ8x", 0x52445343, 1, end, 8, matches, following, asked, len(state), len(data), 5)

@@ -15,7 +15,7 @@ from csd.tool import arguments, trace
 from csd.tool.actions import ACTIONS
 from csd.tool.connect import connect
 from csd.tool.show import show, size, table
-from csd_double import DriveDouble, result
+from csd_double import DriveDouble, Slots, result
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,64 @@ def test_a_scan_from_the_command_line_to_the_table() -> None:
     said = show("scan", data)
     assert "2 of 16 records kept: the program stopped there" in said
     assert f"first 1 kept\n{'61' * 64}" in said
+
+
+RECORD = ("--record", "device:u2@0, temperature:>i4@4,value:f4@8,name:S8@16", "--size", "64")
+
+
+def test_a_question_from_the_command_line_to_the_table() -> None:
+    drive = Slots()
+    kept = struct.pack("<H2x", 3) + struct.pack(">i", -7) + struct.pack("<f4x8s40x", float("nan"), b"\xffer")
+    drive.scans = [result(0, 512, 512, matches=1, data=kept)]
+    asked = options("scan", "--where", "device == 3 or temperature < -5", *RECORD, "--lba", "1", "--blocks", "1")
+    data = ACTIONS["scan"](Device(drive), asked)
+    assert drive.slots() == [(0x85, 2), (0x88, 2), (0x82, 2), (0x88, 2), (0x85, 2)]
+    [scan] = [one for one in drive.sent if one.opcode == 0x82]
+    assert (scan.cdw10, scan.cdw12, scan.cdw14) == (512, 512, 3)
+    assert bytes(drive.memory[0xB000:0xB008]) == struct.pack("<q", -5)
+    assert data["rows"] == [{"device": 3, "temperature": -7, "value": "nan", "name": "\\xffer"}]
+    assert json.loads(json.dumps(data, allow_nan=False))["where"] == "device == 3 or temperature < -5"
+    said = show("scan", data)
+    assert "1 of 8 records kept: the whole range was gone through" in said
+    assert said.endswith("kept\ndevice  temperature  value  name\n     3           -7  nan    \\xffer")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (
+            [],
+            "Asked: --where without --record. Found: fields have to have places. Do: name them: temperature:i4@20.",
+        ),
+        (
+            [*RECORD, "--cparam1", "5"],
+            "Asked: --where together with --cparam1, --data or --memory-at. Found: a question makes its own "
+            "parameters. Do: give one of the two.",
+        ),
+    ],
+)
+def test_what_does_not_go_with_a_question_is_refused(words: list[str], text: str) -> None:
+    drive = Slots()
+    with pytest.raises(LabError) as refused:
+        ACTIONS["scan"](Device(drive), options("scan", "--where", "device == 3", *words))
+    assert str(refused.value) == text
+    assert drive.sent == []
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--record", "device"], "'device' is no list of fields (such as device:u4@16,temperature:i4@20)"),
+        (["--record", "a:u4@0;b:u4@4"], "'a:u4@0;b:u4@4' is no list of fields"),
+        (["--slot", "3"], "argument --slot: not allowed with argument --where"),
+    ],
+)
+def test_a_command_line_that_asks_wrongly_is_refused(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        options("scan", "--where", "device == 3", *words)
+    assert text in capsys.readouterr().err
 
 
 FAULT_ENTRY = struct.pack("<H6x9Q3QIB19x", 0, 3, 0, 0, 0, 0, 0, 0, 3, 0, 3, 1500, 1795806600, 11, 1)

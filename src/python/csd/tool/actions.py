@@ -17,6 +17,8 @@ from .. import commands, flows, results
 from ..commands import CSI_COMPUTE, CSI_NVM, CSI_SLM, BlockSource, MemoryRange, MemorySource
 from ..device import Device, Namespace
 from ..errors import LabError
+from ..questions.record import record, values
+from ..questions.table import compiled, loaded, parameters_at
 
 Data = dict[str, Any]
 
@@ -112,7 +114,28 @@ def unload(device: Device, options: argparse.Namespace) -> Data:
 
 
 def scan(device: Device, options: argparse.Namespace) -> Data:
-    return _run(device, options, flows.scan)
+    return _run(device, options, flows.scan) if options.where is None else _ask(device, options)
+
+
+def _ask(device: Device, options: argparse.Namespace) -> Data:
+    """A scan with the program of a question, which is in a slot for as long as it is asked."""
+    if not options.record:
+        raise LabError("--where without --record", "fields have to have places", "name them: temperature:i4@20")
+    if options.cparam1 or options.data or options.memory_at is not None:
+        raise LabError(
+            "--where together with --cparam1, --data or --memory-at",
+            "a question makes its own parameters",
+            "give one of the two",
+        )
+    described = record(options.record, options.size)
+    program = compiled(options.where, described)
+    compute = device.namespace(CSI_COMPUTE, options.compute)
+    with loaded(device, compute.nsid, program) as slot:
+        options.slot, options.cparam1, options.data = slot, program.cparam1, program.parameters
+        options.memory_at = parameters_at(_memory_if_any(device, options), program, slot)
+        found = _run(device, options, flows.scan)
+    rows = [values(described, bytes.fromhex(item)) for item in found["first_items"]]
+    return found | {"where": options.where, "program_sha256": program.sha256, "rows": rows}
 
 
 def execute(device: Device, options: argparse.Namespace) -> Data:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 CONFIGURATION = "/etc/hello_ebpf/csd.json"
 RPC_SOCKET = "/run/hello_ebpf/spdk.sock"
@@ -14,6 +15,7 @@ examples:
   csd load --slot 6 hot.bpf.o && csd activate --slot 6
   csd scan --slot 0 --cparam1 900 --output hot.records
   csd scan --slot 1 --data 'text:ERROR 17'
+  csd scan --where 'temperature >= 990' --record temperature:i4@20 --size 64
   csd exec --slot 2 --length 1MiB --json
   csd --device /dev/nvme0 stats
   csd --traddr 10.0.0.2 --trsvcid 4420 --subnqn NQN --hostnqn NQN list
@@ -63,6 +65,14 @@ def program_data(text: str) -> bytes:
     raise argparse.ArgumentTypeError(f"'{text}' is neither hex:00ff nor text:ERROR nor @file")
 
 
+def fields(text: str) -> list[tuple[str, str, int]]:
+    """`device:u4@16,temperature:i4@20`"""
+    found = [re.fullmatch(r"(\w+):([<>]?\w+)@(\d+)", field.strip()) for field in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of fields (such as device:u4@16,temperature:i4@20)")
+    return [(field[1], field[2], int(field[3])) for field in found if field]
+
+
 def memory_range(text: str) -> tuple[int, int]:
     """`start:length`"""
     start, colon, length = text.partition(":")
@@ -98,8 +108,19 @@ def parser() -> argparse.ArgumentParser:
         _slot(_add(actions, name, text))
 
     scan = _add(actions, "scan", "run a program over stored bytes and bring back what it keeps: one round trip")
+    what = scan.add_mutually_exclusive_group(required=True)
+    what.add_argument("--slot", type=number, metavar="N", help="program index (PIND)")
+    what.add_argument("--where", metavar="QUESTION", help="instead: 'temperature >= 990 and device in (3, 5)'")
+    scan.add_argument(
+        "--record",
+        type=fields,
+        metavar="FIELDS",
+        help="with --where: device:u4@16,temperature:i4@20 (name:type@offset)",
+    )
+    scan.add_argument("--size", type=number, metavar="BYTES", help="with --where: of a record (default: its fields')")
     _job(scan)
     execute = _add(actions, "exec", "the same by the standard flow: SLM Copy, Execute Program, SLM Read")
+    _slot(execute)
     _job(execute)
     execute.add_argument("--cparam2", type=parameter, default=0, help="second parameter")
     execute.add_argument("--room", type=number, default=1 << 20, help="bytes of SLM for the result (default 1MiB)")
@@ -146,7 +167,6 @@ def _slot(action: argparse.ArgumentParser) -> None:
 
 
 def _job(action: argparse.ArgumentParser) -> None:
-    _slot(action)
     action.add_argument("--start", type=number, metavar="BYTE", help="first byte of the data namespace (default 0)")
     action.add_argument("--length", type=number, metavar="BYTES", help="how many (default: to the end)")
     action.add_argument("--lba", type=number, metavar="LBA", help="first block, instead of --start")

@@ -141,7 +141,9 @@ def _outcome(action: str, data: Data) -> str:
     if data["first_items"]:
         shown = len(data["first_items"])
         lines += ["", f"first {shown} kept" if shown < data["matches"] else "kept"]
-        if data["emit"] == "offset":
+        if "rows" in data:
+            lines.append(table(list(data["rows"][0]), [list(row.values()) for row in data["rows"]]))
+        elif data["emit"] == "offset":
             lines += [f"byte {struct.unpack('<Q', bytes.fromhex(item))[0]}" for item in data["first_items"]]
         else:
             lines += data["first_items"]

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Records on a drive, and questions about them: each becomes a program, in the drive for as long as it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import commands, flows, results
+from ..commands import CSI_COMPUTE, CSI_NVM, CSI_SLM
+from ..device import Device, Namespace, StatusError
+from ..errors import LabError
+from . import elf
+from .grammar import asked, understand
+from .program import code
+from .record import Record
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_OTHERS_PAGES = 2
+_PROGRAM_IN_USE = 0x199  # how a drive refuses to load into a slot that has a program
+
+
+@dataclass(frozen=True)
+class Program:
+    """A question as the drive gets it: an object file, and its constants as parameters.
+
+    Attributes:
+        content: the same for questions that differ in their constants alone.
+    """
+
+    content: bytes
+    cparam1: int
+    parameters: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def compiled(where: str | None, record: Record, emit: int = elf.EMIT_RECORD) -> Program:
+    """The program of a question; None: of the one that keeps every record.
+
+    Raises:
+        LabError: the question means nothing, or is too large.
+    """
+    question = understand(where, record) if where is not None else None
+    made = code(question.condition if question else None, asked(where or ""))
+    first, *others = (question.constants if question else []) or [0]
+    content = elf.program(made.instructions, made.addresses, record_bytes=record.bytes, emit=emit)
+    return Program(content, first, struct.pack(f"<{len(others)}Q", *others))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a question came to, and what it cost.
+
+    Attributes:
+        matches: records for which it is true.
+        records: whole records that were examined.
+        data: the matching records as they lie on the drive, in their order; of a count: nothing.
+        complete: all of the range was gone through; False: the limit came first.
+        examined: bytes that the drive went through; returned: bytes that came to the host.
+        seconds: step -> time, as this host saw it.
+        sha256: of the program.
+    """
+
+    matches: int
+    records: int
+    data: bytes
+    complete: bool
+    examined: int
+    returned: int
+    commands: int
+    program_nanoseconds: int
+    seconds: dict[str, float]
+    sha256: str
+    record: Record
+    columns: tuple[str, ...] | None = None
+
+    def array(self) -> Any:
+        """The records as numpy's structured array, with the columns that were asked for. Needs numpy."""
+        import numpy
+
+        fields = self.record.fields
+        dtype = self.record.dtype
+        if dtype is None:
+            dtype = numpy.dtype(
+                {
+                    "names": list(fields),
+                    "formats": [one.type for one in fields.values()],
+                    "offsets": [one.offset for one in fields.values()],
+                    "itemsize": self.record.bytes,
+                }
+            )
+        whole = numpy.frombuffer(self.data, dtype)
+        return whole if self.columns is None else whole[list(self.columns)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Records one behind the other in a range of a drive's data namespace. A piece of one at the end is none."""
+
+    device: Device
+    record: Record
+    start: int
+    length: int
+    compute: Namespace
+    memory: Namespace | None
+    data: Namespace
+
+    def scan(self, where: str | None = None, columns: Sequence[str] | None = None, limit: int | None = None) -> Answer:
+        """The records for which a question is true, in their order.
+
+        Args:
+            where: the question (docs/questions.md); None: every record.
+            columns: fields of the answer's array; None: all. The drive sends whole records.
+            limit: how many records at most, from 1 on; None: all.
+
+        Raises:
+            LabError: the question means nothing, or the drive refuses something.
+        """
+        for name in columns or ():
+            if name not in self.record.fields:
+                known = ", ".join(self.record.fields)
+                raise LabError(f"column {name}", f"the record has no such field; it has {known}", "name one of these")
+        if limit is not None and limit < 1:
+            raise LabError(
+                f"at most {limit} records", "this is less than one", "give a limit from 1 on, or None for all"
+            )
+        return self._ask(where, elf.EMIT_RECORD, tuple(columns) if columns is not None else None, limit)
+
+    def count(self, where: str | None = None) -> int:
+        """For how many records a question is true. No record comes to the host."""
+        return self._ask(where, elf.EMIT_NOTHING, None, None).matches
+
+    def _ask(self, where: str | None, emit: int, columns: tuple[str, ...] | None, limit: int | None) -> Answer:
+        program = compiled(where, self.record, emit)
+        kept = bytearray()
+        most = None if limit is None else limit * self.record.bytes
+        with loaded(self.device, self.compute.nsid, program) as slot:
+            job = flows.Job(
+                self.compute,
+                self.memory,
+                self.data,
+                slot,
+                self.start,
+                self.length // self.record.bytes * self.record.bytes,
+                cparam1=program.cparam1,
+                parameters=program.parameters,
+                memory_at=parameters_at(self.memory, program, slot),
+                most=most,
+            )
+            outcome = flows.scan(self.device, job, kept.extend)
+        return Answer(
+            outcome.matches if limit is None else min(outcome.matches, limit),
+            outcome.records,
+            bytes(kept[:most]),  # a buffer is made of whole words: with small records there may be more
+            outcome.end == results.ENDS[results.END_WHOLE] and (most is None or len(kept) <= most),
+            outcome.examined,
+            outcome.data_bytes,
+            outcome.commands,
+            outcome.nanoseconds,
+            outcome.seconds,
+            program.sha256,
+            self.record,
+            columns,
+        )
+
+
+def parameters_at(memory: Namespace | None, program: Program, slot: int) -> int | None:
+    """A page of SLM for each slot: whose program is in the slot has the page, whatever other questions run.
+
+    They lie in front of the last two pages, which other scans take (``flows``). None: it needs none, or has no SLM.
+    """
+    if memory is None or not program.parameters:
+        return None
+    at = (memory.bytes // flows.PAGE - _OTHERS_PAGES - 1 - slot) * flows.PAGE
+    if at < 0:
+        raise LabError(
+            f"the constants of a question in slot {slot}",
+            f"SLM namespace {memory.nsid} has {memory.bytes} bytes: its page would begin {-at} before it",
+            "ask with one constant, or give the drive more SLM",
+        )
+    return at
+
+
+@contextmanager
+def loaded(device: Device, nsid: int, program: Program) -> Iterator[int]:
+    """A slot with the program, for as long as it is needed: the first empty one that nobody else takes."""
+    empty = [one.pind for one in device.programs(nsid) if one.state == "empty"]
+    slot = next((pind for pind in empty if _load(device, nsid, pind, program)), None)
+    if slot is None:
+        raise LabError(
+            f"a slot for a question ({device.name})",
+            f"none of compute namespace {nsid} is empty",
+            "unload a program that is not needed (csd list, csd unload)",
+        )
+    try:
+        device.activate(nsid, slot)
+        yield slot
+    finally:
+        # After a lost connection these fail too: what was lost is the error that counts.
+        with suppress(LabError):
+            device.transport.admin(commands.deactivate_program(nsid, slot))
+            device.transport.admin(commands.unload_program(nsid, slot))
+
+
+def _load(device: Device, nsid: int, pind: int, program: Program) -> bool:
+    """False: somebody else's program came into the slot first."""
+    try:
+        device.load(nsid, pind, program.content)
+    except StatusError as error:
+        if error.status & 0x7FF == _PROGRAM_IN_USE:
+            return False
+        raise
+    return True
+
+
+def table(
+    device: Device,
+    record: Record,
+    *,
+    start: int,
+    length: int | None,
+    compute: int | None,
+    memory: int | None,
+    data: int | None,
+) -> Table:
+    """See ``Device.table``."""
+    of = device.namespace(CSI_NVM, data)
+    has_memory = memory is not None or any(one.csi == CSI_SLM for one in device.namespaces)
+    whole = max(of.bytes - start, 0) if length is None else length
+    if start < 0 or whole < 0:
+        raise LabError(
+            f"{whole} bytes at {start}", "a range begins at 0 or later and has no less than 0 bytes", "give such"
+        )
+    return Table(
+        device,
+        record,
+        start,
+        whole,
+        device.namespace(CSI_COMPUTE, compute),
+        device.namespace(CSI_SLM, memory) if has_memory else None,
+        of,
+    )

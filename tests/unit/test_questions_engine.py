@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""Questions of chance over records of chance: their programs are proved, and keep what numpy finds.
+
+They run in the tests' interpreter of RFC 9669 and, translated and compiled, as in the drive: judge.c compares the two.
+QUESTIONS=10000 asks more; QUESTIONS_SEED=7 asks others.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from csd.errors import LabError
+from csd.questions import elf
+from csd.questions.record import record
+from csd.questions.table import Program, compiled
+from question_words import Writer, judge_input, judged, numpy_answer, random_dtype, random_records
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+QUESTIONS = int(os.environ.get("QUESTIONS", "300"))
+SEED = int(os.environ.get("QUESTIONS_SEED", "1"))
+RECORDS = 24
+REFUSED = ("may be negative", "does not fit 64 bits", "negative of an unsigned", "divides by zero")
+TRANSLATED = 60  # a C compiler takes seconds for these
+
+
+@pytest.fixture(scope="module")
+def judge() -> Path:
+    """Built in a folder of its own: the C tests may be built meanwhile. Other processes of pytest wait for it."""
+    build = SRC / "build/questions"
+    build.mkdir(parents=True, exist_ok=True)
+    make = ["flock", str(build / "lock"), "make", "-C", str(SRC), "BUILD=build/questions", "build/questions/judge"]
+    made = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return build / "judge"
+
+
+def accepted(text: str, dtype: np.dtype[Any]) -> Program | None:
+    """None: 64 bits do not hold it, or it compares constants alone, which chance comes to."""
+    try:
+        return compiled(text, record(dtype), elf.EMIT_RECORD)
+    except LabError as error:
+        if not any(words in error.found for words in REFUSED):
+            raise
+    return None
+
+
+def asked(count: int, seed: int) -> tuple[bytes, list[tuple[str, list[bool]]]]:
+    """The input of judge for so many questions, and each with what numpy says."""
+    chance = random.Random(seed)
+    given: list[bytes] = []
+    wanted: list[tuple[str, list[bool]]] = []
+    while len(wanted) < count:
+        dtype = random_dtype(chance)
+        content = random_records(chance, dtype, RECORDS)
+        for _ in range(3):
+            text = Writer(chance, dtype).condition(chance.randint(0, 3))
+            program = accepted(text, dtype)
+            if program is not None:
+                given.append(judge_input(program.content, program.cparam1, program.parameters, content, RECORDS))
+                wanted.append((text, numpy_answer(text, np.frombuffer(content, dtype))))
+    return b"".join(given), wanted
+
+
+def compare(said: str, wanted: list[tuple[str, list[bool]]]) -> None:
+    found = judged(said)
+    assert len(found) == len(wanted)
+    for (verdict, kept), (text, numpys) in zip(found, wanted, strict=True):
+        assert verdict == "proved", text
+        assert kept == numpys, text
+    # Questions that keep everything or nothing would show little.
+    assert sum(0 < sum(kept) < len(kept) for _, kept in found) > len(found) // 3
+
+
+def test_a_drive_keeps_what_numpy_finds(judge: Path) -> None:
+    given, wanted = asked(QUESTIONS, SEED)
+    done = subprocess.run([judge], input=given, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    compare(done.stdout.decode(), wanted)
+
+
+def test_translated_and_compiled_it_does_too(judge: Path, tmp_path: Path) -> None:
+    given, wanted = asked(TRANSLATED, SEED + 1)
+    compiler = ["gcc -std=gnu11 -w -O1 -fwrapv -fno-strict-aliasing -fPIC"]
+    done = subprocess.run(
+        [judge, tmp_path / "asked.c", tmp_path / "asked.so", *compiler], input=given, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    compare(done.stdout.decode(), wanted)
+
+
+UNSIGNED = np.dtype([("a", "<u8"), ("b", ">u8"), ("c", "<u4")])
+LARGE = np.dtype(
+    {
+        "names": ["a", "b", "c", "d"],
+        "formats": ["<i4", ">u2", "<i8", "S8"],
+        "offsets": [32758, 32761, 65520, 65528],
+        "itemsize": 65536,
+    }
+)
+SMALL = np.dtype([("a", "<i8"), ("b", "<i2"), ("s", "S3"), ("t", "S12")])
+CORNERS = [
+    *((UNSIGNED, text) for text in ("a >> 3 > b >> 4", "a // 3 > b", "a % 1000 > b % 1000", "a - b > 5", "a * 3 < b")),
+    *(
+        (UNSIGNED, text)
+        for text in ("~a > b", "a & c == b & c", "c - 4 < a", "a + 9223372036854775808 > b", "a // c > 5")
+    ),
+    *((LARGE, text) for text in ("a < c", "b > 30000", "c >> 5 < 0", "d > 'm'")),
+    # More than the registers hold.
+    *((SMALL, f"a > {'(b + (a * ' * deep}(b - a){'))' * deep}") for deep in (3, 9, 30)),
+    *((SMALL, text) for text in ("s == b'zz\\0\\0\\0'", "s in ('abc', 'ab')", "t <= 'error: t'", "t < 'error: tide'")),
+]
+
+
+def test_corners_that_chance_seldom_comes_to(judge: Path) -> None:
+    chance = random.Random(SEED)
+    given, wanted = [], []
+    for dtype, text in CORNERS:
+        content = random_records(chance, dtype, 100)
+        program = compiled(text, record(dtype))
+        given.append(judge_input(program.content, program.cparam1, program.parameters, content, 100))
+        wanted.append((text, numpy_answer(text, np.frombuffer(content, dtype))))
+    done = subprocess.run([judge], input=b"".join(given), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    compare(done.stdout.decode(), wanted)
