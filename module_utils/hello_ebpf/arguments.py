@@ -13,12 +13,18 @@ takes every string in them for a secret, file names and digests included, and bl
 from __future__ import annotations
 
 import ast
+import base64
+import json
+import zlib
 from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.common.validation import check_type_dict, check_type_str
 
 Arguments = dict[str, dict[str, Any]]
+
+# Before what the controller's half of a module has packed.
+PACKED = "zlib:"
 
 
 class _Files(dict[str, Any]):
@@ -43,6 +49,8 @@ def mapping(value: Any) -> dict[str, Any]:
     Raises:
         TypeError: it is no mapping.
     """
+    if isinstance(value, str) and value.startswith(PACKED):
+        value = json.loads(zlib.decompress(base64.b64decode(value.removeprefix(PACKED))))
     return _Files(check_type_dict(value))
 
 

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.hello_ebpf.arguments import mapping
 
 from conftest import loaded
 
-read_sources = loaded("plugins/action/debian_build.py").read_sources
+plugin = loaded("plugins/action/debian_build.py")
+read_sources = plugin.read_sources
+
+
+def test_what_is_packed_here_the_module_unpacks_and_keeps_out_of_the_log() -> None:
+    files = {"main.c": "int main(void)\n", "words": "Grüße\n" * 10000}
+    sent = plugin.packed(files)
+    assert len(sent) < 1000
+    assert mapping(sent) == mapping(files) == files
+    assert str(mapping(sent)) == f"(2 entries, {len(str(files))} characters)"
 
 
 def test_sources_are_the_text_of_the_rooms_without_what_a_build_leaves(tmp_path: Path) -> None:
