@@ -85,6 +85,10 @@ BOTH = """\
 - {name: Toolchain, ansible.builtin.import_playbook: toolchain.yml}
 - {name: Build, ansible.builtin.import_playbook: build.yml}
 """
+PLACES = """\
+- {name: First, ansible.builtin.import_playbook: places.yml}
+- {name: Again, ansible.builtin.import_playbook: places.yml}
+"""
 
 
 @dataclass(frozen=True)
@@ -326,3 +330,19 @@ def test_without_the_builder_in_the_run_a_node_takes_what_was_fetched_last(fleet
     ran = fleet.run("build.yml", groups(["b"], ["n1", "n2"], []), "--limit", "n2")
     assert ran.code == 0, ran.output
     assert ran.taken == {"n2": (f"{fleet.folder}/build/distribution/b", "")}
+
+
+def test_places_are_looked_at_once_in_a_run(fleet: Fleet) -> None:
+    """The roles' own looks, whose modules are stand-ins."""
+    for role in ("csd_target", "csd_host"):
+        shutil.rmtree(fleet.folder / "roles" / role)
+        shutil.copytree(ROOT / "roles" / role, fleet.folder / "roles" / role)
+    for module in ("csd_target_service", "lab_file"):
+        (fleet.folder / f"actions/{module}.py").write_text(NOTHING)
+    (fleet.folder / "playbooks/twice.yml").write_text(PLACES)
+    ran = fleet.run(
+        "twice.yml", {"builder": {"b": {}}, "targets": {"b": {}, "n": {}}, "initiators": {"b": {}, "i": {}}}
+    )
+    assert ran.code == 0, ran.output
+    assert sorted(ran.order("csd_target", "No other program has what the target needs")) == ["b", "n"]
+    assert sorted(ran.order("csd_host", "No other program has the tool's name")) == ["b", "i"]
