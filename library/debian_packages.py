@@ -12,6 +12,7 @@ description:
     so it works, check mode included, in a minimal container that has neither C(python3-apt) nor package lists.
   - Package lists are refreshed only before an install, and only when there are none, when they are older than a
     day, or when they do not know a package or its version. A refresh is no change.
+  - What an earlier task of the same run has seen or installed on the host is not asked for again.
   - A dpkg run that was cut off is finished first. Locks of another apt are waited for up to five minutes.
 options:
   name:
