@@ -234,6 +234,17 @@ def test_the_inventories_show_programs_that_are_there() -> None:
             assert (fleet / "programs" / name).exists() or list((ROOT / "src/programs").glob(f"**/{name}")), name
 
 
+@pytest.mark.parametrize("supervisor", ["Systemd", "Daemon", ""])
+def test_what_runs_the_target_is_what_places_yml_was_told_or_is_looked_for(supervisor: str, tmp_path: Path) -> None:
+    told = {"__csd_target_places": {"supervisor": supervisor}} if supervisor else {}
+    said = preflight(tmp_path, "--check", tasks="install", csd_target_program="/usr/sbin/nvmf_tgt", **told)
+    entries = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    ran = {entry["task"]: entry["status"] != "skipped" for entry in entries if entry["event"] == "end"}
+    assert ran["See whether systemd runs this machine"] == (not supervisor), said
+    systemd = supervisor == "Systemd" if supervisor else Path("/run/systemd/system").is_dir()
+    assert ran["Install the supervisor"] != systemd, said
+
+
 def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:
     """The look (playbooks/places.yml) is told all that the start is, but what decides nothing about whether it can."""
     [look] = [task for task in yaml.safe_load((ROLE / "tasks/places.yml").read_text()) if "csd_target_service" in task]
