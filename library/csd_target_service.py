@@ -203,6 +203,10 @@ supervisor:
   returned: always
   type: str
   sample: Systemd
+accounts:
+  description: The user that runs it and the group that may command it are there; false after O(state=absent).
+  returned: always
+  type: bool
 """
 
 import os
@@ -212,6 +216,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
+from ansible.module_utils.hello_ebpf.service_access import accounts_are_there
 from ansible.module_utils.hello_ebpf.service_unit import Service
 from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
@@ -285,6 +290,7 @@ def run(module: AnsibleModule) -> None:
         missing=found.missing,
         version=found.version,
         supervisor=type(supervisor).__name__,
+        accounts=asked["state"] == "started" and accounts_are_there(asked["user"], asked["group"]),
     )
 
 

@@ -23,6 +23,16 @@ def group_number(name: str) -> int:
         return 0
 
 
+def accounts_are_there(user: str, group: str) -> bool:
+    """Whether there is such a user, and such a group."""
+    try:
+        pwd.getpwnam(user)
+        grp.getgrnam(group)
+    except KeyError:
+        return False
+    return True
+
+
 def check_access(service: Service, *, check: bool, sandboxed: bool, given_before: Collection[Path] = ()) -> None:
     """Refuse a program, a configuration or data that the service could not open.
 

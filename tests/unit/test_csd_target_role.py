@@ -245,6 +245,22 @@ def test_what_runs_the_target_is_what_places_yml_was_told_or_is_looked_for(super
     assert ran["Install the supervisor"] != systemd, said
 
 
+@pytest.mark.parametrize("accounts", [True, False, None])
+def test_accounts_that_places_yml_has_seen_are_not_looked_for(accounts: bool | None, tmp_path: Path) -> None:
+    told = {} if accounts is None else {"__csd_target_places": {"accounts": accounts}}
+    said = preflight(tmp_path, "--check", tasks="service", csd_target_user="root", csd_target_rpc_group="root", **told)
+    entries = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    ran = {entry["task"]: entry["status"] != "skipped" for entry in entries if entry["event"] == "end"}
+    for name in ("See whether the target's user and the group", "Refuse a missing group beside a user of others"):
+        assert [done for task, done in ran.items() if task.startswith(name)] == [not accounts], said
+
+
+def test_what_places_yml_has_seen_holds_no_more_after_a_removal() -> None:
+    """Accounts that the role removes it makes again in the same run."""
+    [removal] = [one for one in yaml.safe_load((ROLE / "tasks/absent.yml").read_text()) if "csd_target_service" in one]
+    assert removal["register"] == "__csd_target_places"
+
+
 def test_what_the_service_could_not_start_with_is_looked_at_before_anything_is_changed() -> None:
     """The look (playbooks/places.yml) is told all that the start is, but what decides nothing about whether it can."""
     [look] = [task for task in yaml.safe_load((ROLE / "tasks/places.yml").read_text()) if "csd_target_service" in task]

@@ -44,6 +44,30 @@ def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Servi
     return found
 
 
+@pytest.mark.parametrize(
+    ("user", "group", "state", "there"),
+    [
+        ("root", "root", "started", True),
+        ("nosuch", "root", "started", False),
+        ("root", "nosuch", "started", False),
+        ("root", "root", "absent", False),
+    ],
+)
+def test_it_tells_whether_user_and_group_are_there(
+    user: str, group: str, state: str, there: bool, tmp_path: Path
+) -> None:
+    params = {
+        "program": str(BIN / "csd_tgt"),
+        "rpc_socket": str(tmp_path / "run/spdk.sock"),
+        "config_file": str(tmp_path / "target.json"),
+        "log": str(tmp_path / "log"),
+        "share_cores": True,
+        "core_mask": "0x1",
+    }
+    asked = params | {"user": user, "group": group, "state": state}
+    assert run_module(csd_target_service.main, asked, check=True)["accounts"] is there
+
+
 def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = service(monkeypatch, tmp_path, workers=True)
     cache = ("--program-cache", "/var/cache/hello_ebpf/csd_target")
