@@ -109,13 +109,27 @@ def test_nvmf_tgt_has_no_workers(tmp_path: Path) -> None:
         assert f"workers {workers}" in said
 
 
-def test_every_node_with_workers_gets_what_programs_are_compiled_with() -> None:
-    """By one task or the other: check mode would foresee the second as a change, which the first one makes."""
-    install, build = (yaml.safe_load((ROLE / f"tasks/{name}.yml").read_text()) for name in ("install", "build"))
-    [task] = [one for one in install if one["name"] == "Install what the target compiles programs with"]
-    assert task["when"] == "__csd_target_workers and __csd_target_compiles and not __csd_target_builds"
-    [whole] = [one for one in build if one["name"] == "Install what csd_tgt is built with"]
-    assert {"binutils", "gcc"} == set(task["debian_packages"]["name"]) < set(whole["debian_packages"]["name"])
+BUILD = "binutils clang dpkg-dev gcc libaio-dev libc6-dev libnuma-dev libssl-dev llvm make pkg-config uuid-dev"
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "variables", "packages"),
+    [
+        ("Systemd", {}, BUILD),
+        ("Daemon", {}, f"daemon {BUILD}"),
+        ("Systemd", {"csd_target_compile": False}, "binutils gcc"),
+        ("Daemon", {"csd_target_compile": False}, "daemon binutils gcc"),
+        ("Daemon", {"csd_target_compile": False, "csd_target_compiler": False}, "daemon"),
+        ("Systemd", {"csd_target_compile": False, "csd_target_compiler": False}, ""),
+        ("Systemd", {"csd_target_program": "/usr/sbin/nvmf_tgt", "csd_target_bdevs": []}, ""),
+    ],
+)
+def test_every_node_gets_what_its_target_is_compiled_and_run_with(
+    supervisor: str, variables: dict[str, Any], packages: str, tmp_path: Path
+) -> None:
+    show = {"ansible.builtin.debug": {"msg": "packages: {{ __csd_target_packages | join(' ') }}."}}
+    told = {"__csd_target_places": {"supervisor": supervisor}, "csd_target_programs": [], **variables}
+    assert f"packages: {packages}." in preflight(tmp_path, show=show, **told)
 
 
 def test_no_programs_no_compiler(tmp_path: Path) -> None:
@@ -242,7 +256,7 @@ def test_what_runs_the_target_is_what_places_yml_was_told_or_is_looked_for(super
     ran = {entry["task"]: entry["status"] != "skipped" for entry in entries if entry["event"] == "end"}
     assert ran["See whether systemd runs this machine"] == (not supervisor), said
     systemd = supervisor == "Systemd" if supervisor else Path("/run/systemd/system").is_dir()
-    assert ran["Install the supervisor"] != systemd, said
+    assert ran["Install what runs the target"] != systemd, said
 
 
 @pytest.mark.parametrize("accounts", [True, False, None])

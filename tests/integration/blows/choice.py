@@ -20,7 +20,7 @@ KINDS = ("control_c", "kill_controller", "kill_tree")
 PACKAGES = {
     ("ebpf_toolchain", "Compilers and libraries are installed"): "bpftool",
     ("spdk", "Install what it is built with"): "meson",
-    ("csd_target", "Install the supervisor"): "daemon",
+    ("csd_target", "Install what runs the target"): "daemon",
 }
 
 
@@ -112,7 +112,7 @@ WITHIN: dict[tuple[str, str], tuple[Moment, ...]] = {
     ("spdk", "Pack the result"): (Moment(places="/archives/spdk"),),
     ("spdk", "Install it"): (Moment(places="/spdk/20"),),
     ("csd_target", "Compile the programs on the builder"): (Moment(runs=("clang",)),),
-    ("csd_target", "Install the supervisor"): (Moment(runs=("dpkg", "--unpack")),),
+    ("csd_target", "Install what runs the target"): (Moment(runs=("dpkg", "--unpack")),),
     ("csd_target", "The target is built and installed"): (Moment(runs=("cc1",)), Moment(places="/hello-ebpf-target_")),
     # Ansible's own modules, which take their one step at once.
     ("csd_target", "Make the system user"): (),
