@@ -8,6 +8,7 @@ import select
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -124,8 +125,24 @@ def _stopped(blow: Blow, run: subprocess.Popen[bytes], meetings: socket.socket, 
     for seen, meeting in _met(blow, run, meetings, output, deadline):
         with meeting:
             if _is(blow.moment, seen, deadline):
+                if "starts" in seen:
+                    _alone(meeting, deadline)
                 yield
                 return
+
+
+def _alone(meeting: socket.socket, deadline: float) -> None:
+    """Wait for the end of what ran the task before: its result is there a little earlier.
+
+    A worker that SIGINT ends in between keeps the lock of ansible-core's queue, which then waits for a second Ctrl-C.
+    """
+    controller, _, _ = struct.unpack("3i", meeting.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    until(
+        "what ran the task before has ended",
+        lambda: all(map(_ended, descendants(controller))),
+        deadline - time.monotonic(),
+        every=LOOK_SECONDS,
+    )
 
 
 def _met(
