@@ -43,11 +43,11 @@ def make(folder: Path) -> None:
     (folder / "marker.txt").touch()
 
 
-def required(environment: str) -> list[str]:
-    """The packages of an environment: none for `sanity`, of the tests that need none."""
+def required(environment: str) -> dict[str, str]:
+    """The packages of an environment, and their versions: none for `sanity`, of the tests that need none."""
     lists = Path(str(distribution("ansible-core").locate_file("ansible_test/_data/requirements")))
     listed = lists / f"{environment}.txt"
-    return re.findall(r"^([\w-]+)==", listed.read_text(), re.MULTILINE) if environment != "sanity" else []
+    return dict(re.findall(r"^([\w-]+)==(\S+)", listed.read_text(), re.MULTILINE)) if environment != "sanity" else {}
 
 
 def link(name: str, packages: Path) -> None:

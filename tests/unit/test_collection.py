@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import yaml
 
 import foreign_playbook
 from conftest import ROOT, loaded
-from sanity_environments import sanity
+from sanity_environments import required, sanity
 
 collection = loaded("scripts/collection.py")
 
@@ -168,6 +169,22 @@ def test_it_is_as_ansible_wants_collections(tmp_path: Path, tests: str) -> None:
     must(done)
     # Such as a test that is left out because something is missing.
     assert re.findall("^WARNING: (?!Using locale|Reviewing previous).*", done.stderr, re.MULTILINE) == []
+
+
+def test_a_module_that_needs_a_package_is_found(tmp_path: Path) -> None:
+    """One that this environment has, and a managed machine need not have."""
+    staged = collection.stage(ROOT, tmp_path)
+    module = staged / "plugins/modules/lab_folders.py"
+    module.write_text(module.read_text().replace("\nimport ", "\nimport yaml\nimport ", 1))
+    done = sanity(staged, tmp_path, "--test", "import", "plugins/modules/lab_folders.py")
+    assert "ModuleNotFoundError: No module named 'yaml'" in done.stdout
+
+
+@pytest.mark.parametrize("environment", ["sanity.pylint", "sanity.validate-modules", "sanity.pep8"])
+def test_the_tools_are_those_that_ansible_test_names(environment: str) -> None:
+    tools = {"antsibull-docs-parser", "pycodestyle", "pylint", "voluptuous"}
+    named = {name: wanted for name, wanted in required(environment).items() if name in tools}
+    assert named == {name: version(name) for name in named} != {}
 
 
 # ---- the staging itself
