@@ -162,6 +162,55 @@ options:
     type: list
     elements: dict
     default: []
+    suboptions:
+      name:
+        description: Its name inside the target.
+        type: str
+        required: true
+      type:
+        description: V(malloc) is memory, V(aio) a file or block device, V(null) drops writes and reads nothing. csd_tgt
+          has V(csd_ram), memory that programs read where it lies, V(csd_slm), memory of the drive, and V(csd_compute),
+          slots for programs. V(malloc) takes of what the target took at its start; V(csd_ram) and V(csd_slm) take
+          free hugepages of 2 MiB beside that, and ordinary memory where they are too few.
+        type: str
+        choices: [malloc, csd_ram, aio, 'null', csd_slm, csd_compute]
+        required: true
+      size_megabytes:
+        description: Size in MiB. Either this or O(bdevs[].blocks), except for V(aio), whose size is its file's; where
+          it is given for V(aio), it is checked. Not for V(csd_compute).
+        type: int
+      blocks:
+        description: Size in blocks. For V(malloc), V(csd_ram), V(aio) and V(null).
+        type: int
+      block_size:
+        description: Bytes of a block, 512 where it is not given. For V(malloc), V(csd_ram) (512 or 4096), V(aio) and
+          V(null).
+        type: int
+      uuid:
+        description: Its UUID. SPDK makes one up where none is given. Not for V(aio), where SPDK takes none.
+        type: str
+      filename:
+        description: Absolute path of the file or block device, for V(aio). It is never made or resized.
+        type: path
+      slots:
+        description: Programs that can be loaded at a time, for V(csd_compute). csd_tgt makes 16 where it is not given;
+          so it does with what follows.
+        type: int
+      max_active:
+        description: Programs that can be active at a time, for V(csd_compute). All slots where it is not given.
+        type: int
+      max_range_sets:
+        description: Memory range sets, for V(csd_compute).
+        type: int
+      max_program_bytes:
+        description: Bytes of one program, for V(csd_compute).
+        type: int
+      max_total_bytes:
+        description: Bytes of all programs, for V(csd_compute). Whole MiB.
+        type: int
+      program_type:
+        description: The program type (PTYPE) that stands for eBPF, for V(csd_compute).
+        type: int
   recreate:
     description: What to do where one of O(bdevs) is there otherwise, as M(spdk_target) has it.
     type: str
@@ -218,7 +267,6 @@ from ansible.module_utils.hello_ebpf.arguments import arguments
 from ansible.module_utils.hello_ebpf.plan import converge, errors_told, exit_with
 from ansible.module_utils.hello_ebpf.service_access import accounts_are_there
 from ansible.module_utils.hello_ebpf.service_unit import Service
-from ansible.module_utils.hello_ebpf.spdk_target.options import BDEVS
 from ansible.module_utils.hello_ebpf.spdk_target.tree import declared
 from ansible.module_utils.hello_ebpf.supervisors import choose
 from ansible.module_utils.hello_ebpf.target_blobs import blobs_of
@@ -236,11 +284,7 @@ from ansible.module_utils.hello_ebpf.target_workers import CACHES, Workers
 
 def main() -> None:
     """Entry point."""
-    # The bdevs are those of spdk_target.
-    module = AnsibleModule(
-        arguments(DOCUMENTATION, files=("programs", "built")) | {"bdevs": BDEVS | {"default": []}},
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(arguments(DOCUMENTATION, files=("programs", "built")), supports_check_mode=True)
     # The target has to get through the folders that are made, however closed the calling shell's umask is.
     os.umask(0o022)
     with errors_told(module):

@@ -3,7 +3,8 @@
 
     .venv/bin/python scripts/argument_specs.py
 
-- module_utils/hello_ebpf/spdk_target/options.py: the bdevs, which csd_target_service takes like spdk_target.
+- module_utils/hello_ebpf/spdk_target/options.py: the bdevs of spdk_target.
+- library/csd_target_service.py: the keys of a bdev, which it takes like spdk_target.
 - roles/csd_target/meta/argument_specs.yml: the keys of the variables that the role hands on to them.
 
 To be run when one of these options has changed; tests/unit/test_argument_specs.py says so.
@@ -21,6 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BDEVS = ROOT / "module_utils/hello_ebpf/spdk_target/options.py"
+SERVICE = ROOT / "library/csd_target_service.py"
 ROLE = ROOT / "roles/csd_target/meta/argument_specs.yml"
 HANDED_ON = {
     "transports": "spdk_target",
@@ -61,6 +63,12 @@ def _spec(options: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def service() -> str:
+    """The module csd_target_service, with the keys of spdk_target's bdevs."""
+    text = SERVICE.read_text()
+    return text.replace(suboptions("bdevs", text), suboptions("bdevs", documentation("spdk_target")))
+
+
 def role() -> str:
     """The role's specification, with the modules' keys."""
     text = ROLE.read_text()
@@ -73,11 +81,17 @@ def role() -> str:
     return text
 
 
+def suboptions(name: str, text: str) -> str:
+    """The keys of an option, as a module's documentation has them."""
+    found = re.search(rf"\n {{2}}{name}:\n(?: {{4}}.*\n)*? {{4}}suboptions:\n((?: {{6}}.*\n)+)", text)
+    assert found is not None
+    return found[1]
+
+
 def _handed_on(name: str, module: str) -> dict[str, str]:
     """The keys of a module's option, as the role has them below its variable."""
-    found = re.search(rf"\n {{2}}{name}:\n(?: {{4}}.*\n)*? {{4}}suboptions:\n((?: {{6}}.*\n)+)", documentation(module))
-    assert found is not None
-    lines = re.sub("^", "    ", found[1], flags=re.MULTILINE).rstrip(" ").replace("suboptions:", "options:")
+    lines = re.sub("^", "    ", suboptions(name, documentation(module)), flags=re.MULTILINE).rstrip(" ")
+    lines = lines.replace("suboptions:", "options:")
     lines = re.sub(rf"\bO\(({'|'.join(HANDED_ON)})\b", r"O(csd_target_\1", lines)
     return {key: text for key, text in _keys(lines).items() if key not in NOT_HANDED_ON}
 
@@ -88,9 +102,10 @@ def _keys(lines: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write both."""
+    """Write all of it."""
     BDEVS.write_text(f"{HEADER}BDEVS: dict[str, Any] = {arguments('spdk_target')['bdevs']!r}\n")
     subprocess.run([Path(sys.executable).with_name("ruff"), "format", "--quiet", BDEVS], check=True)
+    SERVICE.write_text(service())
     ROLE.write_text(role())
 
 

@@ -37,6 +37,10 @@ PARTS = {
 OPTIONAL = {"src"}
 LEFT_OUT = {"build", "__pycache__"}
 RANGE = re.compile(r"version\('2\.(\d+)', '(>=|<)'\)")
+# Of managed machines.
+PYTHON = ">=3.11"
+# The form of an exception: tests/sanity/ignore.txt.
+EXCEPTION = re.compile(r"(?:2\.(\d+)(?:-2\.(\d+))? )?([^ ~]+)(?:~(\S+))? (\S+ # .+)")
 
 
 class CollectionError(Exception):
@@ -68,9 +72,11 @@ def stage(root: Path, folder: Path) -> Path:
     (there / "meta").mkdir()
     (there / "meta/runtime.yml").write_text(dump({"requires_ansible": f">=2.{first}.0,<2.{after}.0"}))
     (there / "tests/sanity").mkdir(parents=True)
-    entries = "".join(f"{entry}\n" for entry in exceptions(root / "tests/sanity/ignore.txt", there))
+    # Without it, ansible-core 2.16 asks for what Python 2 needs.
+    (there / "tests/config.yml").write_text(dump({"modules": {"python_requires": PYTHON}}))
     for version in range(first, after):
-        (there / f"tests/sanity/ignore-2.{version}.txt").write_text(entries)
+        entries = exceptions(root / "tests/sanity/ignore.txt", there, version)
+        (there / f"tests/sanity/ignore-2.{version}.txt").write_text("".join(f"{entry}\n" for entry in entries))
     return there
 
 
@@ -136,19 +142,29 @@ def versions(root: Path) -> tuple[int, int]:
     return found[">="], found["<"]
 
 
-def exceptions(listed: Path, collection: Path) -> Iterator[str]:
-    """The lines of an ignore file of ansible-test, which takes no patterns, from one with patterns.
+def exceptions(listed: Path, collection: Path, version: int) -> Iterator[str]:
+    """The lines of ansible-test 2.version's ignore file, which takes no patterns, from one with patterns.
 
     Raises:
-        CollectionError: a pattern fits nothing in the collection.
+        CollectionError: a line has another form, or fits nothing in the collection.
     """
     for line in listed.read_text().splitlines():
         if line.startswith("#"):
             continue
-        pattern, _, rest = line.partition(" ")
-        paths = [path for path in sorted(collection.glob(pattern)) if path.is_file()]
+        asked = f"the exception {line!r} of {listed.name}"
+        found = EXCEPTION.fullmatch(line)
+        if found is None:
+            raise CollectionError(asked, "no file, rule, # and reason", "give all of them")
+        first, last, pattern, text, rest = found.groups()
+        if first and not int(first) <= version <= int(last or first):
+            continue
+        paths = [
+            path
+            for path in sorted(collection.glob(pattern))
+            if path.is_file() and (text is None or re.search(text, path.read_text()))
+        ]
         if not paths:
-            raise CollectionError(f"the exception {line!r} of {listed.name}", "no such file", "correct or remove it")
+            raise CollectionError(asked, "no such file", "correct or remove it")
         yield from (f"{path.relative_to(collection)} {rest}" for path in paths)
 
 

@@ -14,5 +14,6 @@ print(f"ansible-core {ansible.release.__version__} on Python {sys.version.split(
 # Of the collection's tests those in which versions differ most: fresh installs and uses it with both ends.
 collection=tests/unit/test_collection.py
 mapfile -t tests < <(tests/unit.sh playbooks | grep --invert-match --line-regexp "$collection")
-tests+=("$collection"::test_{it_is_as_ansible_wants_collections,every_module_is_documented,every_role_is_documented})
+names=(it_is_as_ansible_wants_collections the_tools_are_those_that_ansible_test_names every_{module,role}_is_documented)
+tests+=("${names[@]/#/$collection::test_}")
 "$environment/bin/python" -m pytest -n 2 --timeout=300 --junitxml="build/junit/ansible${1#.venv}.xml" "${tests[@]}"

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,27 +16,14 @@ import yaml
 
 import foreign_playbook
 from conftest import ROOT, loaded
+from sanity_environments import required, sanity
 
 collection = loaded("scripts/collection.py")
 
 NAME = "hello_ebpf.lab"
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
-# Those of ansible-test that fetch nothing and that every version has alike (2.16 wants no words in packages of
-# module_utils, by empty-init). Others were run by hand: docs/collection.md.
-SANITY = [
-    "action-plugin-docs",
-    "compile",
-    "ignores",
-    "line-endings",
-    "no-assert",
-    "no-get-exception",
-    "no-illegal-filenames",
-    "no-smart-quotes",
-    "replace-urlopen",
-    "shebang",
-    "symlinks",
-    "use-argspec-type-path",
-]
+# The tests of ansible-test: pylint takes longer than all others. tests/lint.sh runs shellcheck.
+SANITY = {"pylint": ["--test", "pylint"], "others": ["--skip-test", "pylint", "--skip-test", "shellcheck"]}
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 
 
@@ -173,14 +161,30 @@ def test_a_foreign_variable_that_is_wrong_is_refused(user: Path, tmp_path: Path)
     assert "did you mean csd_target_prefix?" in done.stdout + done.stderr
 
 
-def test_it_is_as_ansible_wants_collections(tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("tests", SANITY)
+def test_it_is_as_ansible_wants_collections(tmp_path: Path, tests: str) -> None:
     """With the exceptions of tests/sanity/ignore.txt; one that is not needed is an error too."""
-    folder = collection.stage(ROOT, tmp_path)
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    tests = [word for name in SANITY for word in ("--test", name)]
-    done = run(folder, "sanity", "--local", "--color", "no", "--python", python, *tests, program="ansible-test")
-    assert "All targets skipped" not in done.stderr
+    done = sanity(collection.stage(ROOT, tmp_path), tmp_path, *SANITY[tests])
     must(done)
+    # Such as a test that is left out because something is missing.
+    assert re.findall("^WARNING: (?!Using locale|Reviewing previous).*", done.stderr, re.MULTILINE) == []
+
+
+def test_a_module_that_needs_a_package_is_found(tmp_path: Path) -> None:
+    """One that this environment has, and a managed machine need not have."""
+    staged = collection.stage(ROOT, tmp_path)
+    module = staged / "plugins/modules/lab_folders.py"
+    module.write_text(module.read_text().replace("\nimport ", "\nimport yaml\nimport ", 1))
+    done = sanity(staged, tmp_path, "--test", "import", "plugins/modules/lab_folders.py")
+    assert "ModuleNotFoundError: No module named 'yaml'" in done.stdout
+
+
+@pytest.mark.parametrize("environment", ["sanity.pylint", "sanity.validate-modules", "sanity.pep8"])
+def test_the_tools_are_those_that_ansible_test_names(environment: str) -> None:
+    tools = {"antsibull-docs-parser", "pycodestyle", "pylint", "voluptuous"}
+    named = {name: wanted for name, wanted in required(environment).items() if name in tools}
+    assert named == {name: version(name) for name in named} != {}
 
 
 # ---- the staging itself
@@ -251,17 +255,36 @@ def test_what_is_renamed(tmp_path: Path, place: str, text: str, changed: str) ->
 def test_exceptions_are_told_file_by_file(tmp_path: Path) -> None:
     for name in ("a/one.py", "a/two.py", "b/csd"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
+        (tmp_path / name).write_text(name)
     listed = tmp_path / "ignore.txt"
     listed.write_text("# Why\na/*.py no-assert # types\n**/csd shebang # a program\n")
-    assert list(collection.exceptions(listed, tmp_path)) == [
+    assert list(collection.exceptions(listed, tmp_path, 16)) == [
         "a/one.py no-assert # types",
         "a/two.py no-assert # types",
         "b/csd shebang # a program",
     ]
-    listed.write_text("c/*.py no-assert # gone\n")
+
+
+def test_an_exception_is_of_versions_and_of_files_with_a_text(tmp_path: Path) -> None:
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(name)
+    listed = tmp_path / "ignore.txt"
+    listed.write_text("2.16 *.py~(o)ne a # why\n2.17-2.19 *.py~\\btwo b # why\n")
+    told = {version: list(collection.exceptions(listed, tmp_path, version)) for version in (16, 17, 19, 20)}
+    assert told == {16: ["one.py a # why"], 17: ["two.py b # why"], 19: ["two.py b # why"], 20: []}
+
+
+@pytest.mark.parametrize(
+    ("line", "refusal"),
+    [
+        ("c/*.py no-assert # gone", "Found: no such file. Do: correct or remove it."),
+        ("*.txt~other[s] no-assert # gone", "Found: no such file. Do: correct or remove it."),
+        ("*.txt no-assert", "Found: no file, rule, # and reason. Do: give all of them."),
+    ],
+)
+def test_an_exception_that_fits_nothing_is_refused(tmp_path: Path, line: str, refusal: str) -> None:
+    listed = tmp_path / "ignore.txt"
+    listed.write_text(line)
     with pytest.raises(collection.CollectionError) as refused:
-        list(collection.exceptions(listed, tmp_path))
-    assert str(refused.value) == (
-        "Asked: the exception 'c/*.py no-assert # gone' of ignore.txt. Found: no such file. Do: correct or remove it."
-    )
+        list(collection.exceptions(listed, tmp_path, 16))
+    assert str(refused.value) == f"Asked: the exception {line!r} of ignore.txt. {refusal}"
