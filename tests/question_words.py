@@ -152,6 +152,13 @@ def numpy_answer(text: str, records: Any) -> list[bool]:
     return [bool(one) for one in np.broadcast_to(answer, len(records))]
 
 
+def numpy_numbers(text: str, records: Any) -> list[int]:
+    """What an expression of integers comes to in each record, by the same arithmetic."""
+    with np.errstate(all="ignore"):
+        numbers = _value(ast.parse(text, mode="eval").body, records)
+    return [int(one) for one in np.broadcast_to(np.asarray(numbers), len(records))]
+
+
 _RELATIONS = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
@@ -246,3 +253,9 @@ def judged(said: str) -> Sequence[tuple[str, list[bool]]]:
     """Verdict and records of each program."""
     lines = [line.rsplit(" ", 1) for line in said.splitlines()]
     return [(verdict, [digit == "1" for digit in kept]) for verdict, kept in lines]
+
+
+def judged_states(said: str) -> Sequence[tuple[str, list[bool], bytes]]:
+    """The same, and the state that it ended in, of programs that have one."""
+    parts = [line.rpartition(" ") for line in said.splitlines()]
+    return [(*judged(line)[0], bytes.fromhex(state)) for line, _, state in parts]

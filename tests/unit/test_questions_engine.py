@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,20 @@ import numpy as np
 import pytest
 
 from csd.errors import LabError
-from csd.questions import elf
+from csd.questions import elf, summary
+from csd.questions.grammar import Summarized
 from csd.questions.record import record
 from csd.questions.table import Program, compiled
-from question_words import Writer, judge_input, judged, numpy_answer, random_dtype, random_records
+from question_words import (
+    Writer,
+    judge_input,
+    judged,
+    judged_states,
+    numpy_answer,
+    numpy_numbers,
+    random_dtype,
+    random_records,
+)
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 QUESTIONS = int(os.environ.get("QUESTIONS", "300"))
@@ -28,6 +39,7 @@ SEED = int(os.environ.get("QUESTIONS_SEED", "1"))
 RECORDS = 24
 REFUSED = ("may be negative", "does not fit 64 bits", "negative of an unsigned", "divides by zero")
 TRANSLATED = 60  # a C compiler takes seconds for these
+COMPILER = "gcc -std=gnu11 -w -O1 -fwrapv -fno-strict-aliasing -fPIC"
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +53,11 @@ def judge() -> Path:
     return build / "judge"
 
 
-def accepted(text: str, dtype: np.dtype[Any]) -> Program | None:
+def accepted(text: str | None, dtype: np.dtype[Any], what: str | None = None) -> Program | None:
     """None: 64 bits do not hold it, or it compares constants alone, which chance comes to."""
     try:
+        if what is not None:
+            return compiled(text, record(dtype), elf.EMIT_NOTHING, Summarized("sum", what))
         return compiled(text, record(dtype), elf.EMIT_RECORD)
     except LabError as error:
         if not any(words in error.found for words in REFUSED):
@@ -87,9 +101,8 @@ def test_a_drive_keeps_what_numpy_finds(judge: Path) -> None:
 
 def test_translated_and_compiled_it_does_too(judge: Path, tmp_path: Path) -> None:
     given, wanted = asked(TRANSLATED, SEED + 1)
-    compiler = ["gcc -std=gnu11 -w -O1 -fwrapv -fno-strict-aliasing -fPIC"]
     done = subprocess.run(
-        [judge, tmp_path / "asked.c", tmp_path / "asked.so", *compiler], input=given, capture_output=True, check=False
+        [judge, tmp_path / "asked.c", tmp_path / "asked.so", COMPILER], input=given, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
     compare(done.stdout.decode(), wanted)
@@ -129,3 +142,89 @@ def test_corners_that_chance_seldom_comes_to(judge: Path) -> None:
     done = subprocess.run([judge], input=b"".join(given), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     compare(done.stdout.decode(), wanted)
+
+
+# ---- summaries
+
+
+@dataclass
+class Summaries:
+    """Summaries to ask judge for, each beside what Python says of the numbers that numpy finds."""
+
+    given: list[bytes] = field(default_factory=list)
+    wanted: list[tuple[str, list[int]]] = field(default_factory=list)
+    unsigned: list[bool] = field(default_factory=list)
+
+    def add(self, dtype: np.dtype[Any], content: bytes, what: str, where: str | None) -> None:
+        """Nothing is added where chance came to what is refused."""
+        program = accepted(where, dtype, what)
+        if program is None:
+            return
+        rows = np.frombuffer(content, dtype)
+        kept = [True] * len(rows) if where is None else numpy_answer(where, rows)
+        numbers = [number for number, matches in zip(numpy_numbers(what, rows), kept, strict=True) if matches]
+        self.given.append(judge_input(program.content, program.cparam1, program.parameters, content, len(rows)))
+        self.wanted.append((f"{what} where {where}", numbers))
+        self.unsigned.append(program.unsigned)
+
+    def compare(self, *judge: Path | str) -> None:
+        done = subprocess.run(judge, input=b"".join(self.given), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        found = judged_states(done.stdout.decode())
+        for (verdict, kept, state), (text, numbers), unsigned in zip(found, self.wanted, self.unsigned, strict=True):
+            assert (verdict, sum(kept)) == ("proved", len(numbers)), text
+            wanted = sum(numbers), min(numbers, default=None), max(numbers, default=None)
+            assert summary.read(state, len(numbers), unsigned) == wanted, text
+
+
+def summaries(count: int, seed: int) -> Summaries:
+    chance = random.Random(seed)
+    made = Summaries()
+    while len(made.wanted) < count:
+        dtype = random_dtype(chance)
+        if not Writer(chance, dtype).names("iu"):
+            continue
+        content = random_records(chance, dtype, RECORDS)
+        for depth in (0, 1, 2):
+            writer = Writer(chance, dtype)
+            made.add(dtype, content, writer.number(depth), chance.choice([None, writer.condition(1)]))
+    return made
+
+
+def test_a_summary_is_what_python_calculates(judge: Path) -> None:
+    made = summaries(QUESTIONS, SEED + 2)
+    made.compare(judge)
+    # More than 64 bits hold, less than 0, and nothing at all have to be among them.
+    sums = [sum(numbers) for _, numbers in made.wanted]
+    assert min(sums) < -(1 << 63) < 1 << 64 < max(sums)
+    assert sum(not numbers for _, numbers in made.wanted) > 5
+    assert {True, False} == set(made.unsigned)
+
+
+def test_translated_and_compiled_a_summary_is_too(judge: Path, tmp_path: Path) -> None:
+    made = summaries(TRANSLATED, SEED + 3)
+    made.compare(judge, tmp_path / "asked.c", tmp_path / "asked.so", COMPILER)
+
+
+EXTREMES = np.dtype([("s", "<i8"), ("u", ">u8"), ("b", "i1")])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(-(2**63), 2**64 - 1, -128)] * 1000,
+        [(2**63 - 1, 0, 127)] * 1000,
+        [(2**63 - 1, 2**63, 1), (-(2**63), 2**63 - 1, -1)] * 7,
+        [(-1, 1, -1), (0, 0, 0), (1, 2**64 - 1, 1)],
+        [(5, 5, 5)],
+    ],
+    ids=["least", "greatest", "both", "around zero", "one"],
+)
+def test_sums_go_beyond_64_bits_and_numbers_to_both_ends(judge: Path, rows: list[tuple[int, int, int]]) -> None:
+    made = Summaries()
+    content = np.array(rows, EXTREMES).tobytes()
+    for what in ("s", "u", "b", "-s", "~u", "s + 1", "u >> 1", "b * 3", "7", "18446744073709551615", "-1"):
+        for where in (None, "b >= 0", "b > 100 and b < 0"):
+            made.add(EXTREMES, content, what, where)
+    assert len(made.wanted) == 33
+    made.compare(judge)

@@ -14,7 +14,7 @@ import csd
 from csd.device import Device
 from csd.errors import LabError
 from csd.questions import elf
-from csd.questions.grammar import MAX_CONSTANTS
+from csd.questions.grammar import MAX_CONSTANTS, Summarized
 from csd.questions.program import MAX_INSTRUCTIONS
 from csd.questions.record import MAX_RECORD_BYTES, Record, record
 from csd.questions.table import Table, compiled
@@ -221,6 +221,69 @@ def test_what_python_cannot_read_is_refused_with_its_place_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("what", "found", "fix"),
+    [
+        (
+            "short",
+            "line 1, character 1, short: it is a float, and eBPF has no arithmetic of floats",
+            "scan, and calculate on the host",
+        ),
+        (
+            "  name",
+            "line 1, character 3, name: it is a text",
+            "name a field of integers, or calculate with such",
+        ),
+        (
+            "device > 3 and temperature > 5",
+            "line 1, character 1, device > 3 and temperature > 5: this is a condition, not a number",
+            "give it as where, or count what matches",
+        ),
+        (
+            "not device",
+            "line 1, character 1, not device: this is a condition, not a number",
+            "give it as where, or count what matches",
+        ),
+        (
+            "temperature + devise",
+            f"line 1, character 15, devise: the record has no such field; it has {NAMES}",
+            "name one of these",
+        ),
+        (
+            "18446744073709551616",
+            "line 1, character 1, 18446744073709551616: it does not fit 64 bits",
+            "write a number from -2**63 to 2**64 - 1",
+        ),
+        (
+            "+".join(["5 * device"] * 125),
+            "line 1, character 1365, 5: it is constant 127 of the question",
+            "ask with 126 at most",
+        ),
+        (
+            "+".join(["temperature // device % device"] * 220),
+            "it takes 5528 instructions, the drive's verifier looks at 4096",
+            "ask it in several questions",
+        ),
+        (
+            "(device + " * 90 + "1" + ")" * 90,
+            "it is nested too deep",
+            "ask it with fewer parentheses in one another",
+        ),
+    ],
+)
+def test_what_the_drive_cannot_sum_up_is_refused_with_its_place(what: str, found: str, fix: str) -> None:
+    with pytest.raises(LabError) as refused:
+        compiled("device in (1, 2)", RECORD, elf.EMIT_NOTHING, Summarized("sum", what))
+    shown = what if len(what) <= 200 else f"{what[:200]}..."
+    asked = f"the sum of {shown!r}"
+    whole = f"{asked} of the records where 'device in (1, 2)'"
+    assert (refused.value.asked, refused.value.found, refused.value.fix) == (
+        asked if found.startswith("line") else whole,
+        found,
+        fix,
+    )
+
+
+@pytest.mark.parametrize(
     ("description", "words"),
     [
         ([], "Asked: a record as []. Found: it has no fields. "),
@@ -294,6 +357,62 @@ def test_a_count_brings_no_record() -> None:
     assert struct.unpack("<IIQ16x", create.data) == (2, 8, 0xB000)
     load = next(one for one in drive.sent if one.opcode == 0x85)
     assert struct.pack("<8I", 1, 64, 64, 0, elf.EMIT_NOTHING, 0, 0, 0) in load.data
+
+
+SUMMED = struct.pack("<4Q", 9, 1, (1 << 63) + 8, (1 << 63) + 4)
+
+
+def test_a_summary_brings_no_record() -> None:
+    drive = Slots()
+    drive.scans = [result(0, 4096, 4096, matches=2, state=SUMMED)]
+    summary = asked(drive).summary("temperature * 2", "device in (3, 5)")
+    # Numbers are raised by 2^63 in the drive: the sum of both by 2^64.
+    assert (summary.count, summary.sum, summary.minimum, summary.maximum, summary.mean) == (2, 9, -5, 8, 4.5)
+    assert (summary.answer.data, summary.answer.examined, summary.answer.returned) == (b"", 4096, 0)
+    # The constants of both: where's are the first.
+    [scan] = [one for one in drive.sent if one.opcode == 0x82]
+    assert (scan.cdw14, bytes(drive.memory[0xB000:0xB010])) == (3, struct.pack("<2Q", 5, 2))
+    load = next(one for one in drive.sent if one.opcode == 0x85)
+    assert struct.pack("<8I", 1, 64, 64, 32, elf.EMIT_NOTHING, 0, 0, 0) in load.data
+
+
+@pytest.mark.parametrize(
+    ("name", "signed", "unsigned", "of_nothing"),
+    [("sum", 9, (1 << 64) + 9, 0), ("min", -5, (1 << 63) - 5, None), ("max", 8, (1 << 63) + 8, None)],
+)
+def test_each_of_a_summarys_numbers_can_be_asked_for_alone(
+    name: str, signed: int, unsigned: int, of_nothing: int | None
+) -> None:
+    drive = Slots()
+    drive.scans = [
+        result(0, 4096, 4096, matches=2, state=SUMMED),
+        result(0, 4096, 4096, matches=2, state=SUMMED),
+        result(0, 4096, 4096, matches=0, state=bytes(32)),
+    ]
+    ask = getattr(asked(drive), name)
+    assert [ask("temperature"), ask("ns"), ask("device", "temperature > 5")] == [signed, unsigned, of_nothing]
+
+
+def test_a_mean_is_the_nearest_float_and_of_nothing_none() -> None:
+    drive = Slots()
+    large = struct.pack("<4Q", 3, 1, 0, 0)
+    drive.scans = [
+        result(0, 4096, 4096, matches=3, state=large),
+        result(0, 4096, 4096, matches=0, state=bytes(32)),
+    ]
+    assert asked(drive).mean("ns") == ((1 << 64) + 3) / 3
+    assert asked(drive).mean("ns") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("summary", "summary"), ("sum", "sum"), ("min", "minimum"), ("max", "maximum"), ("mean", "mean")],
+)
+def test_a_refused_summary_says_what_was_asked(name: str, word: str) -> None:
+    drive = Slots()
+    with pytest.raises(LabError, match=f"Asked: the {word} of 'name'. Found: line 1, character 1, name: it is a text"):
+        getattr(asked(drive), name)("name")
+    assert drive.sent == []
 
 
 def test_with_a_limit_the_drive_stops_when_it_is_reached() -> None:

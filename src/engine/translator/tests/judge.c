@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
 /*
  * judge SOURCE LIBRARY COMPILER: csd/record programs, and records to run them on, come on stdin; for each one line says the
- * verifier's verdict, and then for each record 1 (kept) or 0. Every program runs in the interpreter of RFC 9669; and translated,
+ * verifier's verdict, and then for each record 1 (kept) or 0; of a program with a state, then that in hexadecimal. Every program runs in the interpreter of RFC 9669; and translated,
  * all of them in one C file, SOURCE, which the compiler (a shell's words) makes a LIBRARY. A difference between the two ends it.
  * Without a compiler only the interpreter runs. tests/unit/test_questions_engine.py asks it.
  *
@@ -25,6 +25,7 @@ struct judged {
 	struct csd_object object;
 	struct csd_proof proof;
 	struct csd_parameters parameters;
+	uint8_t state[CSD_MAX_STATE_BYTES];	/* after the last record */
 	uint8_t *records;
 	char *kept;		/* a digit for each record */
 	uint32_t count;
@@ -84,14 +85,15 @@ judge_interpret(struct judged *judged)
 	uint8_t *address_of = judge_allocate(object->count);
 
 	for (uint32_t i = 0; i < object->count; i++) {
-		address_of[i] = object->area[i] == CSD_AREA_PARAMETERS ? 2 : 0;
+		address_of[i] = object->area[i] == CSD_AREA_PARAMETERS ? 2 : object->area[i] == CSD_AREA_STATE ? 3 : 0;
 	}
 	for (uint32_t i = 0; i < judged->count; i++) {
 		uint64_t arguments[5] = {(uint64_t)(judged->records + i * bytes)}, result;
 
 		machine = (struct rfc_machine) {
 			.code = (const uint8_t *)object->insns, .count = object->count, .steps = object->count, .address_of = address_of,
-			.regions = {{judged->records + i * bytes, bytes}, {(uint8_t *)&judged->parameters, sizeof(judged->parameters)}},
+			.regions = {{judged->records + i * bytes, bytes}, {(uint8_t *)&judged->parameters, sizeof(judged->parameters)},
+				    {judged->state, object->geometry.state_bytes}},
 		};
 		CHECK_EQUAL(rfc_run(&machine, arguments, &result), RFC_DONE);
 		CHECK(result <= 1, "it returns %llu", (unsigned long long)result);
@@ -100,15 +102,17 @@ judge_interpret(struct judged *judged)
 	free(address_of);
 }
 
-/* The same of what the drive would run: what is emitted has to be the kept records, in their order. */
+/* The same of what the drive would run: what is emitted has to be the kept records, in their order; and the same state. */
 static void
 judge_beside(void *library, uint32_t id, struct judged *judged)
 {
-	size_t bytes = judged->object.geometry.record_bytes, whole = judged->count * bytes, at = 0;
+	const struct csd_geometry *geometry = &judged->object.geometry;
+	size_t bytes = geometry->record_bytes, whole = judged->count * bytes, at = 0, matches = 0;
 	uint8_t *out = judge_allocate(whole);
 	char name[64];
 	void (*call)(struct csd_call *);
 	struct csd_parameters *parameters;
+	const void *state;
 	struct csd_call asked = {
 		.input = (uint64_t)judged->records, .input_bytes = whole, .out = (uint64_t)out, .out_bytes = whole,
 		.flags = CSD_CALL_FIRST | CSD_CALL_LAST,
@@ -122,13 +126,21 @@ judge_beside(void *library, uint32_t id, struct judged *judged)
 	*parameters = judged->parameters;
 	call(&asked);
 	for (uint32_t i = 0; i < judged->count; i++) {
-		if (judged->kept[i] == '1') {
+		matches += judged->kept[i] == '1';
+		if (judged->kept[i] == '1' && geometry->emit == CSD_EMIT_RECORD) {
 			CHECK(at + bytes <= asked.emitted && memcmp(out + at, judged->records + i * bytes, bytes) == 0,
 			      "program %u, record %u: interpreted it is kept, translated it is not", id, i);
 			at += bytes;
 		}
 	}
 	CHECK_EQUAL(asked.emitted, at);
+	CHECK_EQUAL(asked.matches, matches);
+	if (geometry->state_bytes > 0) {
+		snprintf(name, sizeof(name), "csd_%u_state", id);
+		state = dlsym(library, name);
+		CHECK(state != NULL && memcmp(state, judged->state, geometry->state_bytes) == 0,
+		      "program %u: the state is not what it is interpreted", id);
+	}
 	free(out);
 }
 
@@ -173,11 +185,15 @@ main(int argc, char **argv)
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		judge_interpret(all[i]);
-		if (library != NULL && all[i]->object.geometry.emit == CSD_EMIT_RECORD) {
+		if (library != NULL) {
 			judge_beside(library, i, all[i]);
 		}
-		printf("%s%s%s %s\n", csd_proof_name(all[i]->proof.kind), all[i]->proof.words[0] == '\0' ? "" : ": ",
+		printf("%s%s%s %s", csd_proof_name(all[i]->proof.kind), all[i]->proof.words[0] == '\0' ? "" : ": ",
 		       all[i]->proof.words, all[i]->kept);
+		for (uint32_t at = 0; at < all[i]->object.geometry.state_bytes; at++) {
+			printf("%s%02x", at == 0 ? " " : "", all[i]->state[at]);
+		}
+		printf("\n");
 		csd_object_free(&all[i]->object);
 		free(all[i]->records);
 		free(all[i]->kept);

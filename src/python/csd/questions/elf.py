@@ -19,23 +19,36 @@ _ALLOCATED, _EXECUTABLE = 0x2, 0x4
 _GLOBAL, _FUNCTION = 0x10, 0x12
 _ADDRESS_64 = 1
 _INSTRUCTION_BYTES = 8
+_FROM_THE_DRIVE = ("csd_parameters", "csd_state")
 
 
-def program(instructions: bytes, parameters_at: Iterable[int], *, record_bytes: int, emit: int) -> bytes:
-    """A csd/record program without state.
+def program(
+    instructions: bytes,
+    addresses: Iterable[tuple[int, str]],
+    *,
+    record_bytes: int,
+    emit: int,
+    state_bytes: int = 0,
+) -> bytes:
+    """A csd/record program.
 
     Args:
         instructions: one function.
-        parameters_at: its instructions that load the address of csd_parameters.
+        addresses: its instructions that load an address, each with whose: csd_parameters or csd_state.
         record_bytes: of a record; the next one begins behind it.
         emit: for a kept record: itself, its offset, or nothing.
+        state_bytes: of csd_state.
     """
-    geometry = struct.pack("<8I", 1, record_bytes, record_bytes, 0, emit, 0, 0, 0)
+    geometry = struct.pack("<8I", 1, record_bytes, record_bytes, state_bytes, emit, 0, 0, 0)
     strings = _Strings()
     symbols = _SYMBOL.pack(0, 0, 0, 0, 0, 0)
     symbols += _SYMBOL.pack(strings("question"), _FUNCTION, 0, 1, 0, len(instructions))
-    symbols += _SYMBOL.pack(strings("csd_parameters"), _GLOBAL, 0, 0, 0, 0)
-    relocations = b"".join(_RELOCATION.pack(at * _INSTRUCTION_BYTES, 2 << 32 | _ADDRESS_64) for at in parameters_at)
+    for name in _FROM_THE_DRIVE:
+        symbols += _SYMBOL.pack(strings(name), _GLOBAL, 0, 0, 0, 0)
+    relocations = b"".join(
+        _RELOCATION.pack(at * _INSTRUCTION_BYTES, 2 + _FROM_THE_DRIVE.index(name) << 32 | _ADDRESS_64)
+        for at, name in addresses
+    )
     code = _PROGBITS, _ALLOCATED | _EXECUTABLE
     # name, type, flags, content, link, info, size of an entry
     sections = [
@@ -47,8 +60,8 @@ def program(instructions: bytes, parameters_at: Iterable[int], *, record_bytes: 
     ]
     sections[-1] = (*sections[-1][:3], strings.held, 0, 0, 0)
     body, table = bytearray(), bytearray(_SECTION.size)
-    for name, kind, flags, content, link, info, entry in sections:
-        table += _SECTION.pack(name, kind, flags, 0, _HEADER.size + len(body), len(content), link, info, 8, entry)
+    for title, kind, flags, content, link, info, entry in sections:
+        table += _SECTION.pack(title, kind, flags, 0, _HEADER.size + len(body), len(content), link, info, 8, entry)
         body += content.ljust(-(-len(content) // 8) * 8, b"\0")
     count = len(sections) + 1
     header = _HEADER.pack(

@@ -8,7 +8,8 @@ import operator
 import re
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TypeVar
 
 from ..errors import LabError
 from . import tree
@@ -50,9 +51,16 @@ _INFINITE = {4: 0x7F80_0000, 8: 0x7FF0_0000_0000_0000}
 
 @dataclass
 class Question:
-    """A question that was understood: its condition, and the values of its constants, each a word of 64 bits."""
+    """A question that was understood.
 
-    condition: Condition
+    Attributes:
+        condition: of the records; None: all of them.
+        number: what is summarized of these records; None: nothing.
+        constants: their values, each a word of 64 bits.
+    """
+
+    condition: Condition | None
+    number: Number | None
     constants: list[int]
 
 
@@ -65,20 +73,38 @@ class _Exact:
 
 # What an expression is before it is compared: a number of the record, a constant, or a field of floats or bytes.
 _Value = Number | _Exact | float | bytes | Field
+_Read = TypeVar("_Read")
 
 
-def understand(text: str, record: Record) -> Question:
+@dataclass(frozen=True)
+class Summarized:
+    """What is asked of the records beside which: the sum, for example, of an expression."""
+
+    word: str
+    text: str
+
+
+def understand(where: str | None, record: Record, what: Summarized | None = None) -> Question:
     """The tree of a question.
 
     Raises:
         LabError: it is none, or none that the drive can answer; with the place in the text.
     """
-    return _Reader(text, record).read()
+    constants: list[int] = []
+    condition = number = None
+    if where is not None:
+        condition = _Reader(where, asked(where), record, constants).read(_Reader.condition)
+    if what is not None:
+        number = _Reader(what.text, asked(None, what), record, constants).read(_Reader.summarized)
+    return Question(condition, number, constants)
 
 
-def asked(text: str) -> str:
+def asked(where: str | None, what: Summarized | None = None) -> str:
     """A question, for a refusal."""
-    return f"the records where {_shortened(text)!r}"
+    records = "the records" if where is None else f"the records where {_shortened(where)!r}"
+    if what is None:
+        return records
+    return f"the {what.word} of {_shortened(what.text)!r}" + (f" of {records}" if where is not None else "")
 
 
 def _shortened(text: str) -> str:
@@ -88,34 +114,32 @@ def _shortened(text: str) -> str:
 @dataclass
 class _Reader:
     text: str
+    asked: str
     record: Record
-    constants: list[int] = field(default_factory=list)
+    constants: list[int]
 
-    def read(self) -> Question:
+    def read(self, as_what: Callable[[_Reader, ast.expr], _Read]) -> _Read:
         try:
             # To Python, spaces in front would be an indentation.
             parsed = ast.parse(self.text.lstrip(" \t"), mode="eval")
-            return Question(self.condition(parsed.body), self.constants)
+            return as_what(self, parsed.body)
         except SyntaxError as error:
             raise self.refused_syntax(error) from None
         except (RecursionError, MemoryError):
             raise LabError(
-                self.asked(), "it is nested too deep", "ask it with fewer parentheses in one another"
+                self.asked, "it is nested too deep", "ask it with fewer parentheses in one another"
             ) from None
         except ValueError as error:
-            raise LabError(self.asked(), str(error), "write it in printable characters") from None
+            raise LabError(self.asked, str(error), "write it in printable characters") from None
 
     # ---- refusals
-
-    def asked(self) -> str:
-        return asked(self.text)
 
     def refused_syntax(self, error: SyntaxError) -> LabError:
         number = error.lineno or 1
         at = max(error.offset or 1, 1) + self.spaces(number)
         word = re.search(r"\bbetween\b", self.text)
         return LabError(
-            self.asked(),
+            self.asked,
             f"line {number}, character {at}: {error.msg}",
             "write low <= field <= high, for what SQL calls between"
             if word
@@ -129,7 +153,7 @@ class _Reader:
         before = _lines(parsed)[node.lineno - 1].encode()[: node.col_offset].decode()
         at = len(before) + 1 + self.spaces(node.lineno)
         part = _shortened(ast.get_source_segment(parsed, node) or "")
-        return LabError(self.asked(), f"line {node.lineno}, character {at}, {part}: {found}", fix)
+        return LabError(self.asked, f"line {node.lineno}, character {at}, {part}: {found}", fix)
 
     def spaces(self, line: int) -> int:
         return len(self.text) - len(self.text.lstrip(" \t")) if line == 1 else 0
@@ -232,6 +256,19 @@ class _Reader:
 
     # ---- numbers
 
+    def summarized(self, node: ast.expr) -> Number:
+        if isinstance(node, ast.BoolOp | ast.Compare) or isinstance(getattr(node, "op", None), ast.Not):
+            raise self.refused(node, "this is a condition, not a number", "give it as where, or count what matches")
+        value = self.value(node)
+        kind = _kind(value)
+        if kind == "a float":
+            raise self.refused(
+                node, "it is a float, and eBPF has no arithmetic of floats", "scan, and calculate on the host"
+            )
+        if kind:
+            raise self.refused(node, f"it is {kind}", "name a field of integers, or calculate with such")
+        return self.number(node, value)
+
     def value(self, node: ast.expr) -> _Value:
         match node:
             case ast.Name(id=name):
@@ -284,9 +321,8 @@ class _Reader:
             if not tree.SIGNED[0] <= value.value <= tree.UNSIGNED[1]:
                 raise self.refused(node, "it does not fit 64 bits", "write a number from -2**63 to 2**64 - 1")
             return self.constant(node, value.value)
-        kind = "a float" if isinstance(value, float) or (isinstance(value, Field) and value.kind == "f") else "a text"
         raise self.refused(
-            node, f"it is {kind}, and is calculated with", "compare it alone: arithmetic is for integers"
+            node, f"it is {_kind(value)}, and is calculated with", "compare it alone: arithmetic is for integers"
         )
 
     def constant(self, node: ast.expr, value: int, *, unsigned: bool = False) -> Number:
@@ -332,6 +368,13 @@ class _Reader:
                 "compare the two, or calculate with each alone",
             )
         return tree.binary(word, left, right)
+
+
+def _kind(value: _Value) -> str:
+    """What is no integer."""
+    if isinstance(value, Number | _Exact):
+        return ""
+    return "a float" if isinstance(value, float) or (isinstance(value, Field) and value.kind == "f") else "a text"
 
 
 def _lines(text: str) -> list[str]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
 """From a question's tree to eBPF (RFC 9669): a function that gets a record in r1 and returns 1 to keep it, or 0.
 
+With a number to summarize, it adds that of each kept record to the state of its run (summary.py).
+
 A number is calculated in r0; the right side of an operation goes to r1, and r2 helps. What waits for its right side
 lies in a register or, deeper, in the frame. r6 is the record, r7 csd_parameters. The drive has gcc translate it: there
 is no need to be clever here. Jumps go forward only, so its verifier can prove every such program.
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..errors import LabError
-from . import tree
+from . import summary, tree
 from .tree import AllOf, AnyOf, Binary, Compare, Condition, Immediate, Load, Not, Number, Parameter, Unary
 
 MAX_INSTRUCTIONS = 4096  # that the drive's verifier looks at
@@ -40,21 +42,21 @@ _INSTRUCTION = struct.Struct("<BBhi")
 
 @dataclass(frozen=True)
 class Code:
-    """Instructions, and which of them load the address of csd_parameters: their place in instructions."""
+    """Instructions, and which of them load the address of csd_parameters or csd_state: their place in instructions."""
 
     instructions: bytes
-    addresses: tuple[int, ...]
+    addresses: tuple[tuple[int, str], ...]
 
 
-def code(condition: Condition | None, asked: str) -> Code:
-    """The program of a condition; None: every record is kept.
+def code(condition: Condition | None, number: Number | None, asked: str) -> Code:
+    """The program of a condition; None: every record is kept. ``number``: what is summarized of the kept records.
 
     Raises:
         LabError: it is larger than what the drive's verifier looks at.
     """
     writer = _Writer()
     try:
-        writer.program(condition)
+        writer.program(condition, number)
     except (RecursionError, _TooDeepError):
         raise LabError(asked, "it is nested too deep", "ask it with fewer parentheses in one another") from None
     count = len(writer.words)
@@ -74,7 +76,7 @@ class _TooDeepError(Exception):
 @dataclass
 class _Writer:
     words: list[tuple[int, int, int, int]] = field(default_factory=list)
-    addresses: list[int] = field(default_factory=list)
+    addresses: list[tuple[int, str]] = field(default_factory=list)
     jumps: dict[int, int] = field(default_factory=dict)  # instruction -> label
     labels: list[int] = field(default_factory=list)  # where each one is; -1: not yet
 
@@ -105,6 +107,10 @@ class _Writer:
         self.emit(_LOAD_IMMEDIATE, to, value=low)
         self.emit(0, value=high)
 
+    def load_address(self, to: int, name: str) -> None:
+        self.addresses.append((len(self.words), name))
+        self.load_immediate(to, 0)
+
     def assembled(self) -> bytes:
         made = bytearray()
         for at, (opcode, registers, offset, value) in enumerate(self.words):
@@ -114,20 +120,50 @@ class _Writer:
 
     # ---- the program
 
-    def program(self, condition: Condition | None) -> None:
+    def program(self, condition: Condition | None, number: Number | None) -> None:
         drop = self.label()
+        self.alu(_MOV, _RECORD, 1)
+        asked = [*(_numbers(condition) if condition else ()), *(_leaves(number) if number else ())]
+        if any(isinstance(one, Parameter) for one in asked):
+            self.load_address(_PARAMETERS, "csd_parameters")
         if condition is not None:
-            self.alu(_MOV, _RECORD, 1)
-            if any(isinstance(number, Parameter) for number in _numbers(condition)):
-                self.addresses.append(len(self.words))
-                self.load_immediate(_PARAMETERS, 0)
             self.jump_if(condition, False, drop)
+        if number is not None:
+            self.number(number, 0)
+            self.summarize(number.unsigned)
         self.alu_with(_MOV, 0, 1)
         self.emit(_EXIT)
         if condition is not None:
             self.place(drop)
             self.alu_with(_MOV, 0, 0)
             self.emit(_EXIT)
+
+    def summarize(self, unsigned: bool) -> None:
+        """r0 into the state."""
+        if not unsigned:
+            self.load_immediate(1, summary.LEAST_SIGNED)
+            self.alu(_XOR, 0, 1)
+        self.load_address(2, "csd_state")
+        no_carry = self.label()
+        self.emit(_LOADS[8], 1, 2, summary.LOW_AT)
+        self.alu(_ADD, 1, 0)
+        self.emit(_STORE, 2, 1, summary.LOW_AT)
+        self.jump(_JUMPS[True][">="], 1, no_carry, source=0)
+        self.emit(_LOADS[8], 1, 2, summary.HIGH_AT)
+        self.alu_with(_ADD, 1, 1)
+        self.emit(_STORE, 2, 1, summary.HIGH_AT)
+        self.place(no_carry)
+        self.raise_to(summary.GREATEST_AT)
+        self.alu_with(_XOR, 0, -1)
+        self.raise_to(summary.LEAST_AT)
+
+    def raise_to(self, at: int) -> None:
+        """A word of the state to r0, if that is greater."""
+        enough = self.label()
+        self.emit(_LOADS[8], 1, 2, at)
+        self.jump(_JUMPS[True][">="], 1, enough, source=0)
+        self.emit(_STORE, 2, 0, at)
+        self.place(enough)
 
     # ---- conditions: each jumps where it is what was asked for, and goes on where not
 

@@ -14,8 +14,8 @@ from .. import commands, flows, results
 from ..commands import CSI_COMPUTE, CSI_NVM, CSI_SLM
 from ..device import Device, Namespace, StatusError
 from ..errors import LabError
-from . import elf
-from .grammar import asked, understand
+from . import elf, summary
+from .grammar import Summarized, asked, understand
 from .program import code
 from .record import Record
 
@@ -32,28 +32,37 @@ class Program:
 
     Attributes:
         content: the same for questions that differ in their constants alone.
+        unsigned: what it summarizes is an unsigned number of 64 bits.
     """
 
     content: bytes
     cparam1: int
     parameters: bytes
+    unsigned: bool = False
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def compiled(where: str | None, record: Record, emit: int = elf.EMIT_RECORD) -> Program:
-    """The program of a question; None: of the one that keeps every record.
+def compiled(where: str | None, record: Record, emit: int = elf.EMIT_RECORD, what: Summarized | None = None) -> Program:
+    """The program of a question; None: of the one that keeps every record. It summarizes ``what`` of those it keeps.
 
     Raises:
         LabError: the question means nothing, or is too large.
     """
-    question = understand(where, record) if where is not None else None
-    made = code(question.condition if question else None, asked(where or ""))
-    first, *others = (question.constants if question else []) or [0]
-    content = elf.program(made.instructions, made.addresses, record_bytes=record.bytes, emit=emit)
-    return Program(content, first, struct.pack(f"<{len(others)}Q", *others))
+    question = understand(where, record, what)
+    made = code(question.condition, question.number, asked(where, what))
+    first, *others = question.constants or [0]
+    content = elf.program(
+        made.instructions,
+        made.addresses,
+        record_bytes=record.bytes,
+        emit=emit,
+        state_bytes=0 if what is None else summary.STATE_BYTES,
+    )
+    unsigned = question.number is not None and question.number.unsigned
+    return Program(content, first, struct.pack(f"<{len(others)}Q", *others), unsigned)
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Answer:
     Attributes:
         matches: records for which it is true.
         records: whole records that were examined.
-        data: the matching records as they lie on the drive, in their order; of a count: nothing.
+        data: the matching records as they lie on the drive, in their order; of a count or a summary: nothing.
         complete: all of the range was gone through; False: the limit came first.
         examined: bytes that the drive went through; returned: bytes that came to the host.
         seconds: step -> time, as this host saw it.
@@ -103,6 +112,31 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """Of the numbers that matching records have.
+
+    Attributes:
+        sum: exact, however large.
+        minimum, maximum: None where nothing matches.
+        answer: what it cost; without records.
+    """
+
+    sum: int
+    minimum: int | None
+    maximum: int | None
+    answer: Answer
+
+    @property
+    def count(self) -> int:
+        return self.answer.matches
+
+    @property
+    def mean(self) -> float | None:
+        """The float that is nearest to it; None where nothing matches."""
+        return self.sum / self.count if self.count else None
+
+
+@dataclass(frozen=True)
 class Table:
     """Records one behind the other in a range of a drive's data namespace. A piece of one at the end is none."""
 
@@ -133,14 +167,47 @@ class Table:
             raise LabError(
                 f"at most {limit} records", "this is less than one", "give a limit from 1 on, or None for all"
             )
-        return self._ask(where, elf.EMIT_RECORD, tuple(columns) if columns is not None else None, limit)
+        program = compiled(where, self.record)
+        return self._ask(program, tuple(columns) if columns is not None else None, limit)[0]
 
     def count(self, where: str | None = None) -> int:
         """For how many records a question is true. No record comes to the host."""
-        return self._ask(where, elf.EMIT_NOTHING, None, None).matches
+        return self._ask(compiled(where, self.record, elf.EMIT_NOTHING))[0].matches
 
-    def _ask(self, where: str | None, emit: int, columns: tuple[str, ...] | None, limit: int | None) -> Answer:
-        program = compiled(where, self.record, emit)
+    def summary(self, what: str, where: str | None = None) -> Summary:
+        """Count, sum, minimum, maximum and mean in one run. No record comes to the host.
+
+        Args:
+            what: an expression of integers (docs/questions.md).
+            where: of which records; None: of all.
+
+        Raises:
+            LabError: the question means nothing, or the drive refuses something.
+        """
+        return self._summarized(Summarized("summary", what), where)
+
+    def sum(self, what: str, where: str | None = None) -> int:
+        """See ``summary``; 0 where nothing matches."""
+        return self._summarized(Summarized("sum", what), where).sum
+
+    def min(self, what: str, where: str | None = None) -> int | None:
+        return self._summarized(Summarized("minimum", what), where).minimum
+
+    def max(self, what: str, where: str | None = None) -> int | None:
+        return self._summarized(Summarized("maximum", what), where).maximum
+
+    def mean(self, what: str, where: str | None = None) -> float | None:
+        return self._summarized(Summarized("mean", what), where).mean
+
+    def _summarized(self, what: Summarized, where: str | None) -> Summary:
+        program = compiled(where, self.record, elf.EMIT_NOTHING, what)
+        answer, state = self._ask(program)
+        return Summary(*summary.read(state, answer.matches, program.unsigned), answer)
+
+    def _ask(
+        self, program: Program, columns: tuple[str, ...] | None = None, limit: int | None = None
+    ) -> tuple[Answer, bytes]:
+        """The answer, and the state in which the program ended."""
         kept = bytearray()
         most = None if limit is None else limit * self.record.bytes
         with loaded(self.device, self.compute.nsid, program) as slot:
@@ -157,7 +224,7 @@ class Table:
                 most=most,
             )
             outcome = flows.scan(self.device, job, kept.extend)
-        return Answer(
+        answer = Answer(
             outcome.matches if limit is None else min(outcome.matches, limit),
             outcome.records,
             bytes(kept[:most]),  # a buffer is made of whole words: with small records there may be more
@@ -171,6 +238,7 @@ class Table:
             self.record,
             columns,
         )
+        return answer, outcome.state
 
 
 def parameters_at(memory: Namespace | None, program: Program, slot: int) -> int | None:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+"""The state in which a program keeps sum, minimum and maximum of a number, and what it says.
+
+A number is kept as one of 64 unsigned bits that has its order: a signed one is raised by 2^63. Then the zeros with
+which a run begins are right for all of the state:
+
+    low, high    the sum, in 128 bits: of fewer than 2^64 records, each below 2^64, it cannot wrap
+    greatest     the greatest
+    least        the greatest complement, which is that of the least
+"""
+
+from __future__ import annotations
+
+import struct
+
+LEAST_SIGNED = -(1 << 63)
+LOW_AT, HIGH_AT, GREATEST_AT, LEAST_AT = 0, 8, 16, 24
+STATE_BYTES = 32
+_STATE = struct.Struct("<4Q")
+
+
+def read(state: bytes, count: int, unsigned: bool) -> tuple[int, int | None, int | None]:
+    """Sum, minimum and maximum of so many records."""
+    low, high, greatest, least = _STATE.unpack(state)
+    raised = 0 if unsigned else -LEAST_SIGNED
+    total = (high << 64 | low) - count * raised
+    if count == 0:
+        return total, None, None
+    return total, ((1 << 64) - 1 - least) - raised, greatest - raised
