@@ -13,6 +13,8 @@ import pytest
 
 from csd.device import Device
 from csd.errors import LabError
+from csd.questions import elf
+from csd.questions.grammar import Summarized
 from csd.questions.record import record
 from csd.questions.table import compiled
 from csd_live import CsdTarget, Subsystem
@@ -74,6 +76,18 @@ QUESTIONS: list[tuple[str, Callable[[Any], Any]]] = [
 ]
 
 
+# What is summarized, the same of numpy, and of which records. With two constants and more, there are program data.
+SUMMARIES: list[tuple[str, Callable[[Any], Any], str, Callable[[Any], Any]]] = [
+    ("temperature", lambda r: r["temperature"], *QUESTIONS[0]),
+    ("delta", lambda r: r["delta"], *QUESTIONS[1]),
+    ("ns", lambda r: r["ns"], *QUESTIONS[1]),
+    ("status * 3 - pressure", lambda r: r["status"].astype(np.int64) * 3 - r["pressure"], *QUESTIONS[2]),
+    ("ns // 1000", lambda r: r["ns"] // np.uint64(1000), *QUESTIONS[12]),
+    ("flags & 15", lambda r: r["flags"] & 15, *QUESTIONS[4]),
+    ("delta + 5", lambda r: r["delta"].astype(np.int64) + 5, *QUESTIONS[14]),
+]
+
+
 @pytest.fixture(scope="module")
 def subsystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subsystem]:
     with CsdTarget(tmp_path_factory.mktemp("questions"), PORT) as target:
@@ -115,6 +129,45 @@ def test_most_questions_of_this_test_find_some_records_and_not_others() -> None:
     assert found[-1] == 0
 
 
+@pytest.mark.parametrize(
+    ("what", "number", "where", "wanted"), SUMMARIES, ids=[f"{what} where {where}" for what, _, where, _ in SUMMARIES]
+)
+def test_the_drive_sums_up_what_python_does(
+    drive: Device, what: str, number: Callable[[Any], Any], where: str, wanted: Callable[[Any], Any]
+) -> None:
+    table = drive.table(DTYPE)
+    for question, matches in ((where, wanted(ROWS)), (None, np.ones(len(ROWS), bool))):
+        numbers: list[int] = number(ROWS)[matches].tolist()
+        summary = table.summary(what, question)
+        assert (summary.count, summary.sum) == (len(numbers), sum(numbers))
+        assert (summary.minimum, summary.maximum) == (min(numbers, default=None), max(numbers, default=None))
+        assert summary.mean == (sum(numbers) / len(numbers) if numbers else None)
+        answer = summary.answer
+        assert (answer.records, answer.examined, answer.returned) == (len(ROWS), 48 * len(ROWS), 0)
+        assert answer.complete
+        # The state of a run begins with zeros, whatever another has left.
+        assert table.sum(what, question) == summary.sum
+        assert (table.min(what, question), table.max(what, question)) == (summary.minimum, summary.maximum)
+        assert table.mean(what, question) == summary.mean
+    assert states(drive) == {"empty"}
+    assert drive.range_sets(COMPUTE) == []
+
+
+def test_some_of_these_sums_have_more_than_64_bits_and_one_is_of_nothing() -> None:
+    sums = [sum(number(ROWS)[wanted(ROWS)].tolist()) for _, number, _, wanted in SUMMARIES]
+    assert max(sums) > 1 << 64
+    assert min(sums) < 0
+    assert sums[-1] == 0
+
+
+def test_a_range_is_summed_up_to_its_last_whole_record(drive: Device) -> None:
+    table = drive.table(DTYPE, start=7 * 48, length=1000 * 48 + 47)
+    assert table.sum("ns") == sum(ROWS["ns"][7:1007].tolist())
+    assert table.max("delta", "device in (1, 2)") == max(
+        ROWS["delta"][7:1007][np.isin(ROWS["device"][7:1007], (1, 2))].tolist()
+    )
+
+
 def test_every_record_comes_in_many_commands(drive: Device) -> None:
     answer = drive.table(DTYPE).scan()
     assert answer.data == DATA[: 48 * len(ROWS)]
@@ -150,6 +203,11 @@ def test_the_drive_proves_every_one_of_these_programs(drive: Device) -> None:
     for where, _ in QUESTIONS:
         drive.load(COMPUTE, 3, compiled(where, record(DTYPE)).content)
         assert drive.program(COMPUTE, 3).verdict == "proved", where
+        drive.unload(COMPUTE, 3)
+    for what, _, where, _ in SUMMARIES:
+        program = compiled(where, record(DTYPE), elf.EMIT_NOTHING, Summarized("summary", what))
+        drive.load(COMPUTE, 3, program.content)
+        assert drive.program(COMPUTE, 3).verdict == "proved", what
         drive.unload(COMPUTE, 3)
 
 

@@ -524,7 +524,13 @@ def test_the_pages_example_prints_what_the_page_shows(
     """On the records of test_csd_tool_live.py, of which those that match are 437, 964 and 1419 at first."""
     drive = Slots()
     found = b"".join(struct.pack("<16xIi40x", number % 7, number * 389 % 1000) for number in (437, 964, 1419))
-    drive.scans = [result(1, 1420 * 64, 4 << 20, matches=3, data=found), result(0, 4 << 20, 4 << 20, matches=655)]
+    third = [number * 389 % 1000 for number in range(65536) if number % 7 == 3]
+    state = struct.pack("<4Q", *divmod(sum(third) + (len(third) << 63), 1 << 64)[::-1], 0, 0)
+    drive.scans = [
+        result(1, 1420 * 64, 4 << 20, matches=3, data=found),
+        result(0, 4 << 20, 4 << 20, matches=655),
+        result(0, 4 << 20, 4 << 20, matches=len(third), state=state),
+    ]
     monkeypatch.setattr(csd, "open", {"/dev/nvme0": Device(drive)}.__getitem__)
     [example, shown] = re.findall(r"^```(?:python)?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[:2]
     exec(compile(example, "docs/questions.md", "exec"), {})
@@ -539,8 +545,23 @@ def test_the_page_shows_a_refusal_as_it_is() -> None:
     assert f"```\nasked: {error.asked}\nfound: {error.found}\ndo:    {error.fix}\n```" in PAGE
 
 
+def refused_on_the_page(heading: str) -> list[tuple[str, str]]:
+    [table] = re.findall(rf"^\| {heading} \| found \|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    return re.findall(r"^\| `(.*)` \| ([a-z/].*) \|$", table, re.MULTILINE)
+
+
+def test_what_the_page_does_not_sum_up_is_refused_for_that_reason() -> None:
+    also = record([("temperature", "<i4", 20), ("pressure", "<f4", 24), ("name", "S8", 28)], 64)
+    rows = refused_on_the_page("summed up")
+    assert len(rows) == 3
+    for text, found in rows:
+        with pytest.raises(LabError) as refused:
+            compiled(None, also, elf.EMIT_NOTHING, Summarized("sum", text))
+        assert refused.value.found.endswith(f": {found}"), text
+
+
 def test_what_the_page_calls_refused_is_refused_for_that_reason() -> None:
-    rows = re.findall(r"^\| `(.*)` \| ([a-z/].*) \|$", PAGE[PAGE.index("| question | found |") :], re.MULTILINE)
+    rows = refused_on_the_page("question")
     assert len(rows) == 9
     for text, found in rows:
         with pytest.raises(LabError) as refused:
