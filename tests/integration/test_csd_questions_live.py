@@ -160,6 +160,21 @@ def test_some_of_these_sums_have_more_than_64_bits_and_one_is_of_nothing() -> No
     assert sums[-1] == 0
 
 
+@pytest.mark.parametrize("name", ["value", "exact"])
+def test_the_least_and_the_greatest_float_are_numpys(drive: Device, name: str) -> None:
+    table = drive.table(DTYPE)
+    for where, matches in (
+        (None, np.ones(len(ROWS), bool)),
+        (f"{name} < 100 and {name} > -0.25 and device in (1, 2)", np.isin(ROWS["device"], (1, 2))),
+    ):
+        numbers = ROWS[name][matches]
+        if where is not None:
+            numbers = numbers[(numbers < 100) & (numbers > -0.25)]
+        assert np.isnan(ROWS[name][matches]).any()
+        assert (table.min(name, where), table.max(name, where)) == (np.nanmin(numbers), np.nanmax(numbers))
+    assert table.min(name, "device == 9") is None
+
+
 def test_a_range_is_summed_up_to_its_last_whole_record(drive: Device) -> None:
     table = drive.table(DTYPE, start=7 * 48, length=1000 * 48 + 47)
     assert table.sum("ns") == sum(ROWS["ns"][7:1007].tolist())

@@ -7,10 +7,12 @@ QUESTIONS=10000 asks more; QUESTIONS_SEED=7 asks others.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import subprocess
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +206,32 @@ def test_a_summary_is_what_python_calculates(judge: Path) -> None:
 def test_translated_and_compiled_a_summary_is_too(judge: Path, tmp_path: Path) -> None:
     made = summaries(TRANSLATED, SEED + 3)
     made.compare(judge, tmp_path / "asked.c", tmp_path / "asked.so", COMPILER)
+
+
+FLOATS = np.dtype([("a", "<f4"), ("b", ">f4"), ("c", "<f8"), ("d", ">f8"), ("n", "i1")])
+
+
+def test_the_least_and_the_greatest_float_are_numpys(judge: Path) -> None:
+    """NaN does not count; a place where nothing but NaN is has none."""
+    chance = random.Random(SEED)
+    given, wanted = [], []
+    for count in (1, 1, 1, 1, 2, 3, 100, 100):
+        content = random_records(chance, FLOATS, count)
+        rows = np.frombuffer(content, FLOATS)
+        for word, name, where in product(("minimum", "maximum"), "abcd", (None, "n > 0", "a < 0")):
+            program = compiled(where, record(FLOATS), elf.EMIT_NOTHING, Summarized(word, name))
+            given.append(judge_input(program.content, program.cparam1, program.parameters, content, count))
+            numbers = rows[name][[True] * count if where is None else numpy_answer(where, rows)].tolist()
+            wanted.append((word, program.float_bytes, [number for number in numbers if not math.isnan(number)]))
+    done = subprocess.run([judge], input=b"".join(given), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    for (verdict, kept, state), (word, size, numbers) in zip(judged_states(done.stdout.decode()), wanted, strict=True):
+        assert (verdict, sum(kept)) == ("proved", len(numbers))
+        _, least, greatest = summary.read(state, len(numbers), False)
+        found = least if word == "minimum" else greatest
+        of = min if word == "minimum" else max
+        assert (None if found is None else summary.floating(found, size)) == of(numbers, default=None)
+    assert sum(not numbers for _, _, numbers in wanted) > 5
 
 
 EXTREMES = np.dtype([("s", "<i8"), ("u", ">u8"), ("b", "i1")])

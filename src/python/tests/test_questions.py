@@ -393,6 +393,22 @@ def test_each_of_a_summarys_numbers_can_be_asked_for_alone(
     assert [ask("temperature"), ask("ns"), ask("device", "temperature > 5")] == [signed, unsigned, of_nothing]
 
 
+def test_the_least_and_the_greatest_of_floats_are_floats() -> None:
+    drive = Slots()
+    ordered = struct.unpack("<Q", struct.pack("<d", 0.1))[0], -struct.unpack("<I", struct.pack("<f", 0.5))[0]
+    complement = (1 << 64) - 1 - ((1 << 63) + ordered[1])
+    drive.scans = [
+        result(0, 4096, 4096, matches=2, state=struct.pack("<4Q", 0, 0, (1 << 63) + ordered[0], 0)),
+        result(0, 4096, 4096, matches=2, state=struct.pack("<4Q", 0, 0, 0, complement)),
+        result(0, 4096, 4096, matches=0, state=bytes(32)),
+    ]
+    table = asked(drive)
+    assert [table.max("long"), table.min("short", "device == 3"), table.min("short")] == [0.1, -0.5, None]
+    for text in ("short + 1", "-long"):
+        with pytest.raises(LabError, match="it is a float, and"):
+            table.min(text)
+
+
 def test_a_mean_is_the_nearest_float_and_of_nothing_none() -> None:
     drive = Slots()
     large = struct.pack("<4Q", 3, 1, 0, 0)

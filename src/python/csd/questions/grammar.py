@@ -19,6 +19,7 @@ from .tree import AllOf, AnyOf, Condition, Number
 # cparam1, and eight bytes each of the 1000 that a command's program data may have.
 MAX_CONSTANTS = 126
 _SHOWN = 200  # characters, in a refusal
+_OF_FLOATS_TOO = {"minimum", "maximum"}
 
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==",
@@ -56,12 +57,14 @@ class Question:
     Attributes:
         condition: of the records; None: all of them.
         number: what is summarized of these records; None: nothing.
+        float_bytes: it has the order of floats of so many bytes; 0: it is an integer itself.
         constants: their values, each a word of 64 bits.
     """
 
     condition: Condition | None
     number: Number | None
     constants: list[int]
+    float_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,16 @@ def understand(where: str | None, record: Record, what: Summarized | None = None
     """
     constants: list[int] = []
     condition = number = None
+    found: Number | Field
     if where is not None:
         condition = _Reader(where, asked(where), record, constants).read(_Reader.condition)
     if what is not None:
-        number = _Reader(what.text, asked(None, what), record, constants).read(_Reader.summarized)
+        reader = _Reader(what.text, asked(None, what), record, constants)
+        found = reader.read(_Reader.ordered if what.word in _OF_FLOATS_TOO else _Reader.summarized)
+        if isinstance(found, Field):
+            number, is_number = _float_key(found)
+            return Question(AllOf((condition, is_number)) if condition else is_number, number, constants, found.bytes)
+        number = found
     return Question(condition, number, constants)
 
 
@@ -231,10 +240,9 @@ class _Reader:
         numbers: list[Condition] = []
         for node, value in sides:
             if isinstance(value, Field) and value.kind == "f" and value.bytes == like.bytes:
-                bits = _load(value.offset, value.bytes, value.big_endian, signed=True)
-                keys.append(tree.Unary(False, *_ordered(value.bytes), "order", bits, 8 * value.bytes))
-                size = tree.binary("&", bits, tree.immediate((1 << (8 * value.bytes - 1)) - 1))
-                numbers.append(tree.compare("<=", size, tree.immediate(_INFINITE[value.bytes])))
+                key, is_number = _float_key(value)
+                keys.append(key)
+                numbers.append(is_number)
             elif isinstance(value, float | _Exact):
                 keys.append(self.constant(node, self.float_order(node, value, like.bytes)))
             else:
@@ -255,6 +263,14 @@ class _Reader:
             raise self.refused(node, f"a float of {size} bytes cannot be so large", "write a smaller one") from None
 
     # ---- numbers
+
+    def ordered(self, node: ast.expr) -> Number | Field:
+        """What a minimum is of: of floats, a field alone."""
+        if isinstance(node, ast.Name):
+            value = self.value(node)
+            if isinstance(value, Field) and value.kind == "f":
+                return value
+        return self.summarized(node)
 
     def summarized(self, node: ast.expr) -> Number:
         if isinstance(node, ast.BoolOp | ast.Compare) or isinstance(getattr(node, "op", None), ast.Not):
@@ -389,6 +405,14 @@ def _load(offset: int, size: int, big_endian: bool, *, signed: bool) -> Number:
     bits = 8 * size
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     return tree.Load(not signed and bits == 64, low, high, offset, size, big_endian, signed)
+
+
+def _float_key(of: Field) -> tuple[Number, Condition]:
+    """A number that has the order of a field of floats, and the condition that it is no NaN."""
+    bits = _load(of.offset, of.bytes, of.big_endian, signed=True)
+    size = tree.binary("&", bits, tree.immediate((1 << (8 * of.bytes - 1)) - 1))
+    key = tree.Unary(False, *_ordered(of.bytes), "order", bits, 8 * of.bytes)
+    return key, tree.compare("<=", size, tree.immediate(_INFINITE[of.bytes]))
 
 
 def _ordered(size: int) -> tuple[int, int]:

@@ -13,10 +13,19 @@ from __future__ import annotations
 
 import struct
 
+from . import tree
+
 LEAST_SIGNED = -(1 << 63)
 LOW_AT, HIGH_AT, GREATEST_AT, LEAST_AT = 0, 8, 16, 24
 STATE_BYTES = 32
 _STATE = struct.Struct("<4Q")
+
+
+def floating(number: int, size: int) -> float:
+    """The float of so many bytes whose number in the order of floats this is."""
+    pattern = tree.order_of(8 * size, number)
+    found: float = struct.unpack("<f" if size == 4 else "<d", pattern.to_bytes(size, "little", signed=True))[0]
+    return found
 
 
 def read(state: bytes, count: int, unsigned: bool) -> tuple[int, int | None, int | None]:

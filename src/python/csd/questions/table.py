@@ -33,12 +33,14 @@ class Program:
     Attributes:
         content: the same for questions that differ in their constants alone.
         unsigned: what it summarizes is an unsigned number of 64 bits.
+        float_bytes: what it summarizes has the order of floats of so many bytes; 0: it is an integer itself.
     """
 
     content: bytes
     cparam1: int
     parameters: bytes
     unsigned: bool = False
+    float_bytes: int = 0
 
     @property
     def sha256(self) -> str:
@@ -62,7 +64,7 @@ def compiled(where: str | None, record: Record, emit: int = elf.EMIT_RECORD, wha
         state_bytes=0 if what is None else summary.STATE_BYTES,
     )
     unsigned = question.number is not None and question.number.unsigned
-    return Program(content, first, struct.pack(f"<{len(others)}Q", *others), unsigned)
+    return Program(content, first, struct.pack(f"<{len(others)}Q", *others), unsigned, question.float_bytes)
 
 
 @dataclass(frozen=True)
@@ -184,23 +186,34 @@ class Table:
         Raises:
             LabError: the question means nothing, or the drive refuses something.
         """
-        return self._summarized(Summarized("summary", what), where)
+        return self._summarized("summary", what, where)
 
     def sum(self, what: str, where: str | None = None) -> int:
         """See ``summary``; 0 where nothing matches."""
-        return self._summarized(Summarized("sum", what), where).sum
-
-    def min(self, what: str, where: str | None = None) -> int | None:
-        return self._summarized(Summarized("minimum", what), where).minimum
-
-    def max(self, what: str, where: str | None = None) -> int | None:
-        return self._summarized(Summarized("maximum", what), where).maximum
+        return self._summarized("sum", what, where).sum
 
     def mean(self, what: str, where: str | None = None) -> float | None:
-        return self._summarized(Summarized("mean", what), where).mean
+        """See ``summary``; None where nothing matches."""
+        return self._summarized("mean", what, where).mean
 
-    def _summarized(self, what: Summarized, where: str | None) -> Summary:
-        program = compiled(where, self.record, elf.EMIT_NOTHING, what)
+    def min(self, what: str, where: str | None = None) -> int | float | None:
+        """Of an expression of integers, or of a field of floats, in which NaN does not count; None: of nothing."""
+        return self._extreme("minimum", what, where)
+
+    def max(self, what: str, where: str | None = None) -> int | float | None:
+        """See ``min``."""
+        return self._extreme("maximum", what, where)
+
+    def _extreme(self, word: str, what: str, where: str | None) -> int | float | None:
+        program = compiled(where, self.record, elf.EMIT_NOTHING, Summarized(word, what))
+        found = self._run(program)
+        number = found.minimum if word == "minimum" else found.maximum
+        return number if number is None or not program.float_bytes else summary.floating(number, program.float_bytes)
+
+    def _summarized(self, word: str, what: str, where: str | None) -> Summary:
+        return self._run(compiled(where, self.record, elf.EMIT_NOTHING, Summarized(word, what)))
+
+    def _run(self, program: Program) -> Summary:
         answer, state = self._ask(program)
         return Summary(*summary.read(state, answer.matches, program.unsigned), answer)
 
