@@ -14,7 +14,7 @@ import pytest
 from csd.device import Device
 from csd.errors import LabError
 from csd.questions import elf
-from csd.questions.grammar import Summarized
+from csd.questions.grammar import Grouped, Summarized
 from csd.questions.record import record
 from csd.questions.table import compiled
 from csd_live import CsdTarget, Subsystem
@@ -173,6 +173,36 @@ def test_the_least_and_the_greatest_float_are_numpys(drive: Device, name: str) -
         assert np.isnan(ROWS[name][matches]).any()
         assert (table.min(name, where), table.max(name, where)) == (np.nanmin(numbers), np.nanmax(numbers))
     assert table.min(name, "device == 9") is None
+
+
+@pytest.mark.parametrize(
+    ("by", "of", "where", "matches"),
+    [
+        (Grouped("device", range(8)), lambda r: r["device"], None, lambda r: np.ones(len(r), bool)),
+        (Grouped("temperature // 1000 - 3", range(-3, 97)), lambda r: r["temperature"] // 1000 - 3, *QUESTIONS[2]),
+        (Grouped("ns >> 60", range(16)), lambda r: r["ns"] >> np.uint64(60), *QUESTIONS[0]),
+    ],
+    ids=["device", "temperature", "ns"],
+)
+def test_groups_are_pythons(
+    drive: Device, by: Grouped, of: Callable[[Any], Any], where: str | None, matches: Callable[[Any], Any]
+) -> None:
+    wanted: dict[int, list[int]] = {}
+    matching = ROWS[matches(ROWS)]
+    for one, number in zip(of(matching).tolist(), matching["delta"].tolist(), strict=True):
+        wanted.setdefault(one, []).append(number)
+    table = drive.table(DTYPE)
+    groups = table.group_by(by.text, by.keys, "delta", where)
+    assert {one: (found.count, found.sum, found.minimum, found.maximum) for one, found in groups.items()} == {
+        one: (len(numbers), sum(numbers), min(numbers), max(numbers)) for one, numbers in wanted.items()
+    }
+    counts = table.group_by(by.text, by.keys, where=where)
+    assert {one: found.count for one, found in counts.items()} == {one: len(n) for one, n in wanted.items()}
+    with pytest.raises(LabError, match=f"{len(wanted[by.keys[-1]])} records have another key"):
+        table.group_by(by.text, by.keys[:-1], where=where)
+    drive.load(COMPUTE, 3, compiled(where, record(DTYPE), elf.EMIT_NOTHING, Summarized("summary", "delta"), by).content)
+    assert drive.program(COMPUTE, 3).verdict == "proved"
+    drive.unload(COMPUTE, 3)
 
 
 def test_a_range_is_summed_up_to_its_last_whole_record(drive: Device) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from csd.errors import LabError
 from csd.questions import elf, summary
-from csd.questions.grammar import Summarized
+from csd.questions.grammar import Grouped, Summarized
 from csd.questions.record import record
 from csd.questions.table import Program, compiled
 from question_words import (
@@ -232,6 +232,48 @@ def test_the_least_and_the_greatest_float_are_numpys(judge: Path) -> None:
         of = min if word == "minimum" else max
         assert (None if found is None else summary.floating(found, size)) == of(numbers, default=None)
     assert sum(not numbers for _, _, numbers in wanted) > 5
+
+
+GROUPED = [
+    ("c", range(-128, -26), "a", None),
+    ("c", range(26, 128), "b - c * 3", "b < 60000"),
+    ("c % 7", range(7), "d", "a > -100 and b in (1, 2, 3)"),
+    ("d >> 61", range(1, 7), "a // 3", None),
+    ("d", range(2**64 - 102, 2**64), "d", None),
+    ("a", range(-(2**63), -(2**63) + 3), "a", None),
+    ("b & 63", range(10, 11), "7", None),
+]
+
+
+def test_groups_are_pythons_and_a_record_of_another_key_is_in_none(judge: Path, tmp_path: Path) -> None:
+    dtype = np.dtype([("a", "<i8"), ("b", ">u2"), ("c", "i1"), ("d", ">u8")])
+    chance = random.Random(SEED)
+    given, wanted = [], []
+    for key, keys, what, where in GROUPED:
+        content = bytearray(random_records(chance, dtype, 300))
+        rows = np.frombuffer(content, dtype)
+        # Keys at both ends, and right beyond them.
+        rows["a"][::9] = -(2**63) + np.arange(34) % 4
+        rows["d"][::9] = np.uint64(2**64 - 104) + np.arange(34, dtype=np.uint64) * 5 % 104
+        program = compiled(where, record(dtype), elf.EMIT_NOTHING, Summarized("summary", what), Grouped(key, keys))
+        given.append(judge_input(program.content, program.cparam1, program.parameters, bytes(content), 300))
+        found: dict[int, list[int]] = {one: [] for one in keys}
+        matches = [True] * 300 if where is None else numpy_answer(where, rows)
+        for of, number, matching in zip(numpy_numbers(key, rows), numpy_numbers(what, rows), matches, strict=True):
+            if matching and of in found:
+                found[of].append(number)
+        wanted.append((key, program.unsigned, sum(matches), found))
+        assert any(found.values())
+    for translated in ((), (tmp_path / "asked.c", tmp_path / "asked.so", COMPILER)):
+        done = subprocess.run([judge, *translated], input=b"".join(given), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        said = judged_states(done.stdout.decode())
+        for (verdict, kept, state), (key, unsigned, matched, found) in zip(said, wanted, strict=True):
+            assert (verdict, sum(kept)) == ("proved", matched), key
+            assert summary.groups(state, unsigned) == [
+                (len(numbers), sum(numbers), min(numbers, default=None), max(numbers, default=None))
+                for numbers in found.values()
+            ], key
 
 
 EXTREMES = np.dtype([("s", "<i8"), ("u", ">u8"), ("b", "i1")])

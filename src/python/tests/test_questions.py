@@ -14,9 +14,10 @@ import csd
 from csd.device import Device
 from csd.errors import LabError
 from csd.questions import elf
-from csd.questions.grammar import MAX_CONSTANTS, Summarized
+from csd.questions.grammar import MAX_CONSTANTS, Grouped, Summarized
 from csd.questions.program import MAX_INSTRUCTIONS
 from csd.questions.record import MAX_RECORD_BYTES, Record, record
+from csd.questions.summary import MAX_GROUPS
 from csd.questions.table import Table, compiled
 from csd.tool import connect
 from csd_double import DriveDouble, Slots, result
@@ -409,6 +410,68 @@ def test_the_least_and_the_greatest_of_floats_are_floats() -> None:
             table.min(text)
 
 
+def group(count: int, *state: int) -> bytes:
+    return struct.pack("<5Q", *state, count)
+
+
+def test_groups_are_those_that_have_records() -> None:
+    drive = Slots()
+    seven = group(1, (1 << 63) + 7, 0, (1 << 63) + 7, (1 << 63) - 8)
+    drive.scans = [result(0, 4096, 4096, matches=3, state=group(2, *struct.unpack("<4Q", SUMMED)) + bytes(40) + seven)]
+    groups = asked(drive).group_by("device - 5", range(-2, 1), "temperature", "ns > 3")
+    assert {key: (one.count, one.sum, one.minimum, one.maximum, one.mean) for key, one in groups.items()} == {
+        -2: (2, 9, -5, 8, 4.5),
+        0: (1, 7, 7, 7, 7.0),
+    }
+    load = next(one for one in drive.sent if one.opcode == 0x85)
+    assert struct.pack("<8I", 1, 64, 64, 120, elf.EMIT_NOTHING, 0, 0, 0) in load.data
+
+
+def test_without_a_number_groups_are_of_the_key_itself() -> None:
+    """Which has a count too."""
+    drive = Slots()
+    drive.scans = [result(0, 4096, 4096, matches=0, state=bytes(80))]
+    assert asked(drive).group_by("device", range(3, 5)) == {}
+    load = next(one for one in drive.sent if one.opcode == 0x85)
+    by = Grouped("device", range(3, 5))
+    assert load.data == compiled(None, RECORD, elf.EMIT_NOTHING, Summarized("summary", "device"), by).content
+
+
+def test_a_record_of_another_key_is_told() -> None:
+    drive = Slots()
+    drive.scans = [result(0, 4096, 4096, matches=5, state=group(2, *struct.unpack("<4Q", SUMMED)))]
+    with pytest.raises(LabError) as refused:
+        asked(drive).group_by("device", range(3, 4))
+    assert str(refused.value) == (
+        "Asked: groups by 'device', range(3, 4). Found: 3 records have another key. "
+        "Do: give more keys, or ask where it is one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "keys", "found"),
+    [
+        ("device", range(103), "the drive has room for 1 to 102 groups, of keys one behind the other"),
+        ("device", range(5, 5), "the drive has room for 1 to 102 groups, of keys one behind the other"),
+        ("device", range(0, 8, 2), "the drive has room for 1 to 102 groups, of keys one behind the other"),
+        ("ns", range(-1, 3), "a key is from 0 to 18446744073709551615"),
+        (
+            "temperature",
+            range((1 << 63) - 1, (1 << 63) + 1),
+            "a key is from -9223372036854775808 to 9223372036854775807",
+        ),
+        ("name", range(3), "line 1, character 1, name: it is a text"),
+        ("device == 3", range(3), "line 1, character 1, device == 3: this is a condition, not a number"),
+    ],
+)
+def test_groups_that_the_drive_has_no_room_for_are_refused(key: str, keys: range, found: str) -> None:
+    drive = Slots()
+    with pytest.raises(LabError) as refused:
+        asked(drive).group_by(key, keys)
+    assert (refused.value.asked, refused.value.found) == (f"groups by {key!r}, {keys}", found)
+    assert drive.sent == []
+
+
 def test_a_mean_is_the_nearest_float_and_of_nothing_none() -> None:
     drive = Slots()
     large = struct.pack("<4Q", 3, 1, 0, 0)
@@ -588,6 +651,7 @@ def test_what_the_page_calls_refused_is_refused_for_that_reason() -> None:
 def test_the_page_says_how_large_a_question_may_be() -> None:
     assert f"more than {MAX_CONSTANTS} constants, more than {MAX_INSTRUCTIONS} instructions" in PAGE
     assert f"has up to {MAX_RECORD_BYTES} bytes" in PAGE
+    assert f"a range of up to {MAX_GROUPS} integers" in PAGE
 
 
 def test_a_record_may_be_made_once() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import LabError
-from . import tree
+from . import summary, tree
 from .record import Field, Record
 from .tree import AllOf, AnyOf, Condition, Number
 
@@ -58,6 +58,7 @@ class Question:
         condition: of the records; None: all of them.
         number: what is summarized of these records; None: nothing.
         float_bytes: it has the order of floats of so many bytes; 0: it is an integer itself.
+        key, keys: what it is summarized by, and which values of it have a group; None: there are no groups.
         constants: their values, each a word of 64 bits.
     """
 
@@ -65,6 +66,8 @@ class Question:
     number: Number | None
     constants: list[int]
     float_bytes: int = 0
+    key: Number | None = None
+    keys: range | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,20 @@ class Summarized:
     text: str
 
 
-def understand(where: str | None, record: Record, what: Summarized | None = None) -> Question:
+@dataclass(frozen=True)
+class Grouped:
+    """By which expression there are groups, and for which of its values."""
+
+    text: str
+    keys: range
+
+    def asked(self) -> str:
+        return f"groups by {_shortened(self.text)!r}, {self.keys}"
+
+
+def understand(
+    where: str | None, record: Record, what: Summarized | None = None, by: Grouped | None = None
+) -> Question:
     """The tree of a question.
 
     Raises:
@@ -98,6 +114,7 @@ def understand(where: str | None, record: Record, what: Summarized | None = None
     found: Number | Field
     if where is not None:
         condition = _Reader(where, asked(where), record, constants).read(_Reader.condition)
+    key = None if by is None else _key(by, record, constants)
     if what is not None:
         reader = _Reader(what.text, asked(None, what), record, constants)
         found = reader.read(_Reader.ordered if what.word in _OF_FLOATS_TOO else _Reader.summarized)
@@ -105,7 +122,21 @@ def understand(where: str | None, record: Record, what: Summarized | None = None
             number, is_number = _float_key(found)
             return Question(AllOf((condition, is_number)) if condition else is_number, number, constants, found.bytes)
         number = found
-    return Question(condition, number, constants)
+    return Question(condition, number, constants, key=key, keys=None if by is None else by.keys)
+
+
+def _key(by: Grouped, record: Record, constants: list[int]) -> Number:
+    if by.keys.step != 1 or not 1 <= len(by.keys) <= summary.MAX_GROUPS:
+        raise LabError(
+            by.asked(),
+            f"the drive has room for 1 to {summary.MAX_GROUPS} groups, of keys one behind the other",
+            "give a smaller range, or make the key coarser: temperature // 1000",
+        )
+    key = _Reader(by.text, by.asked(), record, constants).read(_Reader.summarized)
+    low, high = tree.UNSIGNED if key.unsigned else tree.SIGNED
+    if by.keys[0] < low or by.keys[-1] > high:
+        raise LabError(by.asked(), f"a key is from {low} to {high}", "give keys of these")
+    return key
 
 
 def asked(where: str | None, what: Summarized | None = None) -> str:

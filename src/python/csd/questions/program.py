@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from ..errors import LabError
 from . import summary, tree
+from .grammar import Question
 from .tree import AllOf, AnyOf, Binary, Compare, Condition, Immediate, Load, Not, Number, Parameter, Unary
 
 MAX_INSTRUCTIONS = 4096  # that the drive's verifier looks at
@@ -48,15 +49,15 @@ class Code:
     addresses: tuple[tuple[int, str], ...]
 
 
-def code(condition: Condition | None, number: Number | None, asked: str) -> Code:
-    """The program of a condition; None: every record is kept. ``number``: what is summarized of the kept records.
+def code(question: Question, asked: str) -> Code:
+    """The program of a question.
 
     Raises:
         LabError: it is larger than what the drive's verifier looks at.
     """
     writer = _Writer()
     try:
-        writer.program(condition, number)
+        writer.program(question)
     except (RecursionError, _TooDeepError):
         raise LabError(asked, "it is nested too deep", "ask it with fewer parentheses in one another") from None
     count = len(writer.words)
@@ -120,17 +121,27 @@ class _Writer:
 
     # ---- the program
 
-    def program(self, condition: Condition | None, number: Number | None) -> None:
-        drop = self.label()
+    def program(self, question: Question) -> None:
+        condition, number, key = question.condition, question.number, question.key
+        drop, ungrouped = self.label(), self.label()
         self.alu(_MOV, _RECORD, 1)
-        asked = [*(_numbers(condition) if condition else ()), *(_leaves(number) if number else ())]
+        asked = list(_numbers(condition)) if condition else []
+        for one in (number, key):
+            asked += _leaves(one) if one else []
         if any(isinstance(one, Parameter) for one in asked):
             self.load_address(_PARAMETERS, "csd_parameters")
         if condition is not None:
             self.jump_if(condition, False, drop)
+        if key is not None and question.keys is not None:
+            self.group(key, question.keys, ungrouped)
         if number is not None:
-            self.number(number, 0)
+            self.number(number, 0 if key is None else 1)
+            self.load_address(2, "csd_state")
+            if key is not None:
+                self.alu(_ADD, 2, _WAITING[0])
+                self.count()
             self.summarize(number.unsigned)
+        self.place(ungrouped)
         self.alu_with(_MOV, 0, 1)
         self.emit(_EXIT)
         if condition is not None:
@@ -138,12 +149,26 @@ class _Writer:
             self.alu_with(_MOV, 0, 0)
             self.emit(_EXIT)
 
+    def group(self, key: Number, keys: range, otherwise: int) -> None:
+        """Where the state of a key's group begins, to what waits first; a record of another key counts in none."""
+        self.number(key, 0)
+        self.load_immediate(1, keys[0])
+        self.alu(_SUB, 0, 1)
+        self.load_immediate(1, len(keys) - 1)
+        self.jump(_JUMPS[True][">"], 0, otherwise, source=1)
+        self.alu_with(_MUL, 0, summary.GROUP_BYTES)
+        self.wait(0)
+
+    def count(self) -> None:
+        self.emit(_LOADS[8], 1, 2, summary.COUNT_AT)
+        self.alu_with(_ADD, 1, 1)
+        self.emit(_STORE, 2, 1, summary.COUNT_AT)
+
     def summarize(self, unsigned: bool) -> None:
-        """r0 into the state."""
+        """r0 into the state at r2."""
         if not unsigned:
             self.load_immediate(1, summary.LEAST_SIGNED)
             self.alu(_XOR, 0, 1)
-        self.load_address(2, "csd_state")
         no_carry = self.label()
         self.emit(_LOADS[8], 1, 2, summary.LOW_AT)
         self.alu(_ADD, 1, 0)

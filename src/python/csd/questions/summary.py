@@ -7,6 +7,7 @@ which a run begins are right for all of the state:
     low, high    the sum, in 128 bits: of fewer than 2^64 records, each below 2^64, it cannot wrap
     greatest     the greatest
     least        the greatest complement, which is that of the least
+    count        of records; of groups alone, each of which has all of these: without groups, the drive counts itself
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from . import tree
 
 LEAST_SIGNED = -(1 << 63)
 LOW_AT, HIGH_AT, GREATEST_AT, LEAST_AT = 0, 8, 16, 24
-STATE_BYTES = 32
+COUNT_AT = STATE_BYTES = 32
+GROUP_BYTES = 40
+MAX_GROUPS = 4096 // GROUP_BYTES  # in what a program may have of state
 _STATE = struct.Struct("<4Q")
 
 
@@ -36,3 +39,12 @@ def read(state: bytes, count: int, unsigned: bool) -> tuple[int, int | None, int
     if count == 0:
         return total, None, None
     return total, ((1 << 64) - 1 - least) - raised, greatest - raised
+
+
+def groups(state: bytes, unsigned: bool) -> list[tuple[int, int, int | None, int | None]]:
+    """Count, sum, minimum and maximum of each group."""
+    found = []
+    for at in range(0, len(state), GROUP_BYTES):
+        (count,) = struct.unpack_from("<Q", state, at + COUNT_AT)
+        found.append((count, *read(state[at : at + STATE_BYTES], count, unsigned)))
+    return found

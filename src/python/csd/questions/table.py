@@ -15,7 +15,7 @@ from ..commands import CSI_COMPUTE, CSI_NVM, CSI_SLM
 from ..device import Device, Namespace, StatusError
 from ..errors import LabError
 from . import elf, summary
-from .grammar import Summarized, asked, understand
+from .grammar import Grouped, Summarized, asked, understand
 from .program import code
 from .record import Record
 
@@ -47,21 +47,35 @@ class Program:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def compiled(where: str | None, record: Record, emit: int = elf.EMIT_RECORD, what: Summarized | None = None) -> Program:
-    """The program of a question; None: of the one that keeps every record. It summarizes ``what`` of those it keeps.
+def compiled(
+    where: str | None,
+    record: Record,
+    emit: int = elf.EMIT_RECORD,
+    what: Summarized | None = None,
+    by: Grouped | None = None,
+) -> Program:
+    """The program of a question.
+
+    Args:
+        where: of which records; None: of all.
+        record: what they look like.
+        emit: for each of these: itself, its offset, or nothing.
+        what: what it summarizes of them.
+        by: in which groups.
 
     Raises:
         LabError: the question means nothing, or is too large.
     """
-    question = understand(where, record, what)
-    made = code(question.condition, question.number, asked(where, what))
+    question = understand(where, record, what, by)
+    made = code(question, asked(where, what))
+    states = summary.STATE_BYTES if by is None else len(by.keys) * summary.GROUP_BYTES
     first, *others = question.constants or [0]
     content = elf.program(
         made.instructions,
         made.addresses,
         record_bytes=record.bytes,
         emit=emit,
-        state_bytes=0 if what is None else summary.STATE_BYTES,
+        state_bytes=0 if what is None else states,
     )
     unsigned = question.number is not None and question.number.unsigned
     return Program(content, first, struct.pack(f"<{len(others)}Q", *others), unsigned, question.float_bytes)
@@ -120,17 +134,14 @@ class Summary:
     Attributes:
         sum: exact, however large.
         minimum, maximum: None where nothing matches.
-        answer: what it cost; without records.
+        answer: what it cost; without records. Of a group: what all of them cost.
     """
 
+    count: int
     sum: int
     minimum: int | None
     maximum: int | None
     answer: Answer
-
-    @property
-    def count(self) -> int:
-        return self.answer.matches
 
     @property
     def mean(self) -> float | None:
@@ -204,6 +215,27 @@ class Table:
         """See ``min``."""
         return self._extreme("maximum", what, where)
 
+    def group_by(self, key: str, keys: range, what: str | None = None, where: str | None = None) -> dict[int, Summary]:
+        """A summary for each key that a matching record has, in one run.
+
+        Args:
+            key: an expression of integers.
+            keys: all that it may come to.
+            what: an expression of integers; None: the key itself.
+            where: of which records; None: of all.
+
+        Raises:
+            LabError: a record has another key; or as ``summary`` does.
+        """
+        by = Grouped(key, keys)
+        program = compiled(where, self.record, elf.EMIT_NOTHING, Summarized("summary", what or key), by)
+        answer, state = self._ask(program)
+        groups = summary.groups(state, program.unsigned)
+        others = answer.matches - sum(count for count, *_ in groups)
+        if others:
+            raise LabError(by.asked(), f"{others} records have another key", "give more keys, or ask where it is one")
+        return {one: Summary(*found, answer) for one, found in zip(keys, groups, strict=True) if found[0]}
+
     def _extreme(self, word: str, what: str, where: str | None) -> int | float | None:
         program = compiled(where, self.record, elf.EMIT_NOTHING, Summarized(word, what))
         found = self._run(program)
@@ -215,7 +247,7 @@ class Table:
 
     def _run(self, program: Program) -> Summary:
         answer, state = self._ask(program)
-        return Summary(*summary.read(state, answer.matches, program.unsigned), answer)
+        return Summary(answer.matches, *summary.read(state, answer.matches, program.unsigned), answer)
 
     def _ask(
         self, program: Program, columns: tuple[str, ...] | None = None, limit: int | None = None
