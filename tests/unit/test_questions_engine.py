@@ -239,6 +239,7 @@ GROUPED = [
     ("c", range(26, 128), "b - c * 3", "b < 60000"),
     ("c % 7", range(7), "d", "a > -100 and b in (1, 2, 3)"),
     ("d >> 61", range(1, 7), "a // 3", None),
+    ("c % 7", range(5), "d", None),
     ("d", range(2**64 - 102, 2**64), "d", None),
     ("a", range(-(2**63), -(2**63) + 3), "a", None),
     ("b & 63", range(10, 11), "7", None),
