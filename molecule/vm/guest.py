@@ -99,7 +99,8 @@ class Guest:
             "a QEMU process",
             [
                 *machine(acceleration, image),
-                *("-append", "root=/dev/vda rw console=ttyS0 mitigations=off"),
+                # An emulated CPU that waits for a real one looks stuck to the kernel: after 120 s here, not after 20.
+                *("-append", "root=/dev/vda rw console=ttyS0 mitigations=off watchdog_thresh=60"),
                 *("-drive", f"file={self.overlay},if=virtio,format=qcow2,cache=unsafe,discard=unmap"),
                 *("-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22"),
                 *("-device", "virtio-rng-pci", "-serial", f"file:{self.serial}"),
