@@ -246,8 +246,10 @@ test_take_lines(void *ctx, const uint8_t *lines, uint32_t bytes, uint64_t lost)
 	taken->calls++;
 }
 
-/* Lines of an answer, and what there is besides when the command is over. */
-static void
+/* Lines of an answer, and what there is besides when the command is over. The CPU time that it took, as far as is known:
+ * of what runs on another CPU, the kernel counts up to its last tick.
+ */
+static uint64_t
 test_lines_of(struct test *test, enum hostile what, uint64_t with, struct lines *answered, struct lines *rest)
 {
 	struct csd_worker *worker = lab_take(&test->lab, test->hostile, 1);
@@ -267,8 +269,9 @@ test_lines_of(struct test *test, enum hostile what, uint64_t with, struct lines 
 	}
 	csd_worker_take_lines(worker, NULL, test_take_lines, rest);
 	taken = csd_worker_cpu_time(worker);
-	CHECK(taken > 0 && taken < LAB_CPU_NS, "%lu ns of CPU", taken);
+	CHECK(taken < LAB_CPU_NS, "%lu ns of CPU", taken);
 	csd_worker_release(worker);
+	return taken;
 }
 
 /* Also of a program that then ended by a fault; never more than there is room for, whatever it says; each one once. */
@@ -277,23 +280,25 @@ test_lines(struct test *test)
 {
 	static const uint64_t lengths[] = {0, 1, CSD_RING_TRACE_BYTES - 1, CSD_RING_TRACE_BYTES, CSD_RING_TRACE_BYTES + 1, UINT64_MAX};
 	struct lines answered, rest;
+	uint64_t taken = 0;
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		uint64_t wanted = lengths[i] < CSD_RING_TRACE_BYTES ? lengths[i] : CSD_RING_TRACE_BYTES;
 
 		/* Each of a worker's places in turn, and again. */
 		for (uint32_t turn = 0; turn < 2 * CSD_RING_DEPTH; turn++) {
-			test_lines_of(test, HOSTILE_LINES, lengths[i], &answered, &rest);
+			taken += test_lines_of(test, HOSTILE_LINES, lengths[i], &answered, &rest);
 			CHECK_EQUAL(answered.bytes, wanted);
 			CHECK_EQUAL(answered.lost, lengths[i] - wanted);
 			CHECK_EQUAL(rest.calls, 0);
-			test_lines_of(test, HOSTILE_TRACED, lengths[i], &answered, &rest);
+			taken += test_lines_of(test, HOSTILE_TRACED, lengths[i], &answered, &rest);
 			CHECK_EQUAL(answered.bytes, 0);
 		}
-		test_lines_of(test, HOSTILE_LAST_LINES, lengths[i], &answered, &rest);
+		taken += test_lines_of(test, HOSTILE_LAST_LINES, lengths[i], &answered, &rest);
 		CHECK_EQUAL(rest.bytes, wanted);
 		CHECK_EQUAL(rest.calls, 1);
 	}
+	CHECK(taken > 0, "no CPU time of any command");
 	test_works_again(test, csd_now());
 }
 
