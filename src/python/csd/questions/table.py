@@ -231,7 +231,7 @@ class Table:
         program = compiled(where, self.record, elf.EMIT_NOTHING, Summarized("summary", what or key), by)
         answer, state = self._ask(program)
         groups = summary.groups(state, program.unsigned)
-        others = answer.matches - sum(count for count, *_ in groups)
+        others = answer.matches - sum(group[0] for group in groups)
         if others:
             raise LabError(by.asked(), f"{others} records have another key", "give more keys, or ask where it is one")
         return {one: Summary(*found, answer) for one, found in zip(keys, groups, strict=True) if found[0]}
