@@ -257,18 +257,19 @@ def test_the_drive_proves_every_one_of_these_programs(drive: Device) -> None:
 
 
 def test_hosts_that_ask_at_a_time_get_their_own_answers(drive: Device, subsystem: Subsystem) -> None:
-    """The same program with other constants, which lie in the drive's memory: each slot has a page of its own."""
+    """The same program with other constants and a state, all in the drive's memory: each slot has its own pages."""
 
     def ask(device: Device, devices: tuple[int, int]) -> list[int]:
         where = f"temperature >= 50000 and device in {devices}"
-        return [device.table(DTYPE).count(where) for _ in range(30)]
+        return [device.table(DTYPE).sum("temperature", where) for _ in range(30)]
 
     pairs = [(1, 2), (5, 6)]
-    wanted = [int(np.count_nonzero((ROWS["temperature"] >= 50000) & np.isin(ROWS["device"], pair))) for pair in pairs]
+    found = [ROWS[(ROWS["temperature"] >= 50000) & np.isin(ROWS["device"], pair)] for pair in pairs]
+    wanted = [int(rows["temperature"].sum(dtype=np.int64)) for rows in found]
     assert wanted[0] != wanted[1]
     with subsystem.device() as other, ThreadPoolExecutor() as pool:
         asked = [pool.submit(ask, device, pair) for device, pair in zip((drive, other), pairs, strict=True)]
-        assert [one.result() for one in asked] == [[count] * 30 for count in wanted]
+        assert [one.result() for one in asked] == [[total] * 30 for total in wanted]
     assert states(drive) == {"empty"}
     assert drive.range_sets(COMPUTE) == []
 

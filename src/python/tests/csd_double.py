@@ -108,10 +108,10 @@ class DriveDouble:
 class Slots(DriveDouble):
     """A drive whose slots 0 and 1 are active and loaded, and 2 and 3 empty."""
 
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
+    def __init__(self, state_bytes: int = 0, **options: object) -> None:
+        super().__init__(state_bytes=state_bytes, **options)  # type: ignore[arg-type]
         entries = [
-            PROGRAM.pack(slot, 0xC0, state, 100, 0, 64, 64, 0, 0, 1, 0, 0, bytes(32), b"engine", 0, 1, 0)
+            PROGRAM.pack(slot, 0xC0, state, 100, 0, 64, 64, state_bytes, 0, 1, 0, 0, bytes(32), b"engine", 0, 1, 0)
             for slot, state in enumerate((3, 2, 0, 0))
         ]
         self.logs[0xC0] = struct.pack("<IIQ", 4, PROGRAM.size, 1) + b"".join(entries)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import csd
+from csd.commands import CSI_SLM
 from csd.device import Device
 from csd.errors import LabError
 from csd.questions import elf
@@ -18,7 +19,7 @@ from csd.questions.grammar import MAX_CONSTANTS, Grouped, Summarized
 from csd.questions.program import MAX_INSTRUCTIONS
 from csd.questions.record import MAX_RECORD_BYTES, Record, record
 from csd.questions.summary import MAX_GROUPS
-from csd.questions.table import Table, compiled
+from csd.questions.table import Table, compiled, parameters_at
 from csd.tool import connect
 from csd_double import DriveDouble, Slots, result
 
@@ -352,10 +353,10 @@ def test_a_count_brings_no_record() -> None:
     drive = Slots()
     drive.scans = [result(0, 4096, 4096, matches=17)]
     assert asked(drive).count("temperature >= 70000 and device == 3") == 17
-    # The second constant goes through the drive's memory: slot 2 has a page of its own, in front of other scans' two.
-    assert bytes(drive.memory[0xB000:0xB008]) == struct.pack("<Q", 3)
+    # The second constant goes through the drive's memory: slot 2 has two pages, in front of other scans' two.
+    assert bytes(drive.memory[0x8000:0x8008]) == struct.pack("<Q", 3)
     create = next(one for one in drive.sent if one.opcode == 0x89)
-    assert struct.unpack("<IIQ16x", create.data) == (2, 8, 0xB000)
+    assert struct.unpack("<IIQ16x", create.data) == (2, 8, 0x8000)
     load = next(one for one in drive.sent if one.opcode == 0x85)
     assert struct.pack("<8I", 1, 64, 64, 0, elf.EMIT_NOTHING, 0, 0, 0) in load.data
 
@@ -372,9 +373,21 @@ def test_a_summary_brings_no_record() -> None:
     assert (summary.answer.data, summary.answer.examined, summary.answer.returned) == (b"", 4096, 0)
     # The constants of both: where's are the first.
     [scan] = [one for one in drive.sent if one.opcode == 0x82]
-    assert (scan.cdw14, bytes(drive.memory[0xB000:0xB010])) == (3, struct.pack("<2Q", 5, 2))
+    assert (scan.cdw14, bytes(drive.memory[0x8000:0x8010])) == (3, struct.pack("<2Q", 5, 2))
     load = next(one for one in drive.sent if one.opcode == 0x85)
     assert struct.pack("<8I", 1, 64, 64, 32, elf.EMIT_NOTHING, 0, 0, 0) in load.data
+
+
+def test_the_state_that_the_drive_writes_lies_in_the_slots_own_pages() -> None:
+    """Behind the constants: it was in the page of the slot before, whose question then had other constants."""
+    drive = Slots(state_bytes=32)
+    drive.scans = [result(0, 4096, 4096, matches=2, state=SUMMED)]
+    asked(drive).sum("temperature * 2", "device in (3, 5)")
+    create = next(one for one in drive.sent if one.opcode == 0x89)
+    assert struct.unpack("<IIQ16xIIQ16x", create.data) == (2, 16, 0x8000, 2, 32, 0x9000)
+    program = compiled("device in (3, 5)", RECORD)
+    memory = Device(drive).namespace(CSI_SLM)
+    assert [parameters_at(memory, program, slot) for slot in (0, 1, 2)] == [0xC000, 0xA000, 0x8000]
 
 
 @pytest.mark.parametrize(
@@ -554,8 +567,8 @@ def test_a_slot_without_a_page_in_the_drives_memory_is_refused(monkeypatch: pyte
     with pytest.raises(LabError) as refused:
         asked(Slots()).count("device in (1, 2)")
     assert str(refused.value) == (
-        "Asked: the constants of a question in slot 2. Found: SLM namespace 2 has 16384 bytes: its page would begin "
-        "4096 before it. Do: ask with one constant, or give the drive more SLM."
+        "Asked: the constants of a question in slot 2. Found: SLM namespace 2 has 16384 bytes: its pages would begin "
+        "16384 before it. Do: ask with one constant, or give the drive more SLM."
     )
 
 

@@ -111,7 +111,7 @@ def test_a_question_from_the_command_line_to_the_table() -> None:
     assert drive.slots() == [(0x85, 2), (0x88, 2), (0x82, 2), (0x88, 2), (0x85, 2)]
     [scan] = [one for one in drive.sent if one.opcode == 0x82]
     assert (scan.cdw10, scan.cdw12, scan.cdw14) == (512, 512, 3)
-    assert bytes(drive.memory[0xB000:0xB008]) == struct.pack("<q", -5)
+    assert bytes(drive.memory[0x8000:0x8008]) == struct.pack("<q", -5)
     assert data["rows"] == [{"device": 3, "temperature": -7, "value": "nan", "name": "\\xffer"}]
     assert json.loads(json.dumps(data, allow_nan=False))["where"] == "device == 3 or temperature < -5"
     said = show("scan", data)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OTHERS_PAGES = 2
+_SLOT_PAGES = 2  # the drive writes the state behind the constants at each end, wanted or not
 _PROGRAM_IN_USE = 0x199  # how a drive refuses to load into a slot that has a program
 
 
@@ -287,17 +288,17 @@ class Table:
 
 
 def parameters_at(memory: Namespace | None, program: Program, slot: int) -> int | None:
-    """A page of SLM for each slot: whose program is in the slot has the page, whatever other questions run.
+    """Two pages of SLM for each slot, constants and state: whose program is in the slot has them, whatever others ask.
 
     They lie in front of the last two pages, which other scans take (``flows``). None: it needs none, or has no SLM.
     """
     if memory is None or not program.parameters:
         return None
-    at = (memory.bytes // flows.PAGE - _OTHERS_PAGES - 1 - slot) * flows.PAGE
+    at = (memory.bytes // flows.PAGE - _OTHERS_PAGES - _SLOT_PAGES * (slot + 1)) * flows.PAGE
     if at < 0:
         raise LabError(
             f"the constants of a question in slot {slot}",
-            f"SLM namespace {memory.nsid} has {memory.bytes} bytes: its page would begin {-at} before it",
+            f"SLM namespace {memory.nsid} has {memory.bytes} bytes: its pages would begin {-at} before it",
             "ask with one constant, or give the drive more SLM",
         )
     return at
