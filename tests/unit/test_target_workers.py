@@ -21,6 +21,17 @@ from module_run import run_module
 BIN = Path("/opt/hello_ebpf/csd_target/bin")
 
 
+def asked(folder: Path, **more: Any) -> dict[str, Any]:
+    """The module's options."""
+    return {
+        "program": str(BIN / "csd_tgt"),
+        "rpc_socket": str(folder / "run/spdk.sock"),
+        "config_file": str(folder / "target.json"),
+        "log": str(folder / "log"),
+        **more,
+    }
+
+
 def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Service:
     """What the module would run."""
     seen: list[Service] = []
@@ -30,15 +41,7 @@ def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Servi
         return Daemon(service)
 
     monkeypatch.setattr(csd_target_service, "choose", choose)
-    params = {
-        "program": str(BIN / "csd_tgt"),
-        "rpc_socket": str(folder / "run/spdk.sock"),
-        "config_file": str(folder / "target.json"),
-        "log": str(folder / "log"),
-        "share_cores": True,
-        "core_mask": "0x1",
-        **more,
-    }
+    params = asked(folder, share_cores=True, core_mask="0x1", **more)
     run_module(csd_target_service.main, params, check=True)
     [found] = seen
     return found
@@ -56,16 +59,8 @@ def service(monkeypatch: pytest.MonkeyPatch, folder: Path, **more: Any) -> Servi
 def test_it_tells_whether_user_and_group_are_there(
     user: str, group: str, state: str, there: bool, tmp_path: Path
 ) -> None:
-    params = {
-        "program": str(BIN / "csd_tgt"),
-        "rpc_socket": str(tmp_path / "run/spdk.sock"),
-        "config_file": str(tmp_path / "target.json"),
-        "log": str(tmp_path / "log"),
-        "share_cores": True,
-        "core_mask": "0x1",
-    }
-    asked = params | {"user": user, "group": group, "state": state}
-    assert run_module(csd_target_service.main, asked, check=True)["accounts"] is there
+    params = asked(tmp_path, share_cores=True, core_mask="0x1", user=user, group=group, state=state)
+    assert run_module(csd_target_service.main, params, check=True)["accounts"] is there
 
 
 def test_the_command_line_of_a_target_with_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,13 +125,7 @@ def test_reactors_that_never_rest_are_told_so() -> None:
 def test_what_csd_tgt_would_refuse_is_refused_before_anything_is_changed(
     tmp_path: Path, more: dict[str, Any], words: str
 ) -> None:
-    params = {
-        "program": str(BIN / "csd_tgt"),
-        "rpc_socket": str(tmp_path / "run/spdk.sock"),
-        "config_file": str(tmp_path / "target.json"),
-        "log": str(tmp_path / "log"),
-        "workers": True,
-    }
+    params = asked(tmp_path, workers=True)
     for check in (True, False):
         assert re.match(words, run_module(csd_target_service.main, {**params, **more}, check=check)["msg"])
     assert not (tmp_path / "target.json").exists()
