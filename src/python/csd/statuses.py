@@ -17,6 +17,7 @@ INVALID_FIELD = 0x002
 ABORT_REQUESTED = 0x007
 INVALID_PROGRAM_DATA = 0x18E
 OPERATION_DENIED = 0x015
+PROGRAM_IN_USE = 0x199  # how a drive refuses to load into a slot that has a program
 
 STATUSES = {
     0x000: Status("Successful Completion", "nothing"),

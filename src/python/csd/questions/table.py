@@ -14,6 +14,7 @@ from .. import commands, flows, results
 from ..commands import CSI_COMPUTE, CSI_NVM, CSI_SLM
 from ..device import Device, Namespace, StatusError
 from ..errors import LabError
+from ..statuses import PROGRAM_IN_USE
 from . import elf, summary
 from .grammar import Grouped, Summarized, asked, understand
 from .program import code
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _OTHERS_PAGES = 2
 _SLOT_PAGES = 2  # the drive writes the state behind the constants at each end, wanted or not
-_PROGRAM_IN_USE = 0x199  # how a drive refuses to load into a slot that has a program
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ def _load(device: Device, nsid: int, pind: int, program: Program) -> bool:
     try:
         device.load(nsid, pind, program.content)
     except StatusError as error:
-        if error.status & 0x7FF == _PROGRAM_IN_USE:
+        if error.status == PROGRAM_IN_USE:
             return False
         raise
     return True
